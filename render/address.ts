@@ -1,0 +1,118 @@
+/** Addresses and prefixes: branded, canonical, made only by the parsers here. */
+import { isIP } from 'node:net';
+import { parseIp, stringifyIp } from 'ip-bigint';
+
+export type Family = 4 | 6;
+
+/** A canonical IPv4 or IPv6 address such as `198.51.100.10` or `2001:db8::10`; never has a zone. */
+export type Address = string & { readonly __brand: 'Address' };
+
+/** A canonical network prefix without host bits, such as `198.51.100.64/28`; a host is `/32` or `/128`. */
+export type Prefix = string & { readonly __brand: 'Prefix' };
+
+/** Both ends belong to the range; `first <= last`, one family. */
+export interface AddressRange {
+  readonly family: Family;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+export const bitsOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
+
+export const familyOf = (value: Address | Prefix): Family => (value.includes(':') ? 6 : 4);
+
+/** `undefined` for anything but a plain address: no zone, no prefix length, no leading zeros, no IPv4-mapped IPv6. */
+export function parseAddress(text: string): Address | undefined {
+  if (isIP(text) === 0 || text.includes('%')) return undefined;
+  const parsed = parseIp(text);
+  // ::ffff:192.0.2.1 never appears on the wire as such; a rule that names it would silently match nothing.
+  if (parsed.ipv4mapped === true) return undefined;
+  return stringifyIp({ number: parsed.number, version: parsed.version === 4 ? 4 : 6 }) as Address;
+}
+
+/** Host bits are cleared: `192.0.2.1/24` reads as `192.0.2.0/24`; a bare address reads as a host prefix. */
+export function parsePrefix(text: string): Prefix | undefined {
+  const slash = text.indexOf('/');
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const bits = bitsOf(familyOf(address));
+  const lengthText = slash < 0 ? String(bits) : text.slice(slash + 1);
+  if (!/^(0|[1-9]\d{0,2})$/.test(lengthText) || Number(lengthText) > bits) return undefined;
+  return prefixOf(addressNumber(address), Number(lengthText), familyOf(address));
+}
+
+/** An address, a prefix or `first-last` of one family; `undefined` for anything else, also for a reversed range. */
+export function parseRange(text: string): AddressRange | undefined {
+  const [firstText = '', lastText] = text.split('-', 2);
+  if (lastText === undefined) {
+    const prefix = parsePrefix(text);
+    return prefix === undefined ? undefined : rangeOf(prefix);
+  }
+  const first = parseAddress(firstText.trim());
+  const last = parseAddress(text.slice(text.indexOf('-') + 1).trim());
+  if (first === undefined || last === undefined || familyOf(first) !== familyOf(last)) return undefined;
+  const range = { family: familyOf(first), first: addressNumber(first), last: addressNumber(last) };
+  return range.first > range.last ? undefined : range;
+}
+
+export const addressNumber = (address: Address): bigint => parseIp(address).number;
+
+export function addressFrom(number: bigint, family: Family): Address {
+  return stringifyIp({ number, version: family }) as Address;
+}
+
+export const hostPrefix = (address: Address): Prefix => `${address}/${bitsOf(familyOf(address))}` as Prefix;
+
+export const prefixLength = (prefix: Prefix): number => Number(prefix.slice(prefix.indexOf('/') + 1));
+
+/** The first address of the prefix. */
+export const networkOf = (prefix: Prefix): Address => prefix.slice(0, prefix.indexOf('/')) as Address;
+
+export const isHostPrefix = (prefix: Prefix): boolean => prefixLength(prefix) === bitsOf(familyOf(prefix));
+
+/** The prefix of that length that holds the number. */
+export function prefixOf(number: bigint, length: number, family: Family): Prefix {
+  const hostBits = BigInt(bitsOf(family) - length);
+  return `${addressFrom((number >> hostBits) << hostBits, family)}/${length}` as Prefix;
+}
+
+export function rangeOf(prefix: Prefix): AddressRange {
+  const family = familyOf(prefix);
+  const first = addressNumber(networkOf(prefix));
+  return { family, first, last: first + (1n << BigInt(bitsOf(family) - prefixLength(prefix))) - 1n };
+}
+
+export function rangesOverlap(a: AddressRange, b: AddressRange): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
+export const contains = (range: AddressRange, address: Address): boolean =>
+  familyOf(address) === range.family && addressNumber(address) >= range.first && addressNumber(address) <= range.last;
+
+/** Sorted by family and first address; overlapping and adjacent ranges become one. */
+export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
+  const sorted = [...ranges].sort(compareRanges);
+  const merged: AddressRange[] = [];
+  for (const range of sorted) {
+    const top = merged.at(-1);
+    if (top === undefined || top.family !== range.family || range.first > top.last + 1n) merged.push(range);
+    else if (range.last > top.last) merged[merged.length - 1] = { ...top, last: range.last };
+  }
+  return merged;
+}
+
+function compareRanges(a: AddressRange, b: AddressRange): number {
+  if (a.family !== b.family) return a.family - b.family;
+  if (a.first === b.first) return a.last < b.last ? -1 : 1;
+  return a.first < b.first ? -1 : 1;
+}
+
+/** As nft writes it: an address, a prefix where the range is one, else `first-last`. */
+export function formatRange({ family, first, last }: AddressRange): string {
+  if (first === last) return addressFrom(first, family);
+  const size = last - first + 1n;
+  if ((size & (size - 1n)) === 0n && first % size === 0n) {
+    return `${addressFrom(first, family)}/${bitsOf(family) - (size.toString(2).length - 1)}`;
+  }
+  return `${addressFrom(first, family)}-${addressFrom(last, family)}`;
+}

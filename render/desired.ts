@@ -1,0 +1,64 @@
+/** The desired state of one host: what the kernel shall hold. Pure data; everything in it is already validated. */
+import type { Address, Prefix } from './address.ts';
+import type { InterfaceName, InterfacePattern } from './names.ts';
+import type { PolicyChain } from './rule.ts';
+
+/** A route of ours (`proto 119`) into a container. */
+export interface Route {
+  readonly prefix: Prefix;
+  readonly dev: InterfaceName;
+}
+
+/** A neighbour proxy of ours (`protocol 119`): `dev` answers ARP or NDP for the address. */
+export interface NeighbourProxy {
+  readonly address: Address;
+  readonly dev: InterfaceName;
+}
+
+/** A gateway's address on a container's host-side veth (/32 or /128, scope link). */
+export interface GatewayAddress {
+  readonly address: Address;
+  readonly dev: InterfaceName;
+}
+
+/** `key` as below /proc/sys/, with slashes, since interface names may hold dots: `net/ipv4/conf/veth0/forwarding`. */
+export interface Sysctl {
+  readonly key: string;
+  readonly value: string;
+  /** Why it is needed, for `status`. */
+  readonly reason: string;
+}
+
+/** Everything that one routed NIC of one running container needs. Replaced whole when anything of it changes. */
+export interface NicState {
+  readonly container: string;
+  /** The NIC's name inside the container, or its index where it has none. */
+  readonly nic: string;
+  readonly hostVeth: InterfaceName;
+  /** What it may send from. */
+  readonly owned: readonly Prefix[];
+  readonly egress: PolicyChain;
+  readonly ingress: PolicyChain;
+  readonly routes: readonly Route[];
+  readonly gateways: readonly GatewayAddress[];
+  readonly proxies: readonly NeighbourProxy[];
+  readonly sysctls: readonly Sysctl[];
+}
+
+export interface HostState {
+  /** Interfaces that get nothing unless a NIC claims them. */
+  readonly guardPatterns: readonly InterfacePattern[];
+  /** Host-side names that configurations give (`veth.pair`), guarded even where no pattern matches them. */
+  readonly guardedNames: readonly InterfaceName[];
+  /** Uplinks that the administrator named: never guarded, whatever their name. */
+  readonly uplinks: readonly InterfaceName[];
+  /** On-link prefixes of the uplinks, both families; may overlap. */
+  readonly lan: readonly Prefix[];
+  readonly log: { readonly group: number | 'kernel'; readonly rate: string };
+}
+
+/** `nics` is keyed by `LXCPATH/CONTAINER/INDEX`; equal values keep their identity between two states. */
+export interface DesiredState {
+  readonly host: HostState;
+  readonly nics: ReadonlyMap<string, NicState>;
+}

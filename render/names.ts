@@ -1,0 +1,47 @@
+/** Names that reach a command's text: branded, and made only by the functions here. */
+
+/** A network interface's name that is safe unquoted in `ip` and quoted in nft. */
+export type InterfaceName = string & { readonly __brand: 'InterfaceName' };
+/** An interface name, or its beginning followed by `*`. */
+export type InterfacePattern = string & { readonly __brand: 'InterfacePattern' };
+export type ChainName = string & { readonly __brand: 'ChainName' };
+export type SetName = string & { readonly __brand: 'SetName' };
+
+const INTERFACE = /^[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,14}$/;
+
+/**
+ * The kernel allows nearly any byte in an interface's name; this takes what people use and refuses what nft or ip
+ * could read as syntax (quotes, spaces, `*`, `;`, a leading `-`).
+ */
+export function parseInterfaceName(text: string): InterfaceName | undefined {
+  return INTERFACE.test(text) && !text.includes(':') ? (text as InterfaceName) : undefined;
+}
+
+export function parseInterfacePattern(text: string): InterfacePattern | undefined {
+  const stem = text.endsWith('*') ? text.slice(0, -1) : text;
+  return parseInterfaceName(stem) === undefined ? undefined : (text as InterfacePattern);
+}
+
+export function matchesPattern(name: string, pattern: InterfacePattern): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** `egress_<hash>`: always prefixed, since words such as `fwd` or `log` alone are nft keywords. */
+export const chainName = (direction: 'egress' | 'ingress', hash: string): ChainName =>
+  `${direction}_${hexOnly(hash)}` as ChainName;
+
+export const setName = (kind: 'peers4' | 'peers6' | 'ports', hash: string): SetName =>
+  `${kind}_${hexOnly(hash)}` as SetName;
+
+function hexOnly(hash: string): string {
+  if (!/^[0-9a-f]{8,64}$/.test(hash)) throw new TypeError(`not a hash: ${JSON.stringify(hash)}`);
+  return hash;
+}
+
+/** Text for an nft comment: at most 128 bytes, and nothing that could end the quoted string. */
+export const commentText = (text: string): string => quotable(text).slice(0, 128);
+
+/** Text for an nft log prefix: at most 127 bytes; a trailing blank is the caller's. */
+export const logPrefixText = (text: string): string => quotable(text).slice(0, 127);
+
+const quotable = (text: string): string => text.replace(/[^A-Za-z0-9 ._:,/@+=()[\]-]/g, '?');

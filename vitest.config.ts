@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+// "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them.
+// The real parts share one machine's CPU, so their files run one after the other.
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'fast', include: ['test/{render,policies,watchers,controller,cases}/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'kernel',
+          include: ['test/kernel/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'lxc',
+          include: ['test/lxc/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});

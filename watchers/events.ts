@@ -1,0 +1,51 @@
+/** What happens on the host, as facts that say "read it again"; nothing in an event is to be believed as state. */
+import { createNanoEvents, type Emitter } from 'nanoevents';
+
+export type Source = 'lxc-config' | 'lxc-monitor' | 'ip-monitor' | 'nft-monitor' | 'policy-files';
+
+/** As lxc-monitor prints them. */
+export type ContainerState =
+  | 'STARTING'
+  | 'RUNNING'
+  | 'STOPPING'
+  | 'STOPPED'
+  | 'ABORTING'
+  | 'FREEZING'
+  | 'FROZEN'
+  | 'THAWED';
+
+export interface HostEvents {
+  /** A container's configuration, or a file that it includes, appeared, changed or went. */
+  containerConfigChanged(event: { readonly lxcPath: string; readonly name: string }): void;
+  /** lxc-monitor's line, whole; or, with `exited`, its line about the exit of init. */
+  containerStateChanged(event: {
+    readonly lxcPath: string;
+    readonly name: string;
+    readonly state: ContainerState | 'EXITED';
+  }): void;
+  /** A link appeared, changed or went. */
+  linkChanged(event: { readonly name: string; readonly deleted: boolean }): void;
+  /** An address of this host appeared or went. */
+  addressChanged(event: { readonly dev: string }): void;
+  /** A route appeared or went; `protocol` as ip prints it, empty where it doesn't. */
+  routeChanged(event: { readonly dev: string; readonly protocol: string; readonly deleted: boolean }): void;
+  /** Someone committed to nftables in this network namespace. */
+  rulesetCommitted(event: { readonly generation: number; readonly pid: number; readonly process: string }): void;
+  /** A policy, profile, set, service or main configuration file appeared, changed or went; an absolute path. */
+  policyFileChanged(event: { readonly file: string }): void;
+  /** The source has told all that existed when it started; told again after every restart of the source. */
+  synced(event: { readonly source: Source }): void;
+  /** The source died; it tries again by itself where `retryInMs` is a number, and what it told may be old. */
+  watcherFailed(event: { readonly source: Source; readonly cause: Error; readonly retryInMs: number | null }): void;
+}
+
+export type HostEventBus = Emitter<HostEvents>;
+
+/** A listener that throws stops the later ones (nanoevents), so listeners only mark what is dirty. */
+export const createHostEventBus = (): HostEventBus => createNanoEvents<HostEvents>();
+
+/** Every watcher: the constructor or factory does nothing, `start` begins, `stop` ends and may be called twice. */
+export interface Watcher {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
