@@ -1,0 +1,208 @@
+/** The part of the ruleset that no container changes: base chains, guard, anti-spoofing and the refusals. */
+import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
+import type { HostState } from './desired.ts';
+import { matchesPattern } from './names.ts';
+import { NON_PUBLIC } from './non-public.ts';
+import { OWNED, type OwnedSet } from './owned.ts';
+import type { NftChain, NftSet } from './ruleset.ts';
+
+/**
+ * Where our base chains stand beside others'. A packet passes every base chain of a hook in this order, and a drop in
+ * any of them is final:
+ *
+ *     prerouting  -400 conntrack defragmentation · -305 ours · -300 raw (notrack) · -200 conntrack · -150 mangle · -100 dnat
+ *     input       -10 ours · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
+ *     forward     -10 ours · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
+ *     output      -10 ours · 0 filter · 10 firewalld
+ *
+ * Anti-spoofing stands after defragmentation and before conntrack: a spoofed packet never reaches another's flow.
+ */
+const HOOKS = {
+  antispoof: 'type filter hook prerouting priority raw - 5; policy accept;',
+  forward: 'type filter hook forward priority filter - 10; policy accept;',
+  input: 'type filter hook input priority filter - 10; policy accept;',
+  output: 'type filter hook output priority filter - 10; policy accept;',
+  arp: 'type filter hook input priority filter - 10; policy accept;',
+};
+
+/** ICMP messages that pass only as part of the flow that they are about, or that only routers send. */
+const NEVER4 = { unreachable: 3, quench: 4, redirect: 5, routerAdvert: 9, timeExceeded: 11, parameterProblem: 12 };
+const NEVER6 = { unreachable: 1, tooBig: 2, timeExceeded: 3, parameterProblem: 4, routerAdvert: 134, redirect: 137 };
+/** Neighbour discovery and multicast listener reports: what a link needs before anything else works. */
+const NEIGHBOUR6 = { report: 131, done: 132, solicit: 135, advert: 136, report2: 143 };
+
+const REFUSED_SPEC = 'size 65535; flags dynamic,timeout; counter; timeout 1h;';
+
+export function inetSets(host: HostState): [string, NftSet][] {
+  return [
+    ['guarded', guardedSet(host)],
+    [
+      'lan4',
+      ranges(
+        'ipv4_addr',
+        host.lan.filter((prefix) => !prefix.includes(':')),
+      ),
+    ],
+    [
+      'lan6',
+      ranges(
+        'ipv6_addr',
+        host.lan.filter((prefix) => prefix.includes(':')),
+      ),
+    ],
+    ['nonpublic4', ranges('ipv4_addr', NON_PUBLIC[4])],
+    ['nonpublic6', ranges('ipv6_addr', NON_PUBLIC[6])],
+    ['never4', constants('icmp_type', Object.values(NEVER4))],
+    ['never6', constants('icmpv6_type', Object.values(NEVER6))],
+    ['neighbour6', constants('icmpv6_type', Object.values(NEIGHBOUR6))],
+    ['ported', constants('inet_proto', [6, 17, 132])],
+    ...(['egress', 'ingress'] as const).flatMap((direction) =>
+      (['4', '6'] as const).map((family): [string, NftSet] => [
+        `refused_${direction}${family}`,
+        refusedSet(direction, family),
+      ]),
+    ),
+  ];
+}
+
+export const arpSets = (host: HostState): [string, NftSet][] => [['guarded', guardedSet(host)]];
+
+/** `ownedSets`: the sets of inet that exist, so that only prefix lengths in use cost a lookup. */
+export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [string, NftChain][] {
+  return [
+    [
+      'antispoof',
+      chain(HOOKS.antispoof, [...owners(ownedSets), 'iifname @veths goto link_local', ...guard('iifname', host)]),
+    ],
+    // A neighbour that has no address yet, or speaks from its link-local one.
+    [
+      'link_local',
+      chain('', [
+        'ip6 saddr :: icmpv6 type @neighbour6 return',
+        'ip6 saddr fe80::/10 icmpv6 type @neighbour6 return',
+        'drop',
+      ]),
+    ],
+    [
+      'forward',
+      chain(HOOKS.forward, [
+        'ct state established accept',
+        'ct state related goto related',
+        // Each of these says no by itself: a lost element leaves the next one in charge.
+        'iifname vmap @from_container',
+        'iifname @veths drop',
+        ...guard('iifname', host),
+        'goto receive',
+      ]),
+    ],
+    [
+      'input',
+      chain(HOOKS.input, [
+        'ct state established accept',
+        'ct state related goto related',
+        'icmpv6 type @neighbour6 iifname @veths accept',
+        'iifname vmap @from_container',
+        'iifname @veths drop',
+        ...guard('iifname', host),
+      ]),
+    ],
+    [
+      'output',
+      chain(HOOKS.output, [
+        'ct state established,related accept',
+        'icmpv6 type @neighbour6 oifname @veths accept',
+        // What this host itself reports, among it our own rejects, which conntrack doesn't relate to their flow.
+        'icmp type @never4 oifname @veths accept',
+        'icmpv6 type @never6 oifname @veths accept',
+        'goto receive',
+      ]),
+    ],
+    ['receive', chain('', ['oifname vmap @to_container', 'oifname @veths drop', ...guard('oifname', host)])],
+    // An ICMP redirect counts as related too, and would move a neighbour's route.
+    ['related', chain('', ['icmp type 5 drop', 'accept'])],
+    ['orphans', chain('', ['icmp type @never4 drop', 'icmpv6 type @never6 drop'])],
+    ['never', chain('', ['jump orphans', 'udp sport 67 udp dport 68 drop', 'udp sport 547 udp dport 546 drop'])],
+    ...(['egress', 'ingress'] as const).flatMap(refusals),
+  ];
+}
+
+export const arpChains = (host: HostState, ownedSets: readonly OwnedSet[]): [string, NftChain][] => [
+  ['input', chain(HOOKS.arp, [...owners(ownedSets), 'iifname @veths drop', ...guard('iifname', host)])],
+];
+
+const owners = (sets: readonly OwnedSet[]): string[] => sets.map((set) => `${OWNED.match(set)} return`);
+
+/**
+ * What nobody claims gets nothing; uplinks that the administrator names are never guarded:
+ * `iifname "veth*" iifname != "veth-up" drop`
+ */
+function guard(key: 'iifname' | 'oifname', host: HostState): string[] {
+  const patterns = host.guardPatterns.map((pattern) => {
+    const exempt = host.uplinks.filter((uplink) => matchesPattern(uplink, pattern));
+    return [`${key} "${pattern}"`, ...exempt.map((uplink) => `${key} != "${uplink}"`), 'drop'].join(' ');
+  });
+  return [`${key} @guarded drop`, ...patterns];
+}
+
+const guardedSet = (host: HostState): NftSet => names(host.guardedNames.filter((name) => !host.uplinks.includes(name)));
+
+function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
+  const [veth, side] = direction === 'egress' ? ['iifname', 'daddr'] : ['oifname', 'saddr'];
+  const note = (['4', '6'] as const).flatMap((family) => {
+    const [nfproto, l3] = family === '4' ? ['ipv4', 'ip'] : ['ipv6', 'ip6'];
+    const key = `${veth} . ${l3} ${side} . meta l4proto`;
+    return [
+      `meta nfproto ${nfproto} meta l4proto @ported update @refused_${direction}${family} { ${key} . th dport }`,
+      `meta nfproto ${nfproto} meta l4proto != @ported update @refused_${direction}${family} { ${key} . 0 }`,
+    ];
+  });
+  return [
+    [`${direction}_note`, chain('', note)],
+    [`${direction}_drop`, chain('', [`jump ${direction}_note`, 'drop'])],
+    [
+      `${direction}_reject`,
+      chain('', [
+        `jump ${direction}_note`,
+        'meta l4proto 6 reject with tcp reset',
+        'reject with icmpx type port-unreachable',
+      ]),
+    ],
+  ];
+}
+
+function refusedSet(direction: 'egress' | 'ingress', family: '4' | '6'): NftSet {
+  const l3 = family === '4' ? 'ip' : 'ip6';
+  const key = direction === 'egress' ? `iifname . ${l3} daddr` : `oifname . ${l3} saddr`;
+  return {
+    kind: 'set',
+    spec: `typeof ${key} . meta l4proto . th dport; ${REFUSED_SPEC}`,
+    dynamic: true,
+    elements: new Map(),
+  };
+}
+
+const chain = (hook: string, rules: readonly string[]): NftChain => ({ hook, rules });
+
+const names = (list: readonly string[]): NftSet => ({
+  kind: 'set',
+  spec: 'type ifname;',
+  dynamic: false,
+  elements: new Map([...list].sort().map((name) => [`"${name}"`, ''])),
+});
+
+const constants = (type: string, values: readonly number[]): NftSet => ({
+  kind: 'set',
+  spec: `type ${type};`,
+  dynamic: false,
+  elements: new Map(values.map((value) => [String(value), ''])),
+});
+
+function ranges(type: 'ipv4_addr' | 'ipv6_addr', prefixes: readonly Prefix[]): NftSet {
+  const merged = mergeRanges(prefixes.map(rangeOf)).map(formatRange);
+  return {
+    kind: 'set',
+    spec: `type ${type}; flags interval;`,
+    dynamic: false,
+    elements: new Map(merged.map((text) => [text, ''])),
+  };
+}

@@ -1,0 +1,145 @@
+/** nft's own listing of our tables (`nft -s list table …`) as a ruleset that can be compared with another listing. */
+
+import type { NftChain, NftSet, NftTable, Ruleset, TableFamily } from './ruleset.ts';
+import { diffRulesets } from './transaction.ts';
+
+/**
+ * Reads the output of nft 1.0.6 and newer for `list table inet routewall` and `list table arp routewall`, one after
+ * the other. What nft prints isn't what was loaded (`198.51.100.10/32` loses its length, types get names), so a
+ * listing is only ever compared with a listing.
+ */
+export function parseListing(text: string): Ruleset {
+  const tables = new Map<TableFamily, NftTable>();
+  for (const block of blocks(text.split('\n'))) {
+    const [, family] = /^table (inet|arp) routewall\b/.exec(block.head) ?? [];
+    if (family === 'inet' || family === 'arp') tables.set(family, parseTable(block.body));
+  }
+  return tables;
+}
+
+interface Block {
+  readonly head: string;
+  readonly body: readonly string[];
+}
+
+/** The blocks at the outermost depth: `head {` … `}`, told apart by their indentation as nft prints it. */
+function blocks(lines: readonly string[]): Block[] {
+  const found: Block[] = [];
+  let open: { head: string; indent: string; body: string[] } | undefined;
+  for (const line of lines) {
+    if (open === undefined) {
+      const [, indent = '', head = ''] = /^(\t*)(\S.*) \{(?: # .*)?$/.exec(line) ?? [];
+      if (head !== '') open = { head, indent, body: [] };
+    } else if (line === `${open.indent}}`) {
+      found.push(open);
+      open = undefined;
+    } else open.body.push(line);
+  }
+  return found;
+}
+
+function parseTable(lines: readonly string[]): NftTable {
+  const sets = new Map<string, NftSet>();
+  const chains = new Map<string, NftChain>();
+  for (const { head, body } of blocks(lines)) {
+    const [kind = '', name = ''] = head.split(' ');
+    if (kind === 'chain') chains.set(name, parseChain(body));
+    else if (kind === 'set' || kind === 'map') sets.set(name, parseSet(kind, body));
+  }
+  return { sets, chains };
+}
+
+function parseChain(body: readonly string[]): NftChain {
+  const lines = body.map((line) => line.trim()).filter((line) => line !== '');
+  const hook = lines[0]?.startsWith('type ') === true ? lines[0] : '';
+  return { hook, rules: hook === '' ? lines : lines.slice(1) };
+}
+
+function parseSet(kind: 'set' | 'map', body: readonly string[]): NftSet {
+  const text = body.map((line) => line.trim()).join('\n');
+  const start = text.indexOf('elements = {');
+  const spec = (start < 0 ? text : text.slice(0, start))
+    .trim()
+    .split('\n')
+    .map((line) => `${line};`)
+    .join(' ');
+  const dynamic = spec.includes('dynamic');
+  const elements =
+    start < 0 || dynamic ? [] : text.slice(start + 'elements = {'.length, text.lastIndexOf('}')).split(',');
+  return { kind, spec, dynamic, elements: new Map(elements.map(parseElement).filter(([key]) => key !== '')) };
+}
+
+/** `"veth0" . 198.51.100.10 counter packets 3 bytes 252` or `"veth0" : goto egress_…` */
+function parseElement(text: string): [string, string] {
+  const [key = '', data = ''] = text
+    .trim()
+    .replace(/ counter( packets \d+ bytes \d+)?/, '')
+    .split(' : ');
+  return [key.replace(/\s+/g, ' ').trim(), data.trim()];
+}
+
+/** A listing with its elements sorted and one a line, so that two of them can be compared line by line. */
+export function sortListing(ruleset: Ruleset): Ruleset {
+  return new Map(
+    [...ruleset].map(([family, { sets, chains }]) => [
+      family,
+      { sets: new Map(byName(sets).map(([name, set]) => [name, sortSet(set)])), chains: new Map(byName(chains)) },
+    ]),
+  );
+}
+
+const byName = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+
+const sortSet = (set: NftSet): NftSet => ({ ...set, elements: new Map(byName(set.elements)) });
+
+/**
+ * The commands that make the kernel's tables what they should be again. `observed` and `expected` are listings, of
+ * the kernel and of `rendered` loaded elsewhere; only what differs between the two is written.
+ */
+export function diffListings(observed: Ruleset, expected: Ruleset, rendered: Ruleset): string[] {
+  const baseline = new Map(
+    [...observed].map(([family, table]): [TableFamily, NftTable] => [
+      family,
+      translate(table, expected.get(family), rendered.get(family)),
+    ]),
+  );
+  return diffRulesets(baseline, rendered);
+}
+
+/** What agrees with its listing is said in our own words, so that it drops out; the rest stays in the kernel's. */
+function translate(observed: NftTable, expected: NftTable | undefined, rendered: NftTable | undefined): NftTable {
+  return {
+    sets: new Map(
+      [...observed.sets].map(([name, set]) => [
+        name,
+        translateSet(set, expected?.sets.get(name), rendered?.sets.get(name)),
+      ]),
+    ),
+    chains: new Map(
+      [...observed.chains].map(([name, chain]) => [
+        name,
+        translateChain(chain, expected?.chains.get(name), rendered?.chains.get(name)),
+      ]),
+    ),
+  };
+}
+
+function translateSet(observed: NftSet, expected: NftSet | undefined, rendered: NftSet | undefined): NftSet {
+  if (expected === undefined || rendered === undefined) return observed;
+  const spec = observed.spec === expected.spec ? rendered.spec : observed.spec;
+  return { ...observed, spec, elements: sameElements(observed, expected) ? rendered.elements : observed.elements };
+}
+
+function sameElements(a: NftSet, b: NftSet): boolean {
+  if (a.elements.size !== b.elements.size) return false;
+  for (const [key, data] of a.elements) if (b.elements.get(key) !== data) return false;
+  return true;
+}
+
+function translateChain(observed: NftChain, expected: NftChain | undefined, rendered: NftChain | undefined): NftChain {
+  if (expected === undefined || rendered === undefined) return observed;
+  return {
+    hook: observed.hook === expected.hook ? rendered.hook : observed.hook,
+    rules: observed.rules.join('\n') === expected.rules.join('\n') ? rendered.rules : observed.rules,
+  };
+}

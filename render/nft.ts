@@ -1,0 +1,141 @@
+/** Desired state as our two nft tables, and the transaction from one desired state to another. */
+
+import { familyOf } from './address.ts';
+import { arpChains, arpSets, inetChains, inetSets } from './base.ts';
+import type { DesiredState, HostState, NicState } from './desired.ts';
+import { type ChainName, chainName } from './names.ts';
+import { OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
+import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
+import type { PolicyChain } from './rule.ts';
+import type { NftChain, NftSet, NftTable, Ruleset } from './ruleset.ts';
+import { diffRulesets } from './transaction.ts';
+
+/** The name of the nft chain that holds this policy; equal semantics have equal names. */
+export type ChainNaming = (chain: PolicyChain) => ChainName;
+
+/** `hash`: a content hash of a chain's semantics in lower-case hex, at least 8 digits. */
+export const chainNaming =
+  (hash: (chain: PolicyChain) => string): ChainNaming =>
+  (chain) =>
+    chainName(chain.direction, hash(chain));
+
+/** Our tables, whole. */
+export function renderDesired(desired: DesiredState, nameOf: ChainNaming): Ruleset {
+  return assemble(desired, [...desired.nics.values()], nameOf);
+}
+
+/**
+ * The commands from one desired state to the next, in the time that the changed NICs take: NICs that are the same
+ * object in both are passed over. Equal to `diffRulesets` of both states rendered whole.
+ */
+export function diffDesired(before: DesiredState, after: DesiredState, nameOf: ChainNaming): string[] {
+  if (before.host !== after.host) return diffRulesets(renderDesired(before, nameOf), renderDesired(after, nameOf));
+  const gone = changedNics(before, after);
+  const come = changedNics(after, before);
+  if (gone.length === 0 && come.length === 0) return [];
+  const kept = keptChains(before, after, [...gone, ...come], nameOf);
+  return diffRulesets(assemble(before, [...gone, ...kept], nameOf), assemble(after, [...come, ...kept], nameOf));
+}
+
+const changedNics = (state: DesiredState, other: DesiredState): NicState[] =>
+  [...state.nics].filter(([key, nic]) => other.nics.get(key) !== nic).map(([, nic]) => nic);
+
+/**
+ * For each chain of a changed NIC that an unchanged NIC uses too, one such NIC: in both halves of the comparison it
+ * keeps the shared chain, and the chain's named sets, out of the difference.
+ */
+function keptChains(
+  before: DesiredState,
+  after: DesiredState,
+  changed: readonly NicState[],
+  nameOf: ChainNaming,
+): NicState[] {
+  const wanted = new Set(changed.flatMap((nic) => [nameOf(nic.egress), nameOf(nic.ingress)]));
+  const kept: NicState[] = [];
+  for (const [key, nic] of after.nics) {
+    if (wanted.size === 0) break;
+    if (before.nics.get(key) !== nic) continue;
+    const found = [wanted.delete(nameOf(nic.egress)), wanted.delete(nameOf(nic.ingress))];
+    if (found.includes(true)) kept.push(nic);
+  }
+  return kept;
+}
+
+/** The tables with these NICs' elements; the prefix lengths are the whole state's, so that anti-spoofing is whole. */
+function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
+  return new Map([
+    ['inet', inetTable(state.host, nics, ownedSets('inet', state.nics.values()), nameOf)],
+    ['arp', arpTable(state.host, nics, ownedSets('arp', state.nics.values()))],
+  ]);
+}
+
+function inetTable(
+  host: HostState,
+  nics: readonly NicState[],
+  owned: readonly OwnedSet[],
+  nameOf: ChainNaming,
+): NftTable {
+  const policy = policyChains(host, nics, nameOf);
+  const sets: [string, NftSet][] = [
+    ['veths', vethSet(nics)],
+    ...owned.map((set): [string, NftSet] => [set.name, ownedSet(set, nics)]),
+    ['from_container', verdictMap('iifname', nics, (nic) => nameOf(nic.egress))],
+    ['to_container', verdictMap('oifname', nics, (nic) => nameOf(nic.ingress))],
+    ...inetSets(host),
+    ...[...policy.values()].flatMap((chain) => [...chain.sets]),
+  ];
+  const chains: [string, NftChain][] = [
+    ...inetChains(host, owned),
+    ...[...policy].map(([name, { rules }]): [string, NftChain] => [name, { hook: '', rules }]),
+  ];
+  return { sets: new Map(sets), chains: new Map(chains) };
+}
+
+function arpTable(host: HostState, nics: readonly NicState[], owned: readonly OwnedSet[]): NftTable {
+  return {
+    sets: new Map([
+      ['veths', vethSet(nics)],
+      ...owned.map((set): [string, NftSet] => [set.name, ownedSet(set, nics)]),
+      ...arpSets(host),
+    ]),
+    chains: new Map(arpChains(host, owned)),
+  };
+}
+
+function policyChains(host: HostState, nics: readonly NicState[], nameOf: ChainNaming): Map<string, RenderedChain> {
+  const chains = new Map<string, PolicyChain>();
+  for (const nic of nics) for (const chain of [nic.egress, nic.ingress]) chains.set(nameOf(chain), chain);
+  const sorted = [...chains].sort(([a], [b]) => (a < b ? -1 : 1));
+  return new Map(sorted.map(([name, chain]) => [name, renderPolicyChain(chain, host.log)]));
+}
+
+const vethSet = (nics: readonly NicState[]): NftSet => ({
+  kind: 'set',
+  spec: 'type ifname;',
+  dynamic: false,
+  elements: new Map(nics.map((nic) => [`"${nic.hostVeth}"`, ''])),
+});
+
+function ownedSet(set: OwnedSet, nics: readonly NicState[]): NftSet {
+  const elements = new Map<string, string>();
+  for (const nic of nics) {
+    for (const prefix of nic.owned) {
+      if (familyOf(prefix) !== set.family) continue;
+      const element = ownedElement(nic, prefix);
+      if (element.set === set.name) elements.set(element.key, '');
+    }
+  }
+  return { kind: 'set', spec: OWNED.spec(set), dynamic: false, elements };
+}
+
+/** `goto`, not `jump`: what a chain doesn't decide must not fall through to the next rule of the base chain. */
+const verdictMap = (
+  key: 'iifname' | 'oifname',
+  nics: readonly NicState[],
+  chain: (nic: NicState) => ChainName,
+): NftSet => ({
+  kind: 'map',
+  spec: `typeof ${key} : verdict;`,
+  dynamic: false,
+  elements: new Map(nics.map((nic) => [`"${nic.hostVeth}"`, `goto ${chain(nic)}`])),
+});

@@ -1,0 +1,50 @@
+/** Who may send from what, as exact hash sets: one per family and prefix length in use, so that lookups stay flat. */
+import { addressFrom, bitsOf, type Family, familyOf, networkOf, type Prefix, prefixLength } from './address.ts';
+import type { NicState } from './desired.ts';
+
+export interface OwnedSet {
+  /** `owned4` for hosts, `owned4_28` for prefixes of that length. */
+  readonly name: string;
+  readonly family: Family;
+  readonly length: number;
+  /** What of the packet is looked up: IP source or ARP sender. */
+  readonly field: 'ip saddr' | 'ip6 saddr' | 'arp saddr ip';
+}
+
+export const OWNED = {
+  /** `iifname . ip saddr & 255.255.255.240 @owned4_28` */
+  match: ({ name, family, length, field }: OwnedSet): string =>
+    `iifname . ${field}${length === bitsOf(family) ? '' : ` & ${maskOf(family, length)}`} @${name}`,
+  spec: ({ field }: OwnedSet): string => `typeof iifname . ${field}; counter;`,
+};
+
+/** Host sets exist always; longest prefix first. */
+export function ownedSets(table: 'inet' | 'arp', nics: Iterable<NicState>): OwnedSet[] {
+  const lengths = { 4: new Set([32]), 6: new Set([128]) };
+  for (const nic of nics) for (const prefix of nic.owned) lengths[familyOf(prefix)].add(prefixLength(prefix));
+  const families: readonly Family[] = table === 'inet' ? [4, 6] : [4];
+  return families.flatMap((family) =>
+    [...lengths[family]]
+      .sort((a, b) => b - a)
+      .map((length) => ({ name: ownedSetName(family, length), family, length, field: fieldOf(table, family) })),
+  );
+}
+
+/** The set and the element that let the NIC send from the prefix. */
+export function ownedElement(nic: NicState, prefix: Prefix): { readonly set: string; readonly key: string } {
+  const set = ownedSetName(familyOf(prefix), prefixLength(prefix));
+  return { set, key: `"${nic.hostVeth}" . ${networkOf(prefix)}` };
+}
+
+const ownedSetName = (family: Family, length: number): string =>
+  `owned${family}${length === bitsOf(family) ? '' : `_${length}`}`;
+
+function fieldOf(table: 'inet' | 'arp', family: Family): OwnedSet['field'] {
+  if (table === 'arp') return 'arp saddr ip';
+  return family === 4 ? 'ip saddr' : 'ip6 saddr';
+}
+
+function maskOf(family: Family, length: number): string {
+  const bits = BigInt(bitsOf(family));
+  return addressFrom(((1n << BigInt(length)) - 1n) << (bits - BigInt(length)), family);
+}

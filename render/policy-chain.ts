@@ -1,0 +1,158 @@
+/** A compiled policy chain as nft rules and the named sets that they refer to. */
+import { createHash } from 'node:crypto';
+import { type AddressRange, type Family, formatRange } from './address.ts';
+import type { HostState } from './desired.ts';
+import { commentText, logPrefixText, setName } from './names.ts';
+import type { Direction, Origin, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from './rule.ts';
+import type { NftSet } from './ruleset.ts';
+
+export interface RenderedChain {
+  readonly rules: readonly string[];
+  /** Content-addressed, so that chains share them. */
+  readonly sets: ReadonlyMap<string, NftSet>;
+}
+
+/** More alternatives than this become a named set; fewer unroll into rules, since a set costs the kernel more. */
+const UNROLLED = 4;
+
+const L3 = { 4: 'ip', 6: 'ip6' } as const;
+const NFPROTO = { 4: 'meta nfproto ipv4', 6: 'meta nfproto ipv6' } as const;
+const PORTED = { 6: 'tcp', 17: 'udp', 132: 'sctp' } as const;
+
+type Sets = Map<string, NftSet>;
+
+export function renderPolicyChain(chain: PolicyChain, log: HostState['log']): RenderedChain {
+  const sets: Sets = new Map();
+  const rules: string[] = [
+    // What no policy can allow comes first: unsolicited ICMP errors, and from a container what only routers say.
+    chain.direction === 'egress' ? 'jump never' : 'jump orphans',
+    ...chain.rules.flatMap((rule) => renderRule(rule, chain, log, sets)),
+    ...renderDefault(chain, log),
+  ];
+  return { rules, sets };
+}
+
+function renderRule(rule: Rule, chain: PolicyChain, log: HostState['log'], sets: Sets): string[] {
+  const comment = commentOf(rule.origin);
+  return matches(rule, chain.direction, sets).flatMap((match) => [
+    ...(rule.log || rule.action === 'log' ? [join(match, logStatement(chain, rule.origin, log), comment)] : []),
+    ...(rule.action === 'log' ? [] : [join(match, verdictStatement(rule.action, chain.direction), comment)]),
+  ]);
+}
+
+function renderDefault(chain: PolicyChain, log: HostState['log']): string[] {
+  const { verdict, origin } = chain.default;
+  const comment = origin === null ? '' : commentOf(origin);
+  return [
+    ...(chain.default.log ? [join(logStatement(chain, origin, log), comment)] : []),
+    join(verdictStatement(verdict, chain.direction), comment),
+  ];
+}
+
+/** An allowed packet of egress is asked at its receiver next; one of ingress is through. */
+function verdictStatement(verdict: Verdict, direction: Direction): string {
+  if (verdict === 'allow') return direction === 'egress' ? 'goto receive' : 'accept';
+  return `goto ${direction}_${verdict}`;
+}
+
+/** `limit rate 10/second log prefix "tinderbox egress tinderbox.yaml:12 " group 5` */
+function logStatement(chain: PolicyChain, origin: Origin | null, log: HostState['log']): string {
+  const place = origin === null ? 'default' : `${origin.file}:${origin.line}`;
+  const prefix = logPrefixText(`${chain.logName ?? ''} ${chain.direction} ${place}`.slice(0, 126));
+  const target = log.group === 'kernel' ? 'level info' : `group ${log.group}`;
+  return `limit rate ${log.rate} log prefix "${prefix} " ${target}`;
+}
+
+const commentOf = (origin: Origin): string => `comment "${commentText(`${origin.file}:${origin.line}`)}"`;
+
+const join = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join(' ');
+
+/** The alternatives of a rule, each an nft match; none where the rule can match nothing. */
+function matches(rule: Rule, direction: Direction, sets: Sets): string[] {
+  const services = serviceMatches(rule.service, sets);
+  return familiesOf(rule).flatMap((family) =>
+    peerMatches(rule, direction, family, sets).flatMap((peer) =>
+      services.map((service) => join(needsNfproto(rule, family) ? NFPROTO[family ?? 4] : '', peer, service)),
+    ),
+  );
+}
+
+/** The families that need a rule each; `undefined` where one rule serves both. */
+function familiesOf(rule: Rule): readonly (Family | undefined)[] {
+  const fixed = rule.family ?? (rule.service.kind === 'icmp' ? rule.service.family : undefined);
+  if (rule.peer.kind === 'ranges') return fixed === undefined || fixed === rule.peer.family ? [rule.peer.family] : [];
+  if (fixed !== undefined) return [fixed];
+  return rule.peer.kind === 'lan' || rule.peer.kind === 'internet' ? [4, 6] : [undefined];
+}
+
+/** `ip daddr` and `icmp type` imply their family; a bare protocol doesn't. */
+function needsNfproto(rule: Rule, family: Family | undefined): boolean {
+  if (
+    family === undefined ||
+    rule.peer.kind === 'ranges' ||
+    rule.peer.kind === 'lan' ||
+    rule.peer.kind === 'internet'
+  ) {
+    return false;
+  }
+  return !(rule.service.kind === 'icmp' && rule.service.type !== undefined);
+}
+
+function peerMatches(rule: Rule, direction: Direction, family: Family | undefined, sets: Sets): string[] {
+  const side = direction === 'egress' ? 'daddr' : 'saddr';
+  const address = `${L3[family ?? 4]} ${side}`;
+  switch (rule.peer.kind) {
+    case 'any':
+      return [''];
+    case 'host':
+      // A forwarded IPv6 packet may carry one of our own addresses as its source: only what has no input
+      // interface comes from this host itself.
+      return [direction === 'egress' ? 'fib daddr type local' : 'iif 0 fib saddr type local'];
+    case 'lan':
+      return [`${address} @lan${family ?? 4}`];
+    case 'internet':
+      return [internetMatch(address, direction, family ?? 4)];
+    case 'ranges':
+      return rangeMatches(rule.peer.ranges, rule.peer.family, sets).map((list) => `${address} ${list}`);
+  }
+}
+
+/** `ip daddr != @nonpublic4 ip daddr != @lan4 oifname != @veths fib daddr type != local` */
+function internetMatch(address: string, direction: Direction, family: Family): string {
+  const [interfaceKey, side] = direction === 'egress' ? ['oifname', 'daddr'] : ['iifname', 'saddr'];
+  return `${address} != @nonpublic${family} ${address} != @lan${family} ${interfaceKey} != @veths fib ${side} type != local`;
+}
+
+function rangeMatches(ranges: readonly AddressRange[], family: Family, sets: Sets): string[] {
+  const texts = ranges.map(formatRange);
+  if (texts.length <= UNROLLED) return texts;
+  return [reference(family === 4 ? 'peers4' : 'peers6', family === 4 ? 'ipv4_addr' : 'ipv6_addr', texts, sets)];
+}
+
+function serviceMatches(service: ServiceMatch, sets: Sets): string[] {
+  switch (service.kind) {
+    case 'any':
+      return [''];
+    case 'protocol':
+      return [`meta l4proto ${service.protocol}`];
+    case 'ports':
+      return portMatches(service.ports, sets).map((ports) => `${PORTED[service.protocol]} dport ${ports}`);
+    case 'icmp': {
+      const keyword = service.family === 4 ? 'icmp' : 'icmpv6';
+      if (service.type !== undefined) return [`${keyword} type ${service.type}`];
+      return [`meta l4proto ${service.family === 4 ? 1 : 58}`];
+    }
+  }
+}
+
+function portMatches(ports: readonly PortRange[], sets: Sets): string[] {
+  const texts = ports.map(({ first, last }) => (first === last ? String(first) : `${first}-${last}`));
+  return texts.length <= UNROLLED ? texts : [reference('ports', 'inet_service', texts, sets)];
+}
+
+function reference(kind: 'peers4' | 'peers6' | 'ports', type: string, texts: readonly string[], sets: Sets): string {
+  const name = setName(kind, createHash('sha256').update(texts.join(' ')).digest('hex').slice(0, 12));
+  const elements = new Map(texts.map((text) => [text, '']));
+  sets.set(name, { kind: 'set', spec: `type ${type}; flags interval;`, dynamic: false, elements });
+  return `@${name}`;
+}

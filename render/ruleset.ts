@@ -1,0 +1,60 @@
+/** The nouns of nft's text: our two tables as sets, maps and chains whose elements and rules are single lines. */
+
+/** `elements` maps an element to its data; in a set (not a map) the data is empty. */
+export interface NftSet {
+  readonly kind: 'set' | 'map';
+  /** Everything between the braces but the elements: `typeof iifname . ip saddr; counter;` */
+  readonly spec: string;
+  /** Filled by the packet path (`flags dynamic`): its elements are the kernel's, never compared or rewritten. */
+  readonly dynamic: boolean;
+  readonly elements: ReadonlyMap<string, string>;
+}
+
+export interface NftChain {
+  /** `type filter hook forward priority filter - 10; policy accept;`, or empty for a chain that is only jumped to. */
+  readonly hook: string;
+  readonly rules: readonly string[];
+}
+
+export interface NftTable {
+  readonly sets: ReadonlyMap<string, NftSet>;
+  readonly chains: ReadonlyMap<string, NftChain>;
+}
+
+export type TableFamily = 'inet' | 'arp';
+
+/** The tables that exist, by family; both are named `routewall`. */
+export type Ruleset = ReadonlyMap<TableFamily, NftTable>;
+
+export const TABLE = 'routewall';
+
+export const EMPTY_RULESET: Ruleset = new Map();
+
+/** The whole ruleset as a file that `nft -f` loads into a kernel that has none of it. */
+export function renderRuleset(ruleset: Ruleset): string {
+  return [...ruleset].map(([family, table]) => renderTable(family, table)).join('\n');
+}
+
+function renderTable(family: TableFamily, table: NftTable): string {
+  const blocks = [
+    ...[...table.sets].map(([name, set]) => block(`${set.kind} ${name}`, setLines(set))),
+    ...[...table.chains].map(([name, chain]) =>
+      block(`chain ${name}`, chain.hook === '' ? chain.rules : [chain.hook, ...chain.rules]),
+    ),
+  ];
+  return `table ${family} ${TABLE} {\n${blocks.join('\n')}}\n`;
+}
+
+function setLines(set: NftSet): string[] {
+  const lines = set.spec.split(/(?<=;) /);
+  if (set.elements.size === 0) return lines;
+  const elements = [...set.elements].map(([key, data]) => `\t${element(key, data)},`);
+  return [...lines, 'elements = {', ...elements, '}'];
+}
+
+/** One element as nft takes it: `"veth0" . 198.51.100.10`, or with data `"veth0" : goto egress_…`. */
+export const element = (key: string, data: string): string => (data === '' ? key : `${key} : ${data}`);
+
+function block(head: string, lines: readonly string[]): string {
+  return `\t${head} {\n${lines.map((line) => `\t\t${line}\n`).join('')}\t}\n`;
+}

@@ -1,0 +1,101 @@
+/** The shortest in-place change from one ruleset to another, as nft commands that must be committed together. */
+import {
+  element,
+  type NftChain,
+  type NftSet,
+  type NftTable,
+  type Ruleset,
+  TABLE,
+  type TableFamily,
+} from './ruleset.ts';
+
+const NO_TABLE: NftTable = { sets: new Map(), chains: new Map() };
+
+/**
+ * Commands in an order that nft accepts within one transaction; empty when nothing differs. Tables are never deleted
+ * while they serve, since that loses packets and counters, with one exception: a set or base chain that is declared
+ * differently (another release's layout) can't be changed in place, so its table is replaced whole.
+ */
+export function diffRulesets(before: Ruleset, after: Ruleset): string[] {
+  const families = new Set<TableFamily>([...before.keys(), ...after.keys()]);
+  return [...families].flatMap((family) => diffTable(family, before.get(family), after.get(family)));
+}
+
+function diffTable(family: TableFamily, before: NftTable | undefined, after: NftTable | undefined): string[] {
+  const table = `${family} ${TABLE}`;
+  if (after === undefined) return before === undefined ? [] : [`delete table ${table}`];
+  if (before === undefined) return [`add table ${table}`, ...changeTable(table, NO_TABLE, after)];
+  if (redeclares(before, after)) {
+    return [`delete table ${table}`, `add table ${table}`, ...changeTable(table, NO_TABLE, after)];
+  }
+  return changeTable(table, before, after);
+}
+
+function redeclares(before: NftTable, after: NftTable): boolean {
+  for (const [name, set] of after.sets) {
+    const old = before.sets.get(name);
+    if (old !== undefined && (old.spec !== set.spec || old.kind !== set.kind)) return true;
+  }
+  for (const [name, chain] of after.chains) {
+    const old = before.chains.get(name);
+    if (old !== undefined && old.hook !== chain.hook) return true;
+  }
+  return false;
+}
+
+function changeTable(table: string, before: NftTable, after: NftTable): string[] {
+  const commands: string[] = [];
+  // Chains and sets first, still empty: rules and elements may then refer to any of them.
+  for (const [name, chain] of after.chains) if (!before.chains.has(name)) commands.push(addChain(table, name, chain));
+  for (const [name, set] of after.sets)
+    if (!before.sets.has(name)) commands.push(`add ${set.kind} ${table} ${name} { ${set.spec} }`);
+  for (const [name, set] of after.sets) commands.push(...changeElements(table, name, before.sets.get(name), set));
+  for (const [name, chain] of after.chains) commands.push(...changeRules(table, name, before.chains.get(name), chain));
+  commands.push(...removeStale(table, before, after));
+  return commands;
+}
+
+function addChain(table: string, name: string, chain: NftChain): string {
+  return `add chain ${table} ${name}${chain.hook === '' ? '' : ` { ${chain.hook} }`}`;
+}
+
+function changeRules(table: string, name: string, before: NftChain | undefined, after: NftChain): string[] {
+  if (before !== undefined && sameLines(before.rules, after.rules)) return [];
+  const flush = before === undefined || before.rules.length === 0 ? [] : [`flush chain ${table} ${name}`];
+  return [...flush, ...after.rules.map((rule) => `add rule ${table} ${name} ${rule}`)];
+}
+
+const sameLines = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((line, index) => line === b[index]);
+
+/** A map's element can't be replaced: a changed one is deleted and added within the transaction. */
+function changeElements(table: string, name: string, before: NftSet | undefined, after: NftSet): string[] {
+  if (after.dynamic) return [];
+  const old = before?.elements ?? new Map<string, string>();
+  const gone = [...old].filter(([key, data]) => after.elements.get(key) !== data).map(([key]) => key);
+  const added = [...after.elements].filter(([key, data]) => old.get(key) !== data);
+  return [
+    ...chunked(gone).map((keys) => `delete element ${table} ${name} { ${keys.join(', ')} }`),
+    ...chunked(added.map(([key, data]) => element(key, data))).map(
+      (list) => `add element ${table} ${name} { ${list.join(', ')} }`,
+    ),
+  ];
+}
+
+/** One command per so many elements keeps an error's line close to its element and a netlink message below its limit. */
+function chunked(list: readonly string[], size = 500): string[][] {
+  const chunks: string[][] = [];
+  for (let start = 0; start < list.length; start += size) chunks.push(list.slice(start, start + size));
+  return chunks;
+}
+
+/** Chains before sets, and all of them emptied first: a chain that is still referred to can't be deleted. */
+function removeStale(table: string, before: NftTable, after: NftTable): string[] {
+  const chains = [...before.chains.keys()].filter((name) => !after.chains.has(name));
+  const sets = [...before.sets].filter(([name]) => !after.sets.has(name));
+  return [
+    ...chains.map((name) => `flush chain ${table} ${name}`),
+    ...chains.map((name) => `delete chain ${table} ${name}`),
+    ...sets.map(([name, set]) => `delete ${set.kind} ${table} ${name}`),
+  ];
+}
