@@ -29,8 +29,18 @@ export interface HostEvents {
   addressChanged(event: { readonly dev: string }): void;
   /** A route appeared or went; `protocol` as ip prints it, empty where it doesn't. */
   routeChanged(event: { readonly dev: string; readonly protocol: string; readonly deleted: boolean }): void;
-  /** Someone committed to nftables in this network namespace. */
-  rulesetCommitted(event: { readonly generation: number; readonly pid: number; readonly process: string }): void;
+  /** A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. */
+  sysctlChanged(event: { readonly dev: string }): void;
+  /**
+   * Someone committed to nftables in this network namespace; `pid` is 0 where the kernel didn't say who.
+   * `touchesOurs`: the commit changed `table inet routewall` or `table arp routewall`.
+   */
+  rulesetCommitted(event: {
+    readonly generation: number;
+    readonly pid: number;
+    readonly process: string;
+    readonly touchesOurs: boolean;
+  }): void;
   /** A policy, profile, set, service or main configuration file appeared, changed or went; an absolute path. */
   policyFileChanged(event: { readonly file: string }): void;
   /** The source has told all that existed when it started; told again after every restart of the source. */
