@@ -1,0 +1,32 @@
+/** Captures packets on an interface of a place, to prove that none came through. */
+import type { Place } from './place.ts';
+
+export interface Capture {
+  /** One line for each packet so far, as `tcpdump -n` prints it. */
+  readonly lines: () => readonly string[];
+  /** Ends it. `received` is the kernel's own count of matching packets, also of those that tcpdump dropped. */
+  stop(): Promise<{ readonly lines: readonly string[]; readonly received: number }>;
+}
+
+/** Really captures when it returns. `filter` is tcpdump's, such as `tcp port 80`. `direction` is seen from the interface. */
+export async function startCapture(
+  place: Place,
+  { device, filter = '', direction = 'inout' }: { device: string; filter?: string; direction?: 'in' | 'out' | 'inout' },
+): Promise<Capture> {
+  const packets: string[] = [];
+  // Immediate mode and unbuffered lines: what passed is here before the next step looks.
+  const options = ['-n', '-l', '--immediate-mode', '-B', '8192', '-Q', direction, '-i', device];
+  const child = place.spawn('tcpdump', [...options, ...(filter === '' ? [] : [filter])], {
+    onLine: (line) => void packets.push(line),
+  });
+  await child.waitForLine(/listening on/);
+  return {
+    lines: () => packets,
+    stop: async () => {
+      await child.stop('SIGINT');
+      const summary = child.lines.find((line) => /received by filter/.test(line));
+      if (summary === undefined) throw new Error(`tcpdump in ${place.label}: no summary\n${child.lines.join('\n')}`);
+      return { lines: packets, received: Number.parseInt(summary, 10) };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+/** A wire between two namespaces: a veth pair with names and addresses. */
+import type { Namespace } from './namespace.ts';
+import { run } from './run.ts';
+
+export interface WireEnd {
+  readonly namespace: Namespace;
+  /** The interface's name there. */
+  readonly name: string;
+  /** With prefix length, both families. */
+  readonly addresses: readonly string[];
+}
+
+/** Both ends are up and their addresses usable when it returns. */
+export async function createWire(left: WireEnd, right: WireEnd): Promise<void> {
+  const end = (side: WireEnd): string[] => ['name', side.name, 'netns', side.namespace.name];
+  await run('ip', ['link', 'add', ...end(left), 'type', 'veth', 'peer', ...end(right)]);
+  for (const side of [left, right]) await setUp(side);
+}
+
+async function setUp({ namespace, name, addresses }: WireEnd): Promise<void> {
+  const lines = addresses.map(
+    (address) => `address add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`,
+  );
+  await runIp(namespace, [...lines, `link set ${name} up`]);
+}
+
+/** Lines of `ip -batch`, in that namespace. */
+export async function runIp(namespace: Namespace, lines: readonly string[]): Promise<void> {
+  await run('ip', ['-n', namespace.name, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
