@@ -82,10 +82,6 @@ export function rangeOf(prefix: Prefix): AddressRange {
   return { family, first, last: first + (1n << BigInt(bitsOf(family) - prefixLength(prefix))) - 1n };
 }
 
-export function rangesOverlap(a: AddressRange, b: AddressRange): boolean {
-  return a.family === b.family && a.first <= b.last && b.first <= a.last;
-}
-
 export const contains = (range: AddressRange, address: Address): boolean =>
   familyOf(address) === range.family && addressNumber(address) >= range.first && addressNumber(address) <= range.last;
 
@@ -116,3 +112,6 @@ export function formatRange({ family, first, last }: AddressRange): string {
   }
   return `${addressFrom(first, family)}-${addressFrom(last, family)}`;
 }
+
+export const rangesOverlap = (a: AddressRange, b: AddressRange): boolean =>
+  a.family === b.family && a.first <= b.last && b.first <= a.last;

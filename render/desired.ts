@@ -25,6 +25,8 @@ export interface GatewayAddress {
 export interface Sysctl {
   readonly key: string;
   readonly value: string;
+  /** Where present, only this value is replaced: any other is the administrator's. */
+  readonly replaces?: string;
   /** Why it is needed, for `status`. */
   readonly reason: string;
 }

@@ -1,20 +1,21 @@
 /** Names that reach a command's text: branded, and made only by the functions here. */
 
-/** A network interface's name that is safe unquoted in `ip` and quoted in nft. */
+/** A network interface's name that neither nft nor ip can read as anything else. */
 export type InterfaceName = string & { readonly __brand: 'InterfaceName' };
 /** An interface name, or its beginning followed by `*`. */
 export type InterfacePattern = string & { readonly __brand: 'InterfacePattern' };
 export type ChainName = string & { readonly __brand: 'ChainName' };
 export type SetName = string & { readonly __brand: 'SetName' };
 
-const INTERFACE = /^[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,14}$/;
+/** What the kernel takes (no slash, colon or blank, at most 15 bytes) less what nft's or ip's quoting can't carry. */
+const INTERFACE = /^[!$%&()+,.0-9;<=>?@A-Z[\]^_`a-z{|}~-]{1,15}$/;
 
-/**
- * The kernel allows nearly any byte in an interface's name; this takes what people use and refuses what nft or ip
- * could read as syntax (quotes, spaces, `*`, `;`, a leading `-`).
- */
+/** Below /proc/sys/net these mean all interfaces and future ones; the kernel gives an interface so named no IPv4. */
+const RESERVED = new Set(['.', '..', 'all', 'default']);
+
+/** Always quoted in nft; in `ip` always the word after `dev`. */
 export function parseInterfaceName(text: string): InterfaceName | undefined {
-  return INTERFACE.test(text) && !text.includes(':') ? (text as InterfaceName) : undefined;
+  return INTERFACE.test(text) && !RESERVED.has(text) ? (text as InterfaceName) : undefined;
 }
 
 export function parseInterfacePattern(text: string): InterfacePattern | undefined {

@@ -1,0 +1,105 @@
+/**
+ * A resident nft or ip that takes text and says how it went, without a fork on the event's path.
+ *
+ * Neither tool says anything on success. So a word that it doesn't know follows each text: its complaint about that
+ * word, on the same stream as its other errors, proves that everything before it has been done or refused.
+ */
+import { CommandError, type Resident, type StartResident } from './run.ts';
+
+export interface Answer {
+  /** What the tool printed about the text; empty: all of it was taken. */
+  readonly output: string;
+  /** The complaint about the word, for what it tells of the place. */
+  readonly complaint: RegExpExecArray;
+}
+
+export interface Channel {
+  /** @throws CommandError when there is no answer: the text may or may not have been done. */
+  send(text: string): Promise<Answer>;
+  stop(): void;
+  readonly pid: number | undefined;
+}
+
+interface Waiting {
+  readonly complaint: RegExp;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (cause: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export interface ChannelOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly start: StartResident;
+  /** Matches the tool's complaint about the word, to its very end: what follows belongs to the next text. */
+  readonly complaintAbout: (word: string) => RegExp;
+  /** Milliseconds to wait for an answer before the child is given up. */
+  readonly timeout: number;
+}
+
+/** The child starts with the first text, and anew with the next text after it died. */
+export function openChannel({ command, args, start, complaintAbout, timeout }: ChannelOptions): Channel {
+  let child: Resident | undefined;
+  let output = '';
+  let waiting: Waiting | undefined;
+  let count = 0;
+  // One text at a time, so that an answer can only belong to the text before it.
+  let last: Promise<unknown> = Promise.resolve();
+
+  function fail(cause: Error): void {
+    child?.kill();
+    child = undefined;
+    const failed = waiting;
+    waiting = undefined;
+    if (failed === undefined) return;
+    clearTimeout(failed.timer);
+    failed.reject(
+      new CommandError(`${command}: no answer: ${cause.message}${output === '' ? '' : `: ${output.trim()}`}`, {
+        cause,
+      }),
+    );
+  }
+
+  function take(text: string): void {
+    output += text;
+    if (waiting === undefined) return;
+    const complaint = waiting.complaint.exec(output);
+    if (complaint === null) return;
+    const { resolve, timer } = waiting;
+    clearTimeout(timer);
+    waiting = undefined;
+    resolve({ output: output.slice(0, complaint.index).trim(), complaint });
+  }
+
+  function started(): Resident {
+    if (child !== undefined) return child;
+    const fresh = start(command, args);
+    fresh.onErrorOutput((text) => child === fresh && take(text));
+    fresh.onEnd((cause) => child === fresh && fail(cause));
+    child = fresh;
+    return fresh;
+  }
+
+  function exchange(text: string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const word = `routewall-done-${++count}`;
+      output = '';
+      const timer = setTimeout(() => fail(new Error(`nothing within ${timeout} ms`)), timeout);
+      const target = started();
+      waiting = { complaint: complaintAbout(word), resolve, reject, timer };
+      target.write(`${text.endsWith('\n') ? text : `${text}\n`}${word}\n`);
+    });
+  }
+
+  return {
+    send: (text) => {
+      const answer = last.then(() => exchange(text));
+      last = answer.catch(() => undefined);
+      return answer;
+    },
+    stop: () => fail(new Error('stopped')),
+    get pid() {
+      return child?.pid;
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/** Runs routing changes through a resident `ip -force -batch -`; unlike nft's, each line stands alone. */
+import { openChannel } from './channel.ts';
+import type { StartResident } from './run.ts';
+
+export interface FailedLine {
+  readonly line: string;
+  readonly message: string;
+}
+
+export interface IpChannel {
+  /** @returns the lines that failed; the others are done. @throws CommandError when nothing is known. */
+  run(lines: readonly string[]): Promise<FailedLine[]>;
+  stop(): void;
+}
+
+export function openIpChannel(start: StartResident): IpChannel {
+  const channel = openChannel({
+    command: 'ip',
+    args: ['-force', '-batch', '-'],
+    start,
+    complaintAbout: (word) => new RegExp(`Object "${word}" is unknown[^\\n]*\\nCommand failed -:(\\d+)\\n`),
+    timeout: 60_000,
+  });
+  return {
+    run: async (lines) => {
+      if (lines.length === 0) return [];
+      const { output, complaint } = await channel.send(lines.join('\n'));
+      return parseFailures(output, lines, Number(complaint[1]));
+    },
+    stop: () => channel.stop(),
+  };
+}
+
+/**
+ * ip counts lines from its own start; `end` is the number of the line after our last one. The message stands before
+ * `Command failed -:17`, and names no line itself.
+ */
+export function parseFailures(output: string, lines: readonly string[], end: number): FailedLine[] {
+  const failures: FailedLine[] = [];
+  let message: string[] = [];
+  for (const text of output.split('\n')) {
+    const [, number] = /^Command failed -:(\d+)$/.exec(text) ?? [];
+    if (number === undefined) {
+      message.push(text);
+      continue;
+    }
+    const line = lines[Number(number) - (end - lines.length)];
+    if (line !== undefined) failures.push({ line, message: message.join(' ').trim() });
+    message = [];
+  }
+  return failures;
+}

@@ -1,0 +1,60 @@
+/** Commits transactions to nftables through a resident `nft -i`: one text in, committed or refused with the place out. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openChannel } from './channel.ts';
+import type { StartResident } from './run.ts';
+
+/** nft's verdict about a transaction that left the kernel as it was. */
+export interface Refusal {
+  /** The command that nft names, where it names one. */
+  readonly command: string | undefined;
+  readonly message: string;
+}
+
+export interface NftChannel {
+  /**
+   * All of the commands or none of them.
+   * @returns undefined once they are in force.
+   * @throws CommandError when nothing is known: read the kernel again.
+   */
+  commit(commands: readonly string[]): Promise<Refusal | undefined>;
+  stop(): void;
+  /** The process whose generations are ours. */
+  readonly pid: number | undefined;
+}
+
+/** `runDirectory`: where the text of a transaction lies while nft reads it. */
+export function openNftChannel(start: StartResident, runDirectory: string): NftChannel {
+  const file = join(runDirectory, 'transaction.nft');
+  if (/["*?[\]\\\n]/.test(file))
+    throw new Error(`run directory ${JSON.stringify(runDirectory)}: nft can't include from it`);
+  const channel = openChannel({
+    command: 'nft',
+    args: ['-i'],
+    start,
+    // "Error: syntax error, unexpected newline, expecting string", the word, and the marks below it.
+    complaintAbout: (word) => new RegExp(`[^\\n]*Error: [^\\n]*\\n${word}\\n[ ~^]*\\^[ ~^]*\\n`),
+    timeout: 60_000,
+  });
+  return {
+    commit: async (commands) => {
+      if (commands.length === 0) return undefined;
+      // A line of its own for each command, so that nft's line number is the command's.
+      await writeFile(file, `${commands.join('\n')}\n`, { mode: 0o600 });
+      const { output } = await channel.send(`include "${file}"`);
+      return output === '' ? undefined : parseRefusal(output, file, commands);
+    },
+    stop: () => channel.stop(),
+    get pid() {
+      return channel.pid;
+    },
+  };
+}
+
+/** `/run/routewall/transaction.nft:3:1-20: Error: Could not process rule: No such file or directory` */
+export function parseRefusal(output: string, file: string, commands: readonly string[]): Refusal {
+  const at = output.indexOf(`${file}:`);
+  const [, line = '', message = ''] =
+    /^:(\d+):[\d-]+: (?:Error: )?([^\n]*)/.exec(at < 0 ? '' : output.slice(at + file.length)) ?? [];
+  return { command: commands[Number(line) - 1], message: message === '' ? (output.split('\n')[0] ?? output) : message };
+}

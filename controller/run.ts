@@ -1,0 +1,91 @@
+/** The one place in the controller that starts commands; never through a shell. */
+import { ExecaError, execa } from 'execa';
+
+export interface CommandResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+/** A command that could not be started, was killed, or took too long; a non-zero exit is a result, not an error. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Messages and number formats must not depend on who started the daemon. */
+const ENVIRONMENT = { LC_ALL: 'C' };
+
+/** The seam that everything above takes, so that a test can say what a command answered. */
+export type Run = (command: string, args: readonly string[], options?: RunOptions) => Promise<CommandResult>;
+
+export interface RunOptions {
+  readonly input?: string;
+  /** Milliseconds; the command is killed after it. */
+  readonly timeout?: number;
+}
+
+/** @throws CommandError when there is no answer. */
+export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) => {
+  try {
+    const result = await execa(command, args, {
+      env: ENVIRONMENT,
+      timeout,
+      reject: false,
+      stripFinalNewline: false,
+      maxBuffer: 512 * 1024 * 1024,
+      ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
+    });
+    if (result.exitCode === undefined) throw new CommandError(`${command}: ${result.shortMessage ?? 'no exit status'}`);
+    return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode };
+  } catch (cause) {
+    if (cause instanceof CommandError) throw cause;
+    const message = cause instanceof ExecaError ? cause.shortMessage : String(cause);
+    throw new CommandError(`${command}: ${message}`, { cause });
+  }
+};
+
+/** Runs a command whose failure is an error, and returns what it printed. */
+export async function runOrThrow(
+  runner: Run,
+  command: string,
+  args: readonly string[],
+  options?: RunOptions,
+): Promise<string> {
+  const { stdout, stderr, exitCode } = await runner(command, args, options);
+  if (exitCode !== 0)
+    throw new CommandError(`${command} ${args.join(' ')}: ${stderr.trim() || `exit status ${exitCode}`}`);
+  return stdout;
+}
+
+/** A child that stays and is spoken to line by line. Only its error stream is read: success is silent. */
+export interface Resident {
+  write(text: string): void;
+  onErrorOutput(listener: (text: string) => void): void;
+  onEnd(listener: (cause: Error) => void): void;
+  readonly pid: number | undefined;
+  kill(): void;
+}
+
+export type StartResident = (command: string, args: readonly string[]) => Resident;
+
+export const startResident: StartResident = (command, args) => {
+  const child = execa(command, args, {
+    env: ENVIRONMENT,
+    stdin: 'pipe',
+    stdout: 'ignore',
+    stderr: 'pipe',
+    buffer: false,
+    reject: false,
+  });
+  // Writing to a child that just died raises EPIPE here; its end is what gets reported.
+  child.stdin.on('error', () => undefined);
+  return {
+    pid: child.pid,
+    write: (text) => void child.stdin.write(text),
+    onErrorOutput: (listener) => void child.stderr.setEncoding('utf8').on('data', listener),
+    onEnd: (listener) => {
+      void child.then((result) => listener(new CommandError(`${command}: ${result.shortMessage ?? 'ended'}`)));
+    },
+    kill: () => void child.kill('SIGTERM'),
+  };
+};

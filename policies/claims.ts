@@ -1,0 +1,73 @@
+/** Who owns an address that several containers claim: the one that has it keeps it, the others wait. */
+import { type AddressRange, familyOf, type Prefix, rangeOf, rangesOverlap } from '../render/address.ts';
+
+export interface Claim {
+  /** `LXCPATH/CONTAINER/INDEX` of the NIC. */
+  readonly key: string;
+  readonly container: string;
+  readonly prefix: Prefix;
+}
+
+export interface RefusedClaim extends Claim {
+  /** The container that owns the address, or part of the prefix. */
+  readonly owner: string;
+}
+
+interface Located extends Claim {
+  readonly range: AddressRange;
+}
+
+/**
+ * The claims that overlap a claim of another NIC, in the order in which they win or lose: those of `holders` first,
+ * then those of running containers, then by key. A NIC may repeat itself; one container's NICs may not share either,
+ * since a packet can only be routed to one of them.
+ *
+ * @param holders keys of the NICs that hold their addresses in the kernel
+ */
+export function refuseClaims(
+  claims: readonly Claim[],
+  holders: ReadonlySet<string>,
+  running: ReadonlySet<string>,
+): RefusedClaim[] {
+  const contested = findContested(claims);
+  if (contested.length === 0) return [];
+  const rank = (claim: Claim): number => (holders.has(claim.key) ? 0 : running.has(claim.key) ? 1 : 2);
+  const ordered = [...contested].sort(
+    (a, b) => rank(a) - rank(b) || compareText(a.key, b.key) || compareText(a.prefix, b.prefix),
+  );
+  const won: Located[] = [];
+  const refused: RefusedClaim[] = [];
+  for (const claim of ordered) {
+    const owner = won.find((other) => other.key !== claim.key && rangesOverlap(other.range, claim.range));
+    if (owner === undefined) won.push(claim);
+    else refused.push({ key: claim.key, container: claim.container, prefix: claim.prefix, owner: owner.container });
+  }
+  return refused;
+}
+
+/** One sweep over the sorted ranges: each is compared with the widest that began before it. */
+function findContested(claims: readonly Claim[]): Located[] {
+  const located = claims
+    .map((claim): Located => ({ ...claim, range: rangeOf(claim.prefix) }))
+    .sort(
+      (a, b) =>
+        familyOf(a.prefix) - familyOf(b.prefix) ||
+        compareNumber(a.range.first, b.range.first) ||
+        compareNumber(b.range.last, a.range.last),
+    );
+  const contested = new Set<Located>();
+  let open: Located[] = [];
+  for (const claim of located) {
+    open = open.filter((other) => rangesOverlap(other.range, claim.range));
+    for (const other of open) {
+      if (other.key === claim.key) continue;
+      contested.add(other);
+      contested.add(claim);
+    }
+    open.push(claim);
+  }
+  return [...contested];
+}
+
+const compareNumber = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

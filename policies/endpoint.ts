@@ -1,0 +1,41 @@
+/** The containers of this host and their routed NICs, as far as policies need to know them. */
+import type { Address, Family, Prefix } from '../render/address.ts';
+import type { InterfaceName } from '../render/names.ts';
+import type { Problem } from './problem.ts';
+
+/** What the container sends its first packet to. */
+export type Gateway =
+  | { readonly kind: 'address'; readonly address: Address }
+  /** A default route by device: the container asks ARP for every destination. */
+  | { readonly kind: 'device'; readonly family: Family }
+  /** The first address of that interface on the host. */
+  | { readonly kind: 'link'; readonly family: Family; readonly link: string };
+
+/** One routed NIC, as configured; whether its container runs is said elsewhere. */
+export interface Endpoint {
+  /** `LXCPATH/CONTAINER/INDEX` */
+  readonly key: string;
+  readonly index: number;
+  /** The NIC's name inside the container, or its index where the configuration names none. */
+  readonly nic: string;
+  readonly addresses: readonly Address[];
+  /** Prefixes routed to the container behind its addresses; a policy's `routes` join them. */
+  readonly routes: readonly Prefix[];
+  readonly gateways: readonly Gateway[];
+  /** The host-side name that the configuration fixes (`veth.pair`). */
+  readonly fixedVeth: InterfaceName | undefined;
+  /** The interface on which LXC itself adds neighbour proxies (`l2proxy = 1`). */
+  readonly proxiedByLxcOn: InterfaceName | undefined;
+}
+
+export interface Container {
+  /** `LXCPATH/CONTAINER` */
+  readonly id: string;
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly endpoints: readonly Endpoint[];
+  /** Its configuration file, for problems. */
+  readonly file: string;
+  /** What is wrong with its configuration. */
+  readonly problems: readonly Problem[];
+}
