@@ -1,0 +1,58 @@
+/** Lists the containers below an LXC path. */
+import { opendirSync, statSync } from 'node:fs';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Names of the folders that hold a file `config`, sorted; links are followed, names with a leading dot left out, as LXC
+ * does. A name may hold any character but `/`; one that is no UTF-8 can't be named in a policy either and is left out.
+ * A missing LXC path has no containers; one that can't be read throws.
+ */
+export function readLxcTree(lxcPath: string): string[] {
+  return readNames(lxcPath)
+    .filter((name) => !name.startsWith('.') && isFile(`${lxcPath}/${name}/config`))
+    .sort();
+}
+
+function readNames(lxcPath: string): string[] {
+  let folder: ReturnType<typeof opendirSync>;
+  try {
+    // latin1 keeps every byte, which the decoding below needs.
+    folder = opendirSync(lxcPath, { encoding: 'latin1' });
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return [];
+    throw new Error(`reading ${lxcPath}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  const names: string[] = [];
+  try {
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      const name = decode(entry.name);
+      if (name !== undefined) names.push(name);
+    }
+  } finally {
+    folder.closeSync();
+  }
+  return names;
+}
+
+function decode(latin1: string): string | undefined {
+  try {
+    return utf8.decode(Buffer.from(latin1, 'latin1'));
+  } catch {
+    // The one thing that a fatal decoder throws for: not UTF-8.
+    return undefined;
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch (cause) {
+    const code = codeOf(cause);
+    // A folder that vanishes meanwhile, a file in its place, a link in circles, a name too long to go on with.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES'].includes(code)) return false;
+    throw cause;
+  }
+}
+
+const codeOf = (cause: unknown): string => (cause instanceof Error && 'code' in cause ? String(cause.code) : '');
