@@ -5,6 +5,12 @@ import type { DesiredState, GatewayAddress, NeighbourProxy, Route } from './desi
 /** Marks what is ours (`/etc/iproute2/rt_protos.d/routewall.conf` names it). */
 export const PROTOCOL = 119;
 
+/**
+ * Worse than any route that someone else may have to the same address, so that ours neither replaces nor outdoes it
+ * (`replace` without a metric would take over a foreign route of the same prefix).
+ */
+export const METRIC = 4096;
+
 /** What of the kernel's routing side is ours or shall be. */
 export interface Routing {
   readonly gateways: readonly GatewayAddress[];
@@ -54,10 +60,10 @@ export const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address
  */
 export const renderRouting = ({ add, remove }: RoutingDiff): string[] => [
   ...remove.proxies.map(({ address, dev }) => `neigh del proxy ${address} dev ${dev}`),
-  ...remove.routes.map(({ prefix, dev }) => `route del ${prefix} dev ${dev} proto ${PROTOCOL}`),
+  ...remove.routes.map(({ prefix, dev }) => `route del ${prefix} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`),
   ...remove.gateways.map(({ address, dev }) => `address del ${hostPrefix(address)} dev ${dev}`),
   ...add.gateways.map(renderGateway),
-  ...add.routes.map(({ prefix, dev }) => `route replace ${prefix} dev ${dev} proto ${PROTOCOL}`),
+  ...add.routes.map(({ prefix, dev }) => `route replace ${prefix} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`),
   ...add.proxies.map(({ address, dev }) => `neigh replace proxy ${address} dev ${dev} protocol ${PROTOCOL}`),
 ];
 

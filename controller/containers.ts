@@ -1,0 +1,111 @@
+/** Turns what LXC's configuration says into the containers and endpoints that policies are compiled for. */
+import type { Container, Endpoint, Gateway } from '../policies/endpoint.ts';
+import type { Problem } from '../policies/problem.ts';
+import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
+import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import type { LxcConfig, LxcGateway, LxcNic, PlacedText } from '../watchers/lxc-config/config.ts';
+
+/** What routewall does about a NIC: `routed` is ours; `bridged` and `unmanaged` have no host side of their own. */
+export type NicKind = 'routed' | 'bridged' | 'unmanaged';
+
+export function nicKind(nic: LxcNic): NicKind {
+  if (nic.type !== 'veth') return 'unmanaged';
+  return nic.vethMode === 'router' || nic.link === undefined ? 'routed' : 'bridged';
+}
+
+/** The kernel calls it ethN where the configuration gives no name; its index is what users can rely on then. */
+export const nicName = (nic: LxcNic): string => nic.name ?? String(nic.index);
+
+export const containerId = (lxcPath: string, name: string): string => `${lxcPath}/${name}`;
+
+export function describeContainer(lxcPath: string, name: string, config: LxcConfig): Container {
+  const id = containerId(lxcPath, name);
+  const problems: Problem[] = config.problems.map((problem) => ({ ...problem }));
+  const endpoints = config.nics
+    .filter((nic) => nicKind(nic) === 'routed')
+    .map((nic) => describeEndpoint(`${id}/${nic.index}`, nic, problems));
+  return { id, name, groups: config.groups, endpoints, file: config.file, problems };
+}
+
+function describeEndpoint(key: string, nic: LxcNic, problems: Problem[]): Endpoint {
+  return {
+    key,
+    index: nic.index,
+    nic: nicName(nic),
+    addresses: [...nic.ipv4Addresses, ...nic.ipv6Addresses].flatMap((text) => takeAddress(text, problems)),
+    routes: [...nic.ipv4Routes, ...nic.ipv6Routes].flatMap((text) => takePrefix(text, problems)),
+    gateways: [
+      ...describeGateway(nic.ipv4Gateway, 4, nic, problems),
+      ...describeGateway(nic.ipv6Gateway, 6, nic, problems),
+    ],
+    fixedVeth: fixedVeth(nic, problems),
+    proxiedByLxcOn: nic.l2proxy && nic.link !== undefined ? parseInterfaceName(nic.link) : undefined,
+  };
+}
+
+function fixedVeth(nic: LxcNic, problems: Problem[]): InterfaceName | undefined {
+  if (nic.vethPair === undefined || nic.vethPair === '') return undefined;
+  const name = parseInterfaceName(nic.vethPair);
+  if (name === undefined)
+    problems.push(
+      errorAt(
+        nic.place,
+        `veth.pair ${JSON.stringify(nic.vethPair)}: a name that nft can't carry; use letters, digits, - and _`,
+      ),
+    );
+  return name;
+}
+
+/** What no container may own, whatever its configuration says. */
+function unusable(address: Address): string | undefined {
+  if (/^(0\.|127\.|::$|::1$)/.test(address)) return 'is no address of a network';
+  if (/^(22[4-9]|23\d)\./.test(address) || address.startsWith('ff')) return 'is a multicast address';
+  if (/^(24\d|25\d)\./.test(address)) return 'is reserved';
+  if (/^fe[89ab]/.test(address)) return 'is link-local, which is never routed';
+  return undefined;
+}
+
+function takeAddress({ text, place }: PlacedText, problems: Problem[]): Address[] {
+  const address = parseAddress(text);
+  const reason = address === undefined ? 'is no plain IPv4 or IPv6 address' : unusable(address);
+  if (reason !== undefined) problems.push(errorAt(place, `${text} ${reason}: the container doesn't get it`));
+  return address === undefined || reason !== undefined ? [] : [address];
+}
+
+function takePrefix({ text, place }: PlacedText, problems: Problem[]): Prefix[] {
+  const prefix = parsePrefix(text);
+  const base = prefix === undefined ? undefined : parseAddress(prefix.slice(0, prefix.indexOf('/')));
+  const reason = base === undefined ? 'is no prefix' : unusable(base);
+  if (reason !== undefined) problems.push(errorAt(place, `${text} ${reason}: it isn't routed to the container`));
+  return prefix === undefined || reason !== undefined ? [] : [prefix];
+}
+
+function describeGateway(gateway: LxcGateway | null, family: Family, nic: LxcNic, problems: Problem[]): Gateway[] {
+  if (gateway === null) return [];
+  switch (gateway.kind) {
+    case 'auto':
+      return nic.link === undefined ? [] : [{ kind: 'link', family, link: nic.link }];
+    case 'dev':
+      // There is no NDP counterpart of proxy_arp: nobody would answer for "every address".
+      if (family === 6)
+        problems.push(
+          warningAt(nic.place, 'ipv6.gateway = dev: nobody answers for every IPv6 address; use ipv6.gateway = fe80::1'),
+        );
+      return [{ kind: 'device', family }];
+    case 'address': {
+      const address = parseAddress(gateway.address);
+      return address === undefined ? [] : [{ kind: 'address', address }];
+    }
+  }
+}
+
+const errorAt = (place: { file: string; line: number }, message: string): Problem => ({
+  ...place,
+  column: 1,
+  message,
+  severity: 'error',
+});
+const warningAt = (place: { file: string; line: number }, message: string): Problem => ({
+  ...errorAt(place, message),
+  severity: 'warning',
+});

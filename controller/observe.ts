@@ -1,0 +1,111 @@
+/** Reads from the kernel what is ours, and only that: our tables by name, our routes and proxies by their mark. */
+import { type HostLink, parseLinks } from '../policies/host-network.ts';
+import { type Address, parseAddress, parsePrefix } from '../render/address.ts';
+import type { GatewayAddress, NeighbourProxy, Route } from '../render/desired.ts';
+import { parseListing } from '../render/listing.ts';
+import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import { PROTOCOL } from '../render/routing.ts';
+import { type Ruleset, renderRuleset, TABLE } from '../render/ruleset.ts';
+import { CommandError, type Run, runOrThrow } from './run.ts';
+
+/** Our tables as nft lists them; a failed listing is an error, never an absent table. */
+export async function readRuleset(run: Run): Promise<Ruleset> {
+  const tables = await Promise.all((['inet', 'arp'] as const).map((family) => listTable(run, family)));
+  return parseListing(tables.join('\n'));
+}
+
+async function listTable(run: Run, family: 'inet' | 'arp'): Promise<string> {
+  const { stdout, stderr, exitCode } = await run('nft', ['-s', 'list', 'table', family, TABLE]);
+  if (exitCode === 0) return stdout;
+  if (stderr.includes('No such file or directory')) return '';
+  throw new CommandError(`nft list table ${family} ${TABLE}: ${stderr.trim()}`);
+}
+
+/** nft 1.0.6 lists wrong intervals in the run that added them, so loading and listing are two runs. */
+const LOAD_AND_LIST = `nft -f - && nft -s list table inet ${TABLE} && nft -s list table arp ${TABLE}`;
+
+/**
+ * How nft would list the ruleset: loads it into a network namespace that exists only for this. Also the complete
+ * validation of it. @throws CommandError with nft's message where nft refuses it.
+ */
+export async function listElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset> {
+  const isolate = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
+  const text = renderRuleset(ruleset);
+  return parseListing(
+    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', LOAD_AND_LIST], { input: text, timeout: 120_000 }),
+  );
+}
+
+/** All interfaces of this network namespace with their addresses. */
+export async function readLinks(run: Run): Promise<HostLink[]> {
+  return parseLinks(await readJson(run, ['address', 'show']));
+}
+
+export interface ObservedRouting {
+  readonly routes: readonly Route[];
+  /** Ours. */
+  readonly proxies: readonly NeighbourProxy[];
+  /** Everyone else's, never to be touched; LXC's own among them. */
+  readonly foreignProxies: readonly NeighbourProxy[];
+  /** Host addresses with link scope on any interface, which is how gateways stand on our veths. */
+  readonly linkAddresses: readonly GatewayAddress[];
+}
+
+export async function readRouting(run: Run): Promise<ObservedRouting> {
+  const [routes4, routes6, proxies, links] = await Promise.all([
+    readJson(run, ['-4', 'route', 'show', 'table', 'main', 'proto', String(PROTOCOL)]),
+    readJson(run, ['-6', 'route', 'show', 'table', 'main', 'proto', String(PROTOCOL)]),
+    readJson(run, ['neigh', 'show', 'proxy']),
+    readLinks(run),
+  ]);
+  const entries = records(proxies).flatMap(parseProxy);
+  return {
+    routes: [...records(routes4), ...records(routes6)].flatMap(parseRoute),
+    proxies: entries.filter(({ ours }) => ours).map(({ proxy }) => proxy),
+    foreignProxies: entries.filter(({ ours }) => !ours).map(({ proxy }) => proxy),
+    linkAddresses: links.flatMap(linkScopeHosts),
+  };
+}
+
+/** `ip -j` prints nothing at all for an empty list of some objects; anything else that is no JSON is an error. */
+async function readJson(run: Run, args: readonly string[]): Promise<unknown> {
+  const text = await runOrThrow(run, 'ip', ['-j', ...args]);
+  if (text.trim() === '') return [];
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CommandError(`ip -j ${args.join(' ')}: no JSON`, { cause });
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const records = (json: unknown): Fields[] =>
+  Array.isArray(json) ? json.filter((entry): entry is Fields => typeof entry === 'object' && entry !== null) : [];
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function parseRoute(fields: Fields): Route[] {
+  const prefix = parsePrefix(text(fields['dst']));
+  const dev = parseInterfaceName(text(fields['dev']));
+  return prefix === undefined || dev === undefined ? [] : [{ prefix, dev }];
+}
+
+function parseProxy(fields: Fields): { ours: boolean; proxy: NeighbourProxy }[] {
+  const address = parseAddress(text(fields['dst']));
+  const dev = parseInterfaceName(text(fields['dev']));
+  if (address === undefined || dev === undefined) return [];
+  const protocol = text(fields['protocol']);
+  return [{ ours: protocol === String(PROTOCOL) || protocol === 'routewall', proxy: { address, dev } }];
+}
+
+/** Full-length prefixes only: an interface's own link-local address has a /64. */
+function linkScopeHosts(link: HostLink): { address: Address; dev: InterfaceName }[] {
+  const dev = parseInterfaceName(link.name);
+  if (dev === undefined) return [];
+  return link.addresses
+    .filter(
+      ({ address, prefixLength, scope }) => scope === 'link' && prefixLength === (address.includes(':') ? 128 : 32),
+    )
+    .map(({ address }) => ({ address, dev }));
+}
