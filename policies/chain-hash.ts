@@ -1,0 +1,51 @@
+/** The content hash that names a chain: equal rules give equal hashes, whoever wrote them and wherever. */
+import { createHash } from 'node:crypto';
+import type { AddressRange } from '../render/address.ts';
+import type { PeerMatch, PolicyChain, Rule, ServiceMatch } from '../render/rule.ts';
+
+const hashes = new WeakMap<PolicyChain, string>();
+const rangeHashes = new WeakMap<readonly AddressRange[], string>();
+
+/** 16 hex digits over direction, rules, default and logName; not over origins and names of rules. */
+export function chainHash(chain: PolicyChain): string {
+  const known = hashes.get(chain);
+  if (known !== undefined) return known;
+  const { verdict, log } = chain.default;
+  const parts = [chain.direction, verdict, log, chain.logName ?? null, chain.rules.map(ruleKey)];
+  const hash = digest(JSON.stringify(parts));
+  hashes.set(chain, hash);
+  return hash;
+}
+
+function ruleKey({ family, peer, service, action, log }: Rule): readonly unknown[] {
+  return [family ?? 0, peerKey(peer), serviceKey(service), action, log || action === 'log'];
+}
+
+function peerKey(peer: PeerMatch): string {
+  if (peer.kind !== 'ranges') return peer.kind;
+  return `${peer.family} ${rangesHash(peer.ranges)}`;
+}
+
+/** Long lists are shared by many rules and chains. */
+function rangesHash(ranges: readonly AddressRange[]): string {
+  const known = rangeHashes.get(ranges);
+  if (known !== undefined) return known;
+  const hash = digest(ranges.map(({ first, last }) => `${first.toString(16)}-${last.toString(16)}`).join());
+  rangeHashes.set(ranges, hash);
+  return hash;
+}
+
+function serviceKey(service: ServiceMatch): string {
+  switch (service.kind) {
+    case 'any':
+      return 'any';
+    case 'protocol':
+      return `protocol ${service.protocol}`;
+    case 'ports':
+      return `${service.protocol} ${service.ports.map(({ first, last }) => `${first}-${last}`).join()}`;
+    case 'icmp':
+      return `icmp${service.family} ${service.type ?? 'all'}`;
+  }
+}
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);

@@ -1,0 +1,148 @@
+/** A container's policy, from its files to compiled chains. */
+import type { Direction, PolicyChain } from '../render/rule.ts';
+import type { AddressBook } from './address-book.ts';
+import type { CompileContext, Layer } from './compile-context.ts';
+import { compileDirection, type Section } from './compile-direction.ts';
+import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
+import type { LoadedPolicies } from './load-policies.ts';
+import { areFresh, createLookups, type Lookup } from './lookups.ts';
+import type { PolicyDocument } from './policy-document.ts';
+import { isError, type Problem } from './problem.ts';
+import { resolveUse } from './resolve-use.ts';
+
+export interface CompiledNic {
+  readonly egress: PolicyChain;
+  readonly ingress: PolicyChain;
+}
+
+export interface CompiledPolicy {
+  readonly container: string;
+  /** The file that decides, relative to the policy folder; `null` where there is none. */
+  readonly file: string | null;
+  /** `false`: the last good policy stays, or `default`, which is closed then. */
+  readonly ok: boolean;
+  /** For every NIC that `interfaces` doesn't name. */
+  readonly default: CompiledNic;
+  /** By the NIC's name or index, as the file gives it. */
+  readonly interfaces: ReadonlyMap<string, CompiledNic>;
+  readonly routes: readonly CompiledRoute[];
+  /** Errors and warnings of its own file, and of what it uses. */
+  readonly problems: readonly Problem[];
+  readonly lookups: readonly Lookup[];
+  readonly withoutPolicy: WithoutPolicy;
+}
+
+export type WithoutPolicy = 'closed' | 'open';
+
+const builtIn = (verdict: 'drop' | 'allow'): CompiledNic => {
+  const chain = (direction: Direction): PolicyChain => ({
+    direction,
+    rules: [],
+    default: { verdict, log: false, origin: null },
+  });
+  return { egress: chain('egress'), ingress: chain('ingress') };
+};
+
+/** Nothing passes. */
+export const closedPolicy: CompiledNic = builtIn('drop');
+/** Everything passes. */
+export const openPolicy: CompiledNic = builtIn('allow');
+
+/** Pure and total: mistakes are `problems`. `withoutPolicy` decides where neither a file nor _default.yaml exists. */
+export function compilePolicy(
+  container: string,
+  loaded: LoadedPolicies,
+  book: AddressBook,
+  withoutPolicy: WithoutPolicy = 'closed',
+): CompiledPolicy {
+  const problems: Problem[] = [];
+  const lookups = createLookups(loaded, book);
+  const context: CompileContext = { loaded, book, lookups, report: (problem) => problems.push(problem) };
+  const document = lookups.ask('document', container);
+  const content = document === undefined ? undefined : compileDocument(container, document, context);
+  const ok = (document === undefined || document.ok) && !problems.some(isError);
+  return {
+    container,
+    file: document?.file ?? null,
+    ok,
+    ...(ok && content !== undefined ? content : fallback(ok && withoutPolicy === 'open' ? openPolicy : closedPolicy)),
+    problems: document === undefined ? problems : [...document.problems, ...problems],
+    lookups: [...lookups.asked.values()],
+    withoutPolicy,
+  };
+}
+
+/** Whether compiling again would give the same. */
+export function isFresh(
+  compiled: CompiledPolicy,
+  loaded: LoadedPolicies,
+  book: AddressBook,
+  withoutPolicy: WithoutPolicy = 'closed',
+): boolean {
+  return compiled.withoutPolicy === withoutPolicy && areFresh(compiled.lookups, loaded, book);
+}
+
+/** The chains of one NIC: `interfaces` may name it by its name or by its index. */
+export function policyOfNic(
+  compiled: CompiledPolicy,
+  nic: { readonly name?: string; readonly index: number },
+): CompiledNic {
+  const byName = nic.name === undefined ? undefined : compiled.interfaces.get(nic.name);
+  return byName ?? compiled.interfaces.get(String(nic.index)) ?? compiled.default;
+}
+
+type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes'>;
+
+const fallback = (nic: CompiledNic): Content => ({ default: nic, interfaces: new Map(), routes: [] });
+
+/** Reports what is wrong also where the document is faulty already, so that all errors show at once. */
+export function compileDocument(container: string, document: PolicyDocument, context: CompileContext): Content {
+  const own: Layer = { document, policy: document.policy };
+  const profiles = resolveUse(own, context);
+  const broken = new Map<PolicyDocument, Problem>();
+  const watched: CompileContext = {
+    ...context,
+    report: (problem) => {
+      const profile = profiles.find(({ layer }) => layer.document.file === problem.file);
+      if (profile !== undefined && isError(problem)) broken.set(profile.layer.document, profile.blame(problem));
+      context.report(problem);
+    },
+  };
+  const layers = [own, ...profiles.map(({ layer }) => layer)];
+  const content = compileLayers(container, layers, watched);
+  for (const problem of broken.values()) context.report(problem);
+  return content;
+}
+
+function compileLayers(container: string, layers: readonly Layer[], context: CompileContext): Content {
+  const compile = (direction: Direction, sections: readonly Section[]) =>
+    compileDirection(direction, sections, container, context);
+  const wide: CompiledNic = {
+    egress: compile('egress', wideSections('egress', layers)),
+    ingress: compile('ingress', wideSections('ingress', layers)),
+  };
+  const interfaces = new Map<string, CompiledNic>();
+  for (const nic of new Set(layers.flatMap(({ policy }) => Object.keys(policy.interfaces ?? {})))) {
+    const egress = nicSections('egress', nic, layers);
+    const ingress = nicSections('ingress', nic, layers);
+    interfaces.set(nic, {
+      egress: egress.length === 0 ? wide.egress : compile('egress', egress),
+      ingress: ingress.length === 0 ? wide.ingress : compile('ingress', ingress),
+    });
+  }
+  return { default: wide, interfaces, routes: compileRoutes(layers, context) };
+}
+
+function wideSections(direction: Direction, layers: readonly Layer[]): Section[] {
+  return layers.flatMap((layer) => {
+    const content = layer.policy[direction];
+    return content === undefined ? [] : [{ layer, path: [direction], content }];
+  });
+}
+
+function nicSections(direction: Direction, nic: string, layers: readonly Layer[]): Section[] {
+  return layers.flatMap((layer) => {
+    const content = layer.policy.interfaces?.[nic]?.[direction];
+    return content === undefined ? [] : [{ layer, path: ['interfaces', nic, direction], content }];
+  });
+}

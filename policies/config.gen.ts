@@ -1,0 +1,58 @@
+// Generated from the JSON Schema beside it by `npm run generate`; do not edit.
+
+/**
+ * The folders that hold containers, as in lxc.lxcpath. Default: /var/lib/lxc.
+ *
+ * @minItems 1
+ */
+export type LxcPaths = [string, ...string[]];
+/**
+ * The interfaces towards the outside. `auto` (the default): those that hold a default route or an on-link prefix and belong to no container.
+ *
+ * @minItems 1
+ */
+export type Uplinks = string | [string, ...string[]];
+/**
+ * Interfaces that get nothing unless a container claims them: names, or beginnings followed by `*`. Default: veth*. Bridged veths are not affected.
+ */
+export type Guard = string[];
+/**
+ * What a container gets that has neither a policy file nor containers/_default.yaml: `closed` (the default) is nothing, `open` is everything.
+ */
+export type WithoutPolicy = 'closed' | 'open';
+/**
+ * An NFLOG group from 0 to 65535 (default 5), or `kernel` for the kernel's log.
+ */
+export type LogGroup = number | string;
+/**
+ * How much each container may log: a number per second, minute, hour or day. Default: 10/second.
+ */
+export type LogRate = string;
+/**
+ * Seconds between two complete comparisons with the kernel, besides those that events trigger. Default: 60.
+ */
+export type Resync = number;
+/**
+ * What enforces the policies. `auto` (the default) and `nftables` are the same today.
+ */
+export type Backend = 'auto' | 'nftables';
+
+/**
+ * routewall.yaml: what routewall is told about this host. Every key is optional.
+ */
+export interface Config {
+  lxcPaths?: LxcPaths;
+  uplinks?: Uplinks;
+  guard?: Guard;
+  withoutPolicy?: WithoutPolicy;
+  log?: LogSettings;
+  resync?: Resync;
+  backend?: Backend;
+}
+/**
+ * Where rules with `log` write to.
+ */
+export interface LogSettings {
+  group?: LogGroup;
+  rate?: LogRate;
+}

@@ -1,0 +1,95 @@
+/** routewall.yaml: what routewall is told about this host, with every default filled in. */
+import {
+  type InterfaceName,
+  type InterfacePattern,
+  parseInterfaceName,
+  parseInterfacePattern,
+} from '../render/names.ts';
+import type { WithoutPolicy } from './compile-policy.ts';
+import type { Config } from './config.gen.ts';
+import { parseContent } from './parse-content.ts';
+import type { Path } from './places.ts';
+import { problemOf } from './policy-document.ts';
+import type { Problem } from './problem.ts';
+import { type FileContent, type Finding, maxStructuredBytes, readSourceText } from './source-text.ts';
+
+export interface HostConfig {
+  readonly lxcPaths: readonly string[];
+  readonly uplinks: 'auto' | readonly InterfaceName[];
+  readonly guard: readonly InterfacePattern[];
+  readonly withoutPolicy: WithoutPolicy;
+  readonly log: { readonly group: number | 'kernel'; readonly rate: string };
+  readonly resyncSeconds: number;
+  readonly backend: 'auto' | 'nftables';
+}
+
+export interface ParsedConfig {
+  /** `undefined` where there are problems: half a configuration might open what the other half would close. */
+  readonly config: HostConfig | undefined;
+  readonly problems: readonly Problem[];
+}
+
+export const defaultConfig: HostConfig = {
+  lxcPaths: ['/var/lib/lxc'],
+  uplinks: 'auto',
+  guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
+  withoutPolicy: 'closed',
+  log: { group: 5, rate: '10/second' },
+  resyncSeconds: 60,
+  backend: 'auto',
+};
+
+/** `file` as problems shall name it; a file that doesn't exist is the caller's to replace by `defaultConfig`. */
+export function parseConfig(file: string, content: FileContent): ParsedConfig {
+  const source = readSourceText(content, maxStructuredBytes);
+  if ('finding' in source) return { config: undefined, problems: [problemOf(file, source.finding)] };
+  const { data, places, findings } = parseContent('config', source.text, file.endsWith('.json') ? 'json' : 'yaml');
+  const names: Finding[] = [];
+  const fail = (path: Path, message: string) => names.push({ ...places.placeOf(path), message });
+  const config = data === undefined ? undefined : fillDefaults(data, fail);
+  const problems = [...findings, ...names].map((finding) => problemOf(file, finding));
+  return { config: problems.length > 0 ? undefined : config, problems };
+}
+
+function fillDefaults(data: Config, fail: (path: Path, message: string) => void): HostConfig {
+  const { group, rate } = data.log ?? {};
+  return {
+    lxcPaths: data.lxcPaths?.map((path) => path.replace(/(.)\/+$/, '$1')) ?? defaultConfig.lxcPaths,
+    uplinks: data.uplinks === undefined ? 'auto' : uplinksOf(data.uplinks, fail),
+    guard: data.guard === undefined ? defaultConfig.guard : guardOf(data.guard, fail),
+    withoutPolicy: data.withoutPolicy ?? defaultConfig.withoutPolicy,
+    log: {
+      group: typeof group === 'string' ? 'kernel' : (group ?? defaultConfig.log.group),
+      rate: rate ?? defaultConfig.log.rate,
+    },
+    resyncSeconds: data.resync ?? defaultConfig.resyncSeconds,
+    backend: data.backend ?? defaultConfig.backend,
+  };
+}
+
+function uplinksOf(
+  value: string | readonly string[],
+  fail: (path: Path, message: string) => void,
+): HostConfig['uplinks'] {
+  if (value === 'auto') return 'auto';
+  const names = typeof value === 'string' ? [value] : value;
+  return names.flatMap((text, index) => {
+    const name = parseInterfaceName(text);
+    const path = typeof value === 'string' ? ['uplinks'] : ['uplinks', index];
+    if (name === undefined) fail(path, `"${text}" is no interface name: write auto, or names such as [eth0, eth1]`);
+    return name ?? [];
+  });
+}
+
+function guardOf(patterns: readonly string[], fail: (path: Path, message: string) => void): InterfacePattern[] {
+  return patterns.flatMap((text, index) => {
+    const pattern = parseInterfacePattern(text);
+    if (pattern === undefined) {
+      fail(
+        ['guard', index],
+        `"${text}" is no interface pattern: write a name, or its beginning and *, such as "veth*"`,
+      );
+    }
+    return pattern ?? [];
+  });
+}

@@ -1,0 +1,62 @@
+/** What a compilation asked for, so that it is repeated only when an answer has changed. */
+import type { Prefix } from '../render/address.ts';
+import type { AddressBook } from './address-book.ts';
+import type { AddressSet } from './address-set.ts';
+import type { LoadedPolicies } from './load-policies.ts';
+import type { PolicyDocument } from './policy-document.ts';
+import type { ServiceTable } from './service-table.ts';
+
+interface Answers {
+  readonly document: PolicyDocument | undefined;
+  readonly profile: PolicyDocument | undefined;
+  readonly set: AddressSet | undefined;
+  readonly services: ServiceTable;
+  readonly container: readonly Prefix[] | undefined;
+  readonly group: readonly Prefix[] | undefined;
+}
+
+export interface Lookup {
+  readonly kind: keyof Answers;
+  readonly name: string;
+  readonly answer: Answers[keyof Answers];
+}
+
+/** Answers from the loaded files and the address book, and keeps what it answered. */
+export interface Lookups {
+  readonly ask: <K extends keyof Answers>(kind: K, name: string) => Answers[K];
+  readonly asked: ReadonlyMap<string, Lookup>;
+}
+
+export function createLookups(loaded: LoadedPolicies, book: AddressBook): Lookups {
+  const asked = new Map<string, Lookup>();
+  const ask = <K extends keyof Answers>(kind: K, name: string): Answers[K] => {
+    const answer = answers[kind](name, loaded, book);
+    asked.set(`${kind} ${name}`, { kind, name, answer });
+    return answer;
+  };
+  return { ask, asked };
+}
+
+const answers: { [K in keyof Answers]: (name: string, loaded: LoadedPolicies, book: AddressBook) => Answers[K] } = {
+  document: (name, loaded) => loaded.containers.get(name) ?? loaded.defaultPolicy,
+  profile: (name, loaded) => loaded.profiles.get(name),
+  set: (name, loaded) => loaded.sets.get(name),
+  services: (_name, loaded) => loaded.services,
+  container: (name, _loaded, book) => book.container(name),
+  group: (name, _loaded, book) => book.group(name),
+};
+
+/** Whether every lookup would be answered as it was. */
+export function areFresh(lookups: Iterable<Lookup>, loaded: LoadedPolicies, book: AddressBook): boolean {
+  for (const { kind, name, answer } of lookups) {
+    if (!sameAnswer(answer, answers[kind](name, loaded, book))) return false;
+  }
+  return true;
+}
+
+/** Documents, sets and tables keep their identity while they don't change; an address book may make arrays anew. */
+function sameAnswer(a: Lookup['answer'], b: Lookup['answer']): boolean {
+  if (a === b) return true;
+  if (!Array.isArray(a) || !Array.isArray(b)) return false;
+  return a.length === b.length && a.every((prefix, index) => prefix === b[index]);
+}

@@ -1,0 +1,64 @@
+/** One structured file's text as checked data: what is wrong with it, and what can still be used of it. */
+import { parseYaml } from './parse-yaml.ts';
+import type { Path, Places } from './places.ts';
+import { checkFormat } from './schema-findings.ts';
+import type { Finding } from './source-text.ts';
+import { type Format, type Formats, isOfFormat } from './validator.ts';
+
+export interface ParsedContent<F extends Format> {
+  /**
+   * Where `findings` holds errors, only what is left without the faulty parts, so that the rest can be checked too:
+   * never to be enforced. `undefined` where nothing is left.
+   */
+  readonly data: Formats[F] | undefined;
+  readonly places: Places;
+  readonly findings: readonly Finding[];
+  /** The paths of the faulty parts. */
+  readonly faults: readonly Path[];
+}
+
+export function parseContent<F extends Format>(format: F, text: string, syntax: 'yaml' | 'json'): ParsedContent<F> {
+  const parsed = parseYaml(text, syntax);
+  const { places } = parsed;
+  if (parsed.data === undefined) return { ...parsed, data: undefined, faults: [[]] };
+  const data = format === 'set' && isEmptyMapping(parsed.data) ? [] : parsed.data;
+  const complaints = checkFormat(format, data);
+  for (const { path } of complaints) removeFault(data, path);
+  const faults = [...complaints.map(({ path }) => path), ...(parsed.findings.length > 0 ? [[]] : [])];
+  const findings = [
+    ...parsed.findings,
+    ...complaints.map(({ path, part, message }) => ({ ...places.placeOf(path, part), message })),
+  ];
+  return { data: isOfFormat(format, data) ? data : undefined, places, findings, faults };
+}
+
+/** An empty file parses as an empty mapping, whatever its format is. */
+const isEmptyMapping = (data: unknown): boolean =>
+  typeof data === 'object' && data !== null && !Array.isArray(data) && Object.keys(data).length === 0;
+
+/** A faulty rule becomes a rule that is switched off, so that the places of its neighbours stay true. */
+function removeFault(data: unknown, path: Path): void {
+  const rules = path.indexOf('rules');
+  const index = path[rules + 1];
+  if (rules > 0 && index !== undefined) {
+    const list = valueAt(data, path.slice(0, rules + 1));
+    const peers = path[rules - 1] === 'egress' ? 'to' : 'from';
+    if (Array.isArray(list)) list[Number(index)] = { drop: 'any', [peers]: 'any', enabled: false };
+    return;
+  }
+  for (let depth = path.length; depth > 0; depth--) {
+    const parent = valueAt(data, path.slice(0, depth - 1));
+    if (typeof parent !== 'object' || parent === null || Array.isArray(parent)) continue;
+    Reflect.deleteProperty(parent, String(path[depth - 1]));
+    return;
+  }
+}
+
+function valueAt(data: unknown, path: Path): unknown {
+  let value = data;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Reflect.get(value, String(step));
+  }
+  return value;
+}

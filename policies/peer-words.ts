@@ -1,0 +1,57 @@
+/** Peer words of a policy, such as `container:builder` or `192.0.2.0/24`, before any name is looked up. */
+import { type AddressRange, formatRange, parseAddress, parseRange } from '../render/address.ts';
+import { closestWord } from './suggest.ts';
+
+export type PeerWord =
+  | { readonly kind: 'any' | 'host' | 'lan' | 'internet' }
+  | { readonly kind: 'container' | 'group' | 'set'; readonly name: string }
+  | { readonly kind: 'range'; readonly range: AddressRange; readonly warning?: string }
+  | { readonly kind: 'error'; readonly message: string };
+
+const words = ['any', 'host', 'lan', 'internet'] as const;
+const prefixes = ['container', 'group', 'set'] as const;
+
+export function parsePeerWord(text: string): PeerWord {
+  const word = words.find((candidate) => candidate === text);
+  if (word !== undefined) return { kind: word };
+  const colon = text.indexOf(':');
+  const prefix = prefixes.find((candidate) => candidate === text.slice(0, colon));
+  if (prefix !== undefined) {
+    const name = text.slice(colon + 1);
+    return name === '' ? error(`"${text}" names nothing: write ${prefix}:NAME`) : { kind: prefix, name };
+  }
+  const range = parseRange(text);
+  return range === undefined ? error(peerMistake(text)) : rangeWord(text, range);
+}
+
+const error = (message: string): PeerWord => ({ kind: 'error', message });
+
+function rangeWord(text: string, range: AddressRange): PeerWord {
+  const warning = hostBitsWarning(text, range);
+  return { kind: 'range', range, ...(warning === undefined ? {} : { warning }) };
+}
+
+/** `192.0.2.1/24` may mean the address or the network; it reads as the network, and says so. */
+export function hostBitsWarning(text: string, range: AddressRange): string | undefined {
+  const slash = text.indexOf('/');
+  if (slash < 0 || parseAddress(text.slice(0, slash)) === parseAddress(formatRange(range).split('/')[0] ?? '')) {
+    return undefined;
+  }
+  return `"${text}" has host bits: it reads as ${formatRange(range)}`;
+}
+
+function peerMistake(text: string): string {
+  const colon = text.indexOf(':');
+  if (text.startsWith('dns:')) return `"${text}": dns: is not supported yet: name addresses, or a set of them`;
+  if (/^[0-9.]+(\/.*)?$|^[0-9a-f:]*:[0-9a-f:.]*(\/.*)?$/i.test(text)) return `"${text}" is no address or prefix`;
+  if (/^[0-9a-f:.]+\s*-\s*[0-9a-f:.]+$/i.test(text)) {
+    return `"${text}" is no range: write FIRST-LAST, two addresses of one family, the lower one first`;
+  }
+  if (colon > 0) {
+    const near = closestWord(text.slice(0, colon), prefixes);
+    if (near !== undefined) return `"${text}" is no peer: did you mean "${near}${text.slice(colon)}"?`;
+  }
+  const near = closestWord(text, words);
+  if (near !== undefined) return `"${text}" is no peer: did you mean "${near}"?`;
+  return `"${text}" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME or an address`;
+}

@@ -1,0 +1,142 @@
+// Generated from the JSON Schema beside it by `npm run generate`; do not edit.
+
+/**
+ * Profiles (profiles/NAME.yaml) whose rules come after this file's own, in this order. Where this file states no `default` or `log` of a direction, the first profile that does decides.
+ */
+export type Use = string | string[];
+/**
+ * Further prefixes that are routed to the container, besides its own addresses.
+ */
+export type Routes = string | string[];
+/**
+ * What happens to a packet that no rule matches: `drop` (the default) stays silent, `reject` answers with an error, `allow` lets it pass.
+ */
+export type DefaultVerdict = 'drop' | 'reject' | 'allow';
+/**
+ * Log what `default` decides about.
+ */
+export type DefaultLog = boolean;
+/**
+ * Services that pass.
+ *
+ * @minItems 1
+ */
+export type Allow = string | [Service, ...Service[]];
+/**
+ * `tcp/80`, `tcp/80,443`, `udp/5000-5010`, `sctp/36412`; `icmp` (both families, all but the error messages), `icmp/echo-request`, `icmp4/13`, `icmp6/echo-request`; `proto/47` (an IP protocol number); `any`; or a name from the catalogue (ssh, dns, https, ...) or from services.yaml.
+ */
+export type Service = string;
+/**
+ * Services that are dropped silently.
+ *
+ * @minItems 1
+ */
+export type Drop = string | [Service, ...Service[]];
+/**
+ * Services that are refused with an answer: a TCP reset, or an ICMP error.
+ *
+ * @minItems 1
+ */
+export type Reject = string | [Service, ...Service[]];
+/**
+ * Beside `allow`, `drop` or `reject`: `true` logs what the rule decides. Alone, with services: logs them and goes on to the next rule.
+ *
+ * @minItems 1
+ */
+export type Log = boolean | string | [Service, ...Service[]];
+/**
+ * The far end of the flow; one peer, or a list of them: `any`; `host` (any address of this host); `lan` (the on-link prefixes of the uplinks); `internet` (what is neither host, lan, a container here, nor a private, shared, link-local, loopback or multicast address); `container:NAME`; `group:NAME` (LXC's lxc.group); `set:NAME` (sets/NAME.yaml or .txt); an address, a prefix, or a range first-last. A peer that can't be resolved makes the file an error; a set that is empty matches nothing.
+ *
+ * @minItems 1
+ */
+export type Peers = string | [Peer, ...Peer[]];
+/**
+ * One peer.
+ */
+export type Peer = string;
+/**
+ * A name for the rule, shown in explanations.
+ */
+export type RuleName = string;
+/**
+ * A note for people; it has no effect.
+ */
+export type Comment = string;
+/**
+ * `false` switches the rule off without removing it.
+ */
+export type Enabled = boolean;
+/**
+ * Rules in order: the first that matches decides.
+ */
+export type EgressRules = EgressRule[];
+/**
+ * Rules in order: the first that matches decides.
+ */
+export type IngressRules = IngressRule[];
+
+/**
+ * The policy of one container: what it may send (egress), what may reach it (ingress) and which further prefixes are routed to it. Traffic that no rule allows is dropped. Replies to allowed flows, and the ICMP errors about them, pass by themselves. Traffic between two containers needs the sender's egress and the receiver's ingress; the host needs the container's ingress.
+ */
+export interface Policy {
+  use?: Use;
+  routes?: Routes;
+  egress?: Egress;
+  ingress?: Ingress;
+  interfaces?: Interfaces;
+}
+/**
+ * What the container may send. The first rule that matches decides, then `default`.
+ */
+export interface Egress {
+  default?: DefaultVerdict;
+  log?: DefaultLog;
+  rules?: EgressRules;
+}
+/**
+ * One rule of egress: exactly one of `allow`, `drop`, `reject` and `log` with services, and the peers in `to`.
+ */
+export interface EgressRule {
+  allow?: Allow;
+  drop?: Drop;
+  reject?: Reject;
+  log?: Log;
+  to: Peers;
+  name?: RuleName;
+  comment?: Comment;
+  enabled?: Enabled;
+}
+/**
+ * What may reach the container. The first rule that matches decides, then `default`.
+ */
+export interface Ingress {
+  default?: DefaultVerdict;
+  log?: DefaultLog;
+  rules?: IngressRules;
+}
+/**
+ * One rule of ingress: exactly one of `allow`, `drop`, `reject` and `log` with services, and the peers in `from`.
+ */
+export interface IngressRule {
+  allow?: Allow;
+  drop?: Drop;
+  reject?: Reject;
+  log?: Log;
+  from: Peers;
+  name?: RuleName;
+  comment?: Comment;
+  enabled?: Enabled;
+}
+/**
+ * Gives one NIC its own rules, by its name inside the container or by its index. A direction that is given here replaces the container-wide one for this NIC, whole: with its default, and its rules. A direction that isn't given here stays the container-wide one.
+ */
+export interface Interfaces {
+  [k: string]: Nic;
+}
+/**
+ * The rules of one NIC.
+ */
+export interface Nic {
+  egress?: Egress;
+  ingress?: Ingress;
+}

@@ -1,0 +1,56 @@
+/** The JSON Schemas at work: each is compiled when the first file of its kind is checked. */
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import type { Config } from './config.gen.ts';
+import configSchema from './config.schema.json' with { type: 'json' };
+import type { Policy } from './policy.gen.ts';
+import policySchema from './policy.schema.json' with { type: 'json' };
+
+/** Own service names, as services.yaml gives them. */
+export type OwnServices = Readonly<Record<string, string | readonly string[]>>;
+
+export interface Formats {
+  readonly policy: Policy;
+  readonly profile: Policy;
+  readonly services: OwnServices;
+  readonly set: readonly string[];
+  readonly config: Config;
+}
+export type Format = keyof Formats;
+
+const references: Readonly<Record<Format, string>> = {
+  policy: 'policy.schema.json',
+  profile: 'policy.schema.json#/$defs/profile',
+  services: 'policy.schema.json#/$defs/ownServices',
+  set: 'policy.schema.json#/$defs/addressSet',
+  config: 'config.schema.json',
+};
+
+// Loading and compiling takes 100 ms, which commands that read no policy need not pay.
+let ajv: Ajv | undefined;
+const compiled = new Map<Format, ValidateFunction>();
+
+/** Every violation; empty where `data` is of the format. */
+export function schemaErrors(format: Format, data: unknown): readonly ErrorObject[] {
+  const validate = compiled.get(format) ?? compile(format);
+  return validate(data) ? [] : (validate.errors ?? []);
+}
+
+/** Narrows what the schema has accepted to the type that is generated from the same schema. */
+export function isOfFormat<F extends Format>(format: F, data: unknown): data is Formats[F] {
+  return schemaErrors(format, data).length === 0;
+}
+
+function compile(format: Format): ValidateFunction {
+  ajv ??= new Ajv({
+    // Input is at most 1 MiB, so that collecting all errors can't be abused.
+    allErrors: true,
+    verbose: true,
+    allowUnionTypes: true,
+    strictTypes: false,
+    strictRequired: false,
+    schemas: [policySchema, configSchema],
+  });
+  const validate = ajv.compile({ $ref: references[format] });
+  compiled.set(format, validate);
+  return validate;
+}
