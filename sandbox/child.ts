@@ -12,7 +12,7 @@ export interface ChildOptions {
   readonly onLine?: (line: string) => void;
 }
 
-export interface Exit {
+interface Exit {
   readonly exitCode: number | undefined;
   readonly signal: string | undefined;
 }

@@ -25,8 +25,8 @@ export interface Host {
 }
 
 export const HOST_ADDRESSES = ['192.0.2.1/24', '2001:db8:0:1::1/64'] as const;
-export const OUTSIDE_ADDRESSES = ['192.0.2.2/24', '2001:db8:0:1::2/64'] as const;
-export const CONTAINER_PREFIXES = ['198.51.100.0/24', '2001:db8:100::/64'] as const;
+const OUTSIDE_ADDRESSES = ['192.0.2.2/24', '2001:db8:0:1::2/64'] as const;
+const CONTAINER_PREFIXES = ['198.51.100.0/24', '2001:db8:100::/64'] as const;
 export const INTERNET = ['203.0.113.80', '2001:db8:ffff::80'] as const;
 
 /** Known values, since a new namespace inherits this machine's; routing stays off, for it is the daemon's to set. */

@@ -1,6 +1,7 @@
 /** Real TCP and UDP services and real attempts to reach them, from one agent process in each namespace. */
 import { fileURLToPath } from 'node:url';
 import type { Child } from './child.ts';
+import { fieldOf, listOf, numberOf, textOf } from './json.ts';
 import type { Place } from './place.ts';
 
 /** `refused`: a reset or an ICMP error; `dropped`: silence; `unroutable`: the sender has no route or address for it. */
@@ -56,9 +57,9 @@ export async function unlisten(place: Place, port: Port): Promise<void> {
 /** All that the place's services received so far. */
 export async function receipts(place: Place): Promise<readonly Receipt[]> {
   const value = await ask(place, { op: 'received' });
-  return asArray(value).map((entry) => ({
+  return listOf(value).map((entry) => ({
     protocol: textOf(entry, 'protocol') === 'tcp' ? 'tcp' : 'udp',
-    port: Number(fieldOf(entry, 'port')),
+    port: numberOf(entry, 'port'),
     from: textOf(entry, 'from'),
     to: textOf(entry, 'to'),
   }));
@@ -106,7 +107,7 @@ function startAgent(place: Place): Agent {
   const child = place.spawn(process.execPath, [AGENT], {
     onLine: (line) => {
       const answer: unknown = JSON.parse(line);
-      const number = Number(fieldOf(answer, 'number'));
+      const number = numberOf(answer, 'number');
       const error = fieldOf(answer, 'error');
       const waiter = waiting.get(number);
       waiting.delete(number);
@@ -125,17 +126,4 @@ function startAgent(place: Place): Agent {
     () => undefined,
   );
   return agent;
-}
-
-function fieldOf(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? Object.entries(value).find(([name]) => name === key)?.[1]
-    : undefined;
-}
-
-const textOf = (value: unknown, key: string): string => String(fieldOf(value, key));
-
-function asArray(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error(`agent: expected a list, got ${JSON.stringify(value)}`);
-  return value;
 }

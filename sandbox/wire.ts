@@ -1,5 +1,5 @@
 /** A wire between two namespaces: a veth pair with names and addresses. */
-import type { Namespace } from './namespace.ts';
+import { type Namespace, setSysctls } from './namespace.ts';
 import { run } from './run.ts';
 
 export interface WireEnd {
@@ -18,6 +18,8 @@ export async function createWire(left: WireEnd, right: WireEnd): Promise<void> {
 }
 
 async function setUp({ namespace, name, addresses }: WireEnd): Promise<void> {
+  // The link-local address too shall be usable at once; only here, so that other interfaces behave as on a real host.
+  await setSysctls(namespace, { [`net/ipv6/conf/${name}/accept_dad`]: '0' });
   const lines = addresses.map(
     (address) => `address add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`,
   );

@@ -1,0 +1,38 @@
+/** Reads what must be gone, and what must be as before, when the last container has stopped. */
+import type { Place } from './place.ts';
+
+/** Routes, neighbour proxies, set elements and policy chains of routewall's; empty when nothing of a container is left. */
+export async function readLeftovers(host: Place): Promise<readonly string[]> {
+  const commands: readonly (readonly [string, ...string[]])[] = [
+    ['ip', '-4', 'route', 'show', 'table', 'all', 'proto', '119'],
+    ['ip', '-6', 'route', 'show', 'table', 'all', 'proto', '119'],
+    ['ip', '-4', 'neigh', 'show', 'proxy'],
+    ['ip', '-6', 'neigh', 'show', 'proxy'],
+  ];
+  const outputs = await Promise.all(commands.map(async ([command, ...args]) => (await host.run(command, args)).stdout));
+  return [
+    ...outputs.flatMap((text) => text.split('\n').filter((line) => line.trim() !== '')),
+    ...(await readOwnRules(host)),
+  ];
+}
+
+/** Lines of our tables that only a running container brings: its veth, its addresses, its policy's chains. */
+async function readOwnRules(host: Place): Promise<string[]> {
+  const { stdout } = await host.run('nft', ['list', 'ruleset']);
+  const own = stdout.split(/^(?=table )/m).filter((table) => /^table \w+ routewall\b/.test(table));
+  return own
+    .flatMap((table) => table.split('\n'))
+    .filter((line) => /"veth[A-Za-z0-9]+"|198[.]51[.]100[.]|2001:db8:100::|chain (in|e)gress_/.test(line))
+    .map((line) => line.trim());
+}
+
+/** What isn't ours, as text: all other tables, the main table's routes, and addresses. */
+export async function readForeignState(host: Place): Promise<string> {
+  const { stdout } = await host.run('nft', ['list', 'ruleset']);
+  const tables = stdout.split(/^(?=table )/m).filter((table) => !/^table \w+ routewall\b/.test(table));
+  // The kernel's own table 'local' is left out: it gains anycast routes when forwarding is turned on.
+  const addresses = await host.run('ip', ['-o', 'address']);
+  const routes4 = await host.run('ip', ['-4', 'route']);
+  const routes6 = await host.run('ip', ['-6', 'route']);
+  return [tables.join(''), addresses.stdout, routes4.stdout, routes6.stdout].map((text) => text.trim()).join('\n');
+}
