@@ -1,5 +1,5 @@
 /** Turns what LXC's configuration says into the containers and endpoints that policies are compiled for. */
-import type { Container, Endpoint, Gateway } from '../policies/endpoint.ts';
+import type { Container, Endpoint, Gateway, Place } from '../policies/endpoint.ts';
 import type { Problem } from '../policies/problem.ts';
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
@@ -28,12 +28,22 @@ export function describeContainer(lxcPath: string, name: string, config: LxcConf
 }
 
 function describeEndpoint(key: string, nic: LxcNic, problems: Problem[]): Endpoint {
+  const places = new Map<Prefix, Place>();
+  const takeAll = <T extends Address | Prefix>(texts: readonly PlacedText[], take: (text: PlacedText) => T[]): T[] =>
+    texts.flatMap((text) =>
+      take(text).map((value) => {
+        const prefix = parsePrefix(value);
+        if (prefix !== undefined && !places.has(prefix)) places.set(prefix, text.place);
+        return value;
+      }),
+    );
   return {
     key,
     index: nic.index,
     nic: nicName(nic),
-    addresses: [...nic.ipv4Addresses, ...nic.ipv6Addresses].flatMap((text) => takeAddress(text, problems)),
-    routes: [...nic.ipv4Routes, ...nic.ipv6Routes].flatMap((text) => takePrefix(text, problems)),
+    addresses: takeAll([...nic.ipv4Addresses, ...nic.ipv6Addresses], (text) => takeAddress(text, problems)),
+    routes: takeAll([...nic.ipv4Routes, ...nic.ipv6Routes], (text) => takePrefix(text, problems)),
+    places,
     gateways: [
       ...describeGateway(nic.ipv4Gateway, 4, nic, problems),
       ...describeGateway(nic.ipv6Gateway, 6, nic, problems),

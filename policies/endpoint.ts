@@ -26,6 +26,14 @@ export interface Endpoint {
   readonly fixedVeth: InterfaceName | undefined;
   /** The interface on which LXC itself adds neighbour proxies (`l2proxy = 1`). */
   readonly proxiedByLxcOn: InterfaceName | undefined;
+  /** Where the configuration gives an address or routed prefix. */
+  readonly places: ReadonlyMap<Prefix, Place>;
+}
+
+/** `line` counts from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
 }
 
 export interface Container {
