@@ -19,6 +19,7 @@ export type IpMonitorLine =
 // The kernel allows no slash, colon or white space in an interface's name.
 const LINK = /^(\d+): ([^\s:]+?)(?:@([^\s:@]+))?: (<.*)$/;
 const ADDRESS = /^(\d+): ([^\s:]+) +inet6? /;
+const ROUTE_KEYS: readonly string[] = ['dev', 'proto', 'via', 'table', 'src', 'scope', 'metric', 'weight'];
 const NETCONF = /^(?:inet6?|mpls) (\S+) /;
 
 /**
@@ -45,8 +46,17 @@ function parseRoute(text: string, deleted: boolean): IpMonitorLine | undefined {
   if (!words.slice(0, 2).some((word) => word === 'default' || /^[0-9a-f]*[.:][0-9a-f.:]*(?:\/\d+)?$/.test(word))) {
     return undefined;
   }
-  const devs = new Set(words.filter((_, at) => words[at - 1] === 'dev'));
-  return { kind: 'route', devs: [...devs], protocol: words[words.indexOf('proto') + 1 || words.length] ?? '', deleted };
+  const devs = new Set<string>();
+  let protocol = '';
+  for (let at = 0; at < words.length; at += 1) {
+    const key = words[at] ?? '';
+    if (!ROUTE_KEYS.includes(key)) continue;
+    // The value is skipped: an interface may be called as one of the keys.
+    at += 1;
+    if (key === 'dev') devs.add(words[at] ?? '');
+    if (key === 'proto') protocol = words[at] ?? '';
+  }
+  return { kind: 'route', devs: [...devs], protocol, deleted };
 }
 
 export interface IpMonitorOptions {

@@ -37,7 +37,8 @@ export interface LineProcess {
 interface Child {
   readonly handle: Handle;
   readonly startedAt: number;
-  readonly gone: Promise<void>;
+  /** Resolves with what execa says of the end, if that is more than an exit status. */
+  readonly gone: Promise<unknown>;
   failedFor: Error | undefined;
   stderr: string;
 }
@@ -74,19 +75,19 @@ export function lineProcess(options: LineProcessOptions): LineProcess {
       started.stderr = `${started.stderr}${line}\n`.slice(-STDERR_KEPT);
       if (isCurrent()) options.onErrorLine?.(line);
     });
-    void started.gone.then(() => finish(started));
+    void started.gone.then((cause) => finish(started, cause));
     generation += 1;
     if (handle.pid !== undefined) options.onStart({ pid: handle.pid, generation });
   };
 
-  const finish = async (ended: Child) => {
+  const finish = (ended: Child, cause: unknown) => {
     if (child === ended) child = undefined;
     if (!running) return;
     if (Date.now() - ended.startedAt >= backoff.healthyMs) delay = backoff.firstMs;
     const retryInMs = delay;
     delay = Math.min(delay * 2, backoff.maxMs);
     timer = setTimeout(spawn, retryInMs);
-    options.onFailure({ cause: ended.failedFor ?? failureOf(options.command, ended), retryInMs });
+    options.onFailure({ cause: ended.failedFor ?? failureOf(options.command, ended, cause), retryInMs });
   };
 
   return {
@@ -119,15 +120,16 @@ function readLines(stream: Handle['stdout'], onLine: (line: string) => void): vo
 }
 
 /** Resolves when the child has ended and its output is read, or soon after its end if others hold the pipe open. */
-async function ended(handle: Handle): Promise<void> {
+async function ended(handle: Handle): Promise<unknown> {
   const exited = new Promise<void>((resolve) => {
     handle.once('exit', () => setTimeout(resolve, DRAIN_MS));
   });
-  await Promise.race([handle.then(() => undefined), exited]);
+  return await Promise.race([handle.then((result) => result.cause), exited]);
 }
 
-function failureOf(command: string, { handle, stderr }: Child): Error {
-  const { exitCode, signalCode } = handle;
-  const reason = signalCode ? `ended by ${signalCode}` : exitCode === null ? '' : `ended with exit status ${exitCode}`;
-  return new Error(`${command}: ${[reason, stderr.trim()].filter(Boolean).join(': ') || 'could not be started'}`);
+function failureOf(command: string, { handle, stderr }: Child, cause: unknown): Error {
+  const { pid, exitCode, signalCode } = handle;
+  if (pid === undefined) return new Error(`${command}: could not be started`, { cause });
+  const reason = signalCode ? `ended by ${signalCode}` : `ended with exit status ${exitCode}`;
+  return new Error([`${command}: ${reason}`, stderr.trim()].filter(Boolean).join(': '), { cause });
 }

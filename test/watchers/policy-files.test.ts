@@ -1,0 +1,198 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFile, chmod, mkdir, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Watcher } from '../../watchers/events.ts';
+import { isTemporaryName, watchPolicyFiles } from '../../watchers/policy-files.ts';
+import { type EventLog, logEvents, quiet } from './event-log.ts';
+
+// On a busy machine the kernel's events may take their time; each wait has its own deadline.
+vi.setConfig({ testTimeout: 60_000 });
+
+let base: string;
+let folder: string;
+let log: EventLog;
+let watcher: Watcher;
+
+beforeEach(async () => {
+  base = await realpath(await mkdtemp(join(tmpdir(), 'routewall-policies-')));
+  folder = join(base, 'routewall');
+  log = logEvents();
+  watcher = watchPolicyFiles(log.bus, { policyFolder: folder, configFile: join(folder, 'routewall.yaml') });
+});
+afterEach(async () => {
+  await watcher.stop();
+  await rm(base, { recursive: true, force: true });
+});
+
+const told = () => log.all('policyFileChanged').map(({ file }) => relative(folder, file));
+const synced = () => log.all('synced').length;
+
+async function start(): Promise<void> {
+  await watcher.start();
+  await log.until('synced', () => synced() > 0);
+}
+
+async function changes(file: string, change: (path: string) => Promise<unknown>): Promise<void> {
+  log.told.splice(0);
+  await change(join(folder, file));
+  await log.until(`told of ${file}`, () => told().includes(file));
+  await quiet();
+  expect(told()).toEqual([file]);
+}
+
+async function fill(): Promise<void> {
+  for (const sub of ['containers', 'profiles', 'sets']) await mkdir(join(folder, sub), { recursive: true });
+  for (const file of [
+    'containers/web.yaml',
+    'profiles/base.yaml',
+    'sets/mirrors.txt',
+    'services.yaml',
+    'routewall.yaml',
+  ]) {
+    await writeFile(join(folder, file), 'a');
+  }
+}
+
+it('tells every file once before it is synced', async () => {
+  await fill();
+  await writeFile(join(folder, 'containers', '.web.yaml.swp'), '');
+  await writeFile(join(folder, 'README'), '');
+  await start();
+  expect(log.told.at(-1)).toEqual({ event: 'synced', source: 'policy-files' });
+  expect(told().sort()).toEqual([
+    'containers/web.yaml',
+    'profiles/base.yaml',
+    'routewall.yaml',
+    'services.yaml',
+    'sets/mirrors.txt',
+  ]);
+});
+
+it('tells once of each way in which a file changes', async () => {
+  await fill();
+  await start();
+  await changes('containers/web.yaml', (path) => appendFile(path, 'b'));
+  await changes('containers/web.yaml', (path) => chmod(path, 0o600));
+  await changes('containers/web.yaml', async (path) => {
+    await writeFile(`${path}~`, 'c');
+    await rename(`${path}~`, path);
+  });
+  await changes('containers/web.yaml', (path) => appendFile(path, 'd'));
+  await changes('containers/web.yaml', (path) => rm(path));
+  await changes('containers/web.yaml', (path) => writeFile(path, 'e'));
+  await changes('services.yaml', (path) => appendFile(path, 'b'));
+  await changes('routewall.yaml', (path) => appendFile(path, 'b'));
+  await changes('sets/new.txt', (path) => writeFile(path, '192.0.2.1'));
+});
+
+it('tells once of a file that is saved a hundred times in a row', async () => {
+  await fill();
+  await start();
+  await changes('profiles/base.yaml', async (path) => {
+    for (let i = 0; i < 100; i += 1) writeFileSync(path, String(i));
+  });
+});
+
+it('tells of a thousand files that are written at once', async () => {
+  await fill();
+  await start();
+  for (let i = 0; i < 1000; i += 1) writeFileSync(join(folder, 'containers', `c${i}.yaml`), 'a');
+  await log.until('told of all', () => new Set(told()).size >= 1000);
+});
+
+it('waits for folders that do not exist yet', async () => {
+  await start();
+  expect(told()).toEqual([]);
+  await mkdir(join(folder, 'containers'), { recursive: true });
+  await writeFile(join(folder, 'containers', 'web.yaml'), 'a');
+  await log.until('told of the new file', () => told().includes('containers/web.yaml'));
+  await quiet();
+  await mkdir(join(folder, 'sets'));
+  await writeFile(join(folder, 'sets', 'a.txt'), 'a');
+  await log.until('told of the new set', () => told().includes('sets/a.txt'));
+  await quiet();
+  await changes('containers/web.yaml', (path) => appendFile(path, 'b'));
+});
+
+it('tells of all files of a folder that is replaced at once, gone and new, and goes on listening', async () => {
+  await fill();
+  await start();
+  log.told.splice(0);
+  const containers = join(folder, 'containers');
+  rmSync(containers, { recursive: true });
+  mkdirSync(containers);
+  writeFileSync(join(containers, 'mail.yaml'), 'a');
+  await log.until(
+    'told of both',
+    () => told().includes('containers/mail.yaml') && told().includes('containers/web.yaml'),
+  );
+  await quiet();
+  await changes('containers/mail.yaml', (path) => appendFile(path, 'b'));
+});
+
+it('tells of all files when the whole policy folder is moved away and another put in its place', async () => {
+  await fill();
+  await start();
+  log.told.splice(0);
+  await rename(folder, join(base, 'old'));
+  await log.until('told that it went', () => told().includes('containers/web.yaml'));
+  log.told.splice(0);
+  await fill();
+  await log.until('told that it came', () =>
+    ['containers/web.yaml', 'routewall.yaml', 'services.yaml'].every((f) => told().includes(f)),
+  );
+  await quiet();
+  await changes('containers/web.yaml', (path) => appendFile(path, 'b'));
+});
+
+it('tells of all files of a folder whose permissions change', async () => {
+  await fill();
+  await start();
+  await changes('containers/web.yaml', () => chmod(join(folder, 'containers'), 0o700));
+});
+
+it('watches a main configuration file elsewhere', async () => {
+  const configFile = join(base, 'etc', 'other.yaml');
+  const other = watchPolicyFiles(log.bus, { policyFolder: folder, configFile });
+  try {
+    await fill();
+    await mkdir(join(base, 'etc'));
+    await other.start();
+    await log.until('synced', () => synced() > 0);
+    await writeFile(configFile, 'a');
+    await log.until('told of it', () => told().includes(relative(folder, configFile)));
+  } finally {
+    await other.stop();
+  }
+});
+
+it('is silent after a stop', async () => {
+  await fill();
+  await start();
+  await watcher.stop();
+  await watcher.stop();
+  log.told.splice(0);
+  await appendFile(join(folder, 'containers', 'web.yaml'), 'b');
+  await quiet();
+  expect(log.told).toEqual([]);
+});
+
+describe('temporary names', () => {
+  const temporary = [
+    '.web.yaml.swp',
+    '.web.yaml.swx',
+    'web.yaml~',
+    '4913',
+    '.#web.yaml',
+    '#web.yaml#',
+    'web.yaml.dpkg-new',
+  ];
+  it.each([...temporary, 'web.yaml.dpkg-tmp', '.hidden', 'web.yaml.swp', 'web.yaml.tmp'])('%s is one', (name) =>
+    expect(isTemporaryName(name)).toBe(true),
+  );
+  it.each(['web.yaml', '_default.yaml', 'a#b.yaml', 'mirrors.txt', 'swp.json', '49130'])('%s is none', (name) =>
+    expect(isTemporaryName(name)).toBe(false),
+  );
+});

@@ -1,0 +1,138 @@
+/** Single files and folders anywhere on the disk, watched for whoever asked, however many ask for the same one. */
+import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type Coalescer, coalesce } from './coalesce.ts';
+import { type FolderWatch, watchFolder, watchNearestFolder } from './folder-watch.ts';
+
+const WINDOW_MS = 25;
+/** Longer than anyone takes from reading a file to asking for its watch. */
+const LATELY_MS = 10_000;
+
+export interface IncludedFilesOptions {
+  /** Something that `owner` includes appeared, changed or went; once per burst. */
+  readonly onChange: (owner: string) => void;
+  readonly onFailure: (cause: Error) => void;
+}
+
+interface Include {
+  readonly owners: Set<string>;
+  watches: readonly FolderWatch[];
+  isThere: boolean;
+}
+
+export class IncludedFiles {
+  readonly #options: IncludedFilesOptions;
+  readonly #includes = new Map<string, Include>();
+  readonly #byOwner = new Map<string, readonly string[]>();
+  #touched: Coalescer | undefined;
+
+  constructor(options: IncludedFilesOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#touched !== undefined) return;
+    this.#touched = coalesce(WINDOW_MS, (paths) => this.#drain(paths));
+    for (const [owner, paths] of this.#byOwner) for (const path of paths) this.#add(owner, path);
+  }
+
+  stop(): void {
+    this.#touched?.close();
+    this.#touched = undefined;
+    for (const include of this.#includes.values()) close(include);
+    this.#includes.clear();
+  }
+
+  /** Absolute paths of files or folders, which need not exist; replaces what was set for that owner. */
+  set(owner: string, paths: readonly string[]): void {
+    const before = this.#byOwner.get(owner) ?? [];
+    if (before.length === paths.length && before.every((path, at) => path === paths[at])) return;
+    if (paths.length === 0) this.#byOwner.delete(owner);
+    else this.#byOwner.set(owner, [...paths]);
+    if (this.#touched === undefined) return;
+    for (const path of before) if (!paths.includes(path)) this.#remove(owner, path);
+    for (const path of paths) this.#add(owner, path);
+  }
+
+  #add(owner: string, path: string): void {
+    const include = this.#includes.get(path) ?? { owners: new Set<string>(), watches: [], isThere: false };
+    const isNew = include.owners.size === 0;
+    include.owners.add(owner);
+    this.#includes.set(path, include);
+    if (isNew) this.#open(path, include);
+    // The owner read it before it asked for the watch.
+    if (changedLately(path)) this.#touched?.add(path);
+  }
+
+  #remove(owner: string, path: string): void {
+    const include = this.#includes.get(path);
+    include?.owners.delete(owner);
+    if (include === undefined || include.owners.size > 0) return;
+    this.#includes.delete(path);
+    close(include);
+  }
+
+  #drain(paths: ReadonlySet<string>): void {
+    const owners = new Set<string>();
+    for (const path of paths) {
+      const include = this.#includes.get(path);
+      if (include === undefined) continue;
+      const wasThere = include.isThere;
+      // Anew each time, since it may be another folder, or another link's target, than before; and before it is told,
+      // so that nothing is missed between.
+      this.#open(path, include);
+      if (wasThere || include.isThere) for (const owner of include.owners) owners.add(owner);
+    }
+    for (const owner of owners) this.#options.onChange(owner);
+  }
+
+  #open(path: string, include: Include): void {
+    close(include);
+    const touch = () => this.#touched?.add(path);
+    const fail = (error: unknown) => this.#options.onFailure(new Error(`${path}: can't be watched`, { cause: error }));
+    try {
+      include.watches = watchesFor(path, touch, fail);
+      include.isThere = statIfThere(path) !== undefined;
+    } catch (error) {
+      fail(error);
+    }
+  }
+}
+
+/** The folder that holds it, the folder that it is, and the same for a link's target; the folder above a missing one. */
+function watchesFor(path: string, touch: () => void, fail: (error: unknown) => void): FolderWatch[] {
+  const beside = (file: string) => {
+    const isIt = (name: string) => name === basename(file) || name === basename(dirname(file));
+    return watchFolder(dirname(file), (name) => isIt(name) && touch(), fail);
+  };
+  const own = beside(path) ?? watchNearestFolder(path, touch, fail);
+  const target = isLink(path) && statIfThere(path) !== undefined ? beside(realpathSync(path)) : undefined;
+  const inside = watchFolder(path, touch, fail);
+  return [own, target, inside].filter((watch) => watch !== undefined);
+}
+
+function close(include: Include): void {
+  for (const watch of include.watches) watch.close();
+  include.watches = [];
+}
+
+/** The path, or where it is a folder one of its entries; a removed entry changes the folder. */
+function changedLately(path: string): boolean {
+  const since = Date.now() - LATELY_MS;
+  const stats = statIfThere(path);
+  if (stats === undefined || stats.ctimeMs >= since) return stats !== undefined;
+  return (
+    stats.isDirectory() && readdirSync(path).some((name) => (statIfThere(join(path, name))?.ctimeMs ?? 0) >= since)
+  );
+}
+
+const isLink = (path: string): boolean => statIfThere(path, lstatSync)?.isSymbolicLink() ?? false;
+
+function statIfThere(path: string, stat: typeof statSync | typeof lstatSync = statSync): Stats | undefined {
+  try {
+    return stat(path, { throwIfNoEntry: false });
+  } catch {
+    // A part of the path is no folder, or a loop of links: as good as missing.
+    return undefined;
+  }
+}
