@@ -47,7 +47,7 @@ export interface HostNetwork {
 export interface UplinkChoice {
   readonly uplinks: 'auto' | readonly InterfaceName[];
   readonly guard: readonly InterfacePattern[];
-  /** Host-side veths, claimed or named in a configuration: never uplinks. */
+  /** Host-side veths that configurations name: never uplinks. */
   readonly veths: ReadonlySet<string>;
 }
 
@@ -57,9 +57,9 @@ export function describeHost(links: readonly HostLink[], choice: UplinkChoice): 
     uplinks: uplinks.map((link) => parseInterfaceName(link.name)).filter((name) => name !== undefined),
     onLink: uplinks.flatMap(onLinkPrefixes).sort((a, b) => prefixLength(b.prefix) - prefixLength(a.prefix)),
     links: new Map(links.map((link) => [link.name, link])),
-    // A gateway's address on a veth of ours is no address that a container could take from the host.
+    // Gateways stand on our veths with link scope; they are no addresses that a container could take from the host.
     addresses: new Set(
-      links.filter((link) => !isVeth(link, choice)).flatMap((link) => link.addresses.map(({ address }) => address)),
+      links.flatMap((link) => link.addresses.filter(({ scope }) => scope !== 'link').map(({ address }) => address)),
     ),
   };
 }

@@ -1,0 +1,151 @@
+/** Everything that was read, put together: which policy each container gets, and the state that follows. */
+import { type AddressBook, createAddressBook } from '../policies/address-book.ts';
+import { type Compiled, createCompiler, type EnforcedPolicy } from '../policies/compile.ts';
+import { claimedPrefixes } from '../policies/compile-nic.ts';
+import { type CompiledPolicy, closedPolicy, compilePolicy, isFresh } from '../policies/compile-policy.ts';
+import type { HostConfig } from '../policies/config.ts';
+import type { Container } from '../policies/endpoint.ts';
+import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
+import type { LoadedPolicies } from '../policies/load-policies.ts';
+import type { Problem } from '../policies/problem.ts';
+import { type Prefix, parsePrefix } from '../render/address.ts';
+import type { InterfaceName } from '../render/names.ts';
+import { rememberLast } from './remember.ts';
+
+/** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
+export interface HostInputs {
+  readonly config: HostConfig;
+  readonly loaded: LoadedPolicies;
+  readonly containers: readonly Container[];
+  readonly links: readonly HostLink[];
+  /** By endpoint key: the host-side veths of running containers. */
+  readonly veths: ReadonlyMap<string, InterfaceName>;
+  /** By container name: the policy that was good before the present one broke. */
+  readonly lastGood: ReadonlyMap<string, EnforcedPolicy>;
+}
+
+/** `open`: no policy file, and `withoutPolicy: open`. `closed`: no policy file, or a broken one that was never good. */
+export type PolicyStatus = 'ok' | 'last-good' | 'closed' | 'open';
+
+export interface ContainerPolicy {
+  /** Relative to the policy folder; `null` where there is none. */
+  readonly file: string | null;
+  readonly status: PolicyStatus;
+  readonly compiled: CompiledPolicy;
+  readonly enforced: EnforcedPolicy;
+}
+
+export interface Assembled extends Compiled {
+  /** By container id. */
+  readonly policies: ReadonlyMap<string, ContainerPolicy>;
+  readonly network: HostNetwork;
+  readonly book: AddressBook;
+}
+
+export interface Assembler {
+  assemble(inputs: HostInputs): Assembled;
+}
+
+/** Remembers the last result: what didn't change is neither compiled nor rendered again. */
+export function createAssembler(): Assembler {
+  const compiler = createCompiler();
+  const bookOf = rememberLast(buildBook);
+  const networkOf = rememberLast(buildNetwork);
+  const settingsOf = rememberLast(buildSettings);
+  const enforcedOf = rememberLast(enforcedPolicies);
+  let before: ReadonlyMap<string, ContainerPolicy> = new Map();
+  const policiesOf = rememberLast((...args: PolicyArguments) => {
+    before = choosePolicies(before, ...args);
+    return before;
+  });
+  return {
+    assemble: ({ config, loaded, containers, links, veths, lastGood }) => {
+      const book = bookOf(containers, loaded);
+      const network = networkOf(links, config, containers);
+      const policies = policiesOf(containers, loaded, book, lastGood, config);
+      const input = { containers, policies: enforcedOf(policies), veths, network, settings: settingsOf(config) };
+      return { ...compiler.compile(input), policies, network, book };
+    },
+  };
+}
+
+/** Everything that is wrong with one container: its configuration, its policy, and what it claims in vain. */
+export const problemsOf = ({ policies, problems }: Assembled, { id, problems: own }: Container): Problem[] => [
+  ...own,
+  ...(policies.get(id)?.compiled.problems ?? []),
+  ...(problems.get(id) ?? []),
+];
+
+const enforcedPolicies = (policies: ReadonlyMap<string, ContainerPolicy>): ReadonlyMap<string, EnforcedPolicy> =>
+  new Map([...policies].map(([id, { enforced }]) => [id, enforced]));
+
+const buildSettings = (config: HostConfig) => ({
+  guardPatterns: config.guard,
+  log: config.log,
+  uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
+});
+
+function buildNetwork(links: readonly HostLink[], config: HostConfig, containers: readonly Container[]): HostNetwork {
+  const veths = new Set(containers.flatMap(({ endpoints }) => endpoints.flatMap(({ fixedVeth }) => fixedVeth ?? [])));
+  return describeHost(links, { uplinks: config.uplinks, guard: config.guard, veths });
+}
+
+/** Names resolve to what is configured, running or not, so that starts and stops change no one else's policy. */
+function buildBook(containers: readonly Container[], loaded: LoadedPolicies): AddressBook {
+  const addresses = new Map<string, readonly Prefix[]>();
+  const groups = new Map<string, Prefix[]>();
+  for (const container of containers) {
+    const prefixes = container.endpoints.flatMap((endpoint) => claimedPrefixes(endpoint, []));
+    const own = [...(addresses.get(container.name) ?? []), ...prefixes, ...routesOf(container.name, loaded)];
+    addresses.set(container.name, own);
+    for (const group of container.groups) groups.set(group, [...(groups.get(group) ?? []), ...own]);
+  }
+  return createAddressBook(addresses, groups);
+}
+
+/** As written; a route that compilePolicy refuses makes the whole policy an error anyway. */
+function routesOf(name: string, loaded: LoadedPolicies): Prefix[] {
+  const own = (loaded.containers.get(name) ?? loaded.defaultPolicy)?.policy;
+  const profiles = [own?.use ?? []].flat().flatMap((profile) => loaded.profiles.get(profile)?.policy ?? []);
+  const routes = [own, ...profiles].flatMap((policy) => [policy?.routes ?? []].flat());
+  return routes.flatMap((text) => parsePrefix(text) ?? []);
+}
+
+type PolicyArguments = [
+  containers: readonly Container[],
+  loaded: LoadedPolicies,
+  book: AddressBook,
+  lastGood: ReadonlyMap<string, EnforcedPolicy>,
+  config: HostConfig,
+];
+
+function choosePolicies(
+  before: ReadonlyMap<string, ContainerPolicy>,
+  ...[containers, loaded, book, lastGood, config]: PolicyArguments
+): Map<string, ContainerPolicy> {
+  const chosen = new Map<string, ContainerPolicy>();
+  for (const { id, name } of containers) {
+    const old = before.get(id);
+    const fresh = old !== undefined && isFresh(old.compiled, loaded, book, config.withoutPolicy);
+    const compiled = fresh ? old.compiled : compilePolicy(name, loaded, book, config.withoutPolicy);
+    const next = enforce(compiled, lastGood.get(name) ?? lastGoodOf(old));
+    chosen.set(id, old !== undefined && old.compiled === compiled && old.enforced === next.enforced ? old : next);
+  }
+  return chosen;
+}
+
+/** What is enforced at the moment the policy breaks, as long as a file of the user's said so. */
+const lastGoodOf = (policy: ContainerPolicy | undefined): EnforcedPolicy | undefined =>
+  policy !== undefined && policy.file !== null && policy.status !== 'closed' ? policy.enforced : undefined;
+
+function enforce(compiled: CompiledPolicy, lastGood: EnforcedPolicy | undefined): ContainerPolicy {
+  const { file, ok } = compiled;
+  if (ok) {
+    const status = file !== null ? 'ok' : compiled.withoutPolicy;
+    return { file, status, compiled, enforced: compiled };
+  }
+  if (lastGood !== undefined) return { file, status: 'last-good', compiled, enforced: lastGood };
+  return { file, status: 'closed', compiled, enforced: CLOSED };
+}
+
+const CLOSED: EnforcedPolicy = { default: closedPolicy, interfaces: new Map(), routes: [] };
