@@ -1,0 +1,131 @@
+/** Finds the host-side veths of a running container: from its configuration, from LXC, or from the kernel; never guessed. */
+import { existsSync } from 'node:fs';
+import type { Container, Endpoint } from '../policies/endpoint.ts';
+import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import type { LxcConfig } from '../watchers/lxc-config/config.ts';
+import { type Run, runOrThrow } from './run.ts';
+
+export interface Runtime {
+  /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
+  readonly state: string;
+  /** By endpoint key; only routed NICs, and only links that exist. */
+  readonly veths: ReadonlyMap<string, InterfaceName>;
+}
+
+export interface RuntimeQuestion {
+  readonly lxcPath: string;
+  readonly name: string;
+  readonly lxc: LxcConfig;
+  readonly container: Container;
+  /** What the last reading found. */
+  readonly before: Runtime | undefined;
+}
+
+export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
+
+/** /proc/sys/net shows the reader's own network namespace, which /sys does only where it was mounted anew. */
+export const linkExists = (name: InterfaceName): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`);
+
+/** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
+export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
+  const { container, before } = question;
+  const fixed = vethsByName(container.endpoints);
+  if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
+  if (before !== undefined && before.veths.size === container.endpoints.length && allExist(before.veths)) return before;
+  return askLxc(run, question);
+}
+
+function vethsByName(endpoints: readonly Endpoint[]): Map<string, InterfaceName> | undefined {
+  const veths = new Map<string, InterfaceName>();
+  for (const { key, fixedVeth } of endpoints) {
+    if (fixedVeth === undefined || !linkExists(fixedVeth)) return undefined;
+    veths.set(key, fixedVeth);
+  }
+  return veths.size === 0 ? undefined : veths;
+}
+
+const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean =>
+  veths.size > 0 && [...veths.values()].every(linkExists);
+
+async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
+  const { lxcPath, name, container } = question;
+  const { stdout, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
+  if (exitCode !== 0) return STOPPED;
+  const { state, pid, links } = parseLxcInfo(stdout);
+  if (pid === undefined || container.endpoints.length === 0) return { state, veths: new Map() };
+  const named = namedVeths(question, links);
+  const veths = named.size === container.endpoints.length ? named : await vethsByPeer(run, question, pid, named);
+  return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
+}
+
+export interface LxcInfo {
+  readonly state: string;
+  readonly pid: number | undefined;
+  /** Of the NICs from index 0 up to the first gap. */
+  readonly links: readonly string[];
+}
+
+/** Reads `lxc-info -s -p -S`; a link's name is taken whole, with all that the kernel allows in it. */
+export function parseLxcInfo(text: string): LxcInfo {
+  const values = (key: string): string[] =>
+    text.split('\n').flatMap((line) => new RegExp(`^${key}:\\s+(.*)$`).exec(line)?.[1] ?? []);
+  const pid = Number(values('PID')[0]);
+  return { state: values('State')[0] ?? 'STOPPED', pid: pid > 0 ? pid : undefined, links: values('Link') };
+}
+
+/** LXC lists a link for every NIC, whatever its type, in the order of their indexes until one is missing. */
+function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[]): Map<string, InterfaceName> {
+  const veths = new Map<string, InterfaceName>();
+  for (const [position, nic] of lxc.nics.entries()) {
+    if (nic.index !== position) break;
+    const endpoint = container.endpoints.find(({ index }) => index === nic.index);
+    const veth = parseInterfaceName(links[position] ?? '');
+    if (endpoint !== undefined && veth !== undefined) veths.set(endpoint.key, veth);
+  }
+  return veths;
+}
+
+/**
+ * The host's veths whose peers are in the container's network namespace, which the kernel names by an id. LXC makes
+ * them in the order of their indexes, and no container can move a veth into the host's namespace, so their order
+ * tells which is which; where the numbers don't agree, nothing is claimed beyond what LXC said.
+ */
+async function vethsByPeer(
+  run: Run,
+  { lxc, container }: RuntimeQuestion,
+  pid: number,
+  named: Map<string, InterfaceName>,
+): Promise<Map<string, InterfaceName>> {
+  const namespace = (await run('lsns', ['-t', 'net', '-n', '-o', 'NETNSID', '-p', String(pid)])).stdout.trim();
+  if (!/^\d+$/.test(namespace)) return named;
+  const peers = parseVeths(await runOrThrow(run, 'ip', ['-j', 'link', 'show', 'type', 'veth']), Number(namespace));
+  const nics = lxc.nics.filter(({ type }) => type === 'veth');
+  if (peers.length !== nics.length) return named;
+  const found = new Map(named);
+  for (const [position, nic] of nics.entries()) {
+    const endpoint = container.endpoints.find(({ index }) => index === nic.index);
+    const veth = parseInterfaceName(peers[position] ?? '');
+    if (endpoint !== undefined && veth !== undefined) found.set(endpoint.key, veth);
+  }
+  return found;
+}
+
+/** Names of the veths with a peer in that namespace, in the order in which they were made. */
+export function parseVeths(json: string, namespace: number): string[] {
+  const links: unknown = JSON.parse(json);
+  if (!Array.isArray(links)) return [];
+  return links
+    .filter((link): link is { ifindex: number; ifname: string } => isLinkOf(link, namespace))
+    .sort((a, b) => a.ifindex - b.ifindex)
+    .map(({ ifname }) => ifname);
+}
+
+const isLinkOf = (link: unknown, namespace: number): boolean =>
+  typeof link === 'object' &&
+  link !== null &&
+  'link_netnsid' in link &&
+  link.link_netnsid === namespace &&
+  'ifname' in link &&
+  typeof link.ifname === 'string' &&
+  'ifindex' in link &&
+  typeof link.ifindex === 'number';

@@ -1,0 +1,182 @@
+/** What is known of this host, read again part by part as events ask for it. */
+import { relative } from 'node:path';
+import type { EnforcedPolicy } from '../policies/compile.ts';
+import type { HostConfig } from '../policies/config.ts';
+import type { Container } from '../policies/endpoint.ts';
+import type { HostLink } from '../policies/host-network.ts';
+import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts';
+import { isPolicyFileName } from '../policies/policy-files.ts';
+import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
+import type { FileContent } from '../policies/source-text.ts';
+import type { InterfaceName } from '../render/names.ts';
+import type { LxcConfig } from '../watchers/lxc-config/config.ts';
+import { readLxcTree } from '../watchers/lxc-config/lxc-tree.ts';
+import { parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
+import { realFiles } from '../watchers/lxc-config/real-files.ts';
+import { readRunningContainers } from '../watchers/running-containers.ts';
+import type { HostInputs } from './assemble.ts';
+import { type Runtime, readRuntime, STOPPED } from './container-runtime.ts';
+import { containerId, describeContainer } from './containers.ts';
+import { forEachLimited } from './for-each-limited.ts';
+import { readLinks } from './observe.ts';
+import type { Run } from './run.ts';
+
+export interface KnownContainer {
+  readonly lxcPath: string;
+  readonly name: string;
+  readonly lxc: LxcConfig;
+  readonly container: Container;
+  readonly runtime: Runtime;
+}
+
+export interface ContainerRef {
+  readonly lxcPath: string;
+  readonly name: string;
+}
+
+export interface HostReaderOptions {
+  readonly config: HostConfig;
+  readonly policyFolder: string;
+  readonly run: Run;
+}
+
+/** lxc-info is a fork each; more at once only compete for the processors. */
+const FORKS = 4;
+
+export class HostReader {
+  readonly #options: HostReaderOptions;
+  readonly #known = new Map<string, KnownContainer>();
+  #containers: readonly Container[] | undefined;
+  #veths: ReadonlyMap<string, InterfaceName> | undefined;
+  #files = new Map<string, FileContent>();
+  #loaded: LoadedPolicies = loadPolicies(new Map());
+  #links: readonly HostLink[] = [];
+
+  constructor(options: HostReaderOptions) {
+    this.#options = options;
+  }
+
+  /** By container id. */
+  get known(): ReadonlyMap<string, KnownContainer> {
+    return this.#known;
+  }
+
+  get loaded(): LoadedPolicies {
+    return this.#loaded;
+  }
+
+  async readAll(): Promise<void> {
+    await this.readPolicies();
+    await this.readLinks();
+    this.readTree();
+    await this.readRunning();
+  }
+
+  /** Every container below the LXC paths. @throws Error when an LXC path can't be read. */
+  readTree(): void {
+    const found = this.#options.config.lxcPaths.flatMap((lxcPath) =>
+      readLxcTree(lxcPath).map((name): ContainerRef => ({ lxcPath, name })),
+    );
+    const ids = new Set(found.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    const gone = [...this.#known.values()].filter(({ container }) => !ids.has(container.id));
+    for (const container of [...found, ...gone]) this.readConfig(container);
+  }
+
+  /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
+  readConfig({ lxcPath, name }: ContainerRef): KnownContainer | undefined {
+    const id = containerId(lxcPath, name);
+    const before = this.#known.get(id);
+    const file = `${lxcPath}/${name}/config`;
+    const exists = realFiles.list(`${lxcPath}/${name}`)?.includes('config') === true;
+    const lxc = exists ? parseLxcConfig(file, realFiles) : undefined;
+    if (lxc === undefined) {
+      if (this.#known.delete(id)) this.#forgetLists();
+      return undefined;
+    }
+    if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
+    const container = keepLoadable(describeContainer(lxcPath, name, lxc), lxc, before);
+    const known = { lxcPath, name, lxc, container, runtime: before?.runtime ?? STOPPED };
+    this.#known.set(id, known);
+    this.#forgetLists();
+    return known;
+  }
+
+  /** Which containers run, and with which veths. */
+  async readRunning(): Promise<void> {
+    const running = await readRunningContainers(this.#options.config.lxcPaths, this.#known.values());
+    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    const live = [...this.#known.values()].filter(
+      ({ container, runtime }) => ids.has(container.id) || runtime.veths.size > 0,
+    );
+    for (const known of this.#known.values()) {
+      if (!live.includes(known)) this.#setRuntime(known, STOPPED);
+    }
+    await this.readRuntimes(live);
+  }
+
+  async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {
+    await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
+      const known = this.#known.get(containerId(lxcPath, name));
+      if (known === undefined) return;
+      const runtime = await readRuntime(this.#options.run, { ...known, before: known.runtime });
+      const current = this.#known.get(known.container.id);
+      if (current !== undefined) this.#setRuntime(current, runtime);
+    });
+  }
+
+  /** `files`: absolute paths; without them the whole folder. */
+  async readPolicies(files?: Iterable<string>): Promise<void> {
+    const { policyFolder } = this.#options;
+    if (files === undefined) this.#files = await readPolicyFiles(policyFolder);
+    else {
+      for (const file of files) {
+        const path = relative(policyFolder, file);
+        if (!isPolicyFileName(path)) continue;
+        const content = await readPolicyFile(policyFolder, path);
+        if (content === undefined) this.#files.delete(path);
+        else this.#files.set(path, content);
+      }
+    }
+    this.#loaded = loadPolicies(this.#files, this.#loaded);
+  }
+
+  async readLinks(): Promise<void> {
+    const links = await readLinks(this.#options.run);
+    if (JSON.stringify(links) !== JSON.stringify(this.#links)) this.#links = links;
+  }
+
+  inputs(lastGood: ReadonlyMap<string, EnforcedPolicy> = NONE): HostInputs {
+    this.#containers ??= [...this.#known.values()]
+      .map(({ container }) => container)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.#veths ??= new Map([...this.#known.values()].flatMap(({ runtime }) => [...runtime.veths]));
+    const { config } = this.#options;
+    return {
+      config,
+      loaded: this.#loaded,
+      containers: this.#containers,
+      links: this.#links,
+      veths: this.#veths,
+      lastGood,
+    };
+  }
+
+  #setRuntime(known: KnownContainer, runtime: Runtime): void {
+    if (known.runtime === runtime) return;
+    this.#known.set(known.container.id, { ...known, runtime });
+    this.#veths = undefined;
+  }
+
+  #forgetLists(): void {
+    this.#containers = undefined;
+    this.#veths = undefined;
+  }
+}
+
+const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
+
+/** LXC would refuse the new configuration: what runs was started with the old one, and keeps it. */
+function keepLoadable(container: Container, lxc: LxcConfig, before: KnownContainer | undefined): Container {
+  if (lxc.loadable || before === undefined || before.runtime.veths.size === 0) return container;
+  return { ...before.container, problems: container.problems };
+}
