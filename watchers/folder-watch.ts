@@ -55,7 +55,8 @@ function statIfFolder(path: string): Stats | undefined {
 const isSameFolder = (a: Stats, b: Stats | undefined): boolean =>
   a.dev === b?.dev && a.ino === b.ino && a.birthtimeMs === b.birthtimeMs;
 
-const isMissing = (error: unknown): boolean =>
+/** A part of the path isn't there, is no folder, or is a link in a loop. */
+export const isMissing = (error: unknown): boolean =>
   error instanceof Error &&
   'code' in error &&
   (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP');

@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Coalescer, coalesce } from './coalesce.ts';
-import { type FolderWatch, watchFolder, watchNearestFolder } from './folder-watch.ts';
+import { type FolderWatch, isMissing, watchFolder, watchNearestFolder } from './folder-watch.ts';
 
 const WINDOW_MS = 25;
 /** Longer than anyone takes from reading a file to asking for its watch. */
@@ -60,8 +60,12 @@ export class IncludedFiles {
     include.owners.add(owner);
     this.#includes.set(path, include);
     if (isNew) this.#open(path, include);
-    // The owner read it before it asked for the watch.
-    if (changedLately(path)) this.#touched?.add(path);
+    try {
+      // The owner read it before it asked for the watch.
+      if (changedLately(path)) this.#touched?.add(path);
+    } catch (error) {
+      this.#fail(path, error);
+    }
   }
 
   #remove(owner: string, path: string): void {
@@ -89,13 +93,17 @@ export class IncludedFiles {
   #open(path: string, include: Include): void {
     close(include);
     const touch = () => this.#touched?.add(path);
-    const fail = (error: unknown) => this.#options.onFailure(new Error(`${path}: can't be watched`, { cause: error }));
+    const fail = (error: unknown) => this.#fail(path, error);
     try {
       include.watches = watchesFor(path, touch, fail);
       include.isThere = statIfThere(path) !== undefined;
     } catch (error) {
       fail(error);
     }
+  }
+
+  #fail(path: string, cause: unknown): void {
+    this.#options.onFailure(new Error(`${path}: can't be watched`, { cause }));
   }
 }
 
@@ -131,8 +139,8 @@ const isLink = (path: string): boolean => statIfThere(path, lstatSync)?.isSymbol
 function statIfThere(path: string, stat: typeof statSync | typeof lstatSync = statSync): Stats | undefined {
   try {
     return stat(path, { throwIfNoEntry: false });
-  } catch {
-    // A part of the path is no folder, or a loop of links: as good as missing.
-    return undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
   }
 }

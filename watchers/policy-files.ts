@@ -1,8 +1,10 @@
 /** The policy folder and the main configuration file. */
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { HostEventBus, Watcher } from './events.ts';
 import { FolderTree } from './folder-tree.ts';
+import { isMissing } from './folder-watch.ts';
+import { IncludedFiles } from './included-files.ts';
 
 const SUBFOLDERS: readonly string[] = ['containers', 'profiles', 'sets'];
 const SERVICES = /^services\.(?:ya?ml|json)$/;
@@ -59,8 +61,19 @@ function watchFiles(
   subfolders: readonly string[],
   isWantedInRoot: (name: string) => boolean,
   onScanned: () => void,
-): FolderTree {
+): Pick<FolderTree, 'start' | 'stop'> {
   const known = new Map<string, Set<string>>();
+  const tell = (file: string) => bus.emit('policyFileChanged', { file });
+  // A policy that is kept elsewhere and linked here changes without an event here.
+  const links = new IncludedFiles({
+    onChange: tell,
+    onFailure: (cause) => bus.emit('watcherFailed', { source: 'policy-files', cause, retryInMs: null }),
+  });
+  const touch = (folder: string, name: string) => {
+    const file = join(root, folder, name);
+    links.set(file, isLink(file) ? [file] : []);
+    tell(file);
+  };
   const wantsEntry = (folder: string, name: string) =>
     folder === '' ? isWantedInRoot(name) : name !== folder && !isTemporaryName(name);
   const tellFolder = (folder: string) => {
@@ -68,16 +81,15 @@ function watchFiles(
     const before = known.get(folder) ?? new Set();
     known.set(folder, new Set(present));
     // Also those that went with the folder.
-    for (const name of new Set([...before, ...present])) tell(folder, name);
+    for (const name of new Set([...before, ...present])) touch(folder, name);
   };
-  const tell = (folder: string, name: string) => bus.emit('policyFileChanged', { file: join(root, folder, name) });
-  return new FolderTree({
+  const tree = new FolderTree({
     root,
     wantsSubfolder: (name) => subfolders.includes(name),
     wantsEntry,
     onEntry: (folder, name) => {
       known.set(folder, (known.get(folder) ?? new Set()).add(name));
-      tell(folder, name);
+      touch(folder, name);
     },
     onSubfolder: tellFolder,
     onScanned: () => {
@@ -86,6 +98,16 @@ function watchFiles(
     },
     onFailure: (failure) => bus.emit('watcherFailed', { source: 'policy-files', ...failure }),
   });
+  return {
+    start: () => {
+      links.start();
+      tree.start();
+    },
+    stop: () => {
+      tree.stop();
+      links.stop();
+    },
+  };
 }
 
 function listFolder(folder: string): string[] {
@@ -94,6 +116,15 @@ function listFolder(folder: string): string[] {
   } catch (error) {
     // Gone again, or closed to us: its files are told as changed, and reading them says what is wrong.
     if (error instanceof Error && 'code' in error) return [];
+    throw error;
+  }
+}
+
+function isLink(file: string): boolean {
+  try {
+    return lstatSync(file).isSymbolicLink();
+  } catch (error) {
+    if (isMissing(error)) return false;
     throw error;
   }
 }

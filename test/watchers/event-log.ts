@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHostEventBus, type HostEventBus, type HostEvents } from '../../watchers/events.ts';
 
-export type Told = { [K in keyof HostEvents]: { readonly event: K } & Parameters<HostEvents[K]>[0] }[keyof HostEvents];
+type Told = { [K in keyof HostEvents]: { readonly event: K } & Parameters<HostEvents[K]>[0] }[keyof HostEvents];
 
 export interface EventLog {
   readonly bus: HostEventBus;

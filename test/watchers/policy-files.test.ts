@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { appendFile, chmod, mkdir, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -166,6 +166,28 @@ it('watches a main configuration file elsewhere', async () => {
   } finally {
     await other.stop();
   }
+});
+
+it('tells of a linked policy whose target changes', async () => {
+  await fill();
+  const target = join(base, 'kept-elsewhere.yaml');
+  const file = 'containers/linked.yaml';
+  await writeFile(target, 'a');
+  await symlink(target, join(folder, file));
+  await start();
+  await log.until(
+    'told twice, in case it changed while it was read',
+    () => told().filter((one) => one === file).length === 2,
+  );
+  await quiet();
+  await changes(file, () => appendFile(target, 'b'));
+  await rm(join(folder, file));
+  await log.until('told of its end', () => told().length >= 2);
+  await quiet();
+  log.told.splice(0);
+  await appendFile(target, 'c');
+  await quiet();
+  expect(log.told).toEqual([]);
 });
 
 it('is silent after a stop', async () => {
