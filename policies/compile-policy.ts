@@ -7,7 +7,7 @@ import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
 import type { LoadedPolicies } from './load-policies.ts';
 import { areFresh, createLookups, type Lookup } from './lookups.ts';
 import type { PolicyDocument } from './policy-document.ts';
-import { isError, type Problem } from './problem.ts';
+import { isError, type Problem, uniqueProblems } from './problem.ts';
 import { resolveUse } from './resolve-use.ts';
 
 export interface CompiledNic {
@@ -66,7 +66,7 @@ export function compilePolicy(
     file: document?.file ?? null,
     ok,
     ...(ok && content !== undefined ? content : fallback(ok && withoutPolicy === 'open' ? openPolicy : closedPolicy)),
-    problems: document === undefined ? problems : [...document.problems, ...problems],
+    problems: uniqueProblems([...(document?.problems ?? []), ...problems]),
     lookups: [...lookups.asked.values()],
     withoutPolicy,
   };
@@ -84,7 +84,7 @@ export function isFresh(
 
 /** The chains of one NIC: `interfaces` may name it by its name or by its index. */
 export function policyOfNic(
-  compiled: CompiledPolicy,
+  compiled: Pick<CompiledPolicy, 'default' | 'interfaces'>,
   nic: { readonly name?: string; readonly index: number },
 ): CompiledNic {
   const byName = nic.name === undefined ? undefined : compiled.interfaces.get(nic.name);

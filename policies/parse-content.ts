@@ -19,16 +19,16 @@ export interface ParsedContent<F extends Format> {
 
 export function parseContent<F extends Format>(format: F, text: string, syntax: 'yaml' | 'json'): ParsedContent<F> {
   const parsed = parseYaml(text, syntax);
-  const { places } = parsed;
   if (parsed.data === undefined) return { ...parsed, data: undefined, faults: [[]] };
   const data = format === 'set' && isEmptyMapping(parsed.data) ? [] : parsed.data;
   const complaints = checkFormat(format, data);
   for (const { path } of complaints) removeFault(data, path);
   const faults = [...complaints.map(({ path }) => path), ...(parsed.findings.length > 0 ? [[]] : [])];
-  const findings = [
-    ...parsed.findings,
-    ...complaints.map(({ path, part, message }) => ({ ...places.placeOf(path, part), message })),
-  ];
+  const places = parsed.places;
+  const placed = complaints.map(({ path, part, message }) => ({ ...places.placeOf(path, part), message }));
+  // Where the parser left a hole, the schema's complaint about it is no second mistake.
+  const holes = new Set(parsed.findings.map(({ line, column }) => `${line}:${column}`));
+  const findings = [...parsed.findings, ...placed.filter(({ line, column }) => !holes.has(`${line}:${column}`))];
   return { data: isOfFormat(format, data) ? data : undefined, places, findings, faults };
 }
 

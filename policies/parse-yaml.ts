@@ -1,5 +1,6 @@
 /** YAML and JSON text as plain data with the place of every key and value; only what a policy needs of YAML. */
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { findJsonMistake } from './json-syntax.ts';
 import { createPlaces, lineStartsOf, type PlaceNode, type Places, placeAt } from './places.ts';
 import type { Finding } from './source-text.ts';
 
@@ -38,16 +39,23 @@ export function parseYaml(text: string, format: 'yaml' | 'json'): ParsedText {
   }
 }
 
-const tooDeep: Finding = { line: 1, column: 1, message: 'nested too deeply to be a policy' };
+const nestedTooDeeply = 'nested too deeply to be a policy';
+const tooDeep: Finding = { line: 1, column: 1, message: nestedTooDeeply };
 
 const emptyMapping = (): Walked => ({ data: Object.create(null), place: 0 });
 
 function parseRoot(text: string, format: 'yaml' | 'json', report: Walk['report']): Node | null {
-  if (format === 'json' && text.trim() !== '') checkJson(text, report);
   // The parser's own check for duplicate keys takes quadratic time.
   const document = parseDocument(text, { uniqueKeys: false, merge: false, prettyErrors: false });
+  const mistake = format === 'json' && text.trim() !== '' ? findJsonMistake(text, document) : undefined;
+  if (mistake !== undefined) {
+    report(mistake.offset, mistake.message);
+    return null;
+  }
   const lines = new Set<number>();
   for (const { code, pos, message } of document.errors) {
+    // The parser turns its own overflow into an error at some place that depends on the stack.
+    if (/call stack/i.test(message)) throw new RangeError(message);
     const line = text.slice(0, pos[0]).split('\n').length;
     // One slip makes the parser complain about the rest of the line as well.
     if (!lines.has(line)) report(pos[0], clearer[code] ?? `not valid ${format.toUpperCase()}: ${plain(message)}`);
@@ -62,18 +70,6 @@ const clearer: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'not valid YAML: one file holds one document; remove what follows ---',
   TAB_AS_INDENT: 'not valid YAML: a tab as indentation; use spaces',
 };
-
-function checkJson(text: string, report: Walk['report']): void {
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    // Node names the offset in most of its messages, and means the end of the text in the others.
-    const offset = /position (\d+)/.exec(error.message)?.[1];
-    const why = error.message.replace(/ in JSON at position.*|, "?.*is not valid JSON$/s, '');
-    report(offset === undefined ? text.trimEnd().length : Number(offset), `not valid JSON: ${plain(why)}`);
-  }
-}
 
 const plain = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);
 

@@ -1,5 +1,5 @@
 /** The policy folder's files as they are on disk; a file that can't be read is its error. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isPolicyFileName, policyFolders } from './policy-files.ts';
 import { type FileContent, maxListBytes } from './source-text.ts';
@@ -45,9 +45,18 @@ export async function readPolicyFile(folder: string, path: string): Promise<File
     if (size > maxListBytes) return new Error(`it is larger than ${maxListBytes / 1024} KiB`);
     return await readFile(file);
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isMissing(error)) return missingFile(file);
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+/** A link to nothing is a policy that can't be read; taking it for no policy could open what it was to close. */
+async function missingFile(file: string): Promise<Error | undefined> {
+  const isThere = await lstat(file).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? new Error('it is a link to a file that does not exist') : undefined;
 }
 
 const isMissing = (error: unknown): boolean =>

@@ -42,6 +42,8 @@ function mistypedKeys(errors: readonly ErrorObject[]): Map<string, Set<string>> 
 function findingOf(error: ErrorObject, mistyped: ReadonlyMap<string, ReadonlySet<string>>): SchemaFinding | undefined {
   const path = pathOf(error.instancePath);
   const meant = mistyped.get(error.instancePath) ?? new Set();
+  // The rule that a name broke comes besides the broken name itself.
+  if (error.propertyName !== undefined) return undefined;
   if (isActionError(error)) return actionFinding(error, mistyped);
   switch (error.keyword) {
     case 'additionalProperties':
@@ -161,12 +163,14 @@ function typeMessage(error: ErrorObject, path: Path): string {
   if (data === null)
     return path.length === 0 ? 'the file is empty' : `${subject} has no value: fill it in or remove it`;
   const expected = types.map((type) => typeNames[type] ?? type).join(' or ');
-  const quote = typeof data === 'number' && types.includes('string') ? hintForNumber(data, path) : '';
-  return `${subject} must be ${expected}, not ${nameOfType(data)}${quote}`;
+  return `${subject} must be ${expected}, not ${nameOfType(data)}${typeHint(data, types, path)}`;
 }
 
-function hintForNumber(data: number, path: Path): string {
-  const isService = path.some((step) => actions.includes(String(step)));
+function typeHint(data: unknown, types: readonly string[], path: Path): string {
+  if (types[0] === 'boolean' && /^(yes|on|y)$/i.test(String(data))) return ': did you mean true?';
+  if (types[0] === 'boolean' && /^(no|off|n)$/i.test(String(data))) return ': did you mean false?';
+  if (typeof data !== 'number' || !types.includes('string')) return '';
+  const isService = path.includes('rules') && path.some((step) => actions.includes(String(step)));
   return isService ? `: did you mean "tcp/${data}"?` : ': put quotes around it';
 }
 

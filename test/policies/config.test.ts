@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { defaultConfig, parseConfig } from '../../policies/config.ts';
+import { formatProblem } from '../../policies/problem.ts';
+
+const parse = (text: string) => parseConfig('/etc/routewall/routewall.yaml', text);
+
+test('an empty configuration is the default', () => {
+  for (const text of ['', '{}', '# nothing']) expect(parse(text)).toEqual({ config: defaultConfig, problems: [] });
+  expect(defaultConfig).toEqual({
+    lxcPaths: ['/var/lib/lxc'],
+    uplinks: 'auto',
+    guard: ['veth*'],
+    withoutPolicy: 'closed',
+    log: { group: 5, rate: '10/second' },
+    resyncSeconds: 60,
+    backend: 'auto',
+  });
+});
+
+test('every key is read', () => {
+  const text = `lxcPaths: [/var/lib/lxc/, /]
+uplinks: [eth0, wan-1]
+guard: ["veth*", lab0]
+withoutPolicy: open
+log: { group: kernel, rate: 5/minute }
+resync: 30
+backend: nftables
+`;
+  expect(parse(text)).toEqual({
+    config: {
+      lxcPaths: ['/var/lib/lxc', '/'],
+      uplinks: ['eth0', 'wan-1'],
+      guard: ['veth*', 'lab0'],
+      withoutPolicy: 'open',
+      log: { group: 'kernel', rate: '5/minute' },
+      resyncSeconds: 30,
+      backend: 'nftables',
+    },
+    problems: [],
+  });
+});
+
+describe('a configuration with mistakes is none at all', () => {
+  test.each([
+    [
+      'withoutPolicy: opened',
+      '1:16: error: "withoutPolicy" is one of closed, open, not "opened": did you mean "open"?',
+    ],
+    ['guards: []', '1:1: error: unknown key "guards": did you mean "guard"?'],
+    ['backend: iptables', '1:10: error: "backend" is one of auto, nftables, not "iptables": did you mean "nftables"?'],
+    ['lxcPaths: [lxc]', '1:12: error: an item of "lxcPaths" can\'t be "lxc": it must match ^/'],
+    ['log: { group: 65536 }', '1:15: error: "group" must be <= 65535'],
+    ['log: { group: syslog }', '1:15: error: "group" can\'t be "syslog": it must match ^kernel$, such as "kernel"'],
+    ['log: { rate: 10 }', '1:14: error: "rate" must be text, not 10: put quotes around it'],
+    [
+      'log: { rate: "1/second; drop" }',
+      '1:14: error: "rate" can\'t be "1/second; drop": it must match ^[1-9][0-9]{0,5}/(second|minute|hour|day)$, such as "10/second"',
+    ],
+    [
+      'uplinks: ["eth0; drop"]',
+      '1:11: error: "eth0; drop" is no interface name: write auto, or names such as [eth0, eth1]',
+    ],
+    ['guard: ["*"]', '1:9: error: "*" is no interface pattern: write a name, or its beginning and *, such as "veth*"'],
+    ['resync: 0', '1:9: error: "resync" must be >= 1'],
+    ['- a', '1:1: error: the file must be a mapping, not a list'],
+  ])('%s', (text, line) => {
+    const { config, problems } = parse(text);
+    expect(config).toBeUndefined();
+    expect(problems.map((problem) => formatProblem(problem, '/elsewhere'))).toEqual([
+      `/etc/routewall/routewall.yaml:${line}`,
+    ]);
+  });
+
+  test('one that cannot be read says so', () => {
+    const { config, problems } = parseConfig('routewall.yaml', Object.assign(new Error('no'), { code: 'EACCES' }));
+    expect(config).toBeUndefined();
+    expect(problems.map((problem) => formatProblem(problem))).toEqual([
+      'routewall.yaml:1:1: error: cannot be read: permission denied',
+    ]);
+  });
+});

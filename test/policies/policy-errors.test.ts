@@ -1,0 +1,291 @@
+import { describe, expect, test } from 'vitest';
+import { compileText, problemsOf } from './compile-texts.ts';
+
+/** A policy of one egress rule; the rule stands in line 3. */
+const rule = (text: string) => `egress:\n  rules:\n    - ${text}\n`;
+const allow = (service: string) => rule(`allow: ${service}\n      to: any`);
+const to = (peer: string) => rule(`allow: ssh\n      to: ${peer}`);
+
+type Row = readonly [text: string, ...problems: string[]];
+
+function expectProblems(rows: readonly Row[]): void {
+  test.each(rows.map(([text, ...problems]) => ({ text, problems })))('$problems', ({ text, problems }) => {
+    const compiled = compileText(text);
+    expect(problemsOf(compiled)).toEqual(problems.map((line) => `containers/web.yaml:${line}`));
+    expect(compiled.ok).toBe(false);
+  });
+}
+
+describe('what is no YAML is refused with its place', () => {
+  expectProblems([
+    [
+      'egress: b: c',
+      '1:9: error: not valid YAML: a second ": " in one line, or a ":" at its end; put quotes around the text',
+    ],
+    ['egress:\n\trules: []', '2:1: error: not valid YAML: a tab as indentation; use spaces'],
+    ['use: a\n---\nuse: b', '2:1: error: not valid YAML: one file holds one document; remove what follows ---'],
+    ['use: "base', '1:11: error: not valid YAML: missing closing "quote'],
+    ['['.repeat(20_000), '1:1: error: nested too deeply to be a policy'],
+  ]);
+});
+
+describe('what policies need not have of YAML is refused', () => {
+  expectProblems([
+    ['egress: {}\ningress: {}\negress: {}\n', '3:1: error: "egress" is given twice: first in line 1'],
+    ['use: &x []\nroutes: *x', '2:9: error: aliases (*name) are not supported: write the value out, or use a profile'],
+    ['<<: {}\n', '1:1: error: merge keys (<<) are not supported: share rules by a profile, with use'],
+    ['egress: !secret {}', '1:17: error: tags (!secret) are not supported: write the plain value'],
+    ['? [use]\n: base', '1:3: error: a key must be plain text'],
+  ]);
+});
+
+describe('the shape of a policy is checked', () => {
+  expectProblems([
+    ['- ssh', '1:1: error: the file must be a mapping, not a list'],
+    ['ssh', '1:1: error: the file must be a mapping, not "ssh"'],
+    ['egres: {}', '1:1: error: unknown key "egres": did you mean "egress"?'],
+    ['firewall: {}', '1:1: error: unknown key "firewall": the keys here are use, routes, egress, ingress, interfaces'],
+    ['egress:\n', '1:8: error: "egress" has no value: fill it in or remove it'],
+    ['use: [1]', '1:7: error: an item of "use" must be text, not 1: put quotes around it'],
+    [
+      'egress:\n  default: alow',
+      '2:12: error: "default" is one of drop, reject, allow, not "alow": did you mean "allow"?',
+    ],
+    ['ingress:\n  log: yes', '2:8: error: "log" must be true or false, not "yes": did you mean true?'],
+    ['interfaces:\n  eth0:\n    rules: []', '3:5: error: unknown key "rules": the keys here are egress, ingress'],
+  ]);
+});
+
+describe('a rule has one action and its peers', () => {
+  expectProblems([
+    [rule('to: any'), '3:7: error: the rule does nothing: it needs one of allow, drop, reject and log'],
+    [rule('allow: ssh'), '3:7: error: the rule has no "to": name its peers, such as to: host or to: any'],
+    [
+      'ingress:\n  rules: [drop: ssh]',
+      '2:11: error: the rule has no "from": name its peers, such as from: host or from: any',
+    ],
+    [rule('alow: ssh\n      to: any'), '3:7: error: unknown key "alow": did you mean "allow"?'],
+    [rule('allow: ssh\n      from: any'), '4:7: error: "from" has no place in egress: its peers stand in "to"'],
+    [
+      rule('allow: ssh\n      drop: dns\n      to: any'),
+      '3:7: error: the rule has allow and drop: it needs exactly one of them',
+    ],
+    [
+      rule('reject: ssh\n      drop: dns\n      to: any'),
+      '3:7: error: the rule has reject and drop: it needs exactly one of them',
+    ],
+    [
+      rule('drop: ssh\n      log: dns\n      to: any'),
+      '4:12: error: "log" beside "drop" is true or false; services to log need a rule of their own',
+    ],
+    [
+      rule('log: true\n      to: any'),
+      '3:7: error: "log" alone needs services, such as log: ssh; with true it goes beside allow, drop or reject',
+    ],
+    [rule('allow: []\n      to: any'), '3:14: error: "allow" is empty: give at least one'],
+    [to('[]'), '4:11: error: "to" is empty: give at least one'],
+    [to(''), '4:11: error: "to" has no value: fill it in or remove it'],
+    [rule('allow: ssh\n      to: any\n      enabled: 0'), '5:16: error: "enabled" must be true or false, not 0'],
+  ]);
+});
+
+describe('what is not built yet is refused, not ignored', () => {
+  expectProblems([
+    ['mode: observe', '1:1: error: "mode" is not supported yet: remove it'],
+    ['expect: []', '1:1: error: "expect" is not supported yet: remove it'],
+    [rule('allow: ssh\n      to: any\n      limit: 20/second'), '5:7: error: "limit" is not supported yet: remove it'],
+    [
+      rule('allow: ssh\n      to: any\n      until: 2027-01-31T00:00:00Z'),
+      '5:7: error: "until" is not supported yet: remove it',
+    ],
+    [
+      to('dns:deb.example'),
+      '4:11: error: "dns:deb.example": dns: is not supported yet: name addresses, or a set of them',
+    ],
+    [
+      to('[host, "dns:deb.example"]'),
+      '4:18: error: "dns:deb.example": dns: is not supported yet: name addresses, or a set of them',
+    ],
+  ]);
+});
+
+describe('services', () => {
+  expectProblems([
+    [allow('shh'), '3:14: error: unknown service "shh": did you mean "ssh"?'],
+    [allow('frobnicate'), '3:14: error: unknown service "frobnicate"'],
+    [allow('80'), '3:14: error: "allow" must be text or a list, not 80: did you mean "tcp/80"?'],
+    [allow('[tcp/80, 443]'), '3:23: error: an item of "allow" must be text, not 443: did you mean "tcp/443"?'],
+    [allow('80/tcp'), '3:14: error: "80/tcp" is no service: did you mean "tcp/80"?'],
+    [allow('SSH'), '3:14: error: "SSH" is no service: did you mean "ssh"?'],
+    [allow('TCP/80'), '3:14: error: "TCP/80" is no service: did you mean "tcp/80"?'],
+    [
+      allow('icmpv6/echo-request'),
+      '3:14: error: "icmpv6/echo-request" is no service: did you mean "icmp6/echo-request"?',
+    ],
+    [allow('tcp'), '3:14: error: "tcp" needs ports, such as tcp/80; all of tcp is proto/6'],
+    [allow('tcp/'), '3:14: error: "tcp" needs ports, such as tcp/80; all of tcp is proto/6'],
+    [
+      allow('tcp/ssh'),
+      '3:14: error: "tcp/ssh": "ssh" is no port: write a number from 1 to 65535, or a range 5000-5010',
+    ],
+    [allow('tcp/0'), '3:14: error: "tcp/0": "0" is no port: ports are 1 to 65535, without leading zeros'],
+    [allow('udp/65536'), '3:14: error: "udp/65536": "65536" is no port: ports are 1 to 65535, without leading zeros'],
+    [allow('udp/053'), '3:14: error: "udp/053": "053" is no port: ports are 1 to 65535, without leading zeros'],
+    [allow('tcp/90-80'), '3:14: error: "tcp/90-80": "90-80" runs backwards: did you mean "80-90"?'],
+    [allow('tcp/80:90'), '3:14: error: "tcp/80:90": "80:90" is no range of ports: did you mean "80-90"?'],
+    [allow('any/80'), '3:14: error: "any/80": any stands alone'],
+    [allow('proto/256'), '3:14: error: "proto/256": write an IP protocol number from 0 to 255, such as proto/47'],
+    [allow('proto/1'), '3:14: error: "proto/1": write icmp4, which leaves out the error messages'],
+    [allow('icmp/8'), '3:14: error: "icmp/8": numbers differ between the families: write icmp4/8 or icmp6/8'],
+    [
+      allow('icmp/timestamp-request'),
+      '3:14: error: "icmp/timestamp-request": only ICMPv4 has this type: write icmp4/timestamp-request',
+    ],
+    [
+      allow('icmp/echo-requst'),
+      '3:14: error: "icmp/echo-requst": unknown ICMP type "echo-requst": did you mean "echo-request"?',
+    ],
+    [allow('icmp6/256'), '3:14: error: "icmp6/256": unknown ICMP type "256"'],
+    [
+      allow('icmp6/nd-router-advert'),
+      '3:14: error: "icmp6/nd-router-advert" is what only a router says: it never passes; remove it',
+    ],
+  ]);
+
+  test.each([
+    'icmp/destination-unreachable',
+    'icmp4/3',
+    'icmp4/source-quench',
+    'icmp/redirect',
+    'icmp/time-exceeded',
+    'icmp4/parameter-problem',
+    'icmp6/packet-too-big',
+    'icmp6/1',
+    'icmp6/nd-redirect',
+  ])('the ICMP error %s is refused, since it belongs to its flow', (service) => {
+    const message = `"${service}" is an error message: it passes by itself with the flow it is about; remove it`;
+    expect(problemsOf(compileText(allow(service)))).toEqual([`containers/web.yaml:3:14: error: ${message}`]);
+  });
+});
+
+describe('peers', () => {
+  expectProblems([
+    [to('hosts'), '4:11: error: "hosts" is no peer: did you mean "host"?'],
+    [to('contianer:builder'), '4:11: error: "contianer:builder" is no peer: did you mean "container:builder"?'],
+    [to('"container:"'), '4:11: error: "container:" names nothing: write container:NAME'],
+    [
+      to('builder'),
+      '4:11: error: "builder" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME or an address; did you mean "container:builder"?',
+    ],
+    [to('container:bilder'), '4:11: error: unknown container "bilder": did you mean "container:builder"?'],
+    [to('container:bare'), '4:11: error: the container "bare" has no routed addresses: a rule can\'t name it'],
+    [to('group:c1'), '4:11: error: unknown group "c1": did you mean "group:ci"?'],
+    [to('group:empty'), '4:11: error: the group "empty" has no routed addresses: a rule can\'t name it'],
+    [to('set:mirrors'), '4:11: error: unknown set "mirrors": there is no sets/mirrors.yaml or .txt'],
+    [to('192.0.2.300'), '4:11: error: "192.0.2.300" is no address or prefix'],
+    [to('192.0.2.010'), '4:11: error: "192.0.2.010" is no address or prefix'],
+    [to('192.0.2.0/33'), '4:11: error: "192.0.2.0/33" is no address or prefix'],
+    [
+      to('"fe80::1%eth0"'),
+      '4:11: error: "fe80::1%eth0" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME or an address',
+    ],
+    [
+      to('192.0.2.9-192.0.2.1'),
+      '4:11: error: "192.0.2.9-192.0.2.1" is no range: write FIRST-LAST, two addresses of one family, the lower one first',
+    ],
+    [
+      to('192.0.2.1-2001:db8::1'),
+      '4:11: error: "192.0.2.1-2001:db8::1" is no range: write FIRST-LAST, two addresses of one family, the lower one first',
+    ],
+  ]);
+});
+
+describe('a rule whose two sides have no family in common can match nothing', () => {
+  expectProblems([
+    [
+      rule('allow: icmp6/echo-request\n      to: 192.0.2.1'),
+      '3:14: error: "icmp6/echo-request" is IPv6 only, and the peers are IPv4 only: the rule can\'t match',
+    ],
+    [
+      rule('allow: [ssh, icmp4]\n      to: 2001:db8::1'),
+      '3:20: error: "icmp4" is IPv4 only, and the peers are IPv6 only: the rule can\'t match',
+    ],
+    [
+      rule('allow: icmp6\n      to: container:legacy'),
+      '3:14: error: "icmp6" is IPv6 only, and the peers are IPv4 only: the rule can\'t match',
+    ],
+    [
+      rule('allow: icmp6\n      to: [192.0.2.1, 2001:db8::1]'),
+      '4:12: error: "192.0.2.1" is IPv4 only, and the services are not: the rule can\'t match it',
+    ],
+  ]);
+});
+
+describe('routes', () => {
+  expectProblems([
+    [
+      'routes: [192.0.2.0/33, 0.0.0.0/0]',
+      '1:10: error: "192.0.2.0/33" is no prefix: write one such as 198.51.100.64/28',
+      '1:24: error: "0.0.0.0/0" would send all of the host\'s IPv4 traffic here',
+    ],
+    [
+      'routes: ff02::/16',
+      '1:9: error: "ff02::/16" can\'t be routed: ff02:: is loopback, link-local, multicast or reserved',
+    ],
+    [
+      'routes: 192.0.2.1-192.0.2.9',
+      '1:9: error: "192.0.2.1-192.0.2.9" is no prefix: write one such as 198.51.100.64/28',
+    ],
+  ]);
+});
+
+test('all mistakes of all kinds are told at once, in the order of the file', () => {
+  const text = `use: nobody
+egress:
+  default: alow
+  rules:
+    - allow: shh
+      to: any
+    - alow: ssh
+      to: any
+    - allow: ssh
+      to: [container:bilder, hosts]
+      limit: 3/second
+    - allow: ssh
+      to: container:bilder
+    - allow: tcp/0
+      to: hosts
+      enabled: false
+`;
+  expect(problemsOf(compileText(text))).toEqual(
+    [
+      '1:6: error: unknown profile "nobody": there is no profiles/nobody.yaml',
+      '3:12: error: "default" is one of drop, reject, allow, not "alow": did you mean "allow"?',
+      '5:14: error: unknown service "shh": did you mean "ssh"?',
+      '7:7: error: unknown key "alow": did you mean "allow"?',
+      '11:7: error: "limit" is not supported yet: remove it',
+      '13:11: error: unknown container "bilder": did you mean "container:builder"?',
+      '14:14: error: "tcp/0": "0" is no port: ports are 1 to 65535, without leading zeros',
+      '15:11: error: "hosts" is no peer: did you mean "host"?',
+    ].map((line) => `containers/web.yaml:${line}`),
+  );
+});
+
+test('a policy with mistakes allows nothing at all', () => {
+  const compiled = compileText(
+    'egress:\n  default: allow\n  rules: [{allow: any, to: any}, {allow: shh, to: any}]\nroutes: 198.51.100.64/28',
+  );
+  expect(compiled).toMatchObject({
+    ok: false,
+    routes: [],
+    default: { egress: { rules: [], default: { verdict: 'drop' } } },
+  });
+});
+
+test('a prefix with host bits is read as its network, with a warning', () => {
+  const compiled = compileText(to('192.0.2.1/24'));
+  expect(problemsOf(compiled)).toEqual([
+    'containers/web.yaml:4:11: warning: "192.0.2.1/24" has host bits: it reads as 192.0.2.0/24',
+  ]);
+  expect(compiled.ok).toBe(true);
+});
