@@ -5,7 +5,7 @@ import { findCheck, KNOWN_NAMES } from './known-keys.ts';
 import { applyLegacyEntry } from './legacy-entry.ts';
 import { complain, type LoadState } from './load-state.ts';
 import { applyNetEntry } from './net-entry.ts';
-import { error } from './nic-key.ts';
+import { error, warning } from './nic-key.ts';
 import type { KeyValue } from './split-lines.ts';
 
 /** sizeof(utsname.nodename) less the closing NUL. */
@@ -34,6 +34,10 @@ function applyOther(state: LoadState, entry: KeyValue, place: Place): void {
   if (check === undefined) {
     if (!applyLegacyEntry(state, entry, place)) complain(state, place, entry.keyColumn, error(unknownKey(key, name)));
     return;
+  }
+  if (/^environment\b/.test(name) && value !== '' && !value.includes('=')) {
+    const message = `LXC refuses the file where the variable "${value}" isn't set: write NAME=VALUE`;
+    complain(state, place, entry.valueColumn, warning(message));
   }
   const expected = check(value);
   if (expected === undefined) applyExclusive(state, name, entry, place);

@@ -37,7 +37,8 @@ export interface LxcNic {
   readonly name?: string;
   readonly flagsUp: boolean;
   readonly vethPair?: string;
-  readonly vethMode: 'bridge' | 'router';
+  /** `none`: emptied by `veth.mode =`; LXC then attaches the veth to no bridge, whatever `link` says, and adds no routes. */
+  readonly vethMode: 'bridge' | 'router' | 'none';
   /** As written, in order, repeated ones too. */
   readonly ipv4Addresses: readonly PlacedText[];
   readonly ipv6Addresses: readonly PlacedText[];

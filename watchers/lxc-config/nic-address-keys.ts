@@ -18,9 +18,11 @@ export const addressKey = (family: FamilyKey): NicKey => ({
     const [main, broadcast] = family === 'ipv4' ? splitAt(value, ' ') : [value, undefined];
     const [text, length] = splitAt(main, '/');
     if (!isAddress(family, text)) return error(`"${text}" is no ${LABEL[family]} address${hint(value)}`);
-    if (broadcast !== undefined && !isAddress4(broadcast)) return error(`"${broadcast}" is no IPv4 broadcast address`);
+    if (broadcast !== undefined && !isAddress4(broadcast))
+      return error(`"${broadcast}" is no IPv4 broadcast address${hint(value)}`);
     const bits = length === undefined ? 0 : parseUnsigned(length);
-    if (bits === undefined || (family === 'ipv4' && bits > 32)) return error(`"/${length}" is no prefix length`);
+    if (bits === undefined || (family === 'ipv4' && bits > 32))
+      return error(`"/${length}" is no prefix length${hint(value)}`);
     nic[family].addresses.push({ text, place });
     if (bits <= BITS[family]) return undefined;
     return warning(`"/${length}" is no prefix length: LXC loads it, but can't start with it`);

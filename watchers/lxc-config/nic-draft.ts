@@ -22,8 +22,7 @@ export interface NicDraft {
   name: string | undefined;
   flagsUp: boolean;
   vethPair: string | undefined;
-  /** `unset`: emptied by `veth.mode =`; LXC then attaches the veth to no bridge and adds no routes. */
-  vethMode: 'bridge' | 'router' | 'unset';
+  vethMode: LxcNic['vethMode'];
   ipv4: FamilyDraft;
   ipv6: FamilyDraft;
   l2proxy: boolean;
@@ -65,7 +64,7 @@ export function finishNic(nic: NicDraft): LxcNic {
     ...(nic.name === undefined ? {} : { name: nic.name }),
     flagsUp: nic.flagsUp,
     ...(nic.vethPair === undefined ? {} : { vethPair: nic.vethPair }),
-    vethMode: nic.vethMode === 'router' ? 'router' : 'bridge',
+    vethMode: nic.vethMode,
     ipv4Addresses: nic.ipv4.addresses,
     ipv6Addresses: nic.ipv6.addresses,
     ipv4Routes: nic.ipv4.routes,

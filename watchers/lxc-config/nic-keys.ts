@@ -61,7 +61,7 @@ const vethMode: NicKey = {
   },
   clear(nic) {
     if (nic.type !== 'veth') return undefined;
-    nic.vethMode = 'unset';
+    nic.vethMode = 'none';
     return warning('an empty mode attaches the veth to nothing: write bridge or router');
   },
 };

@@ -38,11 +38,12 @@ function readFile(
   if (text === undefined) return 'missing';
   state.open.push(path);
   warnOfUnreadLines(state, path, text);
-  for (const { value, ...entry } of splitLines(text)) {
+  for (const entry of splitLines(text)) {
     const here = { file: path, line: entry.line };
-    if (value === undefined) complain(state, here, entry.keyColumn, error(`"${entry.key}" lacks its = and a value`));
-    else if (entry.key === 'lxc.include') include(state, { ...entry, value }, here);
-    else applyEntry(state, { ...entry, value }, here);
+    if (entry.value === undefined)
+      complain(state, here, entry.keyColumn, error(`"${entry.key}" lacks its = and a value`));
+    else if (entry.key === 'lxc.include') include(state, entry, here);
+    else applyEntry(state, entry, here);
   }
   state.open.pop();
   return 'read';
@@ -112,10 +113,17 @@ function includeNames(state: LoadState, folder: string, names: readonly string[]
       complain(state, place, column, error(refusal));
       return;
     }
-    if (readFile(state, rawPath, path, place, column) === 'missing') {
-      complain(state, place, column, error(`${path} is no file that could be read`));
-    }
+    if (readFile(state, rawPath, path, place, column) === 'missing') passOver(state, rawPath, place, column);
   }
+}
+
+/** A folder named `x.conf` holds nothing for LXC, while a link to nowhere ends the load. */
+function passOver(state: LoadState, rawPath: string, place: Place, column: number): void {
+  const names = attempt(state, place, column, () => state.disk.list(rawPath));
+  if (names === null) return;
+  const complaint =
+    names === undefined ? error('is no file that can be read') : warning('is a folder: LXC leaves it out');
+  complain(state, place, column, { ...complaint, message: `${resolve(rawPath)} ${complaint.message}` });
 }
 
 function refuseInclude(state: LoadState, path: string): string | undefined {

@@ -21,15 +21,17 @@ export const onOff = orEmpty(check('0 or 1', (value) => [0, 1].includes(parseUns
 export const unsigned = orEmpty(check('a number', (value) => parseUnsigned(value) !== undefined));
 export const signed = orEmpty(check('a number', (value) => parseSigned(value) !== undefined));
 
-/** LXC 5 takes any text for these, by mistake; a number from 2 on is refused. */
+/** LXC 5 takes any word for these, by mistake (for `-1` it depends on an earlier line), but no number from 2 on. */
 export const looseOnOff = check('0 or 1', (value) => (parseUnsigned(value) ?? 0) <= 1);
 
 export const notEmpty = check('a path', (value) => value !== '');
 export const empty = check('empty', (value) => value === '');
 
 const SIGNAL =
-  /^(\d+|sig(rtmin\+\d+|rtmax-\d+|hup|int|quit|ill|abrt|fpe|kill|segv|pipe|alrm|term|usr1|usr2|chld|cont|stop|tstp|ttin|ttou|trap|iot|emt|bus|stkflt|cld|urg|xcpu|xfsz|vtalrm|prof|winch|io|poll|info|lost|pwr|unused|sys))$/i;
-export const signal = orEmpty(check('a signal such as SIGPWR or SIGRTMIN+3', (value) => SIGNAL.test(value)));
+  /^(sig(rtmin\+\d+|rtmax-\d+|hup|int|quit|ill|abrt|fpe|kill|segv|pipe|alrm|term|usr1|usr2|chld|cont|stop|tstp|ttin|ttou|trap|iot|emt|bus|stkflt|cld|urg|xcpu|xfsz|vtalrm|prof|winch|io|poll|info|lost|pwr|unused|sys))$/i;
+const isSignal = (value: string): boolean =>
+  /^\d/.test(value) ? parseUnsigned(value) !== undefined : SIGNAL.test(value);
+export const signal = orEmpty(check('a signal such as SIGPWR or SIGRTMIN+3', isSignal));
 
 const ARCHES = new Set(
   `arm armel armhf armv7l athlon i386 i486 i586 i686 linux32 mips mipsel ppc powerpc x86
