@@ -2,6 +2,12 @@
 import { execa } from 'execa';
 import { canonical, NIC_KEYS_TOLD } from './tell-as-lxc-info.ts';
 
+const LXC_INFO = 'lxc-info';
+
+export async function askLxcVersion(): Promise<string> {
+  return (await execa(LXC_INFO, ['--version'])).stdout;
+}
+
 /** What LXC holds after loading, key by key; `undefined` where it refuses to load, or crashes on it. */
 export async function askLxcInfo(
   lxcPath: string,
@@ -15,7 +21,7 @@ export async function askLxcInfo(
     ...indexes.flatMap((i) => NIC_KEYS_TOLD.map((key) => `lxc.net.${i}.${key}`)),
   ];
   const options = keys.flatMap((key) => ['-c', key]);
-  const run = await execa('lxc-info', ['-P', lxcPath, '-n', name, ...options], { cwd, reject: false, timeout: 10_000 });
+  const run = await execa(LXC_INFO, ['-P', lxcPath, '-n', name, ...options], { cwd, reject: false, timeout: 10_000 });
   if (run.signal === 'SIGSEGV' || run.stderr.includes('Failed to load config')) return undefined;
   if (run.exitCode !== 0) throw new Error(`lxc-info on ${name}: ${run.stderr || run.message}`);
   return parseAnswer(run.stdout, keys);

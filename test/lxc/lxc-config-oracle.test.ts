@@ -1,5 +1,4 @@
 /** Holds our reading of a configuration against LXC's own, as lxc-info prints it. */
-import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
-import { askLxcInfo } from './ask-lxc-info.ts';
+import { askLxcInfo, askLxcVersion } from './ask-lxc-info.ts';
 import { randomConfig } from './random-config.ts';
 import { tellAsLxcInfo } from './tell-as-lxc-info.ts';
 
@@ -22,7 +21,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(lxcPath, { recursive: true, force: true }));
 
-describe(`the configuration parser agrees with lxc-info ${execFileSync('lxc-info', ['--version'], { encoding: 'utf8' }).trim()}`, () => {
+describe(`the configuration parser agrees with lxc-info ${await askLxcVersion()}`, () => {
   it.each(cases)('on %s', async (name) => {
     await compare(name, layOut(`oracle/${name}`, name));
     ran += 1;

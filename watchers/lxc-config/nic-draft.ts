@@ -2,7 +2,7 @@
 import type { LxcGateway, LxcNic, LxcNicType, Place, PlacedText } from './config.ts';
 
 /** LXC keeps three independent marks per family, and `auto` and `dev` survive what looks like their replacement. */
-export interface GatewayDraft {
+interface GatewayDraft {
   address: PlacedText | undefined;
   auto: boolean;
   dev: boolean;

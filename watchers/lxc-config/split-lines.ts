@@ -13,7 +13,7 @@ export interface KeyValue extends Position {
 }
 
 /** A line that begins `lxc.` and has no `=`. */
-export interface BareKey extends Position {
+interface BareKey extends Position {
   readonly key: string;
   readonly value: undefined;
 }

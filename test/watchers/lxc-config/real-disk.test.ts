@@ -1,12 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readLxcTree } from '../../../watchers/lxc-config/lxc-tree.ts';
 import { parseLxcConfig } from '../../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../../watchers/lxc-config/real-files.ts';
 
+const MKFIFO = 'mkfifo';
 let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'lxc-config-'));
@@ -73,8 +74,8 @@ describe('the real disk', () => {
     expect(realFiles.list(join(folder, 'nowhere'))).toBeUndefined();
   });
 
-  it('reads /dev/null as empty and never waits for a FIFO', () => {
-    execFileSync('mkfifo', [join(folder, 'fifo')]);
+  it('reads /dev/null as empty and never waits for a FIFO', async () => {
+    await execa(MKFIFO, [join(folder, 'fifo')]);
     writeFileSync(join(folder, 'config'), `lxc.include = /dev/null\nlxc.include = ${folder}/fifo\nlxc.uts.name = x`);
     const config = parseLxcConfig(join(folder, 'config'), realFiles);
     expect(config.utsName).toBe('x');
@@ -83,7 +84,8 @@ describe('the real disk', () => {
 
   it('turns a file too large to be a configuration into a problem', () => {
     const file = join(folder, 'config');
-    execFileSync('truncate', ['-s', '1G', file]);
+    writeFileSync(file, '');
+    truncateSync(file, 2 ** 30);
     expect(parseLxcConfig(file, realFiles).problems).toMatchObject([
       { message: expect.stringContaining('larger than') },
     ]);
