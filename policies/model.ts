@@ -31,7 +31,7 @@ export interface HostFacts {
 }
 
 /** A rule that matched, in order; the last step decides. `rule` is `null` for the chain's default. */
-export interface Step {
+interface Step {
   readonly rule: Rule | null;
   readonly action: Verdict | 'log';
   readonly logged: boolean;

@@ -8,7 +8,7 @@ import { isServiceName, parseServiceWord } from './services.ts';
 import { type FileContent, type Finding, maxStructuredBytes, readSourceText } from './source-text.ts';
 import { didYouMean } from './suggest.ts';
 
-export type ResolvedService = { readonly matches: readonly ServiceMatch[] } | { readonly message: string };
+type ResolvedService = { readonly matches: readonly ServiceMatch[] } | { readonly message: string };
 
 export interface ServiceTable {
   /** Any service word; the message says what would be right. */

@@ -6,7 +6,7 @@ import type { Policy } from './policy.gen.ts';
 import policySchema from './policy.schema.json' with { type: 'json' };
 
 /** Own service names, as services.yaml gives them. */
-export type OwnServices = Readonly<Record<string, string | readonly string[]>>;
+type OwnServices = Readonly<Record<string, string | readonly string[]>>;
 
 export interface Formats {
   readonly policy: Policy;

@@ -6,7 +6,7 @@ import type { HostFacts, Packet } from '../../policies/model.ts';
 import { type Address, addressNumber, familyOf } from '../../render/address.ts';
 import { address, inside } from './packets.ts';
 
-export interface NaiveRule {
+interface NaiveRule {
   readonly action: 'allow' | 'drop' | 'reject' | 'log';
   readonly services: readonly string[];
   readonly peers: readonly string[];
