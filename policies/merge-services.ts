@@ -3,7 +3,10 @@ import type { Family } from '../render/address.ts';
 import type { PortRange, ServiceMatch } from '../render/rule.ts';
 import { mergePorts } from './services.ts';
 
-/** Ports are merged per protocol; what a wider match of the same rule holds is left out. */
+/**
+ * Ports are merged per protocol; what a wider match of the same rule holds is left out. The order is always the same,
+ * so that rules that mean the same share a chain.
+ */
 export function mergeServices(matches: readonly ServiceMatch[]): ServiceMatch[] {
   const ports = new Map<6 | 17 | 132, PortRange[]>();
   const protocols = new Set<number>();
@@ -26,9 +29,10 @@ export function mergeServices(matches: readonly ServiceMatch[]): ServiceMatch[] 
   return [
     ...[...ports]
       .filter(([protocol]) => !protocols.has(protocol))
+      .sort(([a], [b]) => a - b)
       .map(([protocol, list]) => ({ kind: 'ports', protocol, ports: mergePorts(list) }) as const),
-    ...[...icmp].flatMap(([family, types]) => icmpMatches(family, types)),
-    ...[...protocols].map((protocol) => ({ kind: 'protocol', protocol }) as const),
+    ...[...icmp].sort(([a], [b]) => a - b).flatMap(([family, types]) => icmpMatches(family, types)),
+    ...[...protocols].sort((a, b) => a - b).map((protocol) => ({ kind: 'protocol', protocol }) as const),
   ];
 }
 
@@ -40,5 +44,5 @@ function addIcmpType(icmp: Map<Family, Set<number> | 'all'>, family: Family, typ
 
 function icmpMatches(family: Family, types: ReadonlySet<number> | 'all'): ServiceMatch[] {
   if (types === 'all') return [{ kind: 'icmp', family }];
-  return [...types].map((type) => ({ kind: 'icmp', family, type }));
+  return [...types].sort((a, b) => a - b).map((type) => ({ kind: 'icmp', family, type }));
 }

@@ -95,14 +95,15 @@ export function peerFamilies({ target }: ResolvedPeer): Family[] {
   return ([4, 6] as const).filter((family) => target[family].length > 0);
 }
 
-/** As few alternatives as say the same. */
+/** As few alternatives as say the same, always in the same order. */
 export function mergePeers(peers: readonly ResolvedPeer[]): PeerAlternative[] {
   const named = new Set(peers.flatMap(({ target }) => (typeof target === 'string' ? [target] : [])));
   if (named.has('any')) return [{ peer: { kind: 'any' } }];
   const four = mergeFamily(4, peers);
   const six = mergeFamily(6, peers);
   if (four?.peer.kind === 'any' && six?.peer.kind === 'any') return [{ peer: { kind: 'any' } }];
-  return [...[...named].map((kind) => ({ peer: { kind } })), ...(four ? [four] : []), ...(six ? [six] : [])];
+  const kinds = (['host', 'lan', 'internet'] as const).filter((kind) => named.has(kind));
+  return [...kinds.map((kind) => ({ peer: { kind } })), ...(four ? [four] : []), ...(six ? [six] : [])];
 }
 
 function mergeFamily(family: Family, peers: readonly ResolvedPeer[]): PeerAlternative | undefined {

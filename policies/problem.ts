@@ -14,7 +14,8 @@ export interface Problem {
 /** `FILE:LINE:COLUMN: error: MESSAGE`, with the file below `folder` where one is given. */
 export function formatProblem({ file, line, column, message, severity }: Problem, folder?: string): string {
   const path = folder === undefined || file.startsWith('/') ? file : `${folder.replace(/\/+$/, '')}/${file}`;
-  return `${path}:${line}:${column}: ${severity}: ${message}`;
+  // Keys and names may hold anything; a line feed or an escape sequence must not reach a log or a terminal.
+  return `${path}:${line}:${column}: ${severity}: ${message}`.replace(/\p{Cc}/gu, '?');
 }
 
 export const isError = (problem: Problem): boolean => problem.severity === 'error';

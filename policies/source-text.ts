@@ -51,5 +51,5 @@ export function sameContent(a: FileContent, b: FileContent | undefined): boolean
   if (a instanceof Error || b instanceof Error) {
     return a instanceof Error && b instanceof Error && a.message === b.message;
   }
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

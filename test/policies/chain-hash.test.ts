@@ -9,6 +9,7 @@ const base = '{rules: [{allow: [ssh, dns], to: [host, 192.0.2.0/24]}]}';
 test('equal rules hash alike, whatever their file, line, name and notation', () => {
   for (const same of [
     '\n  rules:\n    - allow: [tcp/53, tcp/22, udp/53]\n      to: [192.0.2.0/25, 192.0.2.128/25, host]',
+    '{rules: [{allow: [udp/53, "tcp/53,22"], to: [192.0.2.0/24, host]}]}',
     '{rules: [{name: a, comment: b, allow: [ssh, dns], to: [host, 192.0.2.0/24]}]}',
     '{default: drop, log: false, rules: [{allow: [ssh, dns], to: [host, 192.0.2.0/24], log: false}]}',
     '{rules: [{drop: any, to: any, enabled: false}, {allow: [ssh, dns], to: [host, 192.0.2.0/24]}]}',

@@ -167,6 +167,12 @@ describe('checking the folder', () => {
     ]);
   });
 
+  test('what a file holds can not write control characters to a terminal', () => {
+    expect(problems({ 'containers/web.yaml': '"a\\n\\e[31m": 1' })).toEqual([
+      'containers/web.yaml:1:1: error: unknown key "a??[31m": the keys here are use, routes, egress, ingress, interfaces',
+    ]);
+  });
+
   test('profiles do not nest', () => {
     expect(problems({ 'profiles/a.yaml': 'use: b' })).toEqual([
       'profiles/a.yaml:1:1: error: "use" has no place in a profile: profiles don\'t nest',
