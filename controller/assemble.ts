@@ -20,7 +20,7 @@ export interface HostInputs {
   readonly links: readonly HostLink[];
   /** By endpoint key: the host-side veths of running containers. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
-  /** By container name: the policy that was good before the present one broke. */
+  /** By container name: what was good in an earlier run, for policies that are broken from the start of this one. */
   readonly lastGood: ReadonlyMap<string, EnforcedPolicy>;
 }
 
@@ -128,7 +128,7 @@ function choosePolicies(
     const old = before.get(id);
     const fresh = old !== undefined && isFresh(old.compiled, loaded, book, config.withoutPolicy);
     const compiled = fresh ? old.compiled : compilePolicy(name, loaded, book, config.withoutPolicy);
-    const next = enforce(compiled, lastGood.get(name) ?? lastGoodOf(old));
+    const next = enforce(compiled, lastGoodOf(old) ?? lastGood.get(name));
     chosen.set(id, old !== undefined && old.compiled === compiled && old.enforced === next.enforced ? old : next);
   }
   return chosen;

@@ -10,7 +10,7 @@ export type NicKind = 'routed' | 'bridged' | 'unmanaged';
 
 export function nicKind(nic: LxcNic): NicKind {
   if (nic.type !== 'veth') return 'unmanaged';
-  return nic.vethMode === 'router' || nic.link === undefined ? 'routed' : 'bridged';
+  return nic.vethMode !== 'bridge' || nic.link === undefined ? 'routed' : 'bridged';
 }
 
 /** The kernel calls it ethN where the configuration gives no name; its index is what users can rely on then. */

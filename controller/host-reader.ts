@@ -5,7 +5,7 @@ import type { HostConfig } from '../policies/config.ts';
 import type { Container } from '../policies/endpoint.ts';
 import type { HostLink } from '../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts';
-import { isPolicyFileName } from '../policies/policy-files.ts';
+import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
 import type { FileContent } from '../policies/source-text.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -51,6 +51,9 @@ export class HostReader {
   #files = new Map<string, FileContent>();
   #loaded: LoadedPolicies = loadPolicies(new Map());
   #links: readonly HostLink[] = [];
+  /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
+  readonly #usedVeths = new Map<string, string>();
+  #namedVeths: ReadonlyMap<string, string> | undefined;
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
@@ -63,6 +66,21 @@ export class HostReader {
 
   get loaded(): LoadedPolicies {
     return this.#loaded;
+  }
+
+  get files(): PolicyFiles {
+    return this.#files;
+  }
+
+  /** The container whose NIC has this host-side veth, or will have it by its configuration. */
+  ownerOf(veth: string): KnownContainer | undefined {
+    this.#namedVeths ??= new Map(
+      [...this.#known.values()].flatMap(({ container: { id, endpoints } }) =>
+        endpoints.flatMap(({ fixedVeth }): [string, string][] => (fixedVeth === undefined ? [] : [[fixedVeth, id]])),
+      ),
+    );
+    const id = this.#usedVeths.get(veth) ?? this.#namedVeths.get(veth);
+    return id === undefined ? undefined : this.#known.get(id);
   }
 
   async readAll(): Promise<void> {
@@ -163,6 +181,8 @@ export class HostReader {
 
   #setRuntime(known: KnownContainer, runtime: Runtime): void {
     if (known.runtime === runtime) return;
+    for (const veth of known.runtime.veths.values()) this.#usedVeths.delete(veth);
+    for (const veth of runtime.veths.values()) this.#usedVeths.set(veth, known.container.id);
     this.#known.set(known.container.id, { ...known, runtime });
     this.#veths = undefined;
   }
@@ -170,6 +190,7 @@ export class HostReader {
   #forgetLists(): void {
     this.#containers = undefined;
     this.#veths = undefined;
+    this.#namedVeths = undefined;
   }
 }
 

@@ -36,13 +36,22 @@ export function openNftChannel(start: StartResident, runDirectory: string): NftC
     complaintAbout: (word) => new RegExp(`[^\\n]*Error: [^\\n]*\\n${word}\\n[ ~^]*\\^[ ~^]*\\n`),
     timeout: 60_000,
   });
+  // One file, so one transaction at a time.
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function commitNow(commands: readonly string[]): Promise<Refusal | undefined> {
+    if (commands.length === 0) return undefined;
+    // A line of its own for each command, so that nft's line number is the command's.
+    await writeFile(file, `${commands.join('\n')}\n`, { mode: 0o600 });
+    const { output } = await channel.send(`include "${file}"`);
+    return output === '' ? undefined : parseRefusal(output, file, commands);
+  }
+
   return {
-    commit: async (commands) => {
-      if (commands.length === 0) return undefined;
-      // A line of its own for each command, so that nft's line number is the command's.
-      await writeFile(file, `${commands.join('\n')}\n`, { mode: 0o600 });
-      const { output } = await channel.send(`include "${file}"`);
-      return output === '' ? undefined : parseRefusal(output, file, commands);
+    commit: (commands) => {
+      const refusal = last.then(() => commitNow(commands));
+      last = refusal.catch(() => undefined);
+      return refusal;
     },
     stop: () => channel.stop(),
     get pid() {

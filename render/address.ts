@@ -23,21 +23,28 @@ export const familyOf = (value: Address | Prefix): Family => (value.includes(':'
 
 /** `undefined` for anything but a plain address: no zone, no prefix length, no leading zeros, no IPv4-mapped IPv6. */
 export function parseAddress(text: string): Address | undefined {
-  if (isIP(text) === 0 || text.includes('%')) return undefined;
-  const parsed = parseIp(text);
-  // ::ffff:192.0.2.1 never appears on the wire as such; a rule that names it would silently match nothing.
-  if (parsed.ipv4mapped === true) return undefined;
-  return stringifyIp({ number: parsed.number, version: parsed.version === 4 ? 4 : 6 }) as Address;
+  const address = parseBare(text);
+  return address === undefined || isMapped(address) ? undefined : address;
 }
+
+function parseBare(text: string): Address | undefined {
+  if (isIP(text) === 0 || text.includes('%')) return undefined;
+  const { number, version } = parseIp(text);
+  return stringifyIp({ number, version: version === 4 ? 4 : 6 }) as Address;
+}
+
+/** ::ffff:192.0.2.1 never appears on the wire as such; a rule that names it would silently match nothing. */
+const isMapped = (address: Address): boolean => familyOf(address) === 6 && addressNumber(address) >> 32n === 0xffffn;
 
 /** Host bits are cleared: `192.0.2.1/24` reads as `192.0.2.0/24`; a bare address reads as a host prefix. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf('/');
-  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  const address = parseBare(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;
   const bits = bitsOf(familyOf(address));
   const lengthText = slash < 0 ? String(bits) : text.slice(slash + 1);
   if (!/^(0|[1-9]\d{0,2})$/.test(lengthText) || Number(lengthText) > bits) return undefined;
+  if (isMapped(address) && Number(lengthText) > 96) return undefined;
   return prefixOf(addressNumber(address), Number(lengthText), familyOf(address));
 }
 

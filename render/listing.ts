@@ -46,8 +46,10 @@ function parseTable(lines: readonly string[]): NftTable {
     if (kind === 'chain') chains.set(name, parseChain(body));
     else if (kind === 'set' || kind === 'map') sets.set(name, parseSet(kind, body));
   }
-  return { sets, chains };
+  return lines.some(isDormant) ? { dormant: true, sets, chains } : { sets, chains };
 }
+
+const isDormant = (line: string): boolean => /^\tflags .*\bdormant\b/.test(line);
 
 function parseChain(body: readonly string[]): NftChain {
   const lines = body.map((line) => line.trim()).filter((line) => line !== '');
@@ -65,9 +67,12 @@ function parseSet(kind: 'set' | 'map', body: readonly string[]): NftSet {
     .join(' ');
   const dynamic = spec.includes('dynamic');
   const elements =
-    start < 0 || dynamic ? [] : text.slice(start + 'elements = {'.length, text.lastIndexOf('}')).split(',');
+    start < 0 || dynamic ? [] : splitElements(text.slice(start + 'elements = {'.length, text.lastIndexOf('}')));
   return { kind, spec, dynamic, elements: new Map(elements.map(parseElement).filter(([key]) => key !== '')) };
 }
+
+/** At commas, but not at those in an interface's name. */
+const splitElements = (text: string): string[] => text.match(/(?:"[^"]*"|[^",])+/g) ?? [];
 
 /** `"veth0" . 198.51.100.10 counter packets 3 bytes 252` or `"veth0" : goto egress_…` */
 function parseElement(text: string): [string, string] {
@@ -81,9 +86,13 @@ function parseElement(text: string): [string, string] {
 /** A listing with its elements sorted and one a line, so that two of them can be compared line by line. */
 export function sortListing(ruleset: Ruleset): Ruleset {
   return new Map(
-    [...ruleset].map(([family, { sets, chains }]) => [
+    [...ruleset].map(([family, { sets, chains, ...flags }]) => [
       family,
-      { sets: new Map(byName(sets).map(([name, set]) => [name, sortSet(set)])), chains: new Map(byName(chains)) },
+      {
+        ...flags,
+        sets: new Map(byName(sets).map(([name, set]) => [name, sortSet(set)])),
+        chains: new Map(byName(chains)),
+      },
     ]),
   );
 }
@@ -109,6 +118,7 @@ export function diffListings(observed: Ruleset, expected: Ruleset, rendered: Rul
 /** What agrees with its listing is said in our own words, so that it drops out; the rest stays in the kernel's. */
 function translate(observed: NftTable, expected: NftTable | undefined, rendered: NftTable | undefined): NftTable {
   return {
+    ...observed,
     sets: new Map(
       [...observed.sets].map(([name, set]) => [
         name,

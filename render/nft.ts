@@ -41,8 +41,8 @@ const changedNics = (state: DesiredState, other: DesiredState): NicState[] =>
   [...state.nics].filter(([key, nic]) => other.nics.get(key) !== nic).map(([, nic]) => nic);
 
 /**
- * For each chain of a changed NIC that an unchanged NIC uses too, one such NIC: in both halves of the comparison it
- * keeps the shared chain, and the chain's named sets, out of the difference.
+ * For each chain or named set of a changed NIC that an unchanged NIC uses too, one such NIC: in both halves of the
+ * comparison it keeps what is shared out of the difference. Different chains may share a set.
  */
 function keptChains(
   before: DesiredState,
@@ -50,13 +50,17 @@ function keptChains(
   changed: readonly NicState[],
   nameOf: ChainNaming,
 ): NicState[] {
-  const wanted = new Set(changed.flatMap((nic) => [nameOf(nic.egress), nameOf(nic.ingress)]));
+  const chainsOf = (nic: NicState): string[] => [nameOf(nic.egress), nameOf(nic.ingress)];
+  const setsOf = (nic: NicState): string[] =>
+    [nic.egress, nic.ingress].flatMap((chain) => [...renderedChain(chain, after.host.log).sets.keys()]);
+  const sets = changed.flatMap(setsOf);
+  const namesOf = sets.length === 0 ? chainsOf : (nic: NicState) => [...chainsOf(nic), ...setsOf(nic)];
+  const wanted = new Set([...changed.flatMap(chainsOf), ...sets]);
   const kept: NicState[] = [];
   for (const [key, nic] of after.nics) {
     if (wanted.size === 0) break;
     if (before.nics.get(key) !== nic) continue;
-    const found = [wanted.delete(nameOf(nic.egress)), wanted.delete(nameOf(nic.ingress))];
-    if (found.includes(true)) kept.push(nic);
+    if (namesOf(nic).filter((name) => wanted.delete(name)).length > 0) kept.push(nic);
   }
   return kept;
 }
@@ -106,7 +110,18 @@ function policyChains(host: HostState, nics: readonly NicState[], nameOf: ChainN
   const chains = new Map<string, PolicyChain>();
   for (const nic of nics) for (const chain of [nic.egress, nic.ingress]) chains.set(nameOf(chain), chain);
   const sorted = [...chains].sort(([a], [b]) => (a < b ? -1 : 1));
-  return new Map(sorted.map(([name, chain]) => [name, renderPolicyChain(chain, host.log)]));
+  return new Map(sorted.map(([name, chain]) => [name, renderedChain(chain, host.log)]));
+}
+
+const rendered = new WeakMap<PolicyChain, { readonly log: HostState['log']; readonly chain: RenderedChain }>();
+
+/** The same objects give the same text, which is asked for at each change. */
+function renderedChain(chain: PolicyChain, log: HostState['log']): RenderedChain {
+  const known = rendered.get(chain);
+  if (known?.log === log) return known.chain;
+  const fresh = renderPolicyChain(chain, log);
+  rendered.set(chain, { log, chain: fresh });
+  return fresh;
 }
 
 const vethSet = (nics: readonly NicState[]): NftSet => ({

@@ -17,6 +17,8 @@ export interface NftChain {
 }
 
 export interface NftTable {
+  /** Switched off whole by someone (`flags dormant`), as only a listing can tell. */
+  readonly dormant?: boolean;
   readonly sets: ReadonlyMap<string, NftSet>;
   readonly chains: ReadonlyMap<string, NftChain>;
 }

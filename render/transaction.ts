@@ -28,7 +28,8 @@ function diffTable(family: TableFamily, before: NftTable | undefined, after: Nft
   if (redeclares(before, after)) {
     return [`delete table ${table}`, `add table ${table}`, ...changeTable(table, NO_TABLE, after)];
   }
-  return changeTable(table, before, after);
+  // Adding a table that exists clears its `dormant` flag.
+  return [...(before.dormant === true ? [`add table ${table}`] : []), ...changeTable(table, before, after)];
 }
 
 function redeclares(before: NftTable, after: NftTable): boolean {
@@ -89,13 +90,16 @@ function chunked(list: readonly string[], size = 500): string[][] {
   return chunks;
 }
 
-/** Chains before sets, and all of them emptied first: a chain that is still referred to can't be deleted. */
+/**
+ * Chains are emptied first, since their rules refer to sets; then sets go, since a map's elements refer to chains.
+ * What is still referred to can't be deleted.
+ */
 function removeStale(table: string, before: NftTable, after: NftTable): string[] {
   const chains = [...before.chains.keys()].filter((name) => !after.chains.has(name));
   const sets = [...before.sets].filter(([name]) => !after.sets.has(name));
   return [
     ...chains.map((name) => `flush chain ${table} ${name}`),
-    ...chains.map((name) => `delete chain ${table} ${name}`),
     ...sets.map(([name, set]) => `delete ${set.kind} ${table} ${name}`),
+    ...chains.map((name) => `delete chain ${table} ${name}`),
   ];
 }

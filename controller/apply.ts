@@ -1,0 +1,251 @@
+/** Brings the kernel from what it holds to what it shall hold, in the order that leaves no gap. */
+import { chainHash } from '../policies/chain-hash.ts';
+import { type HostNetwork, linkLocalAddress } from '../policies/host-network.ts';
+import { renderAnnouncement } from '../render/announcement.ts';
+import type { DesiredState, NeighbourProxy, Sysctl } from '../render/desired.ts';
+import { diffListings } from '../render/listing.ts';
+import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
+import { diffRouting, type Routing, type RoutingDiff, renderRouting, routingOf } from '../render/routing.ts';
+import type { Ruleset } from '../render/ruleset.ts';
+import { diffRulesets } from '../render/transaction.ts';
+import type { Announcer } from './announcer.ts';
+import { commitIsolated, type Isolated } from './commit-isolated.ts';
+import type { FailedLine, IpChannel } from './ip-channel.ts';
+import { type Log, messageOf } from './log.ts';
+import type { NftChannel, Refusal } from './nft-channel.ts';
+import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
+import { CommandError, type Run } from './run.ts';
+import { readSysctlDrift, writeSysctls } from './sysctls.ts';
+
+export interface KernelPorts {
+  readonly nft: NftChannel;
+  readonly ip: IpChannel;
+  readonly announcer: Announcer;
+  readonly run: Run;
+  readonly log: Log;
+}
+
+/** What LXC itself put on an interface for `l2proxy = 1`, and doesn't take away. */
+export interface LxcProxy extends NeighbourProxy {
+  readonly running: boolean;
+}
+
+export interface ApplyRequest {
+  readonly desired: DesiredState;
+  readonly network: HostNetwork;
+  readonly lxcProxies: readonly LxcProxy[];
+}
+
+export interface Applied extends Isolated {
+  /** Lines that the kernel held otherwise than it should; empty for an ordinary change. */
+  readonly repaired: readonly string[];
+  /** How many commands and lines were written. */
+  readonly written: number;
+}
+
+export const nameOf = chainNaming(chainHash);
+
+const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
+
+/** Messages that say that what should go is gone, or went with its interface. */
+const GONE = /No such process|No such file|Cannot find device|Cannot assign requested address|No such device/;
+
+export class Applier {
+  readonly #ports: KernelPorts;
+  /** `undefined`: not known, so that the next change reads the kernel first. */
+  #enforced: DesiredState | undefined;
+  /** Proxies that aren't ours, as of the last reading: never to be taken over. */
+  #foreignProxies: readonly NeighbourProxy[] = [];
+  #setSysctls = new Map<string, string>();
+
+  constructor(ports: KernelPorts) {
+    this.#ports = ports;
+  }
+
+  get enforced(): DesiredState | undefined {
+    return this.#enforced;
+  }
+
+  /** The next change begins with a complete comparison. */
+  distrust(): void {
+    this.#enforced = undefined;
+  }
+
+  /** Writes only what changed since the last time. @throws Error when the kernel's state is not known afterwards. */
+  async apply(request: ApplyRequest): Promise<Applied> {
+    const before = this.#enforced;
+    if (before === undefined) return this.resync(request);
+    try {
+      return await this.#change(before, request);
+    } catch (cause) {
+      this.distrust();
+      throw cause;
+    }
+  }
+
+  async #change(before: DesiredState, { desired, network }: ApplyRequest): Promise<Applied> {
+    const old = routingOf(before);
+    const leaving = this.#spareForeign(diffRouting(old, routingOf(desired)).remove);
+    await this.#route({ add: NOTHING, remove: leaving });
+    let commands = 0;
+    let current = before;
+    const result = await commitIsolated(
+      desired,
+      before,
+      async (state) => {
+        const text = diffDesired(current, state, nameOf);
+        const refusal = await this.#ports.nft.commit(text);
+        if (refusal === undefined) current = state;
+        commands += text.length;
+        return refusal;
+      },
+      nameOf,
+    );
+    const remaining = diffRouting(leaving, old).add;
+    const coming = diffRouting(remaining, routingOf(result.enforced)).add;
+    const lines = await this.#bringUp(result.enforced, coming, network);
+    this.#enforced = result.enforced;
+    return { ...result, repaired: [], written: commands + lines };
+  }
+
+  /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
+  async resync({ desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+    const known = this.#enforced !== undefined;
+    this.#enforced = undefined;
+    const [observed, routing] = await Promise.all([readRuleset(this.#ports.run), readRouting(this.#ports.run)]);
+    this.#foreignProxies = routing.foreignProxies.filter((proxy) => !isOneOf(proxy, lxcProxies));
+    const { result, commands } = await this.#repairRuleset(desired, observed);
+    const diff = this.#diffObserved(result.enforced, routing, lxcProxies);
+    await this.#route({ add: NOTHING, remove: diff.remove });
+    this.#setSysctls.clear();
+    const drifted = await readSysctlDrift(uniqueSysctls(result.enforced));
+    await this.#bringUp(result.enforced, diff.add, network);
+    this.#enforced = result.enforced;
+    const repaired = [
+      ...commands,
+      ...renderRouting(diff),
+      ...drifted.filter(mustWrite).map(({ key, value }) => `${key} = ${value}`),
+    ];
+    return { ...result, repaired: known ? repaired : [], written: repaired.length };
+  }
+
+  /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
+  async reassert(veths: ReadonlySet<string>): Promise<void> {
+    const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
+    if (this.#enforced === undefined || nics.length === 0) return;
+    const routing = routingOf({ host: this.#enforced.host, nics: new Map(nics) });
+    await this.#route({ add: this.#spareForeign(routing), remove: NOTHING });
+  }
+
+  /** Puts back what someone else changed. @returns the ones that were written. */
+  async repairSysctls(): Promise<string[]> {
+    if (this.#enforced === undefined) return [];
+    const drifted = (await readSysctlDrift(uniqueSysctls(this.#enforced))).filter(mustWrite);
+    for (const { key } of drifted) this.#setSysctls.delete(key);
+    if (drifted.length > 0) await this.#writeSysctls(this.#enforced);
+    return drifted.map(({ key, value }) => `${key} = ${value}`);
+  }
+
+  async #repairRuleset(desired: DesiredState, observed: Ruleset): Promise<{ result: Isolated; commands: string[] }> {
+    let commands: string[] = [];
+    const result = await commitIsolated(
+      desired,
+      undefined,
+      async (state) => {
+        const rendered = renderDesired(state, nameOf);
+        if (observed.size === 0) commands = diffRulesets(observed, rendered);
+        else {
+          const expected = await this.#expected(rendered);
+          if ('message' in expected) return expected;
+          commands = diffListings(observed, expected, rendered);
+        }
+        return this.#ports.nft.commit(commands);
+      },
+      nameOf,
+    );
+    return { result, commands };
+  }
+
+  async #expected(rendered: Ruleset): Promise<Ruleset | Refusal> {
+    try {
+      return await listElsewhere(this.#ports.run, rendered);
+    } catch (cause) {
+      if (cause instanceof CommandError && cause.message.includes('Error:'))
+        return { command: undefined, message: messageOf(cause) };
+      throw cause;
+    }
+  }
+
+  #diffObserved(enforced: DesiredState, observed: ObservedRouting, lxcProxies: readonly LxcProxy[]): RoutingDiff {
+    const wanted = routingOf(enforced);
+    const veths = new Set([...enforced.nics.values()].map(({ hostVeth }) => hostVeth));
+    const leaked = observed.foreignProxies.filter((proxy) =>
+      lxcProxies.some((other) => !other.running && sameProxy(other, proxy)),
+    );
+    const present: Routing = {
+      gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
+      routes: observed.routes,
+      proxies: observed.proxies,
+    };
+    const diff = diffRouting(present, wanted);
+    return { add: diff.add, remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] } };
+  }
+
+  /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. */
+  async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
+    await this.#writeSysctls(enforced);
+    const add = this.#spareForeign(coming);
+    const written = await this.#route({ add, remove: NOTHING });
+    for (const proxy of add.proxies) this.#announce(proxy, network);
+    return written;
+  }
+
+  #spareForeign = (routing: Routing): Routing => ({
+    ...routing,
+    proxies: routing.proxies.filter((proxy) => !isOneOf(proxy, this.#foreignProxies)),
+  });
+
+  async #writeSysctls(enforced: DesiredState): Promise<void> {
+    const fresh = uniqueSysctls(enforced).filter(({ key, value }) => this.#setSysctls.get(key) !== value);
+    const failed = await writeSysctls((await readSysctlDrift(fresh)).filter(mustWrite));
+    for (const { key, value } of fresh) this.#setSysctls.set(key, value);
+    for (const { sysctl, cause } of failed) {
+      this.#setSysctls.delete(sysctl.key);
+      this.#ports.log('error', `sysctl ${sysctl.key} = ${sysctl.value}: ${messageOf(cause)} (${sysctl.reason})`);
+    }
+  }
+
+  async #route(diff: RoutingDiff): Promise<number> {
+    const lines = renderRouting(diff);
+    for (const failure of await this.#ports.ip.run(lines)) this.#complain(failure);
+    return lines.length;
+  }
+
+  #complain({ line, message }: FailedLine): void {
+    if (GONE.test(message)) return;
+    this.#ports.log('error', `ip ${line}: ${message}`);
+  }
+
+  #announce({ address, dev }: NeighbourProxy, network: HostNetwork): void {
+    const link = network.links.get(dev);
+    // A proxied gateway is the container's own neighbour, and asks for itself.
+    if (link === undefined || !network.uplinks.includes(dev)) return;
+    const frame = renderAnnouncement(address, { mac: link.mac, linkLocal: linkLocalAddress(network, dev) });
+    if (frame !== undefined) this.#ports.announcer.send(dev, frame);
+  }
+}
+
+/** An interface that is gone has no sysctls; a value that only replaces another leaves the administrator's alone. */
+const mustWrite = ({ actual, replaces }: { actual: string | undefined; replaces?: string }): boolean =>
+  actual !== undefined && (replaces === undefined || actual === replaces);
+
+const sameProxy = (a: NeighbourProxy, b: NeighbourProxy): boolean => a.address === b.address && a.dev === b.dev;
+
+const isOneOf = (proxy: NeighbourProxy, list: readonly NeighbourProxy[]): boolean =>
+  list.some((other) => sameProxy(other, proxy));
+
+function uniqueSysctls(enforced: DesiredState): Sysctl[] {
+  const unique = new Map<string, Sysctl>();
+  for (const { sysctls } of enforced.nics.values()) for (const sysctl of sysctls) unique.set(sysctl.key, sysctl);
+  return [...unique.values()];
+}

@@ -1,0 +1,139 @@
+/** The service: takes the lock, keeps a session under the present configuration, and leaves the rules when it ends. */
+import { mkdir } from 'node:fs/promises';
+import type { HostConfig } from '../policies/config.ts';
+import { openAnnouncer } from './announcer.ts';
+import { Applier } from './apply.ts';
+import { createConntrackCleaner } from './conntrack.ts';
+import { everythingDirty } from './dirty.ts';
+import { openIpChannel } from './ip-channel.ts';
+import { LastGood } from './last-good.ts';
+import { takeLock } from './lock.ts';
+import { type Log, messageOf } from './log.ts';
+import { openNftChannel } from './nft-channel.ts';
+import { Reconciler } from './reconcile.ts';
+import { Reporter } from './report.ts';
+import { run, startResident } from './run.ts';
+import { Session } from './session.ts';
+
+export interface DaemonOptions {
+  /** Reads the main configuration; `undefined` where it has errors, which it has logged. */
+  readonly readConfig: () => Promise<HostConfig | undefined>;
+  readonly configFile: string;
+  /** Holds containers/, profiles/, sets/ and services.yaml. */
+  readonly policyFolder: string;
+  readonly runDirectory: string;
+  readonly stateDirectory: string;
+  /** Reconcile once and leave. */
+  readonly once: boolean;
+  readonly log: Log;
+}
+
+/** @returns the exit status once SIGTERM or SIGINT has come, or after the one pass. */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { log, runDirectory, stateDirectory } = options;
+  const config = await options.readConfig();
+  if (config === undefined) return 1;
+  const lock = await takeLock();
+  await mkdir(runDirectory, { recursive: true });
+  const parts = await openParts(runDirectory, stateDirectory, log);
+  try {
+    return options.once ? await reconcileOnce(options, config, parts) : await serve(options, config, parts);
+  } finally {
+    parts.close();
+    lock.release();
+  }
+}
+
+/** What outlives a change of the configuration. */
+interface Parts {
+  readonly applier: Applier;
+  readonly lastGood: LastGood;
+  readonly reporter: Reporter;
+  readonly isOurProcess: (pid: number) => boolean;
+  close(): void;
+}
+
+async function openParts(runDirectory: string, stateDirectory: string, log: Log): Promise<Parts> {
+  const lastGood = new LastGood(stateDirectory);
+  await lastGood.open();
+  const nft = openNftChannel(startResident, runDirectory);
+  const ip = openIpChannel(startResident);
+  const announcer = openAnnouncer(startResident, (message) => log('warning', message));
+  const applier = new Applier({ nft, ip, announcer, run, log });
+  const conntrack = createConntrackCleaner(run, log, (prefix) =>
+    [...(applier.enforced?.nics.values() ?? [])].some(({ owned }) => owned.includes(prefix)),
+  );
+  const ours = new Set<number>();
+  return {
+    applier,
+    lastGood,
+    reporter: new Reporter({ log, conntrack, runDirectory }),
+    isOurProcess: (pid) => {
+      // A channel's child may be replaced while its last commit is still being told.
+      if (nft.pid !== undefined) ours.add(nft.pid);
+      return ours.has(pid);
+    },
+    close: () => {
+      for (const part of [nft, ip, announcer]) part.stop();
+    },
+  };
+}
+
+async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: Parts): Promise<number> {
+  const reconciler = new Reconciler({ ...options, ...parts, config, run, onConfigRead: () => undefined });
+  const begin = performance.now();
+  const outcome = await reconciler.reconcile(everythingDirty());
+  parts.reporter.report(outcome, reconciler.reader, performance.now() - begin);
+  await parts.reporter.settle();
+  return parts.reporter.hasErrors ? 1 : 0;
+}
+
+async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): Promise<number> {
+  const { log } = options;
+  let session: Session | undefined;
+  // One change of session at a time, in the order in which they are asked for.
+  let changing: Promise<void> = Promise.resolve();
+
+  async function replaceSession(next: HostConfig): Promise<void> {
+    await session?.stop();
+    parts.applier.distrust();
+    const fresh: Session = new Session({
+      ...options,
+      ...parts,
+      config: next,
+      run,
+      onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),
+      onConfigChanged: reload,
+    });
+    session = fresh;
+    await fresh.start();
+  }
+
+  function reload(): void {
+    changing = changing.then(async () => {
+      const next = await options.readConfig();
+      // A broken configuration changes nothing; the one in force stays.
+      if (next === undefined) session?.requestEverything();
+      else await replaceSession(next);
+    });
+    changing.catch((cause: unknown) => log('error', `configuration: ${messageOf(cause)}`));
+  }
+
+  await replaceSession(config);
+  const signal = await untilSignal(() => {
+    log('info', 'SIGHUP: reading everything again');
+    reload();
+  });
+  await changing;
+  await session?.stop();
+  await parts.reporter.settle();
+  log('info', `${signal}: stopped; the rules stay in force, and containers started from now on stay shut`);
+  return 0;
+}
+
+function untilSignal(onHangup: () => void): Promise<NodeJS.Signals> {
+  process.on('SIGHUP', onHangup);
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}

@@ -1,0 +1,58 @@
+/** What has to be read again. Events only mark here, so that a thousand of them cost one reading. */
+import type { ContainerRef } from './host-reader.ts';
+
+export interface DirtyParts {
+  /** The main configuration: everything is built anew from it. */
+  config: boolean;
+  /** Which containers exist. */
+  tree: boolean;
+  /** Which containers run. */
+  running: boolean;
+  configs: Map<string, ContainerRef>;
+  runtimes: Map<string, ContainerRef>;
+  policies: 'all' | Set<string>;
+  links: boolean;
+  /** The kernel may differ from what we wrote. */
+  resync: boolean;
+  /** Host-side veths whose routes the kernel may have dropped. */
+  veths: Set<string>;
+  sysctls: boolean;
+}
+
+export const nothingDirty = (): DirtyParts => ({
+  config: false,
+  tree: false,
+  running: false,
+  configs: new Map(),
+  runtimes: new Map(),
+  policies: new Set(),
+  links: false,
+  resync: false,
+  veths: new Set(),
+  sysctls: false,
+});
+
+export const everythingDirty = (): DirtyParts => ({
+  ...nothingDirty(),
+  tree: true,
+  running: true,
+  policies: 'all',
+  links: true,
+  resync: true,
+});
+
+/** For a pass that failed: what it had taken is to be done again, and more may have come meanwhile. */
+export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
+  return {
+    config: a.config || b.config,
+    tree: a.tree || b.tree,
+    running: a.running || b.running,
+    configs: new Map([...a.configs, ...b.configs]),
+    runtimes: new Map([...a.runtimes, ...b.runtimes]),
+    policies: a.policies === 'all' || b.policies === 'all' ? 'all' : new Set([...a.policies, ...b.policies]),
+    links: a.links || b.links,
+    resync: a.resync || b.resync,
+    veths: new Set([...a.veths, ...b.veths]),
+    sysctls: a.sysctls || b.sysctls,
+  };
+}

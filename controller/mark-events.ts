@@ -1,0 +1,80 @@
+/** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
+import { type InterfacePattern, matchesPattern } from '../render/names.ts';
+import { PROTOCOL } from '../render/routing.ts';
+import type { HostEventBus } from '../watchers/events.ts';
+import { containerId } from './containers.ts';
+import type { DirtyParts } from './dirty.ts';
+import type { ContainerRef } from './host-reader.ts';
+
+export interface MarkContext {
+  /** The marks to add to; asks for a pass. */
+  mark(): DirtyParts;
+  readonly guard: readonly InterfacePattern[];
+  /** The container whose NIC has, or by its configuration will have, this host-side veth. */
+  ownerOf(veth: string): ContainerRef | undefined;
+  /** Whether a commit by this process is our own. */
+  isOurProcess(pid: number): boolean;
+  readonly configFile: string;
+}
+
+/** @returns the function that takes all listeners off again. */
+export function markEvents(bus: HostEventBus, context: MarkContext): () => void {
+  const { mark } = context;
+  // Between STARTING and RUNNING its veth appears, and LXC can tell which it is.
+  const starting = new Map<string, ContainerRef>();
+  const isVeth = (name: string): boolean =>
+    context.ownerOf(name) !== undefined || context.guard.some((pattern) => matchesPattern(name, pattern));
+
+  const unbind = [
+    bus.on('containerConfigChanged', ({ lxcPath, name }) => {
+      const dirty = mark();
+      dirty.configs.set(containerId(lxcPath, name), { lxcPath, name });
+      dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
+    }),
+    bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
+      const id = containerId(lxcPath, name);
+      if (state === 'STARTING') {
+        starting.set(id, { lxcPath, name });
+        return;
+      }
+      starting.delete(id);
+      mark().runtimes.set(id, { lxcPath, name });
+    }),
+    bus.on('linkChanged', ({ name, deleted }) => {
+      const owner = context.ownerOf(name);
+      if (owner !== undefined) {
+        const dirty = mark();
+        dirty.runtimes.set(containerId(owner.lxcPath, owner.name), owner);
+        if (!deleted) dirty.veths.add(name);
+      } else if (isVeth(name)) {
+        if (!deleted) for (const [id, ref] of starting) mark().runtimes.set(id, ref);
+      } else {
+        // An uplink that goes down takes routes and proxies along, and says nothing of the proxies.
+        const dirty = mark();
+        dirty.links = true;
+        dirty.resync = true;
+      }
+    }),
+    bus.on('addressChanged', ({ dev }) => {
+      if (isVeth(dev)) return;
+      mark().links = true;
+    }),
+    bus.on('routeChanged', ({ dev, protocol, deleted }) => {
+      if (deleted && (protocol === String(PROTOCOL) || protocol === 'routewall')) mark().veths.add(dev);
+    }),
+    bus.on('sysctlChanged', () => {
+      mark().sysctls = true;
+    }),
+    bus.on('rulesetCommitted', ({ pid, touchesOurs }) => {
+      if (touchesOurs && !context.isOurProcess(pid)) mark().resync = true;
+    }),
+    bus.on('policyFileChanged', ({ file }) => {
+      const dirty = mark();
+      if (file === context.configFile) dirty.config = true;
+      else if (dirty.policies !== 'all') dirty.policies.add(file);
+    }),
+  ];
+  return () => {
+    for (const off of unbind) off();
+  };
+}

@@ -1,0 +1,96 @@
+/** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
+import type { EnforcedPolicy } from '../policies/compile.ts';
+import type { HostConfig } from '../policies/config.ts';
+import type { DesiredState } from '../render/desired.ts';
+import type { Applied, Applier, LxcProxy } from './apply.ts';
+import { type Assembled, createAssembler } from './assemble.ts';
+import type { DirtyParts } from './dirty.ts';
+import { HostReader, type KnownContainer } from './host-reader.ts';
+import type { LastGood } from './last-good.ts';
+import type { Run } from './run.ts';
+
+export interface ReconcilerOptions {
+  readonly config: HostConfig;
+  readonly policyFolder: string;
+  readonly applier: Applier;
+  readonly lastGood: LastGood;
+  readonly run: Run;
+  /** A container's configuration was read; these files belong to it. */
+  readonly onConfigRead: (known: KnownContainer) => void;
+}
+
+export interface Outcome {
+  readonly assembled: Assembled;
+  readonly applied: Applied;
+  /** What was enforced before this pass; `undefined` after a start or a failure. */
+  readonly before: DesiredState | undefined;
+  /** Drift that was found and mended, as lines. */
+  readonly repaired: readonly string[];
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #assembler = createAssembler();
+  readonly reader: HostReader;
+  #recalled: ReadonlyMap<string, EnforcedPolicy> = new Map();
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.reader = new HostReader(options);
+  }
+
+  /** @throws Error when something could not be read, or when the kernel's state is not known afterwards. */
+  async reconcile(dirty: DirtyParts): Promise<Outcome> {
+    const { applier, lastGood } = this.#options;
+    await this.#read(dirty);
+    const assembled = await this.#assemble();
+    const before = applier.enforced;
+    const request = { desired: assembled.desired, network: assembled.network, lxcProxies: this.#lxcProxies() };
+    const applied = dirty.resync ? await applier.resync(request) : await applier.apply(request);
+    const repaired = [...applied.repaired];
+    if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
+    if (!dirty.resync && dirty.sysctls) repaired.push(...(await applier.repairSysctls()));
+    await lastGood.save(assembled.policies.values(), this.reader.files);
+    return { assembled, applied, before, repaired };
+  }
+
+  async #read(dirty: DirtyParts): Promise<void> {
+    const { reader } = this;
+    if (dirty.policies === 'all') await reader.readPolicies();
+    else if (dirty.policies.size > 0) await reader.readPolicies(dirty.policies);
+    if (dirty.links) await reader.readLinks();
+    if (dirty.tree) {
+      reader.readTree();
+      for (const known of reader.known.values()) this.#options.onConfigRead(known);
+    }
+    for (const container of dirty.configs.values()) {
+      const known = reader.readConfig(container);
+      if (known !== undefined) this.#options.onConfigRead(known);
+    }
+    if (dirty.running) await reader.readRunning();
+    await reader.readRuntimes(dirty.runtimes.values());
+  }
+
+  /** A policy that is broken from the start may have been good in an earlier run. */
+  async #assemble(): Promise<Assembled> {
+    const { lastGood } = this.#options;
+    const assembled = this.#assembler.assemble(this.reader.inputs(this.#recalled));
+    const recalled = new Map(this.#recalled);
+    for (const { status, compiled } of assembled.policies.values()) {
+      if (status !== 'closed' || compiled.ok || recalled.has(compiled.container)) continue;
+      const policy = await lastGood.recall(compiled.container);
+      if (policy !== undefined) recalled.set(compiled.container, policy);
+    }
+    if (recalled.size === this.#recalled.size) return assembled;
+    this.#recalled = recalled;
+    return this.#assembler.assemble(this.reader.inputs(recalled));
+  }
+
+  #lxcProxies(): LxcProxy[] {
+    return [...this.reader.known.values()].flatMap(({ container, runtime }) =>
+      container.endpoints.flatMap(({ key, addresses, proxiedByLxcOn: dev }) =>
+        dev === undefined ? [] : addresses.map((address) => ({ address, dev, running: runtime.veths.has(key) })),
+      ),
+    );
+  }
+}
