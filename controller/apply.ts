@@ -48,7 +48,8 @@ export const nameOf = chainNaming(chainHash);
 const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 
 /** Messages that say that what should go is gone, or went with its interface. */
-const GONE = /No such process|No such file|Cannot find device|Cannot assign requested address|No such device/;
+const GONE =
+  /No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
 
 export class Applier {
   readonly #ports: KernelPorts;
