@@ -18,20 +18,20 @@ interface Located extends Claim {
 }
 
 /**
- * The claims that overlap a claim of another NIC, in the order in which they win or lose: those of `holders` first,
+ * The claims that overlap a claim of another NIC, in the order in which they win or lose: those that are held first,
  * then those of running containers, then by key. A NIC may repeat itself; one container's NICs may not share either,
  * since a packet can only be routed to one of them.
  *
- * @param holders keys of the NICs that hold their addresses in the kernel
+ * @param holds whether the NIC has the prefix in the kernel; one that runs and lost it doesn't
  */
 export function refuseClaims(
   claims: readonly Claim[],
-  holders: ReadonlySet<string>,
+  holds: (claim: Claim) => boolean,
   running: ReadonlySet<string>,
 ): RefusedClaim[] {
   const contested = findContested(claims);
   if (contested.length === 0) return [];
-  const rank = (claim: Claim): number => (holders.has(claim.key) ? 0 : running.has(claim.key) ? 1 : 2);
+  const rank = (claim: Claim): number => (holds(claim) ? 0 : running.has(claim.key) ? 1 : 2);
   const ordered = [...contested].sort(
     (a, b) => rank(a) - rank(b) || compareText(a.key, b.key) || compareText(a.prefix, b.prefix),
   );

@@ -67,11 +67,12 @@ export function createCompiler(): Compiler {
       const problems = new Map<string, Problem[]>();
       const report = (container: Container, problem: Problem) =>
         problems.set(container.id, [...(problems.get(container.id) ?? []), problem]);
-      const holders = new Set(
-        [...nics].filter(([key, { hostVeth }]) => input.veths.get(key) === hostVeth).map(([key]) => key),
-      );
+      const holds = ({ key, prefix }: Claim): boolean => {
+        const memo = nics.get(key);
+        return memo !== undefined && input.veths.get(key) === memo.hostVeth && memo.nic.owned.includes(prefix);
+      };
       // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
-      const refused = withoutConflict === plans ? [] : claimConflicts(plans, holders, input.veths);
+      const refused = withoutConflict === plans ? [] : claimConflicts(plans, holds, input.veths);
       withoutConflict = refused.length === 0 ? plans : undefined;
       const lost = lostPrefixes(plans, refused, input, report);
       nics = compileNics(plans, lost, input, nics, report);
@@ -150,13 +151,13 @@ const conflictText = ({ container, owner }: RefusedClaim): string =>
 
 function claimConflicts(
   plans: ReadonlyMap<string, NicPlan>,
-  holders: ReadonlySet<string>,
+  holds: (claim: Claim) => boolean,
   veths: ReadonlyMap<string, unknown>,
 ): RefusedClaim[] {
   const claims = [...plans].flatMap(([key, { container, prefixes }]): Claim[] =>
     prefixes.map((prefix) => ({ key, container: container.name, prefix })),
   );
-  return refuseClaims(claims, holders, new Set(veths.keys()));
+  return refuseClaims(claims, holds, new Set(veths.keys()));
 }
 
 function placeOf({ container, endpoint }: NicPlan, prefix: Prefix, policies: CompileInput['policies']): Place {
