@@ -10,6 +10,7 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
+          globalSetup: 'test/build-program.ts',
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
@@ -19,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'lxc',
           include: ['test/lxc/**/*.test.ts'],
+          globalSetup: 'test/build-program.ts',
           testTimeout: 180_000,
           hookTimeout: 120_000,
           fileParallelism: false,
