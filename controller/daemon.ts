@@ -1,5 +1,6 @@
 /** The service: takes the lock, keeps a session under the present configuration, and leaves the rules when it ends. */
 import { mkdir } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
@@ -67,7 +68,7 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
   return {
     applier,
     lastGood,
-    reporter: new Reporter({ log, conntrack, runDirectory }),
+    reporter: new Reporter({ log, run, conntrack, runDirectory }),
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.
       if (nft.pid !== undefined) ours.add(nft.pid);
@@ -91,12 +92,14 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
 async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): Promise<number> {
   const { log } = options;
   let session: Session | undefined;
+  let present = config;
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
 
   async function replaceSession(next: HostConfig): Promise<void> {
     await session?.stop();
     parts.applier.distrust();
+    present = next;
     const fresh: Session = new Session({
       ...options,
       ...parts,
@@ -112,8 +115,9 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   function reload(): void {
     changing = changing.then(async () => {
       const next = await options.readConfig();
-      // A broken configuration changes nothing; the one in force stays.
-      if (next === undefined) session?.requestEverything();
+      // A broken configuration changes nothing, the one in force stays; and the watcher tells of an unchanged file too,
+      // each time it begins, which must not replace the session that it belongs to.
+      if (next === undefined || isDeepStrictEqual(next, present)) session?.requestEverything();
       else await replaceSession(next);
     });
     changing.catch((cause: unknown) => log('error', `configuration: ${messageOf(cause)}`));
