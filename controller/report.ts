@@ -1,51 +1,115 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
-import type { Problem } from '../policies/problem.ts';
-import { formatProblem, isError } from '../policies/problem.ts';
+import { formatProblem, isError, type Problem } from '../policies/problem.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
-import type { Source } from '../watchers/events.ts';
 import { problemsOf } from './assemble.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
+import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
+import { describeStatus } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
-import type { Log } from './log.ts';
+import { type Log, messageOf } from './log.ts';
 import type { Outcome } from './reconcile.ts';
-import type { SourceState } from './session.ts';
+import type { Run } from './run.ts';
+import { readProcessStart, writeStatusFile } from './status-file.ts';
 
 export interface ReporterOptions {
   readonly log: Log;
+  readonly run: Run;
   readonly conntrack: ConntrackCleaner;
   readonly runDirectory: string;
 }
 
+/** The status file is for people and rare readers: a burst of passes writes it at most this often. */
+const STATUS_MS = 300;
+
 export class Reporter {
   readonly #options: ReporterOptions;
+  readonly #since = new Date().toISOString();
+  readonly #nicsSince = new Map<string, string>();
+  #drift = { count: 0, last: null as string | null };
   #problems = new Set<string>();
-  #started = false;
+  #latest: StatusSource | undefined;
+  #writing: Promise<void> | undefined;
+  #cutting: Promise<void> = Promise.resolve();
   hasErrors = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
   }
 
-  report(outcome: Outcome, reader: HostReader, tookMs: number, _sources?: ReadonlyMap<Source, SourceState>): void {
-    const { log, conntrack } = this.#options;
-    const { before, applied, repaired } = outcome;
-    const after = applied.enforced;
-    const took = `${tookMs.toFixed(1)} ms`;
-    if (!this.#started)
-      log('info', `ready: ${after.nics.size} interfaces enforced, ${applied.written} changes written, ${took}`);
-    this.#started = true;
-    for (const [key, nic] of after.nics)
-      if (before !== undefined && before.nics.get(key) !== nic) log('info', `${describe(nic)}: enforced in ${took}`);
-    for (const [key, nic] of before?.nics ?? [])
-      if (!after.nics.has(key)) log('info', `${describe(nic)}: removed in ${took}`);
-    for (const line of repaired) log('warning', `repaired: ${line}`);
+  report(
+    outcome: Outcome,
+    reader: HostReader,
+    tookMs: number,
+    watchers: ReadonlyMap<string, string> = new Map(),
+  ): void {
+    const { conntrack } = this.#options;
+    const { before, applied } = outcome;
+    this.#reportChanges(outcome, tookMs);
     this.#reportProblems(outcome, reader);
-    conntrack.forget(goneAddresses(before, after));
+    conntrack.forget(goneAddresses(before, applied.enforced));
+    // After a start, only rules that were written anew can forbid what was allowed before.
+    if (before !== undefined || applied.written > 0) this.#cut(outcome);
+    this.#latest = { outcome, reader, watchers, at: new Date().toISOString() };
+    this.#writing ??= this.#writeStatus();
   }
 
   /** Waits for what runs in the background. */
   async settle(): Promise<void> {
-    await this.#options.conntrack.idle();
+    await Promise.all([this.#options.conntrack.idle(), this.#cutting, this.#writing]);
+  }
+
+  #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {
+    const { log } = this.#options;
+    const took = `${tookMs.toFixed(1)} ms`;
+    const now = new Date().toISOString();
+    const after = applied.enforced;
+    if (this.#latest === undefined)
+      log('info', `ready: ${after.nics.size} interfaces enforced, ${applied.written} changes written, ${took}`);
+    for (const [key, nic] of after.nics) {
+      if (before?.nics.get(key) === nic) continue;
+      if (before !== undefined || !this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
+      if (before !== undefined) log('info', `${describe(nic)}: enforced in ${took}`);
+    }
+    for (const [key, nic] of before?.nics ?? []) {
+      if (after.nics.has(key)) continue;
+      this.#nicsSince.delete(key);
+      log('info', `${describe(nic)}: removed in ${took}`);
+    }
+    for (const line of repaired) log('warning', `repaired: ${line}`);
+    if (repaired.length > 0) this.#drift = { count: this.#drift.count + repaired.length, last: now };
+  }
+
+  #cut({ before, assembled, applied }: Outcome): void {
+    const { run, log } = this.#options;
+    const keys = changedPolicies(before, applied.enforced);
+    if (keys.length === 0) return;
+    const host = { desired: applied.enforced, network: assembled.network };
+    this.#cutting = this.#cutting
+      .then(() => cutForbiddenFlows(run, host, keys))
+      .then((count) => {
+        if (count > 0) log('info', `${count} connections cut that the policies no longer allow`);
+      })
+      .catch((cause: unknown) => log('error', `connections that are no longer allowed: ${messageOf(cause)}`));
+  }
+
+  async #writeStatus(): Promise<void> {
+    const started = await readProcessStart(process.pid);
+    while (this.#latest !== undefined) {
+      const { outcome, reader, watchers, at } = this.#latest;
+      const written = this.#latest;
+      const facts = {
+        ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
+        ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince },
+      };
+      try {
+        await writeStatusFile(this.#options.runDirectory, describeStatus(outcome, reader, facts));
+      } catch (cause) {
+        this.#options.log('warning', `status file: ${messageOf(cause)}`);
+      }
+      if (this.#latest === written) break;
+      await new Promise((resolve) => setTimeout(resolve, STATUS_MS));
+    }
+    this.#writing = undefined;
   }
 
   /** Each problem is told once when it comes, and once when it has gone. */
@@ -64,6 +128,13 @@ export class Reporter {
     this.#problems = new Set(texts.keys());
     this.hasErrors = [...texts.values()].includes('error');
   }
+}
+
+interface StatusSource {
+  readonly outcome: Outcome;
+  readonly reader: HostReader;
+  readonly watchers: ReadonlyMap<string, string>;
+  readonly at: string;
 }
 
 const describe = ({ container, nic, hostVeth, owned }: NicState): string =>

@@ -120,7 +120,16 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
     ['receive', chain('', ['oifname vmap @to_container', 'oifname @veths drop', ...guard('oifname', host)])],
     // An ICMP redirect counts as related too, and would move a neighbour's route.
     ['related', chain('', ['icmp type 5 drop', 'accept'])],
-    ['orphans', chain('', ['icmp type @never4 drop', 'icmpv6 type @never6 drop'])],
+    // What belongs to no flow that conntrack knows: unsolicited errors, and TCP from the middle of a connection, by
+    // which the other end of one that was cut would bring it back.
+    [
+      'orphans',
+      chain('', [
+        'icmp type @never4 drop',
+        'icmpv6 type @never6 drop',
+        'tcp flags & (fin | syn | rst | ack) != syn drop',
+      ]),
+    ],
     ['never', chain('', ['jump orphans', 'udp sport 67 udp dport 68 drop', 'udp sport 547 udp dport 546 drop'])],
     ...(['egress', 'ingress'] as const).flatMap(refusals),
   ];

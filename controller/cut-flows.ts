@@ -1,0 +1,81 @@
+/** Cuts the live connections that a tightened policy no longer allows, and only those. */
+import { type Family, familyOf, parseAddress } from '../render/address.ts';
+import type { DesiredState } from '../render/desired.ts';
+import { nameOf } from './apply.ts';
+import { type KnownFlow, verdictOfFlow } from './explain.ts';
+import type { FlowHost } from './flow-sides.ts';
+import { nicIndexOf } from './nic-index.ts';
+import { type Run, runOrThrow } from './run.ts';
+
+/** One conntrack entry: the flow as the rules see it, and the words that name it to `conntrack -D`. */
+export interface TrackedFlow extends KnownFlow {
+  readonly selector: readonly string[];
+}
+
+/**
+ * Keys of the NICs whose rules are others than before. A NIC that just started has no connections of its own yet;
+ * without a state before, all are asked about.
+ */
+export function changedPolicies(before: DesiredState | undefined, after: DesiredState): string[] {
+  return [...after.nics].flatMap(([key, nic]) => {
+    const old = before?.nics.get(key);
+    if (before === undefined) return [key];
+    if (old === undefined || old === nic) return [];
+    return nameOf(old.egress) === nameOf(nic.egress) && nameOf(old.ingress) === nameOf(nic.ingress) ? [] : [key];
+  });
+}
+
+/** @returns how many were cut. @throws CommandError when conntrack can't be read. */
+export async function cutForbiddenFlows(run: Run, host: FlowHost, keys: readonly string[]): Promise<number> {
+  const concerned = new Set(keys);
+  const owned = keys.flatMap((key) => host.desired.nics.get(key)?.owned ?? []);
+  let cut = 0;
+  for (const family of new Set(owned.map(familyOf))) {
+    const name = family === 4 ? 'ipv4' : 'ipv6';
+    for (const flow of parseFlows(await runOrThrow(run, 'conntrack', ['-L', '-f', name]), family)) {
+      if (!isOf(host, flow, concerned) || verdictOfFlow(host, flow) === 'allow') continue;
+      await run('conntrack', ['-D', '-f', name, ...flow.selector]);
+      cut += 1;
+    }
+  }
+  return cut;
+}
+
+function isOf({ desired }: FlowHost, { source, destination }: TrackedFlow, keys: ReadonlySet<string>): boolean {
+  const { ownerOf } = nicIndexOf(desired);
+  return [source, destination].some((address) => keys.has(ownerOf(address)?.key ?? ''));
+}
+
+/**
+ * Reads `conntrack -L`: the first src and dst are the originator's, the second those of the reply. The rules see the
+ * destination that translation gave, which is where the reply comes from.
+ */
+export function parseFlows(listing: string, family: Family): TrackedFlow[] {
+  return listing.split('\n').flatMap((line) => parseFlow(line, family) ?? []);
+}
+
+/** `tcp      6 431999 ESTABLISHED src=… dst=… sport=36032 dport=99 src=… dst=… sport=99 dport=36032 [ASSURED] …` */
+function parseFlow(line: string, family: Family): TrackedFlow | undefined {
+  const [, protocol] = /^\S+\s+(\d+) /.exec(line) ?? [];
+  const values = (key: string): string[] =>
+    [...line.matchAll(new RegExp(` ${key}=(\\S+)`, 'g'))].map((found) => found[1] ?? '');
+  const [source, destination] = [values('src')[0], values('src')[1]].map((text) => parseAddress(text ?? ''));
+  const [original] = values('dst');
+  if (protocol === undefined || source === undefined || destination === undefined || original === undefined)
+    return undefined;
+  const [sourcePort, port] = [values('sport')[0], values('sport')[1]];
+  const [icmpType] = values('type');
+  return {
+    family,
+    source,
+    destination,
+    protocol: Number(protocol),
+    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(icmpType === undefined ? {} : { icmpType: Number(icmpType) }),
+    selector: [
+      ...['-p', protocol, '--orig-src', source, '--orig-dst', original],
+      ...(sourcePort === undefined ? [] : ['--sport', sourcePort, '--dport', values('dport')[0] ?? '']),
+      ...(icmpType === undefined ? [] : [family === 4 ? '--icmp-type' : '--icmpv6-type', icmpType]),
+    ],
+  };
+}

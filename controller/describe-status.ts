@@ -1,0 +1,67 @@
+/** What the status file says, out of the last pass. */
+import { isError, type Problem } from '../policies/problem.ts';
+import type { NicState } from '../render/desired.ts';
+import { problemsOf } from './assemble.ts';
+import type { HostReader, KnownContainer } from './host-reader.ts';
+import type { Outcome } from './reconcile.ts';
+import type { ContainerStatus, NicStatus, StatusFile, SysctlStatus } from './status-file.ts';
+
+/** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
+export interface ServiceFacts {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly started: number;
+  readonly since: string;
+  readonly enforcedAt: string;
+  readonly drift: { readonly count: number; readonly last: string | null };
+  readonly watchers: ReadonlyMap<string, string>;
+  /** By NIC key: since when what is in force for it is. */
+  readonly nicsSince: ReadonlyMap<string, string>;
+}
+
+export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {
+  const { enforced } = outcome.applied;
+  return {
+    ...facts,
+    generation: null,
+    containers: [...reader.known.values()].map((known) => describeContainer(known, outcome, facts)),
+    sysctls: uniqueSysctls(enforced.nics.values()),
+    problems: reader.loaded.problems.filter((problem) => isShared(problem)),
+    watchers: Object.fromEntries(facts.watchers),
+  };
+}
+
+/** A container's own file is told with the container. */
+const isShared = (problem: Problem): boolean => isError(problem) && !problem.file.startsWith('containers/');
+
+function describeContainer(
+  known: KnownContainer,
+  { assembled, applied }: Outcome,
+  facts: ServiceFacts,
+): ContainerStatus {
+  const { container, name, runtime } = known;
+  const policy = assembled.policies.get(container.id);
+  const keys = container.endpoints.map(({ key }) => key);
+  const nics = keys.flatMap((key) => applied.enforced.nics.get(key) ?? []);
+  return {
+    container: name,
+    state: runtime.state,
+    policy: { file: policy?.file ?? null, status: policy?.status ?? 'closed' },
+    since:
+      keys
+        .flatMap((key) => facts.nicsSince.get(key) ?? [])
+        .sort()
+        .at(-1) ?? null,
+    problems: problemsOf(assembled, container),
+    nics: nics.map(describeNic),
+    refused: keys.flatMap((key) => applied.refused.get(key) ?? [])[0] ?? null,
+  };
+}
+
+const describeNic = ({ nic, hostVeth, owned }: NicState): NicStatus => ({ nic, hostVeth, addresses: owned });
+
+function uniqueSysctls(nics: Iterable<NicState>): SysctlStatus[] {
+  const unique = new Map<string, SysctlStatus>();
+  for (const { sysctls } of nics) for (const { key, value, reason } of sysctls) unique.set(key, { key, value, reason });
+  return [...unique.values()];
+}
