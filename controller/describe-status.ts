@@ -21,8 +21,9 @@ export interface ServiceFacts {
 
 export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {
   const { enforced } = outcome.applied;
+  const { nicsSince: _, ...service } = facts;
   return {
-    ...facts,
+    ...service,
     generation: null,
     containers: [...reader.known.values()].map((known) => describeContainer(known, outcome, facts)),
     sysctls: uniqueSysctls(enforced.nics.values()),
