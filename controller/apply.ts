@@ -111,11 +111,11 @@ export class Applier {
 
   /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
   async resync({ desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
-    const known = this.#enforced !== undefined;
+    const before = this.#enforced;
     this.#enforced = undefined;
     const [observed, routing] = await Promise.all([readRuleset(this.#ports.run), readRouting(this.#ports.run)]);
     this.#foreignProxies = routing.foreignProxies.filter((proxy) => !isOneOf(proxy, lxcProxies));
-    const { result, commands } = await this.#repairRuleset(desired, observed);
+    const { result, commands } = await this.#repairRuleset(desired, before, observed);
     const diff = this.#diffObserved(result.enforced, routing, lxcProxies);
     await this.#route({ add: NOTHING, remove: diff.remove });
     this.#setSysctls.clear();
@@ -127,7 +127,7 @@ export class Applier {
       ...renderRouting(diff),
       ...drifted.filter(mustWrite).map(({ key, value }) => `${key} = ${value}`),
     ];
-    return { ...result, repaired: known ? repaired : [], written: repaired.length };
+    return { ...result, repaired: before === undefined ? [] : repaired, written: repaired.length };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
@@ -147,29 +147,31 @@ export class Applier {
     return drifted.map(({ key, value }) => `${key} = ${value}`);
   }
 
-  async #repairRuleset(desired: DesiredState, observed: Ruleset): Promise<{ result: Isolated; commands: string[] }> {
-    let commands: string[] = [];
-    const result = await commitIsolated(
-      desired,
-      undefined,
-      async (state) => {
-        const rendered = renderDesired(state, nameOf);
-        if (observed.size === 0) commands = diffRulesets(observed, rendered);
-        else {
-          const expected = await this.#expected(rendered);
-          if ('message' in expected) return expected;
-          commands = diffListings(observed, expected, rendered);
-        }
-        return this.#ports.nft.commit(commands);
-      },
-      nameOf,
-    );
-    return { result, commands };
+  async #repairRuleset(
+    desired: DesiredState,
+    before: DesiredState | undefined,
+    observed: Ruleset,
+  ): Promise<{ result: Isolated; commands: string[] }> {
+    const commands: string[] = [];
+    // Once one attempt was taken, the kernel holds its words and no longer what was observed.
+    let taken: Ruleset | undefined;
+    const attempt = async (state: DesiredState): Promise<Refusal | undefined> => {
+      const rendered = renderDesired(state, nameOf);
+      const text = taken === undefined ? await this.#diffListed(observed, rendered) : diffRulesets(taken, rendered);
+      if ('message' in text) return text;
+      const refusal = await this.#ports.nft.commit(text);
+      if (refusal !== undefined) return refusal;
+      taken = rendered;
+      commands.push(...text);
+      return undefined;
+    };
+    return { result: await commitIsolated(desired, before, attempt, nameOf), commands };
   }
 
-  async #expected(rendered: Ruleset): Promise<Ruleset | Refusal> {
+  async #diffListed(observed: Ruleset, rendered: Ruleset): Promise<string[] | Refusal> {
+    if (observed.size === 0) return diffRulesets(observed, rendered);
     try {
-      return await listElsewhere(this.#ports.run, rendered);
+      return diffListings(observed, await listElsewhere(this.#ports.run, rendered), rendered);
     } catch (cause) {
       if (cause instanceof CommandError && cause.message.includes('Error:'))
         return { command: undefined, message: messageOf(cause) };
@@ -189,7 +191,10 @@ export class Applier {
       proxies: observed.proxies,
     };
     const diff = diffRouting(present, wanted);
-    return { add: diff.add, remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] } };
+    return {
+      add: this.#spareForeign(diff.add),
+      remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] },
+    };
   }
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. */
