@@ -37,12 +37,9 @@ export class LastGood {
   /** Learns what an earlier run kept. */
   async open(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const files = (await readdir(this.#folder)).filter((file) => file.endsWith(SUFFIX));
-    await forEachLimited(files, 32, async (file) => {
-      this.#stored.set(
-        decodeURIComponent(file.slice(0, -SUFFIX.length)),
-        digest(await readFile(join(this.#folder, file), 'utf8')),
-      );
+    const names = (await readdir(this.#folder)).flatMap((file) => nameOfRecord(file) ?? []);
+    await forEachLimited(names, 32, async (name) => {
+      this.#stored.set(name, digest(await readFile(this.#path(name), 'utf8')));
     });
   }
 
@@ -94,6 +91,18 @@ export class LastGood {
 
   #path(name: string): string {
     return join(this.#folder, `${encodeURIComponent(name)}${SUFFIX}`);
+  }
+}
+
+/** `undefined` for a file that can't be of ours. */
+function nameOfRecord(file: string): string | undefined {
+  if (!file.endsWith(SUFFIX)) return undefined;
+  try {
+    const name = decodeURIComponent(file.slice(0, -SUFFIX.length));
+    return `${encodeURIComponent(name)}${SUFFIX}` === file ? name : undefined;
+  } catch {
+    // A stray percent sign.
+    return undefined;
   }
 }
 

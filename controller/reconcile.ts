@@ -7,6 +7,7 @@ import { type Assembled, createAssembler } from './assemble.ts';
 import type { DirtyParts } from './dirty.ts';
 import { HostReader, type KnownContainer } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
+import { type Log, messageOf } from './log.ts';
 import type { Run } from './run.ts';
 
 export interface ReconcilerOptions {
@@ -15,6 +16,7 @@ export interface ReconcilerOptions {
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly run: Run;
+  readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
   readonly onConfigRead: (known: KnownContainer) => void;
 }
@@ -32,7 +34,6 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #assembler = createAssembler();
   readonly reader: HostReader;
-  #recalled: ReadonlyMap<string, EnforcedPolicy> = new Map();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -41,7 +42,7 @@ export class Reconciler {
 
   /** @throws Error when something could not be read, or when the kernel's state is not known afterwards. */
   async reconcile(dirty: DirtyParts): Promise<Outcome> {
-    const { applier, lastGood } = this.#options;
+    const { applier, lastGood, log } = this.#options;
     await this.#read(dirty);
     const assembled = await this.#assemble();
     const before = applier.enforced;
@@ -50,7 +51,12 @@ export class Reconciler {
     const repaired = [...applied.repaired];
     if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
     if (!dirty.resync && dirty.sysctls) repaired.push(...(await applier.repairSysctls()));
-    await lastGood.save(assembled.policies.values(), this.reader.files);
+    try {
+      await lastGood.save(assembled.policies.values(), this.reader.files);
+    } catch (cause) {
+      // The kernel holds what it shall hold: a full disk must not make this pass a failed one.
+      log('error', `last good policies can't be kept: ${messageOf(cause)}`);
+    }
     return { assembled, applied, before, repaired };
   }
 
@@ -74,16 +80,15 @@ export class Reconciler {
   /** A policy that is broken from the start may have been good in an earlier run. */
   async #assemble(): Promise<Assembled> {
     const { lastGood } = this.#options;
-    const assembled = this.#assembler.assemble(this.reader.inputs(this.#recalled));
-    const recalled = new Map(this.#recalled);
+    const assembled = this.#assembler.assemble(this.reader.inputs());
+    // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
+    const recalled = new Map<string, EnforcedPolicy>();
     for (const { status, compiled } of assembled.policies.values()) {
       if (status !== 'closed' || compiled.ok || recalled.has(compiled.container)) continue;
       const policy = await lastGood.recall(compiled.container);
       if (policy !== undefined) recalled.set(compiled.container, policy);
     }
-    if (recalled.size === this.#recalled.size) return assembled;
-    this.#recalled = recalled;
-    return this.#assembler.assemble(this.reader.inputs(recalled));
+    return recalled.size === 0 ? assembled : this.#assembler.assemble(this.reader.inputs(recalled));
   }
 
   #lxcProxies(): LxcProxy[] {
