@@ -3,34 +3,44 @@ import { familyOf, isHostPrefix, networkOf, type Prefix } from '../render/addres
 import { type Log, messageOf } from './log.ts';
 import type { Run } from './run.ts';
 
+/** A prefix that a NIC had. */
+export interface FormerAddress {
+  readonly key: string;
+  readonly prefix: Prefix;
+}
+
 export interface ConntrackCleaner {
-  /** Deletes the prefixes' entries soon, unless one of them is in use again by then. */
-  forget(prefixes: readonly Prefix[]): void;
+  /** Deletes the prefixes' entries soon, unless the same NIC has one of them again by then, as after a reboot. */
+  forget(former: readonly FormerAddress[]): void;
   /** Resolves when nothing waits any more. */
   idle(): Promise<void>;
 }
 
 /** A scan of the whole table costs 75 ms at 20,000 entries: off the event's path, and one after the other. */
-export function createConntrackCleaner(run: Run, log: Log, inUse: (prefix: Prefix) => boolean): ConntrackCleaner {
-  const waiting = new Set<Prefix>();
+export function createConntrackCleaner(
+  run: Run,
+  log: Log,
+  isBack: (former: FormerAddress) => boolean,
+): ConntrackCleaner {
+  const waiting = new Map<string, FormerAddress>();
   let working: Promise<void> | undefined;
 
   async function work(): Promise<void> {
-    for (const prefix of waiting) {
-      waiting.delete(prefix);
-      if (inUse(prefix)) continue;
+    for (const [id, former] of waiting) {
+      waiting.delete(id);
+      if (isBack(former)) continue;
       try {
-        await deleteEntries(run, prefix);
+        await deleteEntries(run, former.prefix);
       } catch (cause) {
-        log('warning', `conntrack entries of ${prefix}: ${messageOf(cause)}`);
+        log('warning', `conntrack entries of ${former.prefix}: ${messageOf(cause)}`);
       }
     }
     working = undefined;
   }
 
   return {
-    forget: (prefixes) => {
-      for (const prefix of prefixes) waiting.add(prefix);
+    forget: (former) => {
+      for (const one of former) waiting.set(`${one.key} ${one.prefix}`, one);
       if (waiting.size > 0) working ??= work();
     },
     idle: async () => {

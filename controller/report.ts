@@ -2,7 +2,7 @@
 import { formatProblem, isError, type Problem } from '../policies/problem.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
 import { problemsOf } from './assemble.ts';
-import type { ConntrackCleaner } from './conntrack.ts';
+import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
 import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
 import { describeStatus } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
@@ -141,9 +141,10 @@ const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
   `${container} ${nic} via ${hostVeth} (${owned.join(', ')})`;
 
 /** What was owned and is owned no more, or by another interface. */
-function goneAddresses(before: DesiredState | undefined, after: DesiredState) {
+function goneAddresses(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {
   return [...(before?.nics ?? [])].flatMap(([key, nic]) => {
     const now = after.nics.get(key);
-    return now === nic ? [] : nic.owned.filter((prefix) => now?.owned.includes(prefix) !== true);
+    if (now === nic) return [];
+    return nic.owned.filter((prefix) => now?.owned.includes(prefix) !== true).map((prefix) => ({ key, prefix }));
   });
 }
