@@ -61,8 +61,10 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const applier = new Applier({ nft, ip, announcer, run, log });
-  const conntrack = createConntrackCleaner(run, log, (prefix) =>
-    [...(applier.enforced?.nics.values() ?? [])].some(({ owned }) => owned.includes(prefix)),
+  const conntrack = createConntrackCleaner(
+    run,
+    log,
+    ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
   const ours = new Set<number>();
   return {
@@ -113,14 +115,18 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   }
 
   function reload(): void {
-    changing = changing.then(async () => {
-      const next = await options.readConfig();
+    const change = async (): Promise<void> => {
+      const next = await options.readConfig().catch((cause: unknown) => {
+        log('error', messageOf(cause));
+        return undefined;
+      });
       // A broken configuration changes nothing, the one in force stays; and the watcher tells of an unchanged file too,
       // each time it begins, which must not replace the session that it belongs to.
       if (next === undefined || isDeepStrictEqual(next, present)) session?.requestEverything();
       else await replaceSession(next);
-    });
-    changing.catch((cause: unknown) => log('error', `configuration: ${messageOf(cause)}`));
+    };
+    // A change that failed must not keep the next one from being tried.
+    changing = changing.then(change).catch((cause: unknown) => log('error', `configuration: ${messageOf(cause)}`));
   }
 
   await replaceSession(config);
