@@ -19,6 +19,7 @@ export function createPassQueue(pass: () => Promise<void>): PassQueue {
     while (requested && !closed) {
       // Events that are already waiting in the loop join this pass.
       await new Promise((resolve) => setImmediate(resolve));
+      if (closed) break;
       requested = false;
       await pass();
     }
