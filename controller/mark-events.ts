@@ -1,5 +1,5 @@
 /** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
-import { type InterfacePattern, matchesPattern } from '../render/names.ts';
+import { type InterfaceName, type InterfacePattern, matchesPattern } from '../render/names.ts';
 import { PROTOCOL } from '../render/routing.ts';
 import type { HostEventBus } from '../watchers/events.ts';
 import { containerId } from './containers.ts';
@@ -10,6 +10,8 @@ export interface MarkContext {
   /** The marks to add to; asks for a pass. */
   mark(): DirtyParts;
   readonly guard: readonly InterfacePattern[];
+  /** Uplinks that the administrator named; whatever their name, they are no veths of containers. */
+  readonly uplinks: readonly InterfaceName[];
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
   /** Whether a commit by this process is our own. */
@@ -23,7 +25,9 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
   // Between STARTING and RUNNING its veth appears, and LXC can tell which it is.
   const starting = new Map<string, ContainerRef>();
   const isVeth = (name: string): boolean =>
-    context.ownerOf(name) !== undefined || context.guard.some((pattern) => matchesPattern(name, pattern));
+    context.ownerOf(name) !== undefined ||
+    (context.guard.some((pattern) => matchesPattern(name, pattern)) &&
+      !context.uplinks.some((uplink) => uplink === name));
 
   const unbind = [
     bus.on('containerConfigChanged', ({ lxcPath, name }) => {
@@ -55,9 +59,10 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
         dirty.resync = true;
       }
     }),
-    bus.on('addressChanged', ({ dev }) => {
-      if (isVeth(dev)) return;
-      mark().links = true;
+    bus.on('addressChanged', ({ dev, deleted }) => {
+      if (!isVeth(dev)) mark().links = true;
+      // A gateway's address: only its going matters, since putting it back is told too.
+      else if (deleted && context.ownerOf(dev) !== undefined) mark().veths.add(dev);
     }),
     bus.on('routeChanged', ({ dev, protocol, deleted }) => {
       if (deleted && (protocol === String(PROTOCOL) || protocol === 'routewall')) mark().veths.add(dev);

@@ -105,6 +105,7 @@ export class Session {
         return this.#dirty;
       },
       guard: this.#options.config.guard,
+      uplinks: this.#options.config.uplinks === 'auto' ? [] : this.#options.config.uplinks,
       ownerOf: (veth) => this.reconciler.reader.ownerOf(veth),
       isOurProcess: this.#options.isOurProcess,
       configFile: this.#options.configFile,

@@ -26,7 +26,7 @@ export interface HostEvents {
   /** A link appeared, changed or went. */
   linkChanged(event: { readonly name: string; readonly deleted: boolean }): void;
   /** An address of this host appeared or went. */
-  addressChanged(event: { readonly dev: string }): void;
+  addressChanged(event: { readonly dev: string; readonly deleted: boolean }): void;
   /** A route appeared or went; `protocol` as ip prints it, empty where it doesn't. */
   routeChanged(event: { readonly dev: string; readonly protocol: string; readonly deleted: boolean }): void;
   /** A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. */

@@ -6,7 +6,7 @@ import { parseNetlinkSockets, readNetTable, readSocketInodes } from './proc-sock
 
 export type IpMonitorLine =
   | { readonly kind: 'link'; readonly index: number; readonly name: string; readonly deleted: boolean }
-  | { readonly kind: 'address'; readonly index: number; readonly name: string }
+  | { readonly kind: 'address'; readonly index: number; readonly name: string; readonly deleted: boolean }
   | { readonly kind: 'sysctl'; readonly dev: string }
   | {
       readonly kind: 'route';
@@ -35,7 +35,7 @@ export function parseIpMonitorLine(line: string): IpMonitorLine | undefined {
     return { kind: 'link', index: Number(linkIndex), name: linkName, deleted: deleted && / group \S/.test(detail) };
   }
   const [, addressIndex, addressName] = ADDRESS.exec(text) ?? [];
-  if (addressName !== undefined) return { kind: 'address', index: Number(addressIndex), name: addressName };
+  if (addressName !== undefined) return { kind: 'address', index: Number(addressIndex), name: addressName, deleted };
   const [, dev] = NETCONF.exec(text) ?? [];
   if (dev !== undefined) return { kind: 'sysctl', dev };
   return parseRoute(text, deleted);
@@ -96,7 +96,7 @@ function tell(bus: HostEventBus, line: IpMonitorLine, names: Map<number, string>
       tellLink(bus, line, names);
       break;
     case 'address':
-      bus.emit('addressChanged', { dev: names.get(line.index) ?? line.name });
+      bus.emit('addressChanged', { dev: names.get(line.index) ?? line.name, deleted: line.deleted });
       break;
     case 'sysctl':
       bus.emit('sysctlChanged', { dev: line.dev });

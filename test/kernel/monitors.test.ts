@@ -71,7 +71,7 @@ it('tells of the first link that comes after synced, of its addresses, routes an
   const gone = { event: 'linkChanged', name: 'vethA', deleted: true };
   await log.until('told of the end', () => log.told.some((one) => JSON.stringify(one) === JSON.stringify(gone)));
   expect(log.told).toContainEqual({ event: 'linkChanged', name: 'vethA', deleted: false });
-  expect(log.told).toContainEqual({ event: 'addressChanged', dev: 'vethA' });
+  expect(log.told).toContainEqual({ event: 'addressChanged', dev: 'vethA', deleted: false });
   expect(log.told).toContainEqual({ event: 'routeChanged', dev: 'vethA', protocol: '119', deleted: false });
 });
 

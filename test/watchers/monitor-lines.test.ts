@@ -59,7 +59,10 @@ describe('lines of ip monitor', () => {
   it.each([
     ['3: vethC.1@if2: <UP> mtu 1500 qdisc noqueue', { kind: 'link', index: 3, name: 'vethC.1', deleted: false }],
     ['6: q@b;x@r"y: <BROADCAST> mtu 1500', { kind: 'link', index: 6, name: 'q@b;x', deleted: false }],
-    ['Deleted 3: vethA    inet6 fe80::1/64 scope link \\  valid_lft', { kind: 'address', index: 3, name: 'vethA' }],
+    [
+      'Deleted 3: vethA    inet6 fe80::1/64 scope link \\  valid_lft',
+      { kind: 'address', index: 3, name: 'vethA', deleted: true },
+    ],
     ['inet all forwarding on ', { kind: 'sysctl', dev: 'all' }],
     ['Deleted inet6 vethA ', { kind: 'sysctl', dev: 'vethA' }],
     [
