@@ -108,6 +108,8 @@ export class HostReader {
     const exists = realFiles.list(`${lxcPath}/${name}`)?.includes('config') === true;
     const lxc = exists ? parseLxcConfig(file, realFiles) : undefined;
     if (lxc === undefined) {
+      // An editor may take the old file away before it writes the new one, and what runs goes on without any.
+      if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, file);
       if (this.#known.delete(id)) this.#forgetLists();
       return undefined;
     }
@@ -138,7 +140,9 @@ export class HostReader {
       if (known === undefined) return;
       const runtime = await readRuntime(this.#options.run, { ...known, before: known.runtime });
       const current = this.#known.get(known.container.id);
-      if (current !== undefined) this.#setRuntime(current, runtime);
+      if (current === undefined) return;
+      this.#setRuntime(current, runtime);
+      if (runtime.veths.size === 0 && hasNoFile(current)) this.readConfig(current);
     });
   }
 
@@ -179,6 +183,19 @@ export class HostReader {
     };
   }
 
+  #keepWithout(before: KnownContainer, file: string): KnownContainer {
+    if (hasNoFile(before)) return before;
+    const problem = { file, line: 1, column: 1, message: NO_FILE, severity: 'error' as const };
+    const known = {
+      ...before,
+      lxc: { ...before.lxc, problems: [problem] },
+      container: { ...before.container, problems: [problem] },
+    };
+    this.#known.set(before.container.id, known);
+    this.#forgetLists();
+    return known;
+  }
+
   #setRuntime(known: KnownContainer, runtime: Runtime): void {
     if (known.runtime === runtime) return;
     for (const veth of known.runtime.veths.values()) this.#usedVeths.delete(veth);
@@ -195,6 +212,10 @@ export class HostReader {
 }
 
 const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
+
+const NO_FILE = 'is gone: what runs keeps its addresses and rules until it stops';
+
+const hasNoFile = ({ lxc }: KnownContainer): boolean => lxc.problems.some(({ message }) => message === NO_FILE);
 
 /** LXC would refuse the new configuration: what runs was started with the old one, and keeps it. */
 function keepLoadable(container: Container, lxc: LxcConfig, before: KnownContainer | undefined): Container {
