@@ -1,0 +1,177 @@
+/** Random sequences of desired states of one host, in which what doesn't change keeps its identity. */
+import fc from 'fast-check';
+import {
+  type AddressRange,
+  type Family,
+  mergeRanges,
+  type Prefix,
+  parsePrefix,
+  rangeOf,
+} from '../../render/address.ts';
+import type { DesiredState, HostState, NicState } from '../../render/desired.ts';
+import {
+  type InterfaceName,
+  type InterfacePattern,
+  parseInterfaceName,
+  parseInterfacePattern,
+} from '../../render/names.ts';
+import type { PeerMatch, PolicyChain, Rule, ServiceMatch } from '../../render/rule.ts';
+
+export const prefix = (text: string): Prefix => parsePrefix(text) ?? never(text);
+export const interfaceName = (text: string): InterfaceName => parseInterfaceName(text) ?? never(text);
+export const pattern = (text: string): InterfacePattern => parseInterfacePattern(text) ?? never(text);
+
+function never(text: string): never {
+  throw new Error(`no such thing: ${JSON.stringify(text)}`);
+}
+
+/** Short lists unroll, long ones become sets; few of them, so that different chains share a set. */
+const LISTS: Record<Family, readonly (readonly AddressRange[])[]> = {
+  4: [
+    [],
+    ['203.0.113.7'],
+    ['203.0.113.0/28', '203.0.113.64/26'],
+    ['192.0.2.1', '192.0.2.3', '192.0.2.5', '192.0.2.7', '192.0.2.9', '198.51.100.0/25'],
+    ['192.0.2.1', '192.0.2.3', '192.0.2.5', '192.0.2.7', '192.0.2.32/27', '203.0.113.1'],
+  ].map((list) => mergeRanges(list.map((text) => rangeOf(prefix(text))))),
+  6: [
+    ['2001:db8::7'],
+    ['2001:db8:1::/64', '2001:db8:3::/64', '2001:db8:5::/64', '2001:db8:7::/64', '2001:db8:9::/64', '2001:db8:b::1'],
+  ].map((list) => mergeRanges(list.map((text) => rangeOf(prefix(text))))),
+};
+
+const rangesPeer = (family: Family): fc.Arbitrary<PeerMatch> =>
+  fc.constantFrom(...LISTS[family]).map((ranges) => ({ kind: 'ranges', family, ranges }));
+
+const peer: fc.Arbitrary<PeerMatch> = fc.oneof(
+  fc.constantFrom<PeerMatch>({ kind: 'any' }, { kind: 'host' }, { kind: 'lan' }, { kind: 'internet' }),
+  rangesPeer(4),
+  rangesPeer(6),
+);
+
+const PORTS = [[80], [80, 443], [1, 3, 5, 7, 9], [2, 4, 6, 8, 10, 12]].map((ports) =>
+  ports.map((port) => ({ first: port, last: port })),
+);
+
+const service: fc.Arbitrary<ServiceMatch> = fc.oneof(
+  fc.constantFrom<ServiceMatch>({ kind: 'any' }, { kind: 'protocol', protocol: 47 }, { kind: 'icmp', family: 4 }),
+  fc.record({
+    kind: fc.constant('ports' as const),
+    protocol: fc.constantFrom(6 as const, 17 as const, 132 as const),
+    ports: fc.constantFrom(...PORTS),
+  }),
+  fc.constantFrom<ServiceMatch>({ kind: 'icmp', family: 6, type: 128 }, { kind: 'icmp', family: 4, type: 8 }),
+);
+
+const rule: fc.Arbitrary<Rule> = fc
+  .record({
+    peer,
+    service,
+    action: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const, 'log' as const),
+    log: fc.boolean(),
+    family: fc.constantFrom<Family | undefined>(undefined, undefined, 4, 6),
+  })
+  .map(({ family, ...rest }) => {
+    const own = rest.peer.kind === 'ranges' ? rest.peer.family : rest.service.kind === 'icmp' ? rest.service.family : 0;
+    const fits = family !== undefined && own === 0;
+    // Equal rules have equal origins, as the compiler sees to.
+    return { ...rest, ...(fits ? { family } : {}), origin: { file: 'some.yaml', line: 1 } };
+  });
+
+const chain = (direction: 'egress' | 'ingress'): fc.Arbitrary<PolicyChain> =>
+  fc
+    .record({
+      rules: fc.array(rule, { maxLength: 5 }),
+      verdict: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const),
+      log: fc.boolean(),
+      logName: fc.constantFrom('web', 'db'),
+    })
+    .map(({ rules, verdict, log, logName }) => ({
+      direction,
+      rules,
+      default: { verdict, log, origin: null },
+      ...(log || rules.some((one) => one.log || one.action === 'log') ? { logName } : {}),
+    }));
+
+const hostState: fc.Arbitrary<HostState> = fc.record({
+  guardPatterns: fc.constantFrom([pattern('veth*')], [pattern('veth*'), pattern('lxc-*')], []),
+  guardedNames: fc.constantFrom([], [interfaceName('a;b')], [interfaceName('a;b'), interfaceName('veth3')]),
+  uplinks: fc.constantFrom([], [interfaceName('veth-up')]),
+  lan: fc.constantFrom([], [prefix('192.0.2.0/24')], [prefix('192.0.2.0/24'), prefix('2001:db8::/64')]),
+  log: fc.constantFrom<HostState['log']>({ group: 5, rate: '10/second' }, { group: 'kernel', rate: '5/minute' }),
+});
+
+/** Each NIC has addresses and prefixes of its own, and one of two names; odd ones among them. */
+const KEYS = Array.from({ length: 8 }, (_, index) => index);
+const VETHS = ['fwd', 'a;b', 'a,b', '$x', '{', 'drop', '-v', '~[]|<>`^'];
+
+const ownedOf = (key: number): fc.Arbitrary<Prefix[]> =>
+  fc.subarray(
+    [
+      `203.0.113.${key * 16}/32`,
+      `203.0.113.${key * 16 + 8}/29`,
+      `198.51.100.${key * 16}/28`,
+      `2001:db8:f::${key}/128`,
+      `2001:db8:${key + 1}::/64`,
+    ].map(prefix),
+  );
+
+interface Pool {
+  readonly egress: readonly PolicyChain[];
+  readonly ingress: readonly PolicyChain[];
+}
+
+const pool: fc.Arbitrary<Pool> = fc.record({
+  egress: fc.array(chain('egress'), { minLength: 1, maxLength: 4 }),
+  ingress: fc.array(chain('ingress'), { minLength: 1, maxLength: 4 }),
+});
+
+const nicState = (key: number, { egress, ingress }: Pool): fc.Arbitrary<NicState> =>
+  fc.record({
+    container: fc.constant(`c${key}`),
+    nic: fc.constant('eth0'),
+    hostVeth: fc.constantFrom(interfaceName(`veth${key}`), interfaceName(VETHS[key] ?? 'other')),
+    owned: ownedOf(key),
+    egress: fc.constantFrom(...egress),
+    ingress: fc.constantFrom(...ingress),
+    routes: fc.constant([]),
+    gateways: fc.constant([]),
+    proxies: fc.constant([]),
+    sysctls: fc.constant([]),
+  });
+
+type Step = { readonly host: HostState | null; readonly nics: readonly (readonly [number, NicState | null])[] };
+
+const step = (chains: Pool): fc.Arbitrary<Step> =>
+  fc.record({
+    host: fc.option(hostState, { freq: 4 }),
+    nics: fc.array(
+      fc
+        .constantFrom(...KEYS)
+        .chain((key) => fc.tuple(fc.constant(key), fc.option(nicState(key, chains), { freq: 3 }))),
+      { maxLength: 4 },
+    ),
+  });
+
+/** The first is empty but for its host; each of the others differs from the one before in some NICs, or the host. */
+export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> =>
+  fc
+    .tuple(hostState, pool)
+    .chain(([host, chains]) =>
+      fc.tuple(fc.constant(host), fc.array(step(chains), { minLength: 2, maxLength: maxSteps })),
+    )
+    .map(([host, steps]) => {
+      const states: DesiredState[] = [{ host, nics: new Map() }];
+      for (const one of steps) states.push(advance(states.at(-1) ?? { host, nics: new Map() }, one));
+      return states;
+    });
+
+function advance(state: DesiredState, { host, nics: changes }: Step): DesiredState {
+  const nics = new Map(state.nics);
+  for (const [key, nic] of changes) {
+    const id = `/var/lib/lxc/c${key}/0`;
+    if (nic === null) nics.delete(id);
+    else nics.set(id, nic);
+  }
+  return { host: host ?? state.host, nics };
+}
