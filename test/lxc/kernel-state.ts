@@ -1,0 +1,178 @@
+/** What the kernel holds of routewall's, read without routewall's own code, and everything else as text. */
+import { fieldOf, listOf } from '../../sandbox/json.ts';
+import type { Place } from '../../sandbox/place.ts';
+import { readSnapshot } from '../../sandbox/snapshot.ts';
+
+/** Comparable with toEqual: everything sorted, without handles, counters and the elements of dynamic sets. */
+export interface OwnState {
+  /** `inet chain forward`, `inet set veths`, … with what they hold, one string each. */
+  readonly tables: Readonly<Record<string, readonly string[]>>;
+  /** `198.51.100.10 dev vethX` */
+  readonly routes: readonly string[];
+  readonly proxies: readonly string[];
+  /** Addresses of full length and link scope: `169.254.0.1/32 dev vethX`. */
+  readonly gateways: readonly string[];
+}
+
+/** A running container as a test knows it. */
+export interface Expected {
+  readonly veth: string;
+  readonly addresses: readonly string[];
+  /** Those of the addresses that lie on the uplink's own prefixes. */
+  readonly proxied?: readonly string[];
+}
+
+export async function readOwnState(host: Place): Promise<OwnState> {
+  const lines = async (...args: string[]): Promise<string[]> =>
+    (await host.run('ip', args)).stdout
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean);
+  const [inet, arp, routes4, routes6, proxies, addresses] = await Promise.all([
+    readTable(host, 'inet'),
+    readTable(host, 'arp'),
+    lines('-4', 'route', 'show', 'proto', '119'),
+    lines('-6', 'route', 'show', 'proto', '119'),
+    lines('neigh', 'show', 'proxy'),
+    lines('-o', 'address', 'show', 'scope', 'link'),
+  ]);
+  const devOf = (line: string): string => / dev (\S+)/.exec(line)?.[1] ?? '';
+  return {
+    tables: { ...inet, ...arp },
+    routes: [...routes4, ...routes6].map((line) => `${line.split(' ')[0]} dev ${devOf(line)}`).sort(),
+    proxies: proxies
+      .filter((line) => / proto(?:col)? (?:119|routewall)\b/.test(line))
+      .map((line) => `${line.split(' ')[0]} dev ${devOf(line)}`)
+      .sort(),
+    gateways: addresses
+      .flatMap((line) => {
+        const [, dev, address] = /^\d+: (\S+) +inet6? (\S+\/(?:32|128)) /.exec(line) ?? [];
+        const full = dev !== undefined ? line.match(/inet6? (\S+)/)?.[1] : undefined;
+        return address === undefined ? plainHost(line) : [`${full} dev ${dev}`];
+      })
+      .sort(),
+  };
+}
+
+/** `ip` leaves the length of an IPv4 host address out. */
+function plainHost(line: string): string[] {
+  const [, dev, address] = /^\d+: (\S+) +inet ([0-9.]+) /.exec(line) ?? [];
+  return address === undefined ? [] : [`${address}/32 dev ${dev}`];
+}
+
+async function readTable(host: Place, family: 'inet' | 'arp'): Promise<Record<string, string[]>> {
+  const { stdout, exitCode } = await host.runForResult('nft', ['-j', 'list', 'table', family, 'routewall']);
+  if (exitCode !== 0) return {};
+  const table: Record<string, string[]> = {};
+  for (const item of listOf(fieldOf(JSON.parse(stdout), 'nftables'))) {
+    for (const kind of ['set', 'map', 'chain'] as const) {
+      const object = fieldOf(item, kind);
+      if (object !== undefined) table[`${family} ${kind} ${String(fieldOf(object, 'name'))}`] = contentOf(object);
+    }
+    const rule = fieldOf(item, 'rule');
+    if (rule !== undefined)
+      table[`${family} chain ${String(fieldOf(rule, 'chain'))}`]?.push(textOf(fieldOf(rule, 'expr')));
+  }
+  return table;
+}
+
+function contentOf(object: unknown): string[] {
+  const flags = fieldOf(object, 'flags');
+  const isDynamic = Array.isArray(flags) && flags.includes('dynamic');
+  const elements = fieldOf(object, 'elem');
+  const hook = fieldOf(object, 'hook');
+  if (hook !== undefined)
+    return [`${String(hook)} ${String(fieldOf(object, 'prio'))} ${String(fieldOf(object, 'policy'))}`];
+  return isDynamic || !Array.isArray(elements) ? [] : elements.map(textOf).sort();
+}
+
+/** Without what counts. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (key, inner: unknown) =>
+    key === 'counter' || key === 'packets' || key === 'bytes' || key === 'handle' ? undefined : inner,
+  );
+
+/** What of the state belongs to containers, for a comparison with what a test knows. */
+export function containerState({
+  tables,
+  routes,
+  proxies,
+  gateways,
+}: OwnState): Readonly<Record<string, readonly string[]>> {
+  const words = (name: string, pattern: RegExp): string[] =>
+    (tables[name] ?? []).map((text) => [...text.matchAll(pattern)].map((found) => found[1]).join(' ')).sort();
+  const owned = (family: string, set: string): string[] => words(`${family} set ${set}`, /"(veth[^"]*|[0-9a-f.:]+)"/g);
+  const veths = (name: string): string[] => words(name, /"(veth[^"]*)"/g);
+  const chains = Object.keys(tables).flatMap(
+    (name) => /^inet chain ((?:e|in)gress_[0-9a-f]{8,})$/.exec(name)?.[1] ?? [],
+  );
+  const targets = ['from_container', 'to_container'].flatMap((map) => words(`inet map ${map}`, /"target":"([^"]+)"/g));
+  return {
+    veths: veths('inet set veths'),
+    arpVeths: veths('arp set veths'),
+    from: veths('inet map from_container'),
+    to: veths('inet map to_container'),
+    owned: [...owned('inet', 'owned4'), ...owned('inet', 'owned6')].sort(),
+    arpOwned: owned('arp', 'owned4'),
+    unusedChains: chains.filter((chain) => !targets.includes(chain)),
+    missingChains: targets.filter((chain) => !chains.includes(chain)),
+    routes,
+    proxies,
+    gateways,
+  };
+}
+
+/** As `containerState` must be with exactly these containers running. */
+export function expectedState(containers: readonly Expected[]): Readonly<Record<string, readonly string[]>> {
+  const veths = containers.map(({ veth }) => veth).sort();
+  const each = (what: (container: Expected) => readonly string[]): string[] => containers.flatMap(what).sort();
+  const owned = (family: 4 | 6): string[] =>
+    each(({ veth, addresses }) =>
+      addresses.filter((address) => address.includes(':') === (family === 6)).map((address) => `${veth} ${address}`),
+    );
+  return {
+    veths,
+    arpVeths: veths,
+    from: veths,
+    to: veths,
+    owned: [...owned(4), ...owned(6)].sort(),
+    arpOwned: owned(4),
+    unusedChains: [],
+    missingChains: [],
+    routes: each(({ veth, addresses }) => addresses.map((address) => `${address} dev ${veth}`)),
+    proxies: each(({ veth: _, proxied = [] }) => proxied.map((address) => `${address} dev eth0`)),
+    gateways: each(({ veth }) => [`169.254.0.1/32 dev ${veth}`, `fe80::1/128 dev ${veth}`]),
+  };
+}
+
+/** Settings that routed containers need and that stay when they are gone. */
+const SETTINGS =
+  /^net[.]ipv[46][.](?:conf|neigh)[.]veth|^net[.]ipv4[.]conf[.]eth0[.]forwarding|^net[.]ipv6[.]conf[.](?:all|default|lo|eth0)[.](?:forwarding|proxy_ndp|accept_ra) /;
+
+/** Everything on the host but routewall's own and what belongs to a container's veth, as text. */
+export async function readForeign(host: Place): Promise<string> {
+  const sections = (await readSnapshot(host)).split(/^(?=== )/m);
+  return sections
+    .map((section) => (section.startsWith('== nft') ? withoutOurTables(section) : withoutOurLines(section)))
+    .join('');
+}
+
+const withoutOurTables = (section: string): string =>
+  section
+    .split(/^(?=table )/m)
+    .filter((table) => !/^table \w+ routewall\b/.test(table))
+    .join('');
+
+function withoutOurLines(section: string): string {
+  const isOurs = (line: string): boolean =>
+    / dev veth\S*|^\d+: veth/.test(line) ||
+    / proto(?:col)? (?:119|routewall)\b/.test(line) ||
+    // The kernel adds one for each subnet once IPv6 forwards.
+    /^anycast /.test(line) ||
+    SETTINGS.test(line);
+  return section
+    .split('\n')
+    .filter((line) => !isOurs(line))
+    .map((line) => line.replace(/^\d+: /, ''))
+    .join('\n');
+}
