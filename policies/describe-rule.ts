@@ -14,7 +14,7 @@ export function describeRule(rule: Rule, direction: Direction): string {
   return `${rule.action} ${describeService(rule.service)} ${preposition} ${describePeer(rule.peer)}${family}${logged}`;
 }
 
-function describePeer(peer: PeerMatch): string {
+export function describePeer(peer: PeerMatch): string {
   if (peer.kind !== 'ranges') return peer.kind;
   const { ranges } = peer;
   const shown = ranges.slice(0, listed).map(formatRange).join(', ');

@@ -1,0 +1,123 @@
+/** `routewall check`: every mistake in the configuration, the policies and what LXC says about containers of ours. */
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { checkPolicies } from '../../policies/check-policies.ts';
+import { defaultConfig, parseConfig } from '../../policies/config.ts';
+import { loadPolicies } from '../../policies/load-policies.ts';
+import { policyFileKind, policyFolders } from '../../policies/policy-files.ts';
+import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
+import { readPolicyFiles } from '../../policies/read-policy-files.ts';
+import type { FileContent } from '../../policies/source-text.ts';
+import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
+import { realFiles } from '../../watchers/lxc-config/real-files.ts';
+import { createAssembler, problemsOf } from '../assemble.ts';
+import { describeContainer } from '../containers.ts';
+import { CliError, EXIT } from './exit.ts';
+import type { Invocation } from './options.ts';
+import { placeProblems, plural, printProblems, summarize } from './print-problems.ts';
+import { readConfig } from './read-config.ts';
+import { type CliHost, readHostUnder, selectContainers } from './read-host.ts';
+
+interface Checked {
+  readonly problems: readonly Problem[];
+  /** Such as `3 policy files`. */
+  readonly what: string;
+}
+
+export async function runCheck(invocation: Invocation, files: readonly string[]): Promise<number> {
+  const { io, shared, colours } = invocation;
+  const { problems, what } = files.length > 0 ? await checkFiles(invocation, files) : await checkAll(invocation);
+  if (shared.json) io.out.write(`${JSON.stringify(problems, null, 2)}\n`);
+  else {
+    printProblems(io.out, colours, problems, { resolve: (file) => resolve(io.folder, file) });
+    io.out.write(`${what} checked: ${summarize(problems)}\n`);
+  }
+  return problems.some(isError) ? EXIT.no : EXIT.fine;
+}
+
+async function checkAll(invocation: Invocation): Promise<Checked> {
+  const { shared } = invocation;
+  const { config, problems: inConfig } = await readConfig(shared);
+  const fallback = { ...defaultConfig, lxcPaths: shared.lxcPaths ?? defaultConfig.lxcPaths };
+  const host = await readHostUnder(config ?? fallback, invocation, 'files');
+  const assembled = createAssembler().assemble(host.inputs);
+  const inPolicies = shared.names.length > 0 ? [] : checkPolicies(host.inputs.loaded, assembled.book);
+  const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
+  const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
+  return {
+    problems: placeProblems(uniqueProblems([...inConfig, ...inPolicies, ...inContainers]), shared.shown.policies),
+    what: `${plural(host.files.size, 'policy file')} and ${plural(chosen.length, 'container')}`,
+  };
+}
+
+/** A container that neither has a routed NIC nor a policy is its owner's business, unless it can't start at all. */
+const concernsUs = ({ container, lxc }: CliHost['containers'][number], { inputs }: CliHost): boolean =>
+  container.endpoints.length > 0 || inputs.loaded.containers.has(container.name) || !lxc.loadable;
+
+async function checkFiles(invocation: Invocation, files: readonly string[]): Promise<Checked> {
+  const problems: Problem[] = [];
+  for (const file of files) problems.push(...(await checkFile(invocation, file)));
+  return { problems: uniqueProblems(problems), what: plural(files.length, 'file') };
+}
+
+async function checkFile(invocation: Invocation, file: string): Promise<Problem[]> {
+  const { io, shared } = invocation;
+  const path = resolve(io.folder, file);
+  const content = await readGiven(path, file);
+  const base = basename(path);
+  if (path === shared.configFile || /^routewall\.(ya?ml|json)$/.test(base))
+    return [...parseConfig(file, content).problems];
+  if (base === 'config') return checkLxcConfig(path);
+  const { folder, name } = placeInFolder(path, shared.policyFolder);
+  if (policyFileKind(name) === undefined) {
+    throw new CliError(
+      EXIT.usage,
+      `${file}: no policy by its name: policies end in .yaml, .yml or .json, sets in .txt too`,
+    );
+  }
+  const found = await checkPolicyFile(invocation, folder, name, content);
+  return found.map((problem) => ({ ...problem, file }));
+}
+
+async function readGiven(path: string, file: string): Promise<FileContent> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause;
+    if ('code' in cause && (cause.code === 'ENOENT' || cause.code === 'EISDIR')) {
+      throw new CliError(EXIT.usage, `${file}: there is no such file`, { cause });
+    }
+    return cause;
+  }
+}
+
+function checkLxcConfig(path: string): Problem[] {
+  const name = basename(dirname(path));
+  return [...describeContainer(dirname(dirname(path)), name, parseLxcConfig(path, realFiles)).problems];
+}
+
+/** The folder's name tells what a file is; a file that lies elsewhere is checked as a container's policy. */
+function placeInFolder(path: string, policyFolder: string): { readonly folder: string; readonly name: string } {
+  const parent = basename(dirname(path));
+  const base = basename(path);
+  if (policyFolders.some((folder) => folder === parent)) {
+    return { folder: dirname(dirname(path)), name: `${parent}/${base}` };
+  }
+  if (policyFileKind(base)?.kind === 'services') return { folder: dirname(path), name: base };
+  return { folder: policyFolder, name: `containers/${base}` };
+}
+
+/** Its profiles, sets and services are those beside it. */
+async function checkPolicyFile(
+  invocation: Invocation,
+  folder: string,
+  name: string,
+  content: FileContent,
+): Promise<Problem[]> {
+  const { config } = await readConfig(invocation.shared);
+  const fallback = { ...defaultConfig, lxcPaths: invocation.shared.lxcPaths ?? defaultConfig.lxcPaths };
+  const { inputs } = await readHostUnder(config ?? fallback, invocation, 'files');
+  const loaded = loadPolicies(new Map([...(await readPolicyFiles(folder)), [name, content]]));
+  const { book } = createAssembler().assemble({ ...inputs, loaded });
+  return checkPolicies(loaded, book).filter((problem) => join(folder, problem.file) === join(folder, name));
+}

@@ -1,0 +1,81 @@
+/** `routewall list`: what is known of each container. */
+import { createAssembler } from '../assemble.ts';
+import { type ListedContainer, type ListedNic, listContainer } from '../list-containers.ts';
+import { EXIT } from './exit.ts';
+import type { Colours } from './io.ts';
+import type { Invocation } from './options.ts';
+import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
+import { readHost, selectContainers } from './read-host.ts';
+import { renderTable } from './table.ts';
+
+export async function runList(invocation: Invocation): Promise<number> {
+  const { io, shared, colours, errColours } = invocation;
+  const host = await readHost(invocation);
+  const assembled = createAssembler().assemble(host.inputs);
+  const listed = selectContainers(host.containers, shared.names)
+    .map((container) => listContainer(container, assembled))
+    .map((container) => withShownPaths(container, shared.shown.policies));
+  if (shared.json) {
+    io.out.write(`${JSON.stringify(listed.map(toJson), null, 2)}\n`);
+    return EXIT.fine;
+  }
+  if (listed.length === 0) {
+    io.err.write(`no containers in ${host.config.lxcPaths.join(', ')}; -P names another LXC path\n`);
+    return EXIT.fine;
+  }
+  io.out.write(renderTable([heading(colours), ...listed.flatMap((container) => rows(container, colours))]));
+  const problems = listed.flatMap((container) => container.problems);
+  if (problems.length > 0) io.err.write(`\n${plural(problems.length, 'problem')}:\n`);
+  printProblems(io.err, errColours, problems);
+  return EXIT.fine;
+}
+
+const withShownPaths = (container: ListedContainer, folder: string): ListedContainer => ({
+  ...container,
+  policy: {
+    ...container.policy,
+    file: container.policy.file === null ? null : shownPath(container.policy.file, folder),
+  },
+  problems: placeProblems(container.problems, folder),
+});
+
+const toJson = ({ problems, ...container }: ListedContainer): unknown => ({
+  ...container,
+  problems: problems.map(({ file, line, column, message }) => ({ file, line, column, message })),
+});
+
+const heading = (colours: Colours): string[] =>
+  ['CONTAINER', 'STATE', 'POLICY', 'NIC', 'HOST VETH', 'ADDRESSES'].map((text) => colours.bold(text));
+
+function rows(container: ListedContainer, colours: Colours): string[][] {
+  const state = container.state === 'RUNNING' ? colours.green('running') : colours.dim(container.state.toLowerCase());
+  const head = [container.container, state, policyText(container, colours)];
+  if (container.nics.length === 0) return [[...head, colours.dim('none')]];
+  return container.nics.map((nic, index) => [...(index === 0 ? head : ['', '', '']), ...nicCells(nic, colours)]);
+}
+
+function policyText({ policy, nics, problems }: ListedContainer, colours: Colours): string {
+  if (!nics.some(({ kind }) => kind === 'routed')) return colours.dim('not ours');
+  const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
+  switch (policy.status) {
+    case 'ok':
+      return problems.length > 0 ? `${name} ${colours.yellow('!')}` : name;
+    case 'open':
+      return colours.yellow(`${name}: open`);
+    case 'last-good':
+      return colours.red(`${name}: broken, last good one`);
+    case 'closed':
+      return policy.file === null ? colours.yellow(`${name}: closed`) : colours.red(`${name}: broken, closed`);
+  }
+}
+
+function nicCells(
+  { index, name, kind, type, link, hostVeth, addresses, routes }: ListedNic,
+  colours: Colours,
+): string[] {
+  const label = name === String(index) ? `#${index}` : name;
+  const where = link === null ? '' : ` on ${link}`;
+  const shown = kind === 'routed' ? label : colours.dim(`${label} (${kind === 'bridged' ? kind : type}${where})`);
+  const prefixes = [...addresses.map((prefix) => prefix.replace(/\/(32|128)$/, '')), ...routes];
+  return [shown, hostVeth ?? '-', prefixes.join(' ') || '-'];
+}

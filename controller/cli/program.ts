@@ -1,0 +1,160 @@
+/** The command line: every command with its options; what a command does is loaded when it is asked for. */
+import { Command, CommanderError, Option } from 'commander';
+import type { Family } from '../../render/address.ts';
+import { describeFailure, EXIT } from './exit.ts';
+import type { Io } from './io.ts';
+import { addSharedOptions, type Invocation, readShared } from './options.ts';
+import { VERSION } from './version.ts';
+
+/** Never throws; answers the exit status. `args`: without the program itself. */
+export async function runCommandLine(args: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT.fine;
+  const program = createProgram(io, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (cause) {
+    if (cause instanceof CommanderError) return cause.exitCode === 0 ? EXIT.fine : EXIT.usage;
+    const failure = describeFailure(cause);
+    const { errColours } = readShared(program, io);
+    io.err.write(`${errColours.red('routewall:')} ${failure.message}\n`);
+    return failure.exitCode;
+  }
+}
+
+/** Runs the command with the shared options as they stand on the line. */
+type Act = (work: (invocation: Invocation) => Promise<number>) => Promise<void>;
+
+function createProgram(io: Io, setExitCode: (code: number) => void): Command {
+  const program = new Command('routewall');
+  const act: Act = async (work) => setExitCode(await work(readShared(program, io)));
+  program
+    .description('routed firewall controller for LXC hosts')
+    .version(VERSION, '-V, --version', 'print the version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.out.write(text),
+      writeErr: (text) => io.err.write(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      '\nExit status: 0 fine, 1 the answer is no or the input has errors, 2 wrong usage, 3 the system refused.',
+    );
+  addSharedOptions(program);
+  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus]) add(program, act);
+  return program;
+}
+
+const example = (...lines: readonly string[]): string =>
+  `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+
+function addDaemon(program: Command, act: Act): void {
+  program
+    .command('daemon')
+    .description('the service: keeps the kernel in the state that the files describe')
+    .option('--once', 'reconcile once and leave')
+    .option('--debug', 'log more')
+    .addHelpText('after', example('routewall daemon --once'))
+    .action((flags: { once?: boolean; debug?: boolean }) =>
+      act(async (invocation) => {
+        const { runDaemonCommand } = await import('./daemon.ts');
+        return runDaemonCommand(invocation, { once: flags.once === true, debug: flags.debug === true });
+      }),
+    );
+}
+
+function addCheck(program: Command, act: Act): void {
+  program
+    .command('check')
+    .description('validate the configuration and all policies, or just the files named; every error with its place')
+    .argument('[FILE...]', 'policies, sets, services.yaml, routewall.yaml, or LXC configurations')
+    .addHelpText('after', example('routewall check', 'routewall check /etc/routewall/containers/tinderbox.yaml'))
+    .action((files: string[]) => act(async (invocation) => (await import('./check.ts')).runCheck(invocation, files)));
+}
+
+function addList(program: Command, act: Act): void {
+  program
+    .command('list')
+    .description('what is known of each container: NICs, addresses, policy, problems')
+    .addHelpText('after', example('routewall list', 'routewall list -n tinderbox --json'))
+    .action(() => act(async (invocation) => (await import('./list.ts')).runList(invocation)));
+}
+
+function addRender(program: Command, act: Act): void {
+  program
+    .command('render')
+    .description('the nftables ruleset and the ip batch that follow from the files, as text')
+    .addOption(
+      new Option('--what <WHAT>', 'which part').choices(['nft', 'routing', 'all'] as const).default('all' as const),
+    )
+    .addOption(new Option('--backend <NAME>', 'for which backend').choices(['auto', 'nftables']).default('auto'))
+    .addHelpText('after', example('routewall render --state host.json', 'routewall render --what nft | nft -c -f -'))
+    .action((flags: { what: 'nft' | 'routing' | 'all' }) =>
+      act(async (invocation) => (await import('./render.ts')).runRender(invocation, flags)),
+    );
+}
+
+function addPreview(program: Command, act: Act): void {
+  program
+    .command('preview')
+    .description(
+      "what would change in the kernel: the ruleset as a diff in nft's own words, routes, proxies, and flows",
+    )
+    .option('--exit-code', 'exit with 1 if anything would change')
+    .addHelpText('after', example('routewall preview', 'routewall preview --policies ./draft --exit-code'))
+    .action((flags: { exitCode?: boolean }) =>
+      act(async (invocation) => {
+        const { runPreview } = await import('./preview.ts');
+        return runPreview(invocation, { exitCode: flags.exitCode === true });
+      }),
+    );
+}
+
+interface ExplainRaw {
+  readonly from: string;
+  readonly to: string;
+  readonly source?: string;
+  readonly 4?: boolean;
+  readonly 6?: boolean;
+}
+
+function addExplain(program: Command, act: Act): void {
+  program
+    .command('explain')
+    .description('the verdict about a flow, and the path to it through every chain and rule; 0 if it is allowed')
+    .argument('SERVICE', 'as in a policy, with exact ports: tcp/873, udp/53, icmp/echo-request, ssh')
+    .requiredOption('--from <PEER>', 'container:NAME, host, or an address')
+    .requiredOption('--to <PEER>', 'container:NAME, host, or an address')
+    .option('--source <ADDRESS>', 'what the sender takes for its address, if not its own')
+    .addOption(new Option('-4', 'only IPv4').conflicts('6'))
+    .addOption(new Option('-6', 'only IPv6'))
+    .addHelpText(
+      'after',
+      example(
+        'routewall explain --from container:tinderbox --to host tcp/873',
+        'routewall explain --from 203.0.113.80 --to container:web https --json',
+      ),
+    )
+    .action((service: string, flags: ExplainRaw) =>
+      act(async (invocation) => {
+        const family: Family | undefined = flags[4] === true ? 4 : flags[6] === true ? 6 : undefined;
+        const { from, to, source } = flags;
+        const { runExplain } = await import('./explain.ts');
+        return runExplain(invocation, { from, to, service, family, source });
+      }),
+    );
+}
+
+function addStatus(program: Command, act: Act): void {
+  program
+    .command('status')
+    .description('what is enforced and since when, what is wrong, and what differs; 0 if all is well')
+    .addHelpText('after', example('routewall status', 'routewall status -n tinderbox'))
+    .action(() => act(async (invocation) => (await import('./status.ts')).runStatus(invocation)));
+}

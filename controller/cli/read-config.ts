@@ -1,0 +1,33 @@
+/** The main configuration as the command line asks for it. */
+import { readFile } from 'node:fs/promises';
+import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
+import type { Problem } from '../../policies/problem.ts';
+import { CliError, EXIT } from './exit.ts';
+import type { SharedOptions } from './options.ts';
+
+export interface ReadConfig {
+  /** `undefined`: the file has errors. */
+  readonly config: HostConfig | undefined;
+  readonly problems: readonly Problem[];
+}
+
+type ConfigOptions = Pick<SharedOptions, 'configFile' | 'configIsExplicit' | 'lxcPaths' | 'shown'>;
+
+/** @throws CliError where a file that was asked for isn't there. */
+export async function readConfig(options: ConfigOptions): Promise<ReadConfig> {
+  const { config, problems } = await readFromFile(options);
+  const { lxcPaths } = options;
+  return { config: config === undefined || lxcPaths === undefined ? config : { ...config, lxcPaths }, problems };
+}
+
+async function readFromFile({ configFile, configIsExplicit, shown }: ConfigOptions): Promise<ReadConfig> {
+  try {
+    return parseConfig(shown.config, await readFile(configFile));
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause;
+    const isMissing = 'code' in cause && cause.code === 'ENOENT';
+    if (!isMissing) return parseConfig(shown.config, cause);
+    if (!configIsExplicit) return { config: defaultConfig, problems: [] };
+    throw new CliError(EXIT.usage, `--config ${shown.config}: there is no such file`, { cause });
+  }
+}

@@ -1,0 +1,158 @@
+/** Everything that commands answer from: the files, and the live host or what stands in for it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EnforcedPolicy } from '../../policies/compile.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import type { PolicyFiles } from '../../policies/policy-files.ts';
+import { closestWord } from '../../policies/suggest.ts';
+import type { InterfaceName } from '../../render/names.ts';
+import { createAssembler, type HostInputs } from '../assemble.ts';
+import { nicName } from '../containers.ts';
+import { HostReader, type KnownContainer } from '../host-reader.ts';
+import { LastGood } from '../last-good.ts';
+import type { ContainerToList } from '../list-containers.ts';
+import { messageOf } from '../log.ts';
+import { CliError, EXIT } from './exit.ts';
+import type { Invocation, SharedOptions } from './options.ts';
+import { printProblems } from './print-problems.ts';
+import { readConfig } from './read-config.ts';
+import { readStateFile, type StateContainer, type StateFile } from './state-file.ts';
+
+export interface CliHost {
+  readonly config: HostConfig;
+  readonly files: PolicyFiles;
+  readonly inputs: HostInputs;
+  /** Sorted by id. */
+  readonly containers: readonly ContainerToList[];
+}
+
+/** @throws CliError; complains of a broken configuration first. */
+export async function readHost(invocation: Invocation): Promise<CliHost> {
+  return readHostUnder(await readValidConfig(invocation), invocation, 'everything');
+}
+
+/** `files`: what runs isn't asked for, and where the host can't be asked for its addresses, that is no failure. */
+export async function readHostUnder(
+  config: HostConfig,
+  { shared, io }: Invocation,
+  depth: 'everything' | 'files',
+): Promise<CliHost> {
+  requireFolders(shared);
+  const run = await io.loadRun();
+  const reader = new HostReader({ config, policyFolder: shared.policyFolder, run });
+  if (shared.stateFile !== undefined) return readFromState(reader, config, await readStateFile(shared.stateFile));
+  if (depth === 'everything') await reader.readAll();
+  else {
+    await reader.readPolicies();
+    reader.readTree();
+    await reader.readLinks().catch((cause: unknown) => {
+      io.err.write(`conflicts with this host's addresses are not checked: ${messageOf(cause)}\n`);
+    });
+  }
+  const lastGood = depth === 'everything' ? await recallLastGood(reader.inputs(), shared.stateDirectory) : new Map();
+  const inputs = reader.inputs(lastGood);
+  const { files } = reader;
+  return { config, files, inputs, containers: sorted(reader).map((known) => toList(known, inputs.veths)) };
+}
+
+/** Half a configuration might open what the other half would close. */
+export async function readValidConfig(invocation: Invocation): Promise<HostConfig> {
+  const { config, problems } = await readConfig(invocation.shared);
+  if (config !== undefined) return config;
+  printProblems(invocation.io.err, invocation.errColours, problems);
+  throw new CliError(EXIT.no, `${invocation.shared.shown.config}: mend it first; nothing is read under half of it`);
+}
+
+export function requireFolders({ policiesAreExplicit, policyFolder, shown, lxcPaths }: SharedOptions): void {
+  if (policiesAreExplicit && !existsSync(policyFolder)) {
+    throw new CliError(EXIT.usage, `--policies ${shown.policies}: there is no such folder`);
+  }
+  for (const path of lxcPaths ?? []) {
+    if (!existsSync(path)) throw new CliError(EXIT.usage, `--lxc-path ${path}: there is no such folder`);
+  }
+}
+
+const sorted = (reader: HostReader): KnownContainer[] =>
+  [...reader.known.values()].sort((a, b) => (a.container.id < b.container.id ? -1 : 1));
+
+function toList(
+  { container, lxc, runtime }: KnownContainer,
+  veths: ReadonlyMap<string, string>,
+  state = runtime.state,
+): ContainerToList {
+  return { container, lxc, state, veths };
+}
+
+async function readFromState(reader: HostReader, config: HostConfig, state: StateFile): Promise<CliHost> {
+  await reader.readPolicies();
+  reader.readTree();
+  const known = sorted(reader);
+  const told = new Map<string, StateContainer>();
+  for (const [key, entry] of state.containers) told.set(idOf(key, known), entry);
+  const veths = new Map<string, InterfaceName>();
+  const bridged = new Map<string, InterfaceName>();
+  for (const container of known) collectVeths(container, told.get(container.container.id), { veths, bridged });
+  const inputs = { ...reader.inputs(), veths, links: state.links };
+  const all = new Map([...bridged, ...veths]);
+  const containers = known.map((entry) => toList(entry, all, told.get(entry.container.id)?.state ?? 'STOPPED'));
+  return { config, files: reader.files, inputs, containers };
+}
+
+function idOf(key: string, known: readonly KnownContainer[]): string {
+  const found = known.find(({ container }) => container.id === key) ?? known.find(({ name }) => name === key);
+  if (found !== undefined) return found.container.id;
+  const names = known.map(({ name }) => name);
+  throw new CliError(EXIT.no, `--state: containers.${key}: there is no such container${hint(key, names)}`);
+}
+
+function collectVeths(
+  { container, lxc, name }: KnownContainer,
+  told: StateContainer | undefined,
+  into: { readonly veths: Map<string, InterfaceName>; readonly bridged: Map<string, InterfaceName> },
+): void {
+  if (told === undefined || told.state === 'STOPPED') return;
+  for (const { key, fixedVeth } of container.endpoints) if (fixedVeth !== undefined) into.veths.set(key, fixedVeth);
+  for (const [word, veth] of told.veths) {
+    const nic = lxc.nics.find((each) => nicName(each) === word) ?? lxc.nics.find(({ index }) => String(index) === word);
+    if (nic === undefined) {
+      const known = lxc.nics.map(nicName).join(', ') || 'none';
+      throw new CliError(EXIT.no, `--state: containers.${name}.veths.${word}: no such NIC; it has ${known}`);
+    }
+    const key = `${container.id}/${nic.index}`;
+    const isRouted = container.endpoints.some((endpoint) => endpoint.key === key);
+    (isRouted ? into.veths : into.bridged).set(key, veth);
+  }
+}
+
+/** What the daemon goes on enforcing while a policy is broken. */
+async function recallLastGood(inputs: HostInputs, stateDirectory: string): Promise<Map<string, EnforcedPolicy>> {
+  const recalled = new Map<string, EnforcedPolicy>();
+  // Only the daemon's own user can look in there.
+  if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return recalled;
+  const lastGood = new LastGood(stateDirectory);
+  await lastGood.open();
+  for (const { status, compiled } of createAssembler().assemble(inputs).policies.values()) {
+    if (status !== 'closed' || compiled.ok) continue;
+    const policy = await lastGood.recall(compiled.container);
+    if (policy !== undefined) recalled.set(compiled.container, policy);
+  }
+  return recalled;
+}
+
+/** The containers that `-n` names; all of them without it. @throws CliError for a name that nobody has. */
+export function selectContainers<T extends { readonly container: { readonly name: string } }>(
+  containers: readonly T[],
+  names: readonly string[],
+): T[] {
+  const known = containers.map(({ container }) => container.name);
+  for (const name of names) {
+    if (!known.includes(name)) throw new CliError(EXIT.usage, `there is no container "${name}"${hint(name, known)}`);
+  }
+  return containers.filter(({ container }) => names.length === 0 || names.includes(container.name));
+}
+
+export function hint(word: string, known: readonly string[]): string {
+  const closest = closestWord(word, known);
+  if (closest !== undefined) return `; did you mean "${closest}"?`;
+  return known.length === 0 ? '; no LXC path holds a container (see -P)' : '';
+}

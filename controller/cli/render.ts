@@ -1,0 +1,69 @@
+/** `routewall render`: the ruleset and the routing that follow from the files, as text. */
+import { chainHash } from '../../policies/chain-hash.ts';
+import { isError, uniqueProblems } from '../../policies/problem.ts';
+import type { DesiredState, Sysctl } from '../../render/desired.ts';
+import { chainNaming, renderDesired } from '../../render/nft.ts';
+import { renderRouting, routingOf } from '../../render/routing.ts';
+import { renderRuleset } from '../../render/ruleset.ts';
+import { createAssembler, problemsOf } from '../assemble.ts';
+import { EXIT } from './exit.ts';
+import type { Invocation } from './options.ts';
+import { placeProblems, printProblems } from './print-problems.ts';
+import { readHost, selectContainers } from './read-host.ts';
+import { VERSION } from './version.ts';
+
+export interface RenderOptions {
+  readonly what: 'nft' | 'routing' | 'all';
+}
+
+export async function runRender(invocation: Invocation, { what }: RenderOptions): Promise<number> {
+  const { io, shared, errColours } = invocation;
+  const host = await readHost(invocation);
+  const assembled = createAssembler().assemble(host.inputs);
+  const containers = selectContainers(host.containers, shared.names).map(({ container }) => container);
+  const rendered = renderAll(restrict(assembled.desired, new Set(containers.map(({ id }) => id))));
+  const problems = uniqueProblems(containers.flatMap((container) => problemsOf(assembled, container)));
+  printProblems(io.err, errColours, placeProblems(problems, shared.shown.policies));
+  io.out.write(shared.json ? `${JSON.stringify(rendered, null, 2)}\n` : asText(rendered, what));
+  return problems.some(isError) ? EXIT.no : EXIT.fine;
+}
+
+interface Rendered {
+  readonly ruleset: string;
+  readonly routing: readonly string[];
+  readonly sysctls: readonly Pick<Sysctl, 'key' | 'value' | 'reason'>[];
+}
+
+/** Sorted, so that equal input gives equal text whatever the order of reading. */
+export function restrict(desired: DesiredState, ids: ReadonlySet<string>): DesiredState {
+  const nics = [...desired.nics].filter(([key]) => ids.has(key.slice(0, key.lastIndexOf('/'))));
+  return { ...desired, nics: new Map(nics.sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+function renderAll(desired: DesiredState): Rendered {
+  const nothing = { gateways: [], routes: [], proxies: [] };
+  const sysctls = new Map([...desired.nics.values()].flatMap((nic) => nic.sysctls).map((entry) => [entry.key, entry]));
+  return {
+    ruleset: renderRuleset(renderDesired(desired, chainNaming(chainHash))),
+    routing: renderRouting({ add: routingOf(desired), remove: nothing }),
+    sysctls: [...sysctls.values()].map(({ key, value, reason }) => ({ key, value, reason })),
+  };
+}
+
+function asText({ ruleset, routing, sysctls }: Rendered, what: RenderOptions['what']): string {
+  const settings = sysctls.map(({ key, value, reason }) => `# sysctl ${key} = ${value}  (${reason})`);
+  const nft = `# routewall ${VERSION}: the nftables ruleset, for nft -f\n${ruleset}`;
+  const ip = [
+    '# routewall: sysctls, then routes, gateways and neighbour proxies, for ip -force -batch',
+    ...settings,
+    ...routing,
+  ];
+  switch (what) {
+    case 'nft':
+      return nft;
+    case 'routing':
+      return `${ip.join('\n')}\n`;
+    case 'all':
+      return `${nft}\n${ip.join('\n')}\n`;
+  }
+}

@@ -1,0 +1,132 @@
+/** `routewall status`: what is enforced and since when, what is wrong, and what differs. */
+import { isError } from '../../policies/problem.ts';
+import { createAssembler } from '../assemble.ts';
+import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
+import { type ContainerStatus, readProcessStart, readStatusFile, type StatusFile } from '../status-file.ts';
+import { EXIT } from './exit.ts';
+import type { Colours } from './io.ts';
+import type { Invocation } from './options.ts';
+import { changeText, colourDiff } from './preview.ts';
+import { placeProblems, printProblems } from './print-problems.ts';
+import { hint, readHost } from './read-host.ts';
+import { restrict } from './render.ts';
+import { renderTable } from './table.ts';
+
+type Difference =
+  | { readonly known: true; readonly comparison: KernelComparison }
+  | { readonly known: false; readonly why: string };
+
+export async function runStatus(invocation: Invocation): Promise<number> {
+  const { io, shared, colours } = invocation;
+  const file = await readStatusFile(shared.runtimeDirectory);
+  const running = file !== undefined && (await readProcessStart(file.pid)) === file.started;
+  const status = file === undefined ? undefined : shownStatus(file, invocation);
+  const difference = await readDifference(invocation);
+  const healthy = running && !hasTrouble(status) && difference.known && !difference.comparison.changed;
+  const fine = healthy || (running && !hasTrouble(status) && !difference.known);
+  if (shared.json) io.out.write(`${JSON.stringify(toJson(running, status, difference), null, 2)}\n`);
+  else {
+    io.out.write(daemonText(running, status, difference, colours));
+    if (status !== undefined) printStatus(invocation, status);
+    io.out.write(differenceText(difference, colours));
+  }
+  return fine ? EXIT.fine : EXIT.no;
+}
+
+function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
+  const { names, shown } = shared;
+  const known = file.containers.map(({ container }) => container);
+  for (const name of names) {
+    if (!known.includes(name)) io.err.write(`the daemon knows no container "${name}"${hint(name, known)}\n`);
+  }
+  const containers = file.containers
+    .filter(({ container }) => names.length === 0 || names.includes(container))
+    .map((entry) => ({ ...entry, problems: placeProblems(entry.problems, shown.policies) }));
+  return { ...file, containers, problems: placeProblems(file.problems, shown.policies) };
+}
+
+const hasTrouble = (status: StatusFile | undefined): boolean =>
+  status === undefined ||
+  [...status.problems, ...status.containers.flatMap(({ problems }) => problems)].some(isError) ||
+  status.containers.some(({ refused }) => refused !== null) ||
+  Object.values(status.watchers).includes('failed');
+
+/** Only root may list nftables. */
+async function readDifference(invocation: Invocation): Promise<Difference> {
+  if (process.getuid?.() !== 0) return { known: false, why: 'only root can compare with the kernel' };
+  const host = await readHost(invocation);
+  const { desired } = createAssembler().assemble(host.inputs);
+  const ids = new Set(host.inputs.containers.map(({ id }) => id));
+  return { known: true, comparison: await compareWithKernel(await invocation.io.loadRun(), restrict(desired, ids)) };
+}
+
+function toJson(running: boolean, status: StatusFile | undefined, difference: Difference): unknown {
+  if (!difference.known) return { running, ...status, difference: null };
+  const { changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
+  return { running, ...status, difference: { changed, ruleset, routes, neighbourProxies, gateways } };
+}
+
+function daemonText(
+  running: boolean,
+  status: StatusFile | undefined,
+  difference: Difference,
+  colours: Colours,
+): string {
+  if (running && status !== undefined) {
+    const enforced =
+      status.enforcedAt === null ? 'nothing enforced yet' : `last enforced ${timeText(status.enforcedAt)}`;
+    const generation = status.generation === null ? '' : `, generation ${status.generation}`;
+    return `${colours.green('running')} as process ${status.pid} since ${timeText(status.since)}; ${enforced}${generation}\n`;
+  }
+  const last = status === undefined ? '' : `; process ${status.pid}, started ${timeText(status.since)}, is gone`;
+  const rules = kernelRules(difference);
+  return `${colours.red('not running')}${last}${rules}\nstart it: systemctl start routewall\n`;
+}
+
+function kernelRules(difference: Difference): string {
+  if (!difference.known) return '';
+  return difference.comparison.observed.size > 0
+    ? '; the rules in the kernel stay in force, and containers started from now on stay shut'
+    : '; the kernel holds no rules of ours: nothing is enforced';
+}
+
+const timeText = (iso: string): string => iso.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
+
+function printStatus({ io, colours }: Invocation, status: StatusFile): void {
+  if (status.containers.length > 0) {
+    const heading = ['CONTAINER', 'STATE', 'POLICY', 'ENFORCED ON', 'SINCE'].map((text) => colours.bold(text));
+    io.out.write(`\n${renderTable([heading, ...status.containers.map((entry) => row(entry, colours))])}`);
+  }
+  const failed = Object.entries(status.watchers).filter(([, state]) => state !== 'synced');
+  for (const [source, state] of failed) io.out.write(`${colours.red(`${source}: ${state}`)}\n`);
+  if (status.drift.count > 0) {
+    const last = status.drift.last === null ? '' : `, last: ${status.drift.last}`;
+    io.out.write(`\nput back ${status.drift.count} times what others changed${last}\n`);
+  }
+  for (const { container, refused } of status.containers) {
+    if (refused !== null) io.out.write(`${colours.red(`${container}: nft refuses its rules: ${refused}`)}\n`);
+  }
+  const problems = [...status.problems, ...status.containers.flatMap((entry) => entry.problems)];
+  if (problems.length > 0) io.out.write('\n');
+  printProblems(io.out, colours, problems);
+}
+
+function row({ container, state, policy, nics, since }: ContainerStatus, colours: Colours): string[] {
+  const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
+  const shown = policy.status === 'ok' ? name : colours.yellow(`${name}: ${policy.status}`);
+  const where = nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`).join(', ') || '-';
+  return [container, state.toLowerCase(), shown, where, since === null ? '-' : timeText(since)];
+}
+
+function differenceText(difference: Difference, colours: Colours): string {
+  if (!difference.known) return `\n${difference.why}\n`;
+  const { changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
+  if (!changed) return '\nthe kernel holds what the files say\n';
+  const parts = [
+    colourDiff(ruleset, colours),
+    changeText('routes', routes, colours),
+    changeText('neighbour proxies', neighbourProxies, colours),
+    changeText('gateway addresses', gateways, colours),
+  ];
+  return `\n${colours.red('the kernel differs from what the files say:')}\n${parts.filter((part) => part !== '').join('\n')}`;
+}

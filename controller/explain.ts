@@ -1,0 +1,211 @@
+/** The verdict about a flow, and the way to it through every chain and rule, each with its place. */
+import { policyOfNic } from '../policies/compile-policy.ts';
+import { describeRule } from '../policies/describe-rule.ts';
+import type { Container, Endpoint, Place } from '../policies/endpoint.ts';
+import { type Address, type Family, hostPrefix } from '../render/address.ts';
+import type { Origin, Verdict } from '../render/rule.ts';
+import type { Assembled } from './assemble.ts';
+import { type FlowParty, findSource, findTarget } from './flow-parties.ts';
+import { destinationSide, type FlowHost, type Side, sourceSide } from './flow-sides.ts';
+import { type ChainOf, chainInForce, type FlowPacket, type TraceStep, traceFlow } from './trace-flow.ts';
+
+export type ExplainHost = Pick<Assembled, 'desired' | 'policies' | 'network'> & {
+  readonly containers: readonly Container[];
+};
+
+export interface FlowQuestion {
+  readonly from: FlowParty;
+  readonly to: FlowParty;
+  readonly family: Family;
+  /** The IP protocol's number. */
+  readonly protocol: number;
+  /** The destination port. */
+  readonly port?: number;
+  readonly sourcePort?: number;
+  readonly icmpType?: number;
+  /** What the sender takes for its address, if not its own. */
+  readonly source?: Address;
+}
+
+export interface ExplainedRule {
+  /** Of a policy: relative to the policy folder, such as `containers/web.yaml`; of LXC: absolute. */
+  readonly file: string;
+  readonly line: number;
+  /** The user's line, or what stands there in other words. */
+  readonly text: string;
+}
+
+export interface ExplainedStep {
+  /** Such as `egress of tinderbox`. */
+  readonly at: string;
+  readonly verdict: Verdict | 'log';
+  readonly rule: ExplainedRule | null;
+  /** What decided where no file says so, and what a file's line means where that is not the same. */
+  readonly note?: string;
+}
+
+export interface Explanation {
+  readonly verdict: Verdict;
+  /** As asked: `container:NAME`, `host` or an address. */
+  readonly from: string;
+  readonly to: string;
+  readonly family: Family;
+  readonly source: Address | null;
+  readonly destination: Address | null;
+  readonly steps: readonly ExplainedStep[];
+}
+
+/** The user's own line at a place of a policy, where the text is known. */
+export type LineAt = (file: string, line: number) => string | undefined;
+
+/**
+ * Evaluates the chains that render/ renders, for the first packet of a flow; pure. Containers must be in
+ * `desired.nics` to be answered for: see assembleAsIfRunning.
+ */
+export function explainFlow(host: ExplainHost, question: FlowQuestion, lineAt: LineAt = () => undefined): Explanation {
+  const { family, source: taken } = question;
+  const asked = { from: partyText(question.from), to: partyText(question.to), family };
+  const target = findTarget(host, question.to, family);
+  const sender = findSource(host, question.from, family, target.address);
+  const source = taken ?? sender.address;
+  const destination = target.address;
+  const missing = missingStep(question, source, destination, family);
+  if (missing !== undefined || source === undefined || destination === undefined) {
+    const steps = missing === undefined ? [] : [missing];
+    return { verdict: 'drop', ...asked, source: source ?? null, destination: destination ?? null, steps };
+  }
+  const steps = stepsOf(host, question, { source, destination, from: sender.side, lineAt });
+  const last = steps.at(-1)?.verdict ?? 'allow';
+  return { verdict: last === 'log' ? 'allow' : last, ...asked, source, destination, steps };
+}
+
+interface Ends {
+  readonly source: Address;
+  readonly destination: Address;
+  /** `undefined`: whoever has the source address. */
+  readonly from: Side | undefined;
+  readonly lineAt: LineAt;
+}
+
+function stepsOf(host: ExplainHost, question: FlowQuestion, ends: Ends): ExplainedStep[] {
+  const { source, destination, lineAt } = ends;
+  const from = ends.from ?? sourceSide(host, source);
+  const to = destinationSide(host, destination, from);
+  if (from.kind === 'nic' && to.kind === 'nic' && from.nic.container === to.nic.container) {
+    return [
+      { at: `inside ${from.nic.container}`, verdict: 'allow', rule: null, note: 'it never leaves the container' },
+    ];
+  }
+  const packet = packetOf(question, source, destination);
+  const trace = traceFlow(host, { packet, from, to }, ownChains(host));
+  return trace.map((step) => explainStep(host, step, { from, to, source, lineAt }));
+}
+
+function packetOf(question: FlowQuestion, source: Address, destination: Address): FlowPacket {
+  const { family, protocol, port, sourcePort, icmpType } = question;
+  return {
+    family,
+    source,
+    destination,
+    protocol,
+    ...(port === undefined ? {} : { port }),
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(icmpType === undefined ? {} : { icmpType }),
+  };
+}
+
+export const partyText = (party: FlowParty): string =>
+  party.kind === 'container' ? `container:${party.name}` : party.kind === 'host' ? 'host' : party.address;
+
+function missingStep(
+  { from, to }: FlowQuestion,
+  source: Address | undefined,
+  destination: Address | undefined,
+  family: Family,
+): ExplainedStep | undefined {
+  if (source === undefined) {
+    const name = from.kind === 'container' ? from.name : partyText(from);
+    return { at: `anti-spoofing of ${name}`, verdict: 'drop', rule: null, note: `${name} has no IPv${family} address` };
+  }
+  if (destination !== undefined) return undefined;
+  const name = to.kind === 'container' ? to.name : partyText(to);
+  return { at: 'routing', verdict: 'drop', rule: null, note: `${name} has no IPv${family} address` };
+}
+
+/** Equal chains are shared and name one file only; the container's own has its own places. */
+const ownChains =
+  ({ policies, containers }: ExplainHost): ChainOf =>
+  (key, nic, direction) => {
+    const policy = policies.get(key.slice(0, key.lastIndexOf('/')));
+    const endpoint = endpointOf(containers, key);
+    if (policy === undefined || endpoint === undefined) return chainInForce(key, nic, direction);
+    return policyOfNic(policy.enforced, { name: endpoint.nic, index: endpoint.index })[direction];
+  };
+
+const endpointOf = (containers: readonly Container[], key: string): Endpoint | undefined =>
+  containers.flatMap(({ endpoints }) => endpoints).find((endpoint) => endpoint.key === key);
+
+interface StepContext {
+  readonly from: Side;
+  readonly to: Side;
+  readonly source: Address;
+  readonly lineAt: LineAt;
+}
+
+function explainStep(host: ExplainHost, step: TraceStep, context: StepContext): ExplainedStep {
+  const { at, verdict, origin, note } = step;
+  if (origin !== null) return { at, verdict, rule: ruleOf(step, origin, context.lineAt) };
+  const place = step.direction === undefined ? placeOfSource(host, step, context) : undefined;
+  if (place !== undefined) return { at, verdict, rule: { ...place, text: note ?? '' } };
+  return { at, verdict, rule: null, note: note ?? defaultNote(host, step, context) };
+}
+
+function ruleOf({ rule, verdict, direction }: TraceStep, origin: Origin, lineAt: LineAt): ExplainedRule {
+  const file = policyPath(origin.file);
+  const words = rule === null ? `default: ${verdict}` : describeRule(rule, direction ?? 'egress');
+  return { file, line: origin.line, text: lineAt(file, origin.line)?.trim() || words };
+}
+
+/** Rules name containers' files without their folder. */
+const policyPath = (file: string): string => (file.includes('/') ? file : `containers/${file}`);
+
+/** Where LXC's configuration, or the policy, gives the address that anti-spoofing lets pass. */
+function placeOfSource(host: ExplainHost, step: TraceStep, { from, source }: StepContext): Place | undefined {
+  if (from.kind !== 'nic' || step.verdict !== 'allow' || !step.at.startsWith('anti-spoofing')) return undefined;
+  return endpointOf(host.containers, from.key)?.places.get(hostPrefix(source));
+}
+
+function defaultNote({ policies }: ExplainHost, step: TraceStep, { from, to }: StepContext): string {
+  const side = step.direction === 'egress' ? from : to;
+  const policy = side.kind === 'nic' ? policies.get(side.key.slice(0, side.key.lastIndexOf('/'))) : undefined;
+  switch (policy?.status) {
+    case 'closed':
+      return policy.file === null ? 'it has no policy: nothing passes' : `${policy.file} has errors: nothing passes`;
+    case 'open':
+      return 'it has no policy, and withoutPolicy is open';
+    case 'ok':
+    case 'last-good':
+    case undefined:
+      return step.verdict === 'drop' ? 'no rule matches, and the default is drop' : 'no rule matches';
+  }
+}
+
+export interface KnownFlow {
+  readonly source: Address;
+  readonly destination: Address;
+  readonly protocol: number;
+  readonly port?: number;
+  readonly icmpType?: number;
+  readonly family: Family;
+}
+
+/**
+ * What the rules say to a flow's first packet: for flows that conntrack knows, in their original direction, with
+ * the destination that they have behind any address translation. Some microseconds each.
+ */
+export function verdictOfFlow(host: FlowHost, flow: KnownFlow): Verdict {
+  const from = sourceSide(host, flow.source);
+  const to = destinationSide(host, flow.destination, from);
+  const last = traceFlow(host, { packet: flow, from, to }).at(-1)?.verdict;
+  return last === undefined || last === 'log' ? 'allow' : last;
+}

@@ -1,0 +1,85 @@
+/** What the kernel holds against what it should hold, both in nft's and ip's own words. */
+import { createTwoFilesPatch } from 'diff';
+import { chainHash } from '../policies/chain-hash.ts';
+import type { DesiredState } from '../render/desired.ts';
+import { sortListing } from '../render/listing.ts';
+import { chainNaming, renderDesired } from '../render/nft.ts';
+import { diffRouting, type Routing, routingOf } from '../render/routing.ts';
+import { type Ruleset, renderRuleset } from '../render/ruleset.ts';
+import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
+import type { Run } from './run.ts';
+
+/** Lines as `ip` would name the objects: `198.51.100.10/32 dev veth0`. */
+export interface Change {
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
+}
+
+export interface KernelComparison {
+  readonly changed: boolean;
+  /** A unified diff from the kernel's listing to the desired one; empty where they are the same. */
+  readonly ruleset: string;
+  readonly routes: Change;
+  readonly neighbourProxies: Change;
+  readonly gateways: Change;
+  /** The kernel's listing, and that of the desired ruleset. */
+  readonly observed: Ruleset;
+  readonly expected: Ruleset;
+}
+
+/** Needs the right to list nftables. Dynamic elements and counters are no difference. @throws CommandError */
+export async function compareWithKernel(run: Run, desired: DesiredState): Promise<KernelComparison> {
+  const rendered = renderDesired(desired, chainNaming(chainHash));
+  const [observed, expected, routing] = await Promise.all([
+    readRuleset(run),
+    listElsewhere(run, rendered),
+    readRouting(run),
+  ]);
+  const ruleset = diffTexts(renderRuleset(sortListing(observed)), renderRuleset(sortListing(expected)));
+  const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
+  const routes = {
+    add: add.routes.map(({ prefix, dev }) => `${prefix} dev ${dev}`),
+    remove: remove.routes.map(({ prefix, dev }) => `${prefix} dev ${dev}`),
+  };
+  const neighbourProxies = { add: onDevices(add.proxies), remove: onDevices(remove.proxies) };
+  const gateways = { add: onDevices(add.gateways), remove: onDevices(remove.gateways) };
+  const changed = ruleset !== '' || [routes, neighbourProxies, gateways].some(isChange);
+  return { changed, ruleset, routes, neighbourProxies, gateways, observed, expected };
+}
+
+const isChange = ({ add, remove }: Change): boolean => add.length + remove.length > 0;
+
+const onDevices = (list: readonly { readonly address: string; readonly dev: string }[]): string[] =>
+  list.map(({ address, dev }) => `${address} dev ${dev}`);
+
+/** A proxy that someone else put there answers as well as ours would, and is left alone. */
+function ours(observed: ObservedRouting, desired: DesiredState): Routing {
+  const veths = new Set([...desired.nics.values()].map(({ hostVeth }) => hostVeth));
+  const wanted = new Set(onDevices(routingOf(desired).proxies));
+  const foreign = observed.foreignProxies.filter(({ address, dev }) => wanted.has(`${address} dev ${dev}`));
+  return {
+    gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
+    routes: observed.routes,
+    proxies: [...observed.proxies, ...foreign],
+  };
+}
+
+/** Milliseconds after which the shortest difference isn't worth the wait. */
+const PATIENCE = 3000;
+
+function diffTexts(kernel: string, desired: string): string {
+  if (kernel === desired) return '';
+  const patch = createTwoFilesPatch('kernel', 'desired', kernel, desired, undefined, undefined, {
+    context: 3,
+    timeout: PATIENCE,
+  });
+  return patch === undefined ? wholeDiff(kernel, desired) : patch.slice(patch.indexOf('--- '));
+}
+
+/** Everything out, everything in: true, if not short. */
+function wholeDiff(kernel: string, desired: string): string {
+  const lines = (text: string): string[] => text.split('\n').slice(0, -1);
+  const [before, after] = [lines(kernel), lines(desired)];
+  const head = `--- kernel\n+++ desired\n@@ -1,${before.length} +1,${after.length} @@\n`;
+  return `${head}${before.map((line) => `-${line}\n`).join('')}${after.map((line) => `+${line}\n`).join('')}`;
+}

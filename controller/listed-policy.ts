@@ -1,0 +1,146 @@
+/** A policy chain read back from nft's listing of it: what the kernel does now, whoever wrote it and when. */
+import { icmpTypes } from '../policies/icmp-types.ts';
+import { type AddressRange, type Family, mergeRanges, parseRange } from '../render/address.ts';
+import type { Direction, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from '../render/rule.ts';
+import type { NftTable } from '../render/ruleset.ts';
+
+interface Draft {
+  family?: Family;
+  peer: PeerMatch;
+  service: ServiceMatch;
+  action?: Verdict;
+}
+
+type Apply = (draft: Draft, words: readonly string[], table: NftTable) => boolean;
+
+/** `undefined` where a rule isn't in the words that render/policy-chain.ts uses: then nothing is known of the chain. */
+export function parsePolicyChain(table: NftTable, name: string, direction: Direction): PolicyChain | undefined {
+  const rules: Rule[] = [];
+  for (const line of table.chains.get(name)?.rules ?? []) {
+    if (line === 'jump never' || line === 'jump orphans') continue;
+    const rule = parseRule(line, table);
+    if (rule === undefined) return undefined;
+    if (rule !== 'no verdict') rules.push(rule);
+  }
+  return { direction, rules, default: { verdict: 'drop', log: false, origin: null } };
+}
+
+/** A rule that only logs decides nothing. */
+function parseRule(line: string, table: NftTable): Rule | 'no verdict' | undefined {
+  const draft: Draft = { peer: { kind: 'any' }, service: { kind: 'any' } };
+  let rest = line.replace(/\s*comment "[^"]*"$/, '');
+  while (rest !== '') {
+    const found = takeWords(rest, draft, table);
+    if (found === undefined) return undefined;
+    rest = rest.slice(found).trimStart();
+  }
+  const { action, ...matches } = draft;
+  if (action === undefined) return 'no verdict';
+  return { ...matches, action, log: false, origin: { file: '', line: 1 } };
+}
+
+/** How many characters of the text were understood. */
+function takeWords(text: string, draft: Draft, table: NftTable): number | undefined {
+  for (const [pattern, apply] of WORDS) {
+    const match = pattern.exec(text);
+    if (match !== null) return apply(draft, match.slice(1), table) ? match[0].length : undefined;
+  }
+  return undefined;
+}
+
+/** More specific patterns first. */
+const WORDS: readonly (readonly [RegExp, Apply])[] = [
+  [/^meta nfproto ipv([46])\b/, (draft, [family]) => setFamily(draft, family === '6' ? 6 : 4)],
+  // `internet` is the only peer that says what it is not.
+  [/^ip(6?) [sd]addr != @(?:lan|nonpublic)[46]\b/, (draft, [six]) => setPeer(draft, { kind: 'internet' }, six)],
+  [/^[io]ifname != @veths\b/, (draft) => setPeer(draft, { kind: 'internet' })],
+  [/^fib [sd]addr type != local\b/, (draft) => setPeer(draft, { kind: 'internet' })],
+  [/^iif \S+ fib saddr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
+  [/^fib [sd]addr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
+  [/^ip(6?) [sd]addr @lan[46]\b/, (draft, [six]) => setPeer(draft, { kind: 'lan' }, six)],
+  [/^ip(6?) [sd]addr (\S+)/, setRanges],
+  [/^(tcp|udp|sctp) dport (\S+)/, setPorts],
+  [/^icmp(v6)? type (\S+)/, setIcmpType],
+  [/^meta l4proto (\S+)/, setProtocol],
+  [/^limit rate \S+(?: burst \d+ packets)?/, () => true],
+  [/^log prefix "[^"]*"(?: group \d+| level \w+)?/, () => true],
+  [/^(?:accept|goto receive)$/, (draft) => setAction(draft, 'allow')],
+  [/^goto (?:egress|ingress)_(drop|reject)$/, (draft, [word]) => setAction(draft, word === 'drop' ? 'drop' : 'reject')],
+];
+
+function setFamily(draft: Draft, family: Family): boolean {
+  if (draft.family !== undefined && draft.family !== family) return false;
+  draft.family = family;
+  return true;
+}
+
+function setPeer(draft: Draft, peer: PeerMatch, six?: string): boolean {
+  draft.peer = peer;
+  return six === undefined || setFamily(draft, six === '6' ? 6 : 4);
+}
+
+function setAction(draft: Draft, action: Verdict): boolean {
+  draft.action = action;
+  return true;
+}
+
+function setRanges(draft: Draft, [six = '', text = '']: readonly string[], table: NftTable): boolean {
+  const family = six === '6' ? 6 : 4;
+  const ranges = elementsOf(text, table).map(parseRange);
+  const valid = ranges.filter((range): range is AddressRange => range?.family === family);
+  draft.peer = { kind: 'ranges', family, ranges: mergeRanges(valid) };
+  return valid.length === ranges.length && valid.length > 0;
+}
+
+const elementsOf = (text: string, { sets }: NftTable): string[] =>
+  text.startsWith('@') ? [...(sets.get(text.slice(1))?.elements.keys() ?? [])] : [text];
+
+const PORTED: Readonly<Record<string, 6 | 17 | 132>> = { tcp: 6, udp: 17, sctp: 132 };
+
+function setPorts(draft: Draft, [name = '', text = '']: readonly string[], table: NftTable): boolean {
+  const protocol = PORTED[name];
+  const ports = elementsOf(text, table).map((element): PortRange => {
+    const [first = '', last = first] = element.split('-');
+    return { first: Number(first), last: Number(last) };
+  });
+  if (protocol === undefined || ports.some(({ first, last }) => !Number.isInteger(first + last))) return false;
+  draft.service = { kind: 'ports', protocol, ports };
+  return ports.length > 0;
+}
+
+function setIcmpType(draft: Draft, [six, text = '']: readonly string[]): boolean {
+  const family = six === undefined ? 4 : 6;
+  const type = /^\d+$/.test(text) ? Number(text) : icmpTypes[family].get(text);
+  if (type === undefined) return false;
+  draft.service = { kind: 'icmp', family, type };
+  return true;
+}
+
+/** As nft names them; others come as numbers, or by names that only /etc/protocols knows. */
+const PROTOCOLS: Readonly<Record<string, number>> = {
+  icmp: 1,
+  igmp: 2,
+  tcp: 6,
+  udp: 17,
+  dccp: 33,
+  ipv6: 41,
+  gre: 47,
+  esp: 50,
+  ah: 51,
+  'ipv6-icmp': 58,
+  icmpv6: 58,
+  ospf: 89,
+  comp: 108,
+  vrrp: 112,
+  sctp: 132,
+  udplite: 136,
+};
+
+function setProtocol(draft: Draft, [text = '']: readonly string[]): boolean {
+  const protocol = /^\d+$/.test(text) ? Number(text) : PROTOCOLS[text];
+  if (protocol === undefined) return false;
+  if (protocol === 1) draft.service = { kind: 'icmp', family: 4 };
+  else if (protocol === 58) draft.service = { kind: 'icmp', family: 6 };
+  else draft.service = { kind: 'protocol', protocol };
+  return true;
+}

@@ -1,0 +1,5 @@
+/** The program `routewall`. */
+import { processIo } from './cli/io.ts';
+import { runCommandLine } from './cli/program.ts';
+
+process.exitCode = await runCommandLine(process.argv.slice(2), processIo());

@@ -1,0 +1,170 @@
+/** What the daemon says of itself in `status.json`, for `routewall status` and for other programs. */
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Problem } from '../policies/problem.ts';
+import type { PolicyStatus } from './assemble.ts';
+import {
+  asList,
+  asNumber,
+  asObject,
+  asOneOf,
+  asText,
+  at,
+  entriesOf,
+  orNull,
+  type Placed,
+  parseJson,
+} from './json-shape.ts';
+
+/** Times are ISO 8601 in UTC. */
+export interface StatusFile {
+  readonly pid: number;
+  /** When the process started, in clock ticks since boot: tells it from a later one with the same pid. */
+  readonly started: number;
+  /** Since when the daemon serves. */
+  readonly since: string;
+  /** When a pass last ended with the kernel in the desired state; `null` before the first. */
+  readonly enforcedAt: string | null;
+  /** nft's, after that pass, where known. */
+  readonly generation: number | null;
+  readonly containers: readonly ContainerStatus[];
+  /** What was set for containers. */
+  readonly sysctls: readonly SysctlStatus[];
+  /** What belongs to no container. */
+  readonly problems: readonly Problem[];
+  /** What others changed and the daemon put back. */
+  readonly drift: { readonly count: number; readonly last: string | null };
+  readonly watchers: Readonly<Record<string, string>>;
+}
+
+export interface ContainerStatus {
+  readonly container: string;
+  /** As lxc-info says it. */
+  readonly state: string;
+  readonly policy: { readonly file: string | null; readonly status: PolicyStatus };
+  /** Since when what is in force for it is in force; `null` where nothing is. */
+  readonly since: string | null;
+  readonly problems: readonly Problem[];
+  /** Those that are enforced. */
+  readonly nics: readonly NicStatus[];
+  /** nft's message where it refused the container's rules; what it had before stays in force. */
+  readonly refused: string | null;
+}
+
+export interface NicStatus {
+  readonly nic: string;
+  readonly hostVeth: string;
+  readonly addresses: readonly string[];
+}
+
+export interface SysctlStatus {
+  readonly key: string;
+  readonly value: string;
+  readonly reason: string;
+}
+
+const NAME = 'status.json';
+const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
+
+/** Renamed into place: a reader sees the old one or the new one, whole. */
+export async function writeStatusFile(directory: string, status: StatusFile): Promise<void> {
+  const temporary = join(directory, `.${NAME}.new`);
+  await writeFile(temporary, `${JSON.stringify(status)}\n`, { mode: 0o644 });
+  await rename(temporary, join(directory, NAME));
+}
+
+/** `undefined` where there is none. @throws ShapeError for one that is no status file, Error for one that can't be read. */
+export async function readStatusFile(directory: string): Promise<StatusFile | undefined> {
+  const file = join(directory, NAME);
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  try {
+    return parseStatus(parseJson(text));
+  } catch (cause) {
+    throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw cause;
+  }
+}
+
+/** In clock ticks since boot; `undefined` where there is no such process. */
+export async function readProcessStart(pid: number): Promise<number | undefined> {
+  const text = await readIfThere(`/proc/${pid}/stat`).catch((cause: unknown) => {
+    // A process that ends while its file is open.
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ESRCH') return undefined;
+    throw cause;
+  });
+  // The command's name stands in parentheses and may hold blanks and parentheses itself; the 22nd field is wanted.
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields === undefined ? undefined : Number(fields[19]);
+}
+
+function parseStatus(top: Placed): StatusFile {
+  const object = asObject(top);
+  const field = (key: string): Placed => at(object, key, '');
+  const drift = asObject(field('drift'));
+  return {
+    pid: asNumber(field('pid')),
+    started: asNumber(field('started')),
+    since: asText(field('since')),
+    enforcedAt: orNull(field('enforcedAt'), asText),
+    generation: orNull(field('generation'), asNumber),
+    containers: asList(field('containers')).map(parseContainer),
+    sysctls: asList(field('sysctls')).map(parseSysctl),
+    problems: asList(field('problems')).map(parseProblem),
+    drift: { count: asNumber(at(drift, 'count', 'drift')), last: orNull(at(drift, 'last', 'drift'), asText) },
+    watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
+  };
+}
+
+function parseContainer(of: Placed): ContainerStatus {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  const policy = asObject(field('policy'));
+  return {
+    container: asText(field('container')),
+    state: asText(field('state')),
+    policy: {
+      file: orNull(at(policy, 'file', of.path), asText),
+      status: asOneOf(at(policy, 'status', of.path), STATUSES),
+    },
+    since: orNull(field('since'), asText),
+    problems: asList(field('problems')).map(parseProblem),
+    nics: asList(field('nics')).map(parseNic),
+    refused: orNull(field('refused'), asText),
+  };
+}
+
+function parseNic(of: Placed): NicStatus {
+  const object = asObject(of);
+  return {
+    nic: asText(at(object, 'nic', of.path)),
+    hostVeth: asText(at(object, 'hostVeth', of.path)),
+    addresses: asList(at(object, 'addresses', of.path)).map(asText),
+  };
+}
+
+function parseSysctl(of: Placed): SysctlStatus {
+  const object = asObject(of);
+  const field = (key: string): string => asText(at(object, key, of.path));
+  return { key: field('key'), value: field('value'), reason: field('reason') };
+}
+
+function parseProblem(of: Placed): Problem {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    file: asText(field('file')),
+    line: asNumber(field('line')),
+    column: asNumber(field('column')),
+    message: asText(field('message')),
+    severity: asOneOf(field('severity'), ['error', 'warning'] as const),
+  };
+}
