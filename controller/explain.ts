@@ -27,7 +27,7 @@ export interface FlowQuestion {
   readonly source?: Address;
 }
 
-export interface ExplainedRule {
+interface ExplainedRule {
   /** Of a policy: relative to the policy folder, such as `containers/web.yaml`; of LXC: absolute. */
   readonly file: string;
   readonly line: number;
@@ -114,7 +114,7 @@ function packetOf(question: FlowQuestion, source: Address, destination: Address)
   };
 }
 
-export const partyText = (party: FlowParty): string =>
+const partyText = (party: FlowParty): string =>
   party.kind === 'container' ? `container:${party.name}` : party.kind === 'host' ? 'host' : party.address;
 
 function missingStep(

@@ -1,4 +1,5 @@
 /** In words, what each container gains and loses between the kernel's rules and the desired ones. */
+import type { AddressBook } from '../policies/address-book.ts';
 import { describePeer, describeService } from '../policies/describe-rule.ts';
 import { evaluateChain, type HostFacts, type Packet } from '../policies/model.ts';
 import {
@@ -7,6 +8,8 @@ import {
   contains,
   type Family,
   formatRange,
+  isHostPrefix,
+  networkOf,
   parseAddress,
   rangeOf,
 } from '../render/address.ts';
@@ -28,7 +31,7 @@ export interface FlowChange {
   readonly after: Verdict;
 }
 
-type Host = Pick<Assembled, 'desired' | 'network'>;
+type Host = Pick<Assembled, 'desired' | 'network' | 'book'>;
 
 /** `observed` and `expected`: listings of the kernel and of the desired ruleset. */
 export function readFlowChanges(
@@ -154,11 +157,25 @@ function peersOf(peer: PeerMatch, family: Family, host: Host): PeerWitness[] {
     [range.first, range.last].map((number) => {
       const address = addressFrom(number, family);
       const owner = nicIndexOf(host.desired).ownerOf(address);
-      const isOne = range.first === range.last;
-      const text = isOne && owner !== undefined ? `container:${owner.nic.container}` : formatRange(range);
+      const name = range.first === range.last ? namesIn(host.book).get(address) : undefined;
+      const text = name === undefined ? formatRange(range) : `container:${name}`;
       return { address, facts: factsAbout(address, owner !== undefined, host), text };
     }),
   );
+}
+
+const names = new WeakMap<AddressBook, ReadonlyMap<Address, string>>();
+
+/** Whose addresses they are, also of containers that don't run. */
+function namesIn(book: AddressBook): ReadonlyMap<Address, string> {
+  const known = names.get(book);
+  if (known !== undefined) return known;
+  const found = new Map<Address, string>();
+  for (const name of book.containerNames()) {
+    for (const prefix of book.container(name) ?? []) if (isHostPrefix(prefix)) found.set(networkOf(prefix), name);
+  }
+  names.set(book, found);
+  return found;
 }
 
 const NOBODY: HostFacts = { isHostAddress: () => false, isLan: () => false, isContainer: () => false };

@@ -135,7 +135,7 @@ const LINK_LOCAL_6 = prefixes('fe80::/10');
 
 const isLoopback = (address: Address): boolean => inAny(address, LOOPBACK);
 const isUnspecified = (address: Address): boolean => inAny(address, UNSPECIFIED);
-export const isMulticast = (address: Address): boolean => inAny(address, MULTICAST);
+const isMulticast = (address: Address): boolean => inAny(address, MULTICAST);
 export const isLinkLocal6 = (address: Address): boolean => inAny(address, LINK_LOCAL_6);
 
 /** IPv4's last address of a network of ours; IPv6's first, which every router of the network answers for. */

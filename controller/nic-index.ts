@@ -10,7 +10,7 @@ import {
 } from '../render/address.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
 
-export interface OwnerNic {
+interface OwnerNic {
   /** `LXCPATH/CONTAINER/INDEX` */
   readonly key: string;
   readonly nic: NicState;

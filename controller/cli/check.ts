@@ -45,7 +45,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   return {
-    problems: placeProblems(uniqueProblems([...inConfig, ...inPolicies, ...inContainers]), shared.shown.policies),
+    problems: [...inConfig, ...placeProblems(uniqueProblems([...inPolicies, ...inContainers]), shared.shown.policies)],
     what: `${plural(host.files.size, 'policy file')} and ${plural(chosen.length, 'container')}`,
   };
 }

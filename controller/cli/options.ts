@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Colours, coloursFor, type Io } from './io.ts';
 
-export const DEFAULTS = {
+const DEFAULTS = {
   config: '/etc/routewall/routewall.yaml',
   policies: '/etc/routewall',
   runtimeDirectory: '/run/routewall',

@@ -56,14 +56,14 @@ export async function readHostUnder(
 }
 
 /** Half a configuration might open what the other half would close. */
-export async function readValidConfig(invocation: Invocation): Promise<HostConfig> {
+async function readValidConfig(invocation: Invocation): Promise<HostConfig> {
   const { config, problems } = await readConfig(invocation.shared);
   if (config !== undefined) return config;
   printProblems(invocation.io.err, invocation.errColours, problems);
   throw new CliError(EXIT.no, `${invocation.shared.shown.config}: mend it first; nothing is read under half of it`);
 }
 
-export function requireFolders({ policiesAreExplicit, policyFolder, shown, lxcPaths }: SharedOptions): void {
+function requireFolders({ policiesAreExplicit, policyFolder, shown, lxcPaths }: SharedOptions): void {
   if (policiesAreExplicit && !existsSync(policyFolder)) {
     throw new CliError(EXIT.usage, `--policies ${shown.policies}: there is no such folder`);
   }

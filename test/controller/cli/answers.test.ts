@@ -1,0 +1,223 @@
+/** list, check, render and explain, offline. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type CliBed, createFarm, LINKS, lxcConfig } from './cli-bed.ts';
+
+let bed: CliBed;
+beforeEach(() => {
+  bed = createFarm();
+});
+afterEach(() => bed.remove());
+
+describe('list', () => {
+  test('prints the whole of what is known as JSON', async () => {
+    const { out, exitCode } = await bed.rw('list --json -n web');
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out)).toEqual([
+      {
+        container: 'web',
+        state: 'RUNNING',
+        groups: ['farm'],
+        policy: { file: 'pol/containers/web.yaml', status: 'ok' },
+        nics: [
+          {
+            index: 0,
+            name: 'eth0',
+            type: 'veth',
+            kind: 'routed',
+            link: null,
+            hostVeth: 'vethWeb',
+            addresses: ['198.51.100.20/32', '2001:db8:100::20/128'],
+            routes: [],
+            gateways: ['169.254.0.1', 'fe80::1'],
+          },
+          {
+            index: 1,
+            name: '1',
+            type: 'veth',
+            kind: 'bridged',
+            link: 'br0',
+            hostVeth: 'vethWebB',
+            addresses: ['192.0.2.77/32'],
+            routes: [],
+            gateways: [],
+          },
+        ],
+        problems: [],
+      },
+    ]);
+  });
+
+  test('takes a container that the state does not name for stopped, with its policy routes', async () => {
+    const { out } = await bed.rw('list --json -n db');
+    expect(JSON.parse(out)).toMatchObject([
+      { container: 'db', state: 'STOPPED', nics: [{ hostVeth: null, routes: ['203.0.113.16/28'] }] },
+    ]);
+  });
+
+  test('says closed for a container without a policy, and open where the configuration says so', async () => {
+    bed.write('open.yaml', 'withoutPolicy: open\n');
+    const closed = await bed.rw('list --json -n stray');
+    const open = await bed.rw('list --json -n stray --config open.yaml');
+    expect(JSON.parse(closed.out)[0].policy).toEqual({ file: null, status: 'closed' });
+    expect(JSON.parse(open.out)[0].policy).toEqual({ file: null, status: 'open' });
+  });
+
+  test('shows people one line for each NIC, and problems on standard error', async () => {
+    bed.write('pol/containers/web.yaml', 'ingres: {}\n');
+    const { out, err } = await bed.rw('list');
+    expect(out).toMatch(/^CONTAINER +STATE +POLICY/);
+    expect(out).toMatch(/\ntinderbox +running +tinderbox.yaml +eth0 +vethTind +198.51.100.10 2001:db8:100::10\n/);
+    expect(out).toMatch(/\nweb +running +web.yaml: broken, closed /);
+    expect(err).toMatch(/pol\/containers\/web.yaml:1:1: error: .*ingress/);
+  });
+});
+
+describe('check', () => {
+  test('is content with a good host', async () => {
+    expect(await bed.rw('check')).toEqual({
+      exitCode: 0,
+      out: '3 policy files and 4 containers checked: no errors, no warnings\n',
+      err: '',
+    });
+  });
+
+  test('tells every error of configuration, policies and LXC at once, with its place', async () => {
+    bed.write('routewall.yaml', 'guards: []\n');
+    bed.write('pol/containers/web.yaml', 'ingress:\n  rules:\n    - allow: htp\n      from: any\n');
+    bed.write('pol/profiles/unused.yaml', 'egress: 7\n');
+    bed.write('lxc/db/config', lxcConfig(20));
+    const { out, exitCode } = await bed.rw('check --config routewall.yaml');
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^pol\/containers\/web.yaml:3:14: error: unknown service "htp"/m);
+    expect(out).toMatch(/^routewall.yaml:1:1: error: .*guard/m);
+    expect(out).toMatch(/^pol\/profiles\/unused.yaml:1:9: error: /m);
+    expect(out).toMatch(/lxc\/db\/config:4:1: error: 198.51.100.20 belongs to container web/);
+  });
+
+  test('prints the same as JSON', async () => {
+    bed.write('pol/containers/web.yaml', 'ingress:\n  rules:\n    - allow: htp\n      from: any\n');
+    const { out, exitCode } = await bed.rw('--json check');
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(out)).toEqual([
+      {
+        file: 'pol/containers/web.yaml',
+        line: 3,
+        column: 14,
+        message: expect.stringContaining('unknown service "htp"'),
+        severity: 'error',
+      },
+    ]);
+  });
+
+  test('points at the column on a terminal', async () => {
+    bed.write('pol/containers/web.yaml', 'ingress:\n  rules:\n    - allow: htp\n      from: any\n');
+    const { out } = await bed.rw(`check ${bed.folder}/pol/containers/web.yaml --no-color`, { terminal: true });
+    expect(out).toContain('    3 |     - allow: htp\n      |              ^\n');
+  });
+
+  test('checks just the files named, by their folder, by their name, or as a policy', async () => {
+    bed.write('pol/containers/db.yaml', 'ingres: {}\n');
+    bed.write('draft.yaml', 'egress:\n  rules:\n    - allow: ssh\n      to: container:wbe\n');
+    bed.write('other/routewall.yaml', 'uplinks: 7\n');
+    bed.write('other/sets/bad.txt', '192.0.2.300\n');
+    expect((await bed.rw('check pol/containers/web.yaml')).exitCode).toBe(0);
+    expect((await bed.rw('check draft.yaml')).out).toMatch(/^draft.yaml:4:11: error: unknown container "wbe"/);
+    expect((await bed.rw('check other/routewall.yaml')).out).toMatch(/^other\/routewall.yaml:1:10: error/);
+    expect((await bed.rw('check other/sets/bad.txt')).out).toMatch(/^other\/sets\/bad.txt:1:1: error/);
+    expect((await bed.rw('check lxc/web/config')).exitCode).toBe(0);
+    expect((await bed.rw('check nowhere.yaml')).exitCode).toBe(2);
+  });
+});
+
+describe('render', () => {
+  test('gives the same text each time, whatever the order of the state', async () => {
+    const first = await bed.rw('render');
+    const veths = { web: { veths: { eth0: 'vethWeb' } }, tinderbox: { veths: { eth0: 'vethTind' } } };
+    bed.write('state.json', JSON.stringify({ links: LINKS, containers: veths }));
+    expect((await bed.rw('render')).out).toBe(first.out);
+    expect(first).toMatchObject({ exitCode: 0, err: '' });
+    expect(first.out).toContain('"vethTind" . 198.51.100.10,');
+    expect(first.out).toContain('\nroute replace 198.51.100.20/32 dev vethWeb proto 119 metric 4096\n');
+  });
+
+  test('prints parts of it, and all of it as JSON', async () => {
+    const nft = (await bed.rw('render --what nft')).out;
+    const routing = (await bed.rw('render --what routing')).out;
+    const json = JSON.parse((await bed.rw('render --json')).out);
+    expect(nft.split('\n').slice(1).join('\n')).toBe(json.ruleset);
+    expect(routing.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual(json.routing);
+    expect(json.sysctls).toContainEqual({
+      key: 'net/ipv6/conf/all/forwarding',
+      value: '1',
+      reason: 'IPv6 forwards on all interfaces or on none',
+    });
+  });
+
+  test('goes on without a broken policy, and says so', async () => {
+    bed.write('pol/containers/web.yaml', 'ingres: {}\n');
+    const { exitCode, out, err } = await bed.rw('render');
+    expect(exitCode).toBe(1);
+    expect(out).toContain('"vethTind" : goto egress_');
+    expect(err).toContain('pol/containers/web.yaml:1:1: error');
+  });
+
+  test('refuses another backend', async () => {
+    expect(await bed.rw('render --backend iptables')).toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('explain', () => {
+  test('gives the verdict and each rule with its place and text', async () => {
+    const { out, exitCode } = await bed.rw('explain --from container:tinderbox --to host tcp/873 --json');
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out)).toEqual({
+      verdict: 'allow',
+      from: 'container:tinderbox',
+      to: 'host',
+      service: 'tcp/873',
+      family: 4,
+      source: '198.51.100.10',
+      destination: '192.0.2.1',
+      steps: [
+        {
+          at: 'anti-spoofing of tinderbox',
+          verdict: 'allow',
+          rule: { file: `${bed.folder}/lxc/tinderbox/config`, line: 4, text: '198.51.100.10 is its own' },
+        },
+        {
+          at: 'egress of tinderbox',
+          verdict: 'allow',
+          rule: { file: 'pol/containers/tinderbox.yaml', line: 4, text: '- allow: [rsync, squid]' },
+        },
+      ],
+    });
+  });
+
+  test('answers for both families, with whole rules, and for a stopped container as if it ran', async () => {
+    const { out, exitCode } = await bed.rw('explain --from container:tinderbox --to container:db tcp/5432');
+    expect(exitCode).toBe(0);
+    expect(out).toContain('allow  tcp/5432  tinderbox (198.51.100.10) → db (198.51.100.30)\n');
+    expect(out).toContain('allow  tcp/5432  tinderbox (2001:db8:100::10) → db (2001:db8:100::30)\n');
+    expect(out).toMatch(/ingress of db +allow: tcp\/5432 {2}from: container:tinderbox +pol\/containers\/db.yaml:4\n/);
+  });
+
+  test('says no with exit status 1', async () => {
+    const { out, exitCode } = await bed.rw('explain --from container:tinderbox --to 203.0.113.9 dns -4');
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^reject {2}(tcp|udp)\/53 {2}tinderbox \(198.51.100.10\) → 203.0.113.9$/m);
+    expect(out).toMatch(/✗ egress of tinderbox +default: reject +pol\/containers\/tinderbox.yaml:2/);
+  });
+
+  test('names what is wrong with a peer or a service', async () => {
+    const ask = async (words: string) => {
+      const { exitCode, err } = await bed.rw(`explain ${words}`);
+      return `${exitCode} ${err}`;
+    };
+    expect(await ask('--from container:tinderbx --to host ssh')).toMatch(/^2 .*did you mean "tinderbox"\?/);
+    expect(await ask('--from web --to host ssh')).toMatch(/^2 .*did you mean container:web\?/);
+    expect(await ask('--from host --to 192.0.2.0/24 ssh')).toMatch(/^2 .*name one address/);
+    expect(await ask('--from host --to container:web any')).toMatch(/^2 .*such as tcp\/80/);
+    expect(await ask('--from host --to container:web squd')).toMatch(/^2 .*did you mean "squid"\?/);
+    expect(await ask('--from host ssh')).toMatch(/^2 .*--to/);
+  });
+});

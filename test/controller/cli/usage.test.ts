@@ -1,0 +1,168 @@
+/** Options, exit statuses and the state file: what a user meets before any answer. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CommandError } from '../../../controller/run.ts';
+import { readProcessStart, type StatusFile, writeStatusFile } from '../../../controller/status-file.ts';
+import { type CliBed, createFarm } from './cli-bed.ts';
+
+let bed: CliBed;
+beforeEach(() => {
+  bed = createFarm();
+});
+afterEach(() => bed.remove());
+
+const commands = ['daemon', 'check', 'list', 'render', 'preview', 'explain', 'status'] as const;
+
+describe('the command line', () => {
+  test.each(commands)('%s explains itself with an example', async (command) => {
+    const { exitCode, out } = await bed.cli(`${command} --help`);
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(new RegExp(`Usage: routewall ${command}`));
+    expect(out).toMatch(new RegExp(`Examples?:\n {2}routewall ${command}`));
+    expect(out).toContain('--policies <DIR>');
+  });
+
+  test('takes shared options before and after the command, and repeated ones from both sides', async () => {
+    const shared = '--policies pol -P lxc --state state.json';
+    const after = await bed.cli(`list --json -n db -n web ${shared}`);
+    const before = await bed.cli(`${shared} -n db --json list -n web`);
+    expect(before.exitCode).toBe(0);
+    expect(before.out).toBe(after.out);
+    expect(JSON.parse(before.out)).toHaveLength(2);
+  });
+
+  test('prints its version, and help to standard error where a command is missing', async () => {
+    expect(await bed.cli('--version')).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+    expect(await bed.cli('')).toMatchObject({ exitCode: 2, out: '', err: expect.stringContaining('Usage:') });
+  });
+
+  test.each([
+    ['lst', /unknown command 'lst'(?:.|\n)*list/],
+    ['list --bogus', /unknown option '--bogus'/],
+    ['list --policies nowhere', /--policies nowhere: there is no such folder/],
+    ['list --config nowhere.yaml', /--config nowhere.yaml: there is no such file/],
+    ['list --policies pol -P nowhere', /--lxc-path .*nowhere: there is no such folder/],
+    ['list --policies pol -P lxc --state nowhere.json', /nowhere.json: can't be read/],
+    [
+      'list --policies pol -P lxc --state state.json -n tinderbx',
+      /no container "tinderbx"; did you mean "tinderbox"\?/,
+    ],
+  ])('%s is wrong usage', async (words, message) => {
+    const { exitCode, out, err } = await bed.cli(words);
+    expect([exitCode, out]).toEqual([2, '']);
+    expect(err).toMatch(message);
+  });
+
+  test('reads nothing under a configuration that is half wrong', async () => {
+    bed.write('routewall.yaml', 'lxcPaths: [relative]\n');
+    const { exitCode, err } = await bed.rw('list --config routewall.yaml');
+    expect(exitCode).toBe(1);
+    expect(err).toMatch(/^routewall.yaml:1:12: error: /);
+  });
+
+  test('gives 3 where the system refuses, and says what it said', async () => {
+    const run = () => Promise.reject(new CommandError('nft list table inet routewall: Operation not permitted'));
+    const { exitCode, err } = await bed.rw('preview', { run });
+    expect(exitCode).toBe(3);
+    expect(err).toContain('Operation not permitted');
+  });
+
+  test('uses colours on terminals alone, and never against NO_COLOR, --no-color or a dumb terminal', async () => {
+    const coloured = async (words: string, env = {}, terminal = true) =>
+      (await bed.rw(words, { terminal, env })).out.includes('\u001b[');
+    expect(await coloured('list')).toBe(true);
+    expect(await coloured('list', {}, false)).toBe(false);
+    expect(await coloured('list', { NO_COLOR: '1' })).toBe(false);
+    expect(await coloured('list', { TERM: 'dumb' })).toBe(false);
+    expect(await coloured('list --no-color')).toBe(false);
+  });
+});
+
+describe('the state file', () => {
+  test.each([
+    ['{', /no JSON/],
+    ['[]', /the top: expected an object, found \[\]/],
+    ['{"container":{}}', /container: unknown; known are containers and links/],
+    ['{"containers":{"web":{"state":"running"}}}', /containers.web.state: expected STOPPED, .* found "running"/],
+    ['{"containers":{"web":{"veths":{"eth0":"a b"}}}}', /containers.web.veths.eth0: "a b" is no interface name/],
+    ['{"containers":{"web":{"veths":{"eth7":"veth1"}}}}', /containers.web.veths.eth7: no such NIC; it has eth0, 1/],
+    ['{"containers":{"tinderbx":{}}}', /containers.tinderbx: there is no such container; did you mean "tinderbox"\?/],
+    ['{"links":[{}]}', /links\[0\].ifname: expected text, found nothing/],
+  ])('%s has its mistake named', async (text, message) => {
+    bed.write('state.json', text);
+    const { exitCode, err } = await bed.rw('list');
+    expect(exitCode).toBe(1);
+    expect(err).toMatch(message);
+  });
+});
+
+describe('status', () => {
+  const unprivileged = { RUNTIME_DIRECTORY: '' };
+  const emptyKernel = (command: string, args: readonly string[]) => {
+    const missing = { stdout: '', stderr: 'Error: No such file or directory', exitCode: 1 };
+    if (command === 'nft') return Promise.resolve(missing);
+    if (command === 'unshare') return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
+    if (command === 'ip' && args.includes('-j')) return Promise.resolve({ stdout: '[]', stderr: '', exitCode: 0 });
+    return Promise.reject(new CommandError(`${command}: not in this test`));
+  };
+  const statusOf = (started: number): StatusFile => ({
+    pid: process.pid,
+    started,
+    since: '2026-01-02T03:04:05.678Z',
+    enforcedAt: '2026-01-02T03:05:00.000Z',
+    generation: 7,
+    containers: [
+      {
+        container: 'web',
+        state: 'RUNNING',
+        policy: { file: 'containers/web.yaml', status: 'ok' },
+        since: '2026-01-02T03:04:06.000Z',
+        problems: [],
+        nics: [{ nic: 'eth0', hostVeth: 'vethWeb', addresses: ['198.51.100.20/32'] }],
+        refused: null,
+      },
+    ],
+    sysctls: [],
+    problems: [],
+    drift: { count: 0, last: null },
+    watchers: { 'lxc-monitor': 'synced' },
+  });
+  const env = () => ({ ...unprivileged, RUNTIME_DIRECTORY: bed.folder });
+
+  test('says that no daemon runs, and what that means', async () => {
+    const { exitCode, out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^not running/);
+    expect(out).toContain('systemctl start routewall');
+  });
+
+  test('tells a live daemon from a process that only has its number', async () => {
+    const started = await readProcessStart(process.pid);
+    await writeStatusFile(bed.folder, statusOf(started ?? 0));
+    const live = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(live.out).toMatch(
+      /^running as process \d+ since 2026-01-02 03:04:05 UTC; last enforced 2026-01-02 03:05:00/,
+    );
+    expect(live.out).toMatch(/\nweb +running +web.yaml +eth0 via vethWeb +2026-01-02 03:04:06 UTC\n/);
+    await writeStatusFile(bed.folder, statusOf((started ?? 0) + 1));
+    expect((await bed.rw('status', { env: env(), run: emptyKernel })).out).toMatch(/^not running; process \d+/);
+  });
+
+  test('names the problems with their places, and fails for them', async () => {
+    const started = (await readProcessStart(process.pid)) ?? 0;
+    const status = statusOf(started);
+    const problem = { file: 'containers/web.yaml', line: 3, column: 5, message: 'wrong', severity: 'error' as const };
+    const containers = status.containers.map((entry) => ({ ...entry, problems: [problem], refused: 'too long' }));
+    await writeStatusFile(bed.folder, { ...status, containers });
+    const { exitCode, out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(exitCode).toBe(1);
+    expect(out).toContain('pol/containers/web.yaml:3:5: error: wrong\n');
+    expect(out).toContain('web: nft refuses its rules: too long\n');
+  });
+
+  test('refuses a status file that is none', async () => {
+    bed.write('status.json', '{"pid":"x"}');
+    const { exitCode, err } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(exitCode).toBe(3);
+    expect(err).toMatch(/status.json: drift: expected an object, found nothing/);
+  });
+});
