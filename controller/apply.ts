@@ -122,12 +122,10 @@ export class Applier {
     const drifted = await readSysctlDrift(uniqueSysctls(result.enforced));
     await this.#bringUp(result.enforced, diff.add, network);
     this.#enforced = result.enforced;
-    const repaired = [
-      ...commands,
-      ...renderRouting(diff),
-      ...drifted.filter(mustWrite).map(({ key, value }) => `${key} = ${value}`),
-    ];
-    return { ...result, repaired: before === undefined ? [] : repaired, written: repaired.length };
+    const written = [...commands, ...renderRouting(diff), ...drifted.filter(mustWrite).map(settingLine)];
+    const ordinary = before === undefined ? undefined : ordinaryLines(before, result.enforced);
+    const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
+    return { ...result, repaired, written: written.length };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
@@ -144,7 +142,7 @@ export class Applier {
     const drifted = (await readSysctlDrift(uniqueSysctls(this.#enforced))).filter(mustWrite);
     for (const { key } of drifted) this.#setSysctls.delete(key);
     if (drifted.length > 0) await this.#writeSysctls(this.#enforced);
-    return drifted.map(({ key, value }) => `${key} = ${value}`);
+    return drifted.map(settingLine);
   }
 
   async #repairRuleset(
@@ -244,6 +242,20 @@ export class Applier {
 /** An interface that is gone has no sysctls; a value that only replaces another leaves the administrator's alone. */
 const mustWrite = ({ actual, replaces }: { actual: string | undefined; replaces?: string }): boolean =>
   actual !== undefined && (replaces === undefined || actual === replaces);
+
+const settingLine = ({ key, value }: Sysctl): string => `${key} = ${value}`;
+
+/** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
+function ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
+  const known = new Set(uniqueSysctls(before).map(settingLine));
+  return new Set([
+    ...diffDesired(before, after, nameOf),
+    ...renderRouting(diffRouting(routingOf(before), routingOf(after))),
+    ...uniqueSysctls(after)
+      .map(settingLine)
+      .filter((line) => !known.has(line)),
+  ]);
+}
 
 const sameProxy = (a: NeighbourProxy, b: NeighbourProxy): boolean => a.address === b.address && a.dev === b.dev;
 
