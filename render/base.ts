@@ -118,8 +118,18 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
       ]),
     ],
     ['receive', chain('', ['oifname vmap @to_container', 'oifname @veths drop', ...guard('oifname', host)])],
-    // An ICMP redirect counts as related too, and would move a neighbour's route.
-    ['related', chain('', ['icmp type 5 drop', 'accept'])],
+    // An ICMP redirect counts as related too, and would move a neighbour's route. Conntrack takes an error about a flow
+    // from anyone, as routers send them; a container that has no part in the flow is none of its routers.
+    [
+      'related',
+      chain('', [
+        'icmp type 5 drop',
+        ...partners(ownedSets),
+        'iifname @veths drop',
+        ...guard('iifname', host),
+        'accept',
+      ]),
+    ],
     // What belongs to no flow that conntrack knows: unsolicited errors, and TCP from the middle of a connection, by
     // which the other end of one that was cut would bring it back.
     [
@@ -140,6 +150,14 @@ export const arpChains = (host: HostState, ownedSets: readonly OwnedSet[]): [str
 ];
 
 const owners = (sets: readonly OwnedSet[]): string[] => sets.map((set) => `${OWNED.match(set)} return`);
+
+/** The sender is one of the two that the flow is between: `iifname . ct original ip saddr @owned4 accept` */
+const partners = (sets: readonly OwnedSet[]): string[] =>
+  sets.flatMap((set) =>
+    (['original', 'reply'] as const).map(
+      (direction) => `${OWNED.match({ ...set, field: `ct ${direction} ${set.field}` })} accept`,
+    ),
+  );
 
 /**
  * What nobody claims gets nothing; uplinks that the administrator names are never guarded:

@@ -13,7 +13,7 @@ export interface OwnedSet {
 
 export const OWNED = {
   /** `iifname . ip saddr & 255.255.255.240 @owned4_28` */
-  match: ({ name, family, length, field }: OwnedSet): string =>
+  match: ({ name, family, length, field }: Omit<OwnedSet, 'field'> & { readonly field: string }): string =>
     `iifname . ${field}${length === bitsOf(family) ? '' : ` & ${maskOf(family, length)}`} @${name}`,
   spec: ({ field }: OwnedSet): string => `typeof iifname . ${field}; counter;`,
 };
