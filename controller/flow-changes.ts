@@ -8,8 +8,6 @@ import {
   contains,
   type Family,
   formatRange,
-  isHostPrefix,
-  networkOf,
   parseAddress,
   rangeOf,
 } from '../render/address.ts';
@@ -157,22 +155,22 @@ function peersOf(peer: PeerMatch, family: Family, host: Host): PeerWitness[] {
     [range.first, range.last].map((number) => {
       const address = addressFrom(number, family);
       const owner = nicIndexOf(host.desired).ownerOf(address);
-      const name = range.first === range.last ? namesIn(host.book).get(address) : undefined;
+      const name = namesIn(host.book).get(formatRange(range));
       const text = name === undefined ? formatRange(range) : `container:${name}`;
       return { address, facts: factsAbout(address, owner !== undefined, host), text };
     }),
   );
 }
 
-const names = new WeakMap<AddressBook, ReadonlyMap<Address, string>>();
+const names = new WeakMap<AddressBook, ReadonlyMap<string, string>>();
 
-/** Whose addresses they are, also of containers that don't run. */
-function namesIn(book: AddressBook): ReadonlyMap<Address, string> {
+/** Whose addresses and routed prefixes they are, also of containers that don't run. */
+function namesIn(book: AddressBook): ReadonlyMap<string, string> {
   const known = names.get(book);
   if (known !== undefined) return known;
-  const found = new Map<Address, string>();
+  const found = new Map<string, string>();
   for (const name of book.containerNames()) {
-    for (const prefix of book.container(name) ?? []) if (isHostPrefix(prefix)) found.set(networkOf(prefix), name);
+    for (const prefix of book.container(name) ?? []) found.set(formatRange(rangeOf(prefix)), name);
   }
   names.set(book, found);
   return found;
