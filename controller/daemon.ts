@@ -12,6 +12,7 @@ import { takeLock } from './lock.ts';
 import { type Log, messageOf } from './log.ts';
 import { openNftChannel } from './nft-channel.ts';
 import { Reconciler } from './reconcile.ts';
+import { createRefusalCleaner } from './refusal-counters.ts';
 import { Reporter } from './report.ts';
 import { run, startResident } from './run.ts';
 import { Session } from './session.ts';
@@ -66,11 +67,14 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
     log,
     ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
+  const refusals = createRefusalCleaner(run, nft, log, (veth) =>
+    [...(applier.enforced?.nics.values() ?? [])].some(({ hostVeth }) => hostVeth === veth),
+  );
   const ours = new Set<number>();
   return {
     applier,
     lastGood,
-    reporter: new Reporter({ log, run, conntrack, runDirectory }),
+    reporter: new Reporter({ log, run, conntrack, refusals, runDirectory }),
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.
       if (nft.pid !== undefined) ours.add(nft.pid);

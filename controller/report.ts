@@ -8,6 +8,7 @@ import { describeStatus } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Outcome } from './reconcile.ts';
+import type { RefusalCleaner } from './refusal-counters.ts';
 import type { Run } from './run.ts';
 import { readProcessStart, writeStatusFile } from './status-file.ts';
 
@@ -15,6 +16,7 @@ export interface ReporterOptions {
   readonly log: Log;
   readonly run: Run;
   readonly conntrack: ConntrackCleaner;
+  readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
 }
 
@@ -42,11 +44,12 @@ export class Reporter {
     tookMs: number,
     watchers: ReadonlyMap<string, string> = new Map(),
   ): void {
-    const { conntrack } = this.#options;
+    const { conntrack, refusals } = this.#options;
     const { before, applied } = outcome;
     this.#reportChanges(outcome, tookMs);
     this.#reportProblems(outcome, reader);
     conntrack.forget(goneAddresses(before, applied.enforced));
+    refusals.forget(goneVeths(before, applied.enforced));
     // After a start, only rules that were written anew can forbid what was allowed before.
     if (before !== undefined || applied.written > 0) this.#cut(outcome);
     this.#latest = { outcome, reader, watchers, at: new Date().toISOString() };
@@ -55,7 +58,8 @@ export class Reporter {
 
   /** Waits for what runs in the background. */
   async settle(): Promise<void> {
-    await Promise.all([this.#options.conntrack.idle(), this.#cutting, this.#writing]);
+    const { conntrack, refusals } = this.#options;
+    await Promise.all([conntrack.idle(), refusals.idle(), this.#cutting, this.#writing]);
   }
 
   #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {
@@ -139,6 +143,12 @@ interface StatusSource {
 
 const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
   `${container} ${nic} via ${hostVeth} (${owned.join(', ')})`;
+
+function goneVeths(before: DesiredState | undefined, after: DesiredState): string[] {
+  return [...(before?.nics ?? [])].flatMap(([key, { hostVeth }]) =>
+    after.nics.get(key)?.hostVeth === hostVeth ? [] : [hostVeth],
+  );
+}
 
 /** What was owned and is owned no more, or by another interface. */
 function goneAddresses(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {
