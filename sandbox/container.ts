@@ -176,7 +176,7 @@ const baseConfig = (name: string, rootfs: string): string[] => [
 ];
 
 /** Makes the IPv6 addresses usable now: duplicate address detection takes one or two seconds. */
-async function finishDad(place: Place): Promise<void> {
+export async function finishDad(place: Place): Promise<void> {
   const { stdout } = await place.run('ip', ['-6', '-o', 'address', 'show', 'scope', 'global', 'tentative']);
   const lines = [...stdout.matchAll(/^\d+: (\S+) +inet6 (\S+)/gm)].flatMap(([, dev, address]) => [
     `address del ${address} dev ${dev}`,

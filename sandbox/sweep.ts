@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeCgroups } from './cgroups.ts';
 import { MARK, prefixOfProcess, processOfName } from './mark.ts';
 
 const NETNS_FOLDER = '/run/netns';
@@ -14,11 +15,12 @@ export function sweepDeadProcesses(): void {
   for (const pid of pids) if (!isAlive(pid)) sweepProcess(pid);
 }
 
-/** Kills the marked processes, then deletes the namespaces and folders with the prefix of that process. */
+/** Kills the marked processes, then deletes the cgroups, namespaces and folders with the prefix of that process. */
 export function sweepProcess(pid: number): void {
   const prefix = prefixOfProcess(pid);
   const errors: unknown[] = [];
   attempt(errors, () => killMarked(prefix));
+  attempt(errors, () => removeCgroups(prefix));
   for (const name of listFolder(NETNS_FOLDER).filter((name) => name.startsWith(prefix))) {
     attempt(errors, () => execFileSync('ip', ['netns', 'del', name], { stdio: 'pipe' }));
   }

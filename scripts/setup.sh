@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="nftables iproute2 iptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
- diffutils perl-base tcpdump ndisc6 python3-scapy dbus"
+ diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring"
 
 missing=
 for package in $packages; do
