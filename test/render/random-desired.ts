@@ -140,18 +140,23 @@ const nicState = (key: number, { egress, ingress }: Pool): fc.Arbitrary<NicState
     sysctls: fc.constant([]),
   });
 
-type Step = { readonly host: HostState | null; readonly nics: readonly (readonly [number, NicState | null])[] };
+interface Step {
+  readonly host: HostState | null;
+  readonly nics: readonly NicChange[];
+}
+/** `null`: it stops. */
+interface NicChange {
+  readonly key: number;
+  readonly nic: NicState | null;
+}
+
+const nicChange = (chains: Pool): fc.Arbitrary<NicChange> =>
+  fc
+    .constantFrom(...KEYS)
+    .chain((key) => fc.record({ key: fc.constant(key), nic: fc.option(nicState(key, chains), { freq: 3 }) }));
 
 const step = (chains: Pool): fc.Arbitrary<Step> =>
-  fc.record({
-    host: fc.option(hostState, { freq: 4 }),
-    nics: fc.array(
-      fc
-        .constantFrom(...KEYS)
-        .chain((key) => fc.tuple(fc.constant(key), fc.option(nicState(key, chains), { freq: 3 }))),
-      { maxLength: 4 },
-    ),
-  });
+  fc.record({ host: fc.option(hostState, { freq: 4 }), nics: fc.array(nicChange(chains), { maxLength: 4 }) });
 
 /** The first is empty but for its host; each of the others differs from the one before in some NICs, or the host. */
 export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> =>
@@ -168,7 +173,7 @@ export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> 
 
 function advance(state: DesiredState, { host, nics: changes }: Step): DesiredState {
   const nics = new Map(state.nics);
-  for (const [key, nic] of changes) {
+  for (const { key, nic } of changes) {
     const id = `/var/lib/lxc/c${key}/0`;
     if (nic === null) nics.delete(id);
     else nics.set(id, nic);

@@ -23,7 +23,7 @@ const set = (spec: string, ...keys: string[]) => ({
   elements: new Map(keys.map((key) => [key, ''])),
 });
 
-describe('diffRulesets', () => {
+describe('diffRulesets', { timeout: 30_000 }, () => {
   it('builds any state from nothing', () => {
     fc.assert(
       fc.property(desiredSequence(3), (states) => {
@@ -32,7 +32,7 @@ describe('diffRulesets', () => {
           expect(sortListing(after)).toEqual(sortListing(render(state)));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -133,29 +133,29 @@ describe('diffRulesets', () => {
   });
 });
 
-describe('diffDesired', () => {
+describe('diffDesired', { timeout: 30_000 }, () => {
   it('leads from each state to the next, in an order that nft takes', () => {
     fc.assert(
-      fc.property(desiredSequence(8), (states) => {
+      fc.property(desiredSequence(6), (states) => {
         let model = render(states[0] ?? expect.unreachable());
         for (const [before, after] of pairs(states)) {
           model = applyCommands(model, diffDesired(before, after, nameOf));
           expect(sortListing(model)).toEqual(sortListing(render(after)));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
   it('says the same as a comparison of both states rendered whole', () => {
     fc.assert(
-      fc.property(desiredSequence(8), (states) => {
+      fc.property(desiredSequence(6), (states) => {
         for (const [before, after] of pairs(states)) {
           const whole = diffRulesets(render(before), render(after));
           expect(words(diffDesired(before, after, nameOf))).toEqual(words(whole));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 

@@ -1,0 +1,140 @@
+/** Listings as nft prints them; fixtures/recorded names the commands and the version. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { diffListings, parseListing, sortListing } from '../../render/listing.ts';
+import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset.ts';
+import { runCase } from '../cases/golden-case.ts';
+
+const recorded = (name: string): string =>
+  readFileSync(fileURLToPath(new URL(`../../fixtures/recorded/${name}`, import.meta.url)), 'utf8');
+const inetOf = (ruleset: Ruleset): NftTable => ruleset.get('inet') ?? expect.unreachable();
+/** What containers and policies brought; the rest of the ruleset may have grown since the recording. */
+const sizesOf = ({ sets, chains }: NftTable) => ({
+  sets: Object.fromEntries(
+    [...sets]
+      .filter(([name]) => /^(veths|owned|from_container|to_container|guarded|lan|peers|ports)/.test(name))
+      .map(([name, { elements }]) => [name, elements.size]),
+  ),
+  chains: Object.fromEntries(
+    [...chains].filter(([name]) => /_[0-9a-f]{16}$/.test(name)).map(([name, { rules }]) => [name, rules.length]),
+  ),
+});
+
+describe('a listing of what we loaded', () => {
+  it.each([
+    ['nft-list-sets.txt', '25-sets'],
+    ['nft-list-odd-names.txt', '16-odd-veth-names'],
+  ])('%s has the sets, chains, elements and rules of case %s', async (file, name) => {
+    const { ruleset } = await runCase(name);
+    const listing = parseListing(recorded(file));
+    expect([...listing.keys()]).toEqual(['inet', 'arp']);
+    for (const family of ['inet', 'arp'] as const) {
+      expect(sizesOf(listing.get(family) ?? expect.unreachable())).toEqual(
+        sizesOf(ruleset.get(family) ?? expect.unreachable()),
+      );
+    }
+  });
+
+  it('keeps odd names whole', () => {
+    const { sets } = inetOf(parseListing(recorded('nft-list-odd-names.txt')));
+    const names = ['"{"', '"!&"', '"-v"', '"$x"', '"..a"', '"a,b"', '"a;b"', '"fwd"', '"drop"', '"~[]|<>`^"'];
+    expect([...(sets.get('veths')?.elements.keys() ?? [])]).toEqual(names);
+    expect(sets.get('owned4')?.elements.has('"a,b" . 192.0.2.25')).toBe(true);
+    expect(sets.get('to_container')?.elements.get('"fwd"')).toBe('goto ingress_08c1c9cac39c1f63');
+  });
+
+  it('reads declarations, hooks and elements over several lines', () => {
+    const { sets, chains } = inetOf(parseListing(recorded('nft-list-sets.txt')));
+    expect(sets.get('owned4')?.spec).toBe('typeof iifname . ip saddr; counter;');
+    expect(sets.get('from_container')).toMatchObject({ kind: 'map', spec: 'typeof iifname : verdict;' });
+    expect([...(sets.get('peers4_b48770710d32')?.elements.keys() ?? [])]).toContain('203.0.113.5-203.0.113.9');
+    expect(chains.get('forward')?.hook).toBe('type filter hook forward priority filter - 10; policy accept;');
+    expect(chains.get('receive')?.hook).toBe('');
+    expect(chains.get('related')?.rules).toEqual(['icmp type redirect drop', 'accept']);
+    expect(sets.get('refused_egress4')).toMatchObject({ dynamic: true });
+  });
+});
+
+describe('a listing of what others did', () => {
+  const foreign = parseListing(recorded('nft-list-foreign.txt'));
+
+  it('has their sets, maps and chains, told apart from ours by name alone', () => {
+    const { sets, chains, dormant } = inetOf(foreign);
+    expect(dormant).toBe(true);
+    expect(sets.get('foreign')?.spec).toContain('type ipv4_addr;');
+    expect([...(sets.get('jumps')?.elements ?? [])]).toEqual([
+      ['"a"', 'jump apart'],
+      ['"b"', 'drop'],
+    ]);
+    expect(chains.get('apart')?.rules.at(-1)).toContain('ip saddr { 192.0.2.1, 192.0.2.2 }');
+    expect(chains.get('forward')?.hook).toContain('policy drop');
+    expect([...foreign.keys()]).toEqual(['inet', 'arp']);
+    expect(foreign.get('arp')?.dormant).toBeUndefined();
+  });
+
+  it('forgets what packets filled in', () => {
+    expect(inetOf(foreign).sets.get('refused_egress4')?.elements.size).toBe(0);
+  });
+
+  it('is mended by replacing the table whose chain has another policy', async () => {
+    const { ruleset } = await runCase('01-v4-only');
+    const commands = diffListings(foreign, without(foreign), ruleset);
+    expect(commands.slice(0, 2)).toEqual(['delete table inet routewall', 'add table inet routewall']);
+    expect(commands.filter((command) => command.includes('arp'))).toEqual([]);
+  });
+
+  /** As it would be listed, had nobody touched it. */
+  function without(ruleset: Ruleset): Ruleset {
+    const { sets, chains } = inetOf(ruleset);
+    const forward = chains.get('forward') ?? expect.unreachable();
+    const ours = { ...forward, hook: forward.hook.replace('drop', 'accept') };
+    return new Map([...ruleset, ['inet', { sets, chains: new Map([...chains, ['forward', ours]]) }]]);
+  }
+});
+
+describe('listings', () => {
+  const table = (parts: Partial<NftTable>): Ruleset =>
+    new Map([['inet', { sets: new Map(), chains: new Map(), ...parts }]]);
+  const chain = (...rules: string[]) => ({ chains: new Map([['c', { hook: '', rules }]]) });
+
+  it('differ from nothing where there is no table, and from no other table', () => {
+    expect(parseListing('').size).toBe(0);
+    expect(parseListing('table ip routewall {\n\tchain c {\n\t\taccept\n\t}\n}\n').size).toBe(0);
+    expect(parseListing('table inet routewall2 {\n}\n').size).toBe(0);
+    expect(parseListing('table inet routewall { # progname nft\n\tflags owner,persist\n}\n').size).toBe(1);
+  });
+
+  it('are compared with listings: what is written otherwise but means the same is no difference', () => {
+    const rendered = table(chain('icmp type 8 accept'));
+    const listed = table(chain('icmp type echo-request accept'));
+    expect(diffListings(listed, listed, rendered)).toEqual([]);
+    expect(diffListings(table(chain('drop')), listed, rendered)).toEqual([
+      'flush chain inet routewall c',
+      'add rule inet routewall c icmp type 8 accept',
+    ]);
+  });
+
+  it('mend only what differs', () => {
+    const set = (...keys: string[]) => ({
+      sets: new Map([
+        ['s', { kind: 'set' as const, spec: 'x', dynamic: false, elements: new Map(keys.map((k) => [k, ''])) }],
+      ]),
+    });
+    expect(diffListings(table(set('"a"', '"z"')), table(set('"a"', '"b"')), table(set('"a"', '"b"')))).toEqual([
+      'delete element inet routewall s { "z" }',
+      'add element inet routewall s { "b" }',
+    ]);
+  });
+
+  it('are sorted by name, in every set too', async () => {
+    const { ruleset } = await runCase('25-sets');
+    const backwards = new Map(
+      [...ruleset].map(([family, { sets, chains }]) => [
+        family,
+        { sets: new Map([...sets].reverse()), chains: new Map([...chains].reverse()) },
+      ]),
+    );
+    expect(renderRuleset(sortListing(backwards))).toBe(renderRuleset(sortListing(ruleset)));
+  });
+});

@@ -1,0 +1,265 @@
+/** One row for each thing that a rule can say; a record over each kind sees to it that none is missing. */
+import { describe, expect, it } from 'vitest';
+import { mergeRanges, rangeOf } from '../../render/address.ts';
+import type { HostState } from '../../render/desired.ts';
+import { renderPolicyChain } from '../../render/policy-chain.ts';
+import type { Direction, PeerMatch, PolicyChain, Rule, ServiceMatch } from '../../render/rule.ts';
+import { prefix } from './random-desired.ts';
+
+const log: HostState['log'] = { group: 5, rate: '10/second' };
+
+const ranges = (family: 4 | 6, ...texts: string[]): PeerMatch => ({
+  kind: 'ranges',
+  family,
+  ranges: mergeRanges(texts.map((text) => rangeOf(prefix(text)))),
+});
+const tcp = (...ports: number[]): ServiceMatch => ({
+  kind: 'ports',
+  protocol: 6,
+  ports: ports.map((port) => ({ first: port, last: port })),
+});
+const ssh = tcp(22);
+const any = { kind: 'any' } as const;
+
+const ruleOf = (rule: Partial<Rule>): Rule => ({
+  peer: any,
+  service: any,
+  action: 'allow',
+  log: false,
+  origin: { file: 'web.yaml', line: 12 },
+  ...rule,
+});
+const chainOf = (direction: Direction, ...rules: Rule[]): PolicyChain => ({
+  direction,
+  rules,
+  default: { verdict: 'drop', log: false, origin: null },
+});
+
+/** The rules between the first, which is always the same, and the default; without their comments. */
+function rendered(direction: Direction, rule: Partial<Rule>): string[] {
+  const { rules } = renderPolicyChain(chainOf(direction, ruleOf(rule)), log);
+  return rules.slice(1, -1).map((text) => text.replace(/ ?comment "[^"]*"$/, ''));
+}
+
+type Row = readonly [rule: Partial<Rule>, egress: readonly string[], ingress: readonly string[]];
+
+const peers: Record<PeerMatch['kind'], readonly Row[]> = {
+  any: [
+    [{ service: ssh }, ['tcp dport 22 goto receive'], ['tcp dport 22 accept']],
+    [{}, ['goto receive'], ['accept']],
+    [{ family: 4 }, ['meta nfproto ipv4 goto receive'], ['meta nfproto ipv4 accept']],
+    [
+      { family: 6, service: ssh },
+      ['meta nfproto ipv6 tcp dport 22 goto receive'],
+      ['meta nfproto ipv6 tcp dport 22 accept'],
+    ],
+  ],
+  host: [
+    [
+      { peer: { kind: 'host' }, service: ssh },
+      ['fib daddr type local tcp dport 22 goto receive'],
+      ['iif 0 fib saddr type local tcp dport 22 accept'],
+    ],
+    [
+      { peer: { kind: 'host' }, service: { kind: 'icmp', family: 6 } },
+      ['meta nfproto ipv6 fib daddr type local meta l4proto 58 goto receive'],
+      ['meta nfproto ipv6 iif 0 fib saddr type local meta l4proto 58 accept'],
+    ],
+  ],
+  lan: [
+    [
+      { peer: { kind: 'lan' } },
+      ['ip daddr @lan4 goto receive', 'ip6 daddr @lan6 goto receive'],
+      ['ip saddr @lan4 accept', 'ip6 saddr @lan6 accept'],
+    ],
+    [{ peer: { kind: 'lan' }, family: 6 }, ['ip6 daddr @lan6 goto receive'], ['ip6 saddr @lan6 accept']],
+    [
+      { peer: { kind: 'lan' }, service: { kind: 'icmp', family: 4, type: 8 } },
+      ['ip daddr @lan4 icmp type 8 goto receive'],
+      ['ip saddr @lan4 icmp type 8 accept'],
+    ],
+  ],
+  internet: [
+    [
+      { peer: { kind: 'internet' }, family: 4 },
+      ['ip daddr != @nonpublic4 ip daddr != @lan4 oifname != @veths fib daddr type != local goto receive'],
+      ['ip saddr != @nonpublic4 ip saddr != @lan4 iifname != @veths fib saddr type != local accept'],
+    ],
+    [
+      { peer: { kind: 'internet' }, family: 6 },
+      ['ip6 daddr != @nonpublic6 ip6 daddr != @lan6 oifname != @veths fib daddr type != local goto receive'],
+      ['ip6 saddr != @nonpublic6 ip6 saddr != @lan6 iifname != @veths fib saddr type != local accept'],
+    ],
+  ],
+  ranges: [
+    [{ peer: ranges(4, '192.0.2.7/32') }, ['ip daddr 192.0.2.7 goto receive'], ['ip saddr 192.0.2.7 accept']],
+    [
+      { peer: ranges(6, '2001:db8::/32', '2001:dba::/32') },
+      ['ip6 daddr 2001:db8::/32 goto receive', 'ip6 daddr 2001:dba::/32 goto receive'],
+      ['ip6 saddr 2001:db8::/32 accept', 'ip6 saddr 2001:dba::/32 accept'],
+    ],
+    [
+      { peer: ranges(4, '192.0.2.4/30', '192.0.2.8/32') },
+      ['ip daddr 192.0.2.4-192.0.2.8 goto receive'],
+      ['ip saddr 192.0.2.4-192.0.2.8 accept'],
+    ],
+    // What can't match is no rule, and never one that matches more.
+    [{ peer: ranges(4) }, [], []],
+    [{ peer: ranges(4, '192.0.2.7/32'), family: 6 }, [], []],
+    [{ peer: ranges(4, '192.0.2.7/32'), service: { kind: 'icmp', family: 6 } }, [], []],
+    [{ peer: any, service: tcp() }, [], []],
+  ],
+};
+
+const services: Record<ServiceMatch['kind'], readonly Row[]> = {
+  any: [[{ service: any, action: 'drop' }, ['goto egress_drop'], ['goto ingress_drop']]],
+  protocol: [
+    [{ service: { kind: 'protocol', protocol: 47 } }, ['meta l4proto 47 goto receive'], ['meta l4proto 47 accept']],
+  ],
+  ports: [
+    [
+      { service: { kind: 'ports', protocol: 17, ports: [{ first: 5000, last: 5010 }] } },
+      ['udp dport 5000-5010 goto receive'],
+      ['udp dport 5000-5010 accept'],
+    ],
+    [
+      { service: { kind: 'ports', protocol: 132, ports: [{ first: 1, last: 1 }] } },
+      ['sctp dport 1 goto receive'],
+      ['sctp dport 1 accept'],
+    ],
+    [
+      { service: tcp(1, 3), peer: ranges(4, '192.0.2.1/32', '192.0.2.3/32'), action: 'reject' },
+      [1, 3].flatMap((host) => [1, 3].map((port) => `ip daddr 192.0.2.${host} tcp dport ${port} goto egress_reject`)),
+      [1, 3].flatMap((host) => [1, 3].map((port) => `ip saddr 192.0.2.${host} tcp dport ${port} goto ingress_reject`)),
+    ],
+  ],
+  icmp: [
+    [
+      { service: { kind: 'icmp', family: 4 } },
+      ['meta nfproto ipv4 meta l4proto 1 goto receive'],
+      ['meta nfproto ipv4 meta l4proto 1 accept'],
+    ],
+    [
+      { service: { kind: 'icmp', family: 6 } },
+      ['meta nfproto ipv6 meta l4proto 58 goto receive'],
+      ['meta nfproto ipv6 meta l4proto 58 accept'],
+    ],
+    [{ service: { kind: 'icmp', family: 4, type: 8 } }, ['icmp type 8 goto receive'], ['icmp type 8 accept']],
+    [{ service: { kind: 'icmp', family: 6, type: 128 } }, ['icmpv6 type 128 goto receive'], ['icmpv6 type 128 accept']],
+  ],
+};
+
+const logged = (direction: Direction): string => `limit rate 10/second log prefix " ${direction} web.yaml:12 " group 5`;
+
+const actions: Record<Rule['action'], readonly Row[]> = {
+  allow: [[{ log: true }, [logged('egress'), 'goto receive'], [logged('ingress'), 'accept']]],
+  drop: [[{ action: 'drop' }, ['goto egress_drop'], ['goto ingress_drop']]],
+  reject: [
+    [
+      { action: 'reject', log: true },
+      [logged('egress'), 'goto egress_reject'],
+      [logged('ingress'), 'goto ingress_reject'],
+    ],
+  ],
+  log: [[{ action: 'log' }, [logged('egress')], [logged('ingress')]]],
+};
+
+describe.each(
+  Object.entries({
+    ...peers,
+    'service any': services.any,
+    protocol: services.protocol,
+    ports: services.ports,
+    icmp: services.icmp,
+    ...actions,
+  }),
+)('%s', (_kind, rows) => {
+  it.each(rows.map(([rule, egress, ingress]) => [JSON.stringify(rule, withoutBigInt), rule, egress, ingress] as const))(
+    'renders %s',
+    (_text, rule, egress, ingress) => {
+      expect(rendered('egress', rule)).toEqual(egress);
+      expect(rendered('ingress', rule)).toEqual(ingress);
+    },
+  );
+});
+
+const withoutBigInt = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
+
+describe('a chain', () => {
+  it('begins with what no policy can allow, and ends with its default', () => {
+    expect(renderPolicyChain(chainOf('egress'), log).rules).toEqual(['jump never', 'goto egress_drop']);
+    expect(renderPolicyChain(chainOf('ingress'), log).rules).toEqual(['jump orphans', 'goto ingress_drop']);
+  });
+
+  it.each([
+    ['allow', 'goto receive', 'accept'],
+    ['drop', 'goto egress_drop', 'goto ingress_drop'],
+    ['reject', 'goto egress_reject', 'goto ingress_reject'],
+  ] as const)('has the default %s, with its place and its log', (verdict, egress, ingress) => {
+    const origin = { file: 'web.yaml', line: 3 };
+    for (const [direction, statement] of [
+      ['egress', egress],
+      ['ingress', ingress],
+    ] as const) {
+      const chain = { direction, rules: [], default: { verdict, log: true, origin }, logName: 'web' };
+      expect(renderPolicyChain(chain, { group: 'kernel', rate: '1/minute' }).rules.slice(1)).toEqual([
+        `limit rate 1/minute log prefix "web ${direction} web.yaml:3 " level info comment "web.yaml:3"`,
+        `${statement} comment "web.yaml:3"`,
+      ]);
+    }
+  });
+
+  it('lets no name out of its quotes, and no comment or prefix be longer than the kernel takes', () => {
+    const name = `a";drop\n{}'$\\#${'ü'.repeat(200)}`;
+    const origin = { file: `${name}.yaml`, line: 1 };
+    const rule = ruleOf({ origin, log: true, action: 'reject' });
+    const chain = {
+      ...chainOf('egress', rule),
+      default: { verdict: 'drop' as const, log: true, origin },
+      logName: name,
+    };
+    for (const text of renderPolicyChain(chain, log).rules) {
+      expect(text).not.toMatch(/[^\x20-\x7e]/);
+      expect(text.split('"').length % 2).toBe(1);
+      for (const [, key = '', value = ''] of text.matchAll(/(prefix|comment) "([^"]*)"/g)) {
+        expect(value.length).toBeLessThanOrEqual(key === 'prefix' ? 127 : 128);
+        expect(value).not.toMatch(/[;{}\\#$'\n]/);
+      }
+      expect(text.replaceAll(/"[^"]*"/g, '')).not.toMatch(/[;{}\\#$']/);
+    }
+  });
+});
+
+describe('many alternatives', () => {
+  const hosts = (count: number): string[] => Array.from({ length: count }, (_, index) => `192.0.2.${2 * index}/32`);
+
+  it('unroll up to four, and become a named set from five on', () => {
+    const four = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(4)) })), log);
+    expect(four.sets.size).toBe(0);
+    expect(four.rules).toHaveLength(6);
+    const five = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(5)) })), log);
+    expect(five.rules[1]).toMatch(/^ip daddr @peers4_[0-9a-f]{12} goto receive/);
+    expect([...five.sets.values()]).toEqual([
+      {
+        kind: 'set',
+        spec: 'type ipv4_addr; flags interval;',
+        dynamic: false,
+        elements: new Map(hosts(5).map((text) => [text.slice(0, -3), ''])),
+      },
+    ]);
+  });
+
+  it('share a set where they say the same, in either direction and with any protocol', () => {
+    const udp: ServiceMatch = {
+      ...tcp(1, 3, 5, 7, 9),
+      kind: 'ports',
+      protocol: 17,
+      ports: [1, 3, 5, 7, 9].map((port) => ({ first: port, last: port })),
+    };
+    const egress = renderPolicyChain(chainOf('egress', ruleOf({ service: tcp(1, 3, 5, 7, 9) })), log);
+    const ingress = renderPolicyChain(chainOf('ingress', ruleOf({ service: udp })), log);
+    expect([...egress.sets]).toEqual([...ingress.sets]);
+    expect([...egress.sets.keys()][0]).toMatch(/^ports_[0-9a-f]{12}$/);
+    expect([...egress.sets.values()][0]?.spec).toBe('type inet_service; flags interval;');
+  });
+});
