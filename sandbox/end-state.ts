@@ -22,7 +22,11 @@ async function readOwnRules(host: Place): Promise<string[]> {
   const own = stdout.split(/^(?=table )/m).filter((table) => /^table \w+ routewall\b/.test(table));
   return own
     .flatMap((table) => table.split('\n'))
-    .filter((line) => /"veth[A-Za-z0-9]+"|198[.]51[.]100[.]|2001:db8:100::|chain (in|e)gress_[0-9a-f]{8}/.test(line))
+    .filter((line) =>
+      /"veth[A-Za-z0-9]+"|198[.]51[.]100[.]|192[.]0[.]2[.]20\b|2001:db8:100::|2001:db8:0:1::20\b|chain (in|e)gress_[0-9a-f]{8}/.test(
+        line,
+      ),
+    )
     .map((line) => line.trim());
 }
 

@@ -57,7 +57,7 @@ async function tellStory(
   scene: Scene,
   { daemon, before, keep }: { readonly daemon: Daemon; readonly before: string; readonly keep: boolean },
 ): Promise<number> {
-  await startContainers(scene);
+  await startContainers(scene, daemon);
   let wrong = await tryConnections(scene);
   if (keep) return await keepUp(scene, wrong);
   for (const step of [trySpoofing, editPolicy, stopOne, stopAll]) wrong += await step(scene);

@@ -21,7 +21,7 @@ export function tellCheck(claim: string, holds: boolean): void {
   console.log(`${holds ? pc.green('ok   ') : pc.red('WRONG')} ${claim}`);
 }
 
-const WIDTHS = [11, 11, 18, 9] as const;
+const WIDTHS = [11, 11, 23, 9] as const;
 
 /** A row of the table of attempts: from, to, service, outcome, verdict and reason. */
 export function tellRow(cells: readonly string[], { outcome, agrees }: { outcome: string; agrees: boolean }): void {

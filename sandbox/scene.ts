@@ -38,8 +38,11 @@ function udp(port: number): Port {
   return { protocol: 'udp', port };
 }
 
-export const addressOf = (name: ContainerName, family: 4 | 6): string =>
-  family === 4 ? `198.51.100.${CONTAINERS[name]}` : `2001:db8:100::${CONTAINERS[name]}`;
+/** The web server's lie on the uplink's own network, so that the host has to answer its neighbours for them. */
+export function addressOf(name: ContainerName, family: 4 | 6): string {
+  const [network4, network6] = name === 'web' ? ['192.0.2', '2001:db8:0:1'] : ['198.51.100', '2001:db8:100:'];
+  return family === 4 ? `${network4}.${CONTAINERS[name]}` : `${network6}::${CONTAINERS[name]}`.replace(':::', '::');
+}
 
 /** Namespaces, folders, configurations and somebody else's firewall rules; neither daemon nor container runs yet. */
 export async function buildScene(): Promise<Scene> {
