@@ -1,5 +1,5 @@
 /** Commits to this network namespace's nftables, as `nft monitor` tells of them. */
-import type { HostEventBus, Watcher } from './events.ts';
+import type { HostEventBus, HostEvents, Watcher } from './events.ts';
 import type { Backoff } from './line-process.ts';
 import { monitorProcess } from './monitor-process.ts';
 import { parseNetlinkSockets, readNetTable, readSocketInodes } from './proc-sockets.ts';
@@ -25,6 +25,8 @@ export function parseNftMonitorLine(line: string): NftMonitorLine | undefined {
   return line.startsWith('# ERROR: ') ? { kind: 'error', message: line.slice('# ERROR: '.length) } : undefined;
 }
 
+type Commit = Parameters<HostEvents['rulesetCommitted']>[0];
+
 export interface NftMonitorOptions {
   readonly command?: string;
   readonly backoff?: Backoff;
@@ -33,26 +35,41 @@ export interface NftMonitorOptions {
 export function watchNftMonitor(bus: HostEventBus, options: NftMonitorOptions = {}): Watcher {
   // nft prints a transaction's objects first and its generation last.
   let touchesOurs = false;
+  // With each deleted rule, nft's monitor forgets the named sets that the rule used; of their elements it then says
+  // nothing but "W: Received event for an unknown set.", on the other stream.
+  let tellsObjects = false;
+  let last: Commit | undefined;
+  const begin = (): void => {
+    touchesOurs = false;
+    tellsObjects = false;
+  };
   const child = monitorProcess({
     command: options.command ?? 'nft',
     // Numbers and no look-ups: the lines are thrown away, and a name service must not hold them up.
     args: ['-n', 'monitor'],
     ...(options.backoff && { backoff: options.backoff }),
     isSubscribed,
-    onStart: () => {
-      touchesOurs = false;
-    },
+    onStart: begin,
     onSubscribed: () => bus.emit('synced', { source: 'nft-monitor' }),
     onLine: (line) => {
       const parsed = parseNftMonitorLine(line);
       if (parsed?.kind === 'ours') touchesOurs = true;
+      if (!line.startsWith('#')) tellsObjects = true;
       // nft goes on after a full receive buffer, and what it missed is lost.
       if (parsed?.kind === 'error') child.fail(new Error(`nft monitor: ${parsed.message}`));
       if (parsed?.kind !== 'generation') return;
       const { generation, pid, process } = parsed;
-      const commit = { generation, pid, process, touchesOurs };
-      touchesOurs = false;
+      const commit = { generation, pid, process, touchesOurs: touchesOurs || !tellsObjects };
+      begin();
+      last = commit;
       bus.emit('rulesetCommitted', commit);
+    },
+    onErrorLine: (line) => {
+      if (!line.startsWith('W: ')) return;
+      touchesOurs = true;
+      // It may come after the generation that it belongs to.
+      if (last?.touchesOurs === false) bus.emit('rulesetCommitted', { ...last, touchesOurs });
+      last = undefined;
     },
     onFailure: (failure) => bus.emit('watcherFailed', { source: 'nft-monitor', ...failure }),
   });

@@ -149,6 +149,22 @@ it('names the process that committed', async () => {
   expect(commits()[0]?.pid).toBe(child.pid);
 });
 
+it('takes a commit for one to our tables where nft has forgotten the set that it changed', async () => {
+  const rule = 'iifname @veths drop';
+  await nft(
+    `table inet routewall {\nset veths { type ifname; elements = { "a", "b" }; }\nchain c { ${rule}; }\n}\nadd table ip other`,
+  );
+  await startNft();
+  // nft's monitor forgets the set with the rule that used it.
+  await nft(`flush chain inet routewall c\nadd rule inet routewall c ${rule}`);
+  await nft('delete element inet routewall veths { "a" }');
+  await nft('add chain ip other c\nflush set inet routewall veths');
+  await log.until('three commits to our tables', () => {
+    const ours = commits().filter(({ touchesOurs }) => touchesOurs);
+    return new Set(ours.map(({ generation }) => generation)).size === 3;
+  });
+});
+
 it('is synced again after its nft was killed, and tells what comes then', async () => {
   await startNft();
   process.kill(await childOf('monitor'), 'SIGKILL');
