@@ -1,5 +1,5 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
-import { isHostPrefix, networkOf, type Prefix } from '../render/address.ts';
+import { hostPrefix, isHostPrefix, networkOf, type Prefix } from '../render/address.ts';
 import type { DesiredState, HostState, NicState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
@@ -49,6 +49,8 @@ interface NicMemo {
   readonly hostVeth: InterfaceName;
   readonly network: HostNetwork;
   readonly nic: NicState;
+  /** On a link, and too wide to be proxied. */
+  readonly unproxied: readonly Prefix[];
 }
 
 /** Remembers the last result: what stands in the kernel keeps its claims, and unchanged NICs their identity. */
@@ -131,10 +133,10 @@ function lostPrefixes(
     const place = placeOf(plan, prefix, policies);
     report(plan.container, { ...place, column: 1, message: `${shown(prefix)} ${why}`, severity: 'error' });
   };
+  const own = new Set([...network.addresses].map(hostPrefix));
   for (const plan of plans.values()) {
     for (const prefix of plan.prefixes) {
-      if (network.addresses.has(networkOf(prefix)) && isHostPrefix(prefix))
-        lose(plan, prefix, 'is an address of this host: the container needs one of its own');
+      if (own.has(prefix)) lose(plan, prefix, 'is an address of this host: the container needs one of its own');
     }
   }
   for (const refused of conflicts) {
@@ -185,8 +187,9 @@ function compileNics(
       report(plan.container, { ...problemAt(plan), message });
       continue;
     }
-    nics.set(key, compileOne(plan, hostVeth, lost.get(key), network, before.get(key)));
-    for (const prefix of unproxiedPrefixes(plan.prefixes, network)) {
+    const memo = compileOne(plan, hostVeth, lost.get(key), network, before.get(key));
+    nics.set(key, memo);
+    for (const prefix of memo.unproxied) {
       const message = `${prefix} lies on a link of this host and is too wide to answer for each address: route it to this host`;
       report(plan.container, { ...problemAt(plan), severity: 'warning', message });
     }
@@ -221,7 +224,8 @@ function compileOne(
   const { container, endpoint, egress, ingress } = plan;
   const nic = compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network);
   const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
-  return { plan, hostVeth, network, nic: same ? before.nic : nic };
+  const unproxied = unproxiedPrefixes(plan.prefixes, network);
+  return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied };
 }
 
 const sameList = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();

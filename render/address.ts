@@ -75,7 +75,9 @@ export const prefixLength = (prefix: Prefix): number => Number(prefix.slice(pref
 /** The first address of the prefix. */
 export const networkOf = (prefix: Prefix): Address => prefix.slice(0, prefix.indexOf('/')) as Address;
 
-export const isHostPrefix = (prefix: Prefix): boolean => prefixLength(prefix) === bitsOf(familyOf(prefix));
+/** By its text alone: `/32` on a prefix without colons, or `/128`, which no other family has. */
+export const isHostPrefix = (prefix: Prefix): boolean =>
+  prefix.endsWith('/128') || (prefix.endsWith('/32') && !prefix.includes(':'));
 
 /** The prefix of that length that holds the number. */
 export function prefixOf(number: bigint, length: number, family: Family): Prefix {

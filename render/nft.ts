@@ -68,8 +68,8 @@ function keptChains(
 /** The tables with these NICs' elements; the prefix lengths are the whole state's, so that anti-spoofing is whole. */
 function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
   return new Map([
-    ['inet', inetTable(state.host, nics, ownedSets('inet', state.nics.values()), nameOf)],
-    ['arp', arpTable(state.host, nics, ownedSets('arp', state.nics.values()))],
+    ['inet', inetTable(state.host, nics, ownedSets('inet', state.nics), nameOf)],
+    ['arp', arpTable(state.host, nics, ownedSets('arp', state.nics))],
   ]);
 }
 

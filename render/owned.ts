@@ -1,5 +1,14 @@
 /** Who may send from what, as exact hash sets: one per family and prefix length in use, so that lookups stay flat. */
-import { addressFrom, bitsOf, type Family, familyOf, networkOf, type Prefix, prefixLength } from './address.ts';
+import {
+  addressFrom,
+  bitsOf,
+  type Family,
+  familyOf,
+  isHostPrefix,
+  networkOf,
+  type Prefix,
+  prefixLength,
+} from './address.ts';
 import type { NicState } from './desired.ts';
 
 export interface OwnedSet {
@@ -19,15 +28,29 @@ export const OWNED = {
 };
 
 /** Host sets exist always; longest prefix first. */
-export function ownedSets(table: 'inet' | 'arp', nics: Iterable<NicState>): OwnedSet[] {
-  const lengths = { 4: new Set([32]), 6: new Set([128]) };
-  for (const nic of nics) for (const prefix of nic.owned) lengths[familyOf(prefix)].add(prefixLength(prefix));
+export function ownedSets(table: 'inet' | 'arp', nics: ReadonlyMap<string, NicState>): OwnedSet[] {
+  const lengths = lengthsOf(nics);
   const families: readonly Family[] = table === 'inet' ? [4, 6] : [4];
   return families.flatMap((family) =>
     [...lengths[family]]
       .sort((a, b) => b - a)
       .map((length) => ({ name: ownedSetName(family, length), family, length, field: fieldOf(table, family) })),
   );
+}
+
+type Lengths = Readonly<Record<Family, ReadonlySet<number>>>;
+
+const known = new WeakMap<ReadonlyMap<string, NicState>, Lengths>();
+
+/** One pass over all NICs for each state, though both tables ask, before and after. */
+function lengthsOf(nics: ReadonlyMap<string, NicState>): Lengths {
+  const before = known.get(nics);
+  if (before !== undefined) return before;
+  const lengths = { 4: new Set([32]), 6: new Set([128]) };
+  for (const { owned } of nics.values())
+    for (const prefix of owned) if (!isHostPrefix(prefix)) lengths[familyOf(prefix)].add(prefixLength(prefix));
+  known.set(nics, lengths);
+  return lengths;
 }
 
 /** The set and the element that let the NIC send from the prefix. */
