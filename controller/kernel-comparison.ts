@@ -27,14 +27,25 @@ export interface KernelComparison {
   readonly expected: Ruleset;
 }
 
-/** Needs the right to list nftables. Dynamic elements and counters are no difference. @throws CommandError */
-export async function compareWithKernel(run: Run, desired: DesiredState): Promise<KernelComparison> {
+export interface KernelReading {
+  readonly observed: Ruleset;
+  readonly routing: ObservedRouting;
+}
+
+/** Needs the right to list nftables. May be started before the files are read. @throws CommandError */
+export async function readKernel(run: Run): Promise<KernelReading> {
+  const [observed, routing] = await Promise.all([readRuleset(run), readRouting(run)]);
+  return { observed, routing };
+}
+
+/** Dynamic elements and counters are no difference. @throws CommandError */
+export async function compareWithKernel(
+  run: Run,
+  desired: DesiredState,
+  reading: Promise<KernelReading> = readKernel(run),
+): Promise<KernelComparison> {
   const rendered = renderDesired(desired, chainNaming(chainHash));
-  const [observed, expected, routing] = await Promise.all([
-    readRuleset(run),
-    listElsewhere(run, rendered),
-    readRouting(run),
-  ]);
+  const [{ observed, routing }, expected] = await Promise.all([reading, listElsewhere(run, rendered)]);
   const ruleset = diffTexts(renderRuleset(sortListing(observed)), renderRuleset(sortListing(expected)));
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
   const routes = {

@@ -6,6 +6,7 @@ export interface Io {
   readonly out: Stream;
   readonly err: Stream;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isRoot: boolean;
   /** Where relative files start. */
   readonly folder: string;
   /** Loaded by whoever starts a program, since that costs more than most commands do. */
@@ -37,6 +38,7 @@ export function processIo(): Io {
     out: { write: (text) => void process.stdout.write(text), isTerminal: process.stdout.isTTY === true },
     err: { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY === true },
     env: process.env,
+    isRoot: process.getuid?.() === 0,
     folder: process.cwd(),
     loadRun: async () => (await import('../run.ts')).run,
   };

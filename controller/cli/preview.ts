@@ -3,7 +3,7 @@
 import { isError, uniqueProblems } from '../../policies/problem.ts';
 import { createAssembler, problemsOf } from '../assemble.ts';
 import { describeFlowChange, type FlowChange, readFlowChanges } from '../flow-changes.ts';
-import { type Change, compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
+import { type Change, compareWithKernel, type KernelComparison, readKernel } from '../kernel-comparison.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
@@ -16,10 +16,14 @@ export async function runPreview(
   { exitCode }: { readonly exitCode: boolean },
 ): Promise<number> {
   const { io, shared, colours, errColours } = invocation;
+  const run = await io.loadRun();
+  const reading = readKernel(run);
+  // Awaited below; until then a failure of the files has precedence.
+  reading.catch(() => undefined);
   const host = await readHost(invocation);
   const assembled = createAssembler().assemble(host.inputs);
   const chosen = selectContainers(host.containers, shared.names);
-  const comparison = await compareWithKernel(await io.loadRun(), restrict(assembled.desired, allIds(host.containers)));
+  const comparison = await compareWithKernel(run, restrict(assembled.desired, allIds(host.containers)), reading);
   const names = new Set(chosen.map(({ container }) => container.name));
   const flows = readFlowChanges(comparison, assembled).filter(({ container }) => names.has(container));
   const problems = uniqueProblems(host.inputs.containers.flatMap((container) => problemsOf(assembled, container)));

@@ -107,6 +107,7 @@ function addPreview(program: Command, act: Act): void {
       "what would change in the kernel: the ruleset as a diff in nft's own words, routes, proxies, and flows",
     )
     .option('--exit-code', 'exit with 1 if anything would change')
+    .addHelpText('after', '\n-n limits what is said of flows; the ruleset is compared whole.')
     .addHelpText('after', example('routewall preview', 'routewall preview --policies ./draft --exit-code'))
     .action((flags: { exitCode?: boolean }) =>
       act(async (invocation) => {

@@ -87,8 +87,7 @@ async function readFromState(reader: HostReader, config: HostConfig, state: Stat
   await reader.readPolicies();
   reader.readTree();
   const known = sorted(reader);
-  const told = new Map<string, StateContainer>();
-  for (const [key, entry] of state.containers) told.set(idOf(key, known), entry);
+  const told = statesById(state, known);
   const veths = new Map<string, InterfaceName>();
   const bridged = new Map<string, InterfaceName>();
   for (const container of known) collectVeths(container, told.get(container.container.id), { veths, bridged });
@@ -98,11 +97,21 @@ async function readFromState(reader: HostReader, config: HostConfig, state: Stat
   return { config, files: reader.files, inputs, containers };
 }
 
-function idOf(key: string, known: readonly KnownContainer[]): string {
-  const found = known.find(({ container }) => container.id === key) ?? known.find(({ name }) => name === key);
-  if (found !== undefined) return found.container.id;
-  const names = known.map(({ name }) => name);
-  throw new CliError(EXIT.no, `--state: containers.${key}: there is no such container${hint(key, names)}`);
+/** A name stands for the first container that has it, an id for that one. */
+function statesById({ containers }: StateFile, known: readonly KnownContainer[]): Map<string, StateContainer> {
+  const ids = new Map<string, string>();
+  for (const { name, container } of [...known].reverse()) ids.set(name, container.id);
+  for (const { container } of known) ids.set(container.id, container.id);
+  const told = new Map<string, StateContainer>();
+  for (const [key, entry] of containers) {
+    const id = ids.get(key);
+    if (id === undefined) {
+      const names = known.map(({ name }) => name);
+      throw new CliError(EXIT.no, `--state: containers.${key}: there is no such container${hint(key, names)}`);
+    }
+    told.set(id, entry);
+  }
+  return told;
 }
 
 function collectVeths(

@@ -35,7 +35,7 @@ export async function readStateFile(file: string): Promise<StateFile> {
 }
 
 /** @throws ShapeError */
-export function parseStateFile(text: string): StateFile {
+function parseStateFile(text: string): StateFile {
   const top = asObject(parseJson(text));
   for (const key of Object.keys(top)) {
     if (key !== 'containers' && key !== 'links')

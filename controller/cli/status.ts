@@ -3,7 +3,7 @@ import { isError } from '../../policies/problem.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { type ContainerStatus, readProcessStart, readStatusFile, type StatusFile } from '../status-file.ts';
-import { EXIT } from './exit.ts';
+import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { changeText, colourDiff } from './preview.ts';
@@ -14,7 +14,8 @@ import { renderTable } from './table.ts';
 
 type Difference =
   | { readonly known: true; readonly comparison: KernelComparison }
-  | { readonly known: false; readonly why: string };
+  /** `failed`: not for want of rights. */
+  | { readonly known: false; readonly why: string; readonly failed: boolean };
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
@@ -22,8 +23,8 @@ export async function runStatus(invocation: Invocation): Promise<number> {
   const running = file !== undefined && (await readProcessStart(file.pid)) === file.started;
   const status = file === undefined ? undefined : shownStatus(file, invocation);
   const difference = await readDifference(invocation);
-  const healthy = running && !hasTrouble(status) && difference.known && !difference.comparison.changed;
-  const fine = healthy || (running && !hasTrouble(status) && !difference.known);
+  const differs = difference.known ? difference.comparison.changed : difference.failed;
+  const fine = running && !hasTrouble(status) && !differs;
   if (shared.json) io.out.write(`${JSON.stringify(toJson(running, status, difference), null, 2)}\n`);
   else {
     io.out.write(daemonText(running, status, difference, colours));
@@ -51,13 +52,19 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   status.containers.some(({ refused }) => refused !== null) ||
   Object.values(status.watchers).includes('failed');
 
-/** Only root may list nftables. */
+/** Only root may list nftables. What can't be compared must not hide what the daemon says. */
 async function readDifference(invocation: Invocation): Promise<Difference> {
-  if (process.getuid?.() !== 0) return { known: false, why: 'only root can compare with the kernel' };
-  const host = await readHost(invocation);
-  const { desired } = createAssembler().assemble(host.inputs);
-  const ids = new Set(host.inputs.containers.map(({ id }) => id));
-  return { known: true, comparison: await compareWithKernel(await invocation.io.loadRun(), restrict(desired, ids)) };
+  if (!invocation.io.isRoot) return { known: false, why: 'only root can compare with the kernel', failed: false };
+  try {
+    const host = await readHost(invocation);
+    const { desired } = createAssembler().assemble(host.inputs);
+    const ids = new Set(host.inputs.containers.map(({ id }) => id));
+    const comparison = await compareWithKernel(await invocation.io.loadRun(), restrict(desired, ids));
+    return { known: true, comparison };
+  } catch (cause) {
+    if (cause instanceof CliError && cause.exitCode === EXIT.usage) throw cause;
+    return { known: false, why: `not compared with the kernel: ${describeFailure(cause).message}`, failed: true };
+  }
 }
 
 function toJson(running: boolean, status: StatusFile | undefined, difference: Difference): unknown {

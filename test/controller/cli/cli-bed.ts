@@ -29,7 +29,7 @@ interface CliOptions {
 
 const noCommands: Run = (command) => Promise.reject(new CommandError(`${command}: not in this test`));
 
-export function createCliBed(): CliBed {
+function createCliBed(): CliBed {
   const folder = mkdtempSync(join(tmpdir(), 'routewall-cli-'));
   const write = (file: string, text: string): void => {
     const path = join(folder, file);
@@ -45,7 +45,14 @@ export function createCliBed(): CliBed {
       isTerminal: terminal,
     });
     const args = words.split(' ').filter((word) => word !== '');
-    const io = { out: stream('out'), err: stream('err'), env, folder, loadRun: () => Promise.resolve(run) };
+    const io = {
+      out: stream('out'),
+      err: stream('err'),
+      env,
+      folder,
+      isRoot: true,
+      loadRun: () => Promise.resolve(run),
+    };
     return { exitCode: await runCommandLine(args, io), ...said };
   };
   return {

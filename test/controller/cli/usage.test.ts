@@ -159,6 +159,15 @@ describe('status', () => {
     expect(out).toContain('web: nft refuses its rules: too long\n');
   });
 
+  test('shows what the daemon says also where the kernel or the configuration can not be read', async () => {
+    await writeStatusFile(bed.folder, statusOf((await readProcessStart(process.pid)) ?? 0));
+    const refusing = () => Promise.reject(new CommandError('nft: Operation not permitted'));
+    const { exitCode, out } = await bed.rw('status', { env: env(), run: refusing });
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^running as process/);
+    expect(out).toContain('not compared with the kernel: nft: Operation not permitted');
+  });
+
   test('refuses a status file that is none', async () => {
     bed.write('status.json', '{"pid":"x"}');
     const { exitCode, err } = await bed.rw('status', { env: env(), run: emptyKernel });
