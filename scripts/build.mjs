@@ -1,5 +1,5 @@
 // Bundles the product (dist/routewall.mjs) and the sandbox (dist/sandbox.mjs); both run on Node 18.19 and newer.
-import { chmod } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 // CommonJS libraries inside an ESM bundle call require() for Node's own modules.
@@ -14,11 +14,15 @@ const common = {
   target: 'node18.19',
   banner: { js: banner },
   legalComments: 'linked',
+  // dbus-next asks an X server for the address of a session bus, if at all; the system bus has a fixed one.
+  external: ['x11'],
   logLevel: 'warning',
 };
 
 const entries = { 'dist/routewall.mjs': 'controller/main.ts', 'dist/sandbox.mjs': 'sandbox/main.ts' };
 for (const [outfile, entry] of Object.entries(entries)) {
-  await build({ ...common, entryPoints: [entry], outfile });
+  const { metafile } = await build({ ...common, entryPoints: [entry], outfile, metafile: true });
   await chmod(outfile, 0o755);
+  // What the bundle holds, for the package's list of licences.
+  await writeFile(outfile.replace(/\.mjs$/, '.meta.json'), JSON.stringify(metafile));
 }

@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="nftables iproute2 iptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
- diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring"
+ diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring
+ dpkg-dev lintian shellcheck man-db"
 
 missing=
 for package in $packages; do

@@ -1,0 +1,91 @@
+# bash completion for routewall                                                                   -*- shell-script -*-
+
+# The containers that LXC's folders hold: a folder with a config in each.
+_routewall_containers() {
+  local path config
+  local -a paths=()
+  for ((path = 1; path < COMP_CWORD; path++)); do
+    case ${COMP_WORDS[path]} in -P | --lxc-path) paths+=("${COMP_WORDS[path + 1]}") ;; esac
+  done
+  for path in "${paths[@]:-/var/lib/lxc}"; do
+    for config in "$path"/*/config; do
+      [[ -e $config ]] || continue
+      config=${config%/config}
+      printf '%s\n' "${config##*/}"
+    done
+  done
+}
+
+# Sets COMPREPLY to those of the lines in $1 that begin with $2.
+_routewall_reply() {
+  local line
+  COMPREPLY=()
+  while IFS= read -r line; do
+    [[ -n $line && $line == "$2"* ]] && COMPREPLY+=("$line")
+  done <<<"$1"
+}
+
+_routewall_words() {
+  _routewall_reply "${1// /$'\n'}" "$2"
+}
+
+_routewall_files() {
+  local IFS=$'\n'
+  compopt -o filenames 2>/dev/null
+  # shellcheck disable=SC2207
+  COMPREPLY=($(compgen "$1" -- "$2"))
+}
+
+# A colon breaks words (COMP_WORDBREAKS): `container:web` arrives as three, of which only the last is replaced.
+_routewall_peer() {
+  local cur=$1
+  case $cur in
+    container) COMPREPLY=(container:) && compopt -o nospace 2>/dev/null ;;
+    :) _routewall_reply "$(_routewall_containers)" '' ;;
+    *)
+      if [[ ${COMP_WORDS[COMP_CWORD - 1]} == : ]]; then
+        _routewall_reply "$(_routewall_containers)" "$cur"
+      else
+        _routewall_words 'host container:' "$cur"
+        [[ ${COMPREPLY[*]} == container: ]] && compopt -o nospace 2>/dev/null
+      fi
+      ;;
+  esac
+}
+
+_routewall() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word command='' words=''
+  local commands='@COMMANDS@ help'
+  local -a options=(@SHARED@)
+  # `--from container:we` is `--from`, `container`, `:`, `we`.
+  [[ $prev == : ]] && prev=${COMP_WORDS[COMP_CWORD - 3]}
+  [[ $cur == : ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case " $commands " in *" $word "*) command=$word && break ;; esac
+  done
+  case $prev in
+    -n | --name) _routewall_reply "$(_routewall_containers)" "$cur" && return ;;
+    -P | --lxc-path | --policies) _routewall_files -d "$cur" && return ;;
+    --config | --state) _routewall_files -f "$cur" && return ;;
+    --from | --to) _routewall_peer "$cur" && return ;;
+  esac
+  case "$command $prev" in
+@CHOICES@
+  esac
+  if [[ -n $words ]]; then
+    _routewall_words "$words" "$cur"
+    return
+  fi
+  case $command in
+@OPTIONS@
+  esac
+  if [[ $cur == -* ]]; then
+    _routewall_words "${options[*]}" "$cur"
+  elif [[ -z $command || $command == help ]]; then
+    _routewall_words "$commands" "$cur"
+  elif [[ $command == check ]]; then
+    _routewall_files -f "$cur"
+  fi
+}
+
+complete -F _routewall routewall
