@@ -108,19 +108,18 @@ function globalAddresses({ links, uplinks }: HostNetwork, family: Family): Addre
 
 /**
  * What the kernel chooses for a destination: on IPv4 an address of the outgoing interface, with link scope too, which
- * is the gateway's on a host-side veth; on IPv6 the global one that has most in common with the destination.
+ * is the gateway's on a host-side veth; on IPv6 the global one that has most in common with the destination, and a
+ * link-local one where the host has no other.
  */
 function hostSource(host: FlowHost, family: Family, destination: Address | undefined): Address | undefined {
   const side = destination === undefined ? undefined : destinationSide(host, destination, { kind: 'host' });
   if (side?.kind === 'host') return destination;
   const candidates = globalAddresses(host.network, family);
-  if (family === 4) {
-    const gateway = side?.kind === 'nic' ? side.nic.gateways.find(({ address }) => familyOf(address) === 4) : undefined;
-    return gateway?.address ?? candidates[0];
-  }
   if (destination === undefined || side?.kind !== 'nic') return candidates[0];
+  const gateway = side.nic.gateways.find(({ address }) => familyOf(address) === family)?.address;
+  if (family === 4) return gateway ?? candidates[0];
   const common = (address: Address): number => commonBits(address, destination);
-  return [...candidates].sort((a, b) => common(b) - common(a))[0];
+  return [...candidates].sort((a, b) => common(b) - common(a))[0] ?? gateway ?? LINK_LOCAL;
 }
 
 function commonBits(a: Address, b: Address): number {

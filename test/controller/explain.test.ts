@@ -131,6 +131,17 @@ test('shuts a guarded interface that nobody claims, and its neighbours with it',
   expect([verdict, steps[0]?.at]).toEqual(['drop', 'the guard']);
 });
 
+test('the host speaks to a container from the address that the kernel chooses', () => {
+  const all = inputs();
+  const source = (links: readonly unknown[], family: Family) => {
+    const host = { ...assembleAsIfRunning({ ...all, links: parseLinks(links) }), containers: all.containers };
+    return explainFlow(host, question('host', 'container:b', 'tcp/80', family)).source;
+  };
+  expect(source(LINKS, 4)).toBe('169.254.0.1');
+  expect(source(LINKS, 6)).toBe('2001:db8:0:1::1');
+  expect(source([], 6)).toBe('fe80::1');
+});
+
 test('what runs keeps its address against what is only assumed to run', () => {
   const all = inputs(undefined, ['sleeper']);
   const rival = describeContainer(
