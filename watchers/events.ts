@@ -1,7 +1,7 @@
 /** What happens on the host, as facts that say "read it again"; nothing in an event is to be believed as state. */
 import { createNanoEvents, type Emitter } from 'nanoevents';
 
-export type Source = 'lxc-config' | 'lxc-monitor' | 'ip-monitor' | 'nft-monitor' | 'policy-files';
+export type Source = 'lxc-config' | 'lxc-monitor' | 'ip-monitor' | 'nft-monitor' | 'policy-files' | 'host-bus';
 
 /** As lxc-monitor prints them. */
 export type ContainerState =
@@ -43,6 +43,12 @@ export interface HostEvents {
   }): void;
   /** A policy, profile, set, service or main configuration file appeared, changed or went; an absolute path. */
   policyFileChanged(event: { readonly file: string }): void;
+  /** Another firewall program says that it has written its rules anew. */
+  firewallReloaded(event: { readonly by: string }): void;
+  /** systemd started, stopped or lost a container's service; `unit` as `lxc@web.service`. */
+  containerUnitChanged(event: { readonly unit: string }): void;
+  /** The host is about to shut down or reboot, or won't after all. */
+  shutdownPrepared(event: { readonly begins: boolean }): void;
   /** The source has told all that existed when it started; told again after every restart of the source. */
   synced(event: { readonly source: Source }): void;
   /** The source died; it tries again by itself where `retryInMs` is a number, and what it told may be old. */
