@@ -15,11 +15,12 @@ import { parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../watchers/lxc-config/real-files.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
 import type { HostInputs } from './assemble.ts';
-import { type Runtime, readRuntime, STOPPED } from './container-runtime.ts';
+import { type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { readLinks } from './observe.ts';
 import type { Run } from './run.ts';
+import { RuntimeReader } from './runtime-reader.ts';
 
 export interface KnownContainer {
   readonly lxcPath: string;
@@ -38,6 +39,8 @@ export interface HostReaderOptions {
   readonly config: HostConfig;
   readonly policyFolder: string;
   readonly run: Run;
+  /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
+  readonly onLate?: (container: ContainerRef) => void;
 }
 
 /** lxc-info is a fork each; more at once only compete for the processors. */
@@ -54,9 +57,11 @@ export class HostReader {
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, string> | undefined;
+  readonly runtimes: RuntimeReader;
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
+    this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
   }
 
   /** By container id. */
@@ -138,7 +143,7 @@ export class HostReader {
     await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
       const known = this.#known.get(containerId(lxcPath, name));
       if (known === undefined) return;
-      const runtime = await readRuntime(this.#options.run, { ...known, before: known.runtime });
+      const runtime = await this.runtimes.read({ ...known, before: known.runtime });
       const current = this.#known.get(known.container.id);
       if (current === undefined) return;
       this.#setRuntime(current, runtime);

@@ -73,6 +73,13 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('rulesetCommitted', ({ pid, touchesOurs }) => {
       if (touchesOurs && !context.isOurProcess(pid)) mark().resync = true;
     }),
+    bus.on('firewallReloaded', () => {
+      mark().resync = true;
+    }),
+    bus.on('containerUnitChanged', () => {
+      // A monitor that was killed tells lxc-monitor nothing, but systemd knows of it.
+      mark().running = true;
+    }),
     bus.on('policyFileChanged', ({ file }) => {
       const dirty = mark();
       if (file === context.configFile) dirty.config = true;

@@ -5,7 +5,7 @@ import type { DesiredState } from '../render/desired.ts';
 import type { Applied, Applier, LxcProxy } from './apply.ts';
 import { type Assembled, createAssembler } from './assemble.ts';
 import type { DirtyParts } from './dirty.ts';
-import { HostReader, type KnownContainer } from './host-reader.ts';
+import { type ContainerRef, HostReader, type KnownContainer } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Run } from './run.ts';
@@ -19,6 +19,8 @@ export interface ReconcilerOptions {
   readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
   readonly onConfigRead: (known: KnownContainer) => void;
+  /** See HostReaderOptions. */
+  readonly onLate?: (container: ContainerRef) => void;
 }
 
 export interface Outcome {

@@ -1,13 +1,18 @@
 /** The daemon under one configuration: watchers that mark, and passes that drain the marks. */
+import { join } from 'node:path';
 import type { HostConfig } from '../policies/config.ts';
 import { createHostEventBus, type HostEventBus, type Source, type Watcher } from '../watchers/events.ts';
+import { watchHostBus } from '../watchers/host-bus.ts';
 import { watchIpMonitor } from '../watchers/ip-monitor.ts';
 import { watchLxcFolders } from '../watchers/lxc-folders.ts';
 import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
 import { watchNftMonitor } from '../watchers/nft-monitor.ts';
 import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import type { Applier } from './apply.ts';
+import { containerId } from './containers.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
+import type { Hint } from './hinted-runtime.ts';
+import type { ContainerRef } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
@@ -32,6 +37,7 @@ export interface SessionOptions {
 
 export type SourceState = 'starting' | 'synced' | 'failed';
 
+/** Without these nothing is known for certain. A host without D-Bus is a host like any other. */
 const SOURCES: readonly Source[] = ['lxc-config', 'lxc-monitor', 'ip-monitor', 'nft-monitor', 'policy-files'];
 
 /** After a pass that failed: soon, then ever more rarely. */
@@ -39,6 +45,20 @@ const RETRY_MS = { first: 200, most: 30_000 };
 
 /** A source that can't even start must not keep the others' containers shut for ever. */
 const SYNC_PATIENCE_MS = 15_000;
+
+/** Another session has taken its place, under another configuration: ask that one. */
+export class SessionEnded extends Error {
+  override readonly name = 'SessionEnded';
+
+  constructor() {
+    super('the daemon is taking up another configuration, or is about to end');
+  }
+}
+
+interface Waiter {
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (cause: unknown) => void;
+}
 
 export class Session {
   readonly #options: SessionOptions;
@@ -50,6 +70,8 @@ export class Session {
   readonly #timers = new Set<NodeJS.Timeout>();
   #dirty: DirtyParts = everythingDirty();
   #ready = false;
+  #waiting: Waiter[] = [];
+  #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
 
   constructor(options: SessionOptions) {
@@ -63,16 +85,26 @@ export class Session {
       watchLxcMonitor(this.#bus, { lxcPaths: config.lxcPaths }),
       folders,
       watchPolicyFiles(this.#bus, { policyFolder, configFile }),
+      watchHostBus(this.#bus, { onComplaint: (message) => options.log('warning', message) }),
     ];
     this.reconciler = new Reconciler({
       ...options,
       onConfigRead: ({ lxcPath, name, lxc }) => folders.setIncludes({ lxcPath, name }, lxc.files),
+      onLate: ({ lxcPath, name }) => {
+        this.#dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
+        this.#request();
+      },
     });
     this.#queue = createPassQueue(() => this.#pass());
   }
 
   get sources(): ReadonlyMap<Source, SourceState> {
     return this.#sources;
+  }
+
+  /** Since when the present pass runs, by the clock of `performance.now()`. */
+  get passBegan(): number | undefined {
+    return this.#passBegan;
   }
 
   async start(): Promise<void> {
@@ -90,6 +122,35 @@ export class Session {
       if (result.status === 'rejected') this.#options.log('warning', `stopping: ${messageOf(result.reason)}`);
     }
     await this.#queue.idle();
+    for (const { reject } of this.#waiting.splice(0)) reject(new SessionEnded());
+  }
+
+  /** Reads the container, its policy and its veths again. @returns what the pass that did so came to. */
+  async admit({ lxcPath, name }: ContainerRef, hint: Hint | undefined): Promise<Outcome> {
+    const id = containerId(lxcPath, name);
+    if (hint !== undefined) this.reconciler.reader.runtimes.hint(id, hint);
+    this.#dirty.configs.set(id, { lxcPath, name });
+    // The folder's watcher tells of a change too, but a container may be started right after it.
+    for (const suffix of ['yaml', 'yml', 'json']) {
+      const file = join(this.#options.policyFolder, 'containers', `${name}.${suffix}`);
+      if (this.#dirty.policies !== 'all') this.#dirty.policies.add(file);
+    }
+    return await this.#passFor({ lxcPath, name });
+  }
+
+  /** The veth is about to go: takes away what is ours of it, before it takes that along. */
+  async release({ lxcPath, name }: ContainerRef, veth: string): Promise<Outcome> {
+    this.reconciler.reader.runtimes.release(containerId(lxcPath, name), veth);
+    return await this.#passFor({ lxcPath, name });
+  }
+
+  #passFor({ lxcPath, name }: ContainerRef): Promise<Outcome> {
+    this.#dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
+    const outcome = new Promise<Outcome>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
+    this.#request();
+    return outcome;
   }
 
   /** Reads everything again and compares it with the kernel. */
@@ -110,8 +171,21 @@ export class Session {
       isOurProcess: this.#options.isOurProcess,
       configFile: this.#options.configFile,
     });
+    this.#bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
+      if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED') {
+        this.reconciler.reader.runtimes.forget(containerId(lxcPath, name));
+      }
+    });
+    this.#bus.on('shutdownPrepared', ({ begins }) => {
+      this.#options.log('info', begins ? 'the host is going down' : 'the host stays up after all');
+    });
     this.#bus.on('synced', ({ source }) => this.#onSynced(source));
     this.#bus.on('watcherFailed', ({ source, cause, retryInMs }) => {
+      if (source === 'host-bus') {
+        this.#sources.delete(source);
+        this.#options.log('info', `D-Bus: ${messageOf(cause)}; going on without it until it is there`);
+        return;
+      }
       this.#sources.set(source, 'failed');
       const next = retryInMs === null ? '' : `; trying again in ${retryInMs} ms`;
       this.#options.log('warning', `${source}: ${messageOf(cause)}${next}`);
@@ -120,6 +194,7 @@ export class Session {
 
   #onSynced(source: Source): void {
     this.#sources.set(source, 'synced');
+    if (source === 'host-bus') return;
     if (this.#ready) {
       // It was away: what happened meanwhile, it can't tell.
       this.#options.log('info', `${source}: watching again`);
@@ -146,16 +221,22 @@ export class Session {
       this.#options.onConfigChanged();
       return;
     }
+    const waiting = this.#waiting.splice(0);
     const begin = performance.now();
+    this.#passBegan = begin;
     try {
       const outcome = await this.reconciler.reconcile(dirty);
       this.#retryMs = RETRY_MS.first;
       this.#options.onOutcome(outcome, performance.now() - begin);
+      for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {
+      for (const { reject } of waiting) reject(cause);
       this.#options.log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
       this.#dirty = mergeDirty(this.#dirty, { ...dirty, resync: true });
       this.#after(this.#retryMs, () => this.#request());
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+    } finally {
+      this.#passBegan = undefined;
     }
   }
 

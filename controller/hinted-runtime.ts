@@ -1,0 +1,62 @@
+/** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
+import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import { linkExists, parseVeths, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
+import { type Run, runOrThrow } from './run.ts';
+
+export interface Hint {
+  /** The host-side veth that LXC named, of one NIC; `undefined` where the hook is for the whole container. */
+  readonly veth: InterfaceName | undefined;
+  /** The process that will be init, whose network namespace holds the other ends; 0 where it isn't known. */
+  readonly initPid: number;
+}
+
+/**
+ * LXC makes the veths in the order of the NICs' indexes, and before init runs nothing else can have put one into the
+ * container's namespace: so the order of those that exist tells which NIC each belongs to.
+ * @returns undefined where the kernel doesn't confirm it, or the veth is gone.
+ */
+export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint): Promise<Runtime | undefined> {
+  const { container, lxc } = question;
+  const nics = lxc.nics.filter(({ type }) => type === 'veth');
+  if (hint.veth !== undefined && !linkExists(hint.veth)) return undefined;
+  const peers = await readPeers(run, hint, nics.length);
+  if (peers === undefined || peers.length > nics.length) return undefined;
+  const veths = new Map<string, InterfaceName>();
+  for (const [position, nic] of nics.entries()) {
+    const endpoint = container.endpoints.find(({ index }) => index === nic.index);
+    const veth = parseInterfaceName(peers[position] ?? '');
+    if (endpoint === undefined || veth === undefined) continue;
+    if (endpoint.fixedVeth !== undefined && endpoint.fixedVeth !== veth) return undefined;
+    veths.set(endpoint.key, veth);
+  }
+  return { state: 'STARTING', veths };
+}
+
+/** The host's veths that lead to where the named one leads, or to the process; in the order in which they were made. */
+async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<string[] | undefined> {
+  // Listing one link costs the same whatever the host has of them.
+  const one = veth !== undefined && nics === 1 ? ['dev', veth] : [];
+  const json = await runOrThrow(run, 'ip', ['-j', 'link', 'show', ...one, 'type', 'veth']);
+  const namespace = veth === undefined ? await readNamespaceOf(run, initPid) : namespaceBehind(json, veth);
+  if (namespace === undefined) return undefined;
+  const peers = parseVeths(json, namespace);
+  return veth === undefined || peers.includes(veth) ? peers : undefined;
+}
+
+function namespaceBehind(json: string, veth: string): number | undefined {
+  const links: unknown = json.trim() === '' ? [] : JSON.parse(json);
+  const link: unknown = Array.isArray(links)
+    ? links.find((each: unknown) => fieldOf(each, 'ifname') === veth)
+    : undefined;
+  const namespace = fieldOf(link, 'link_netnsid');
+  return typeof namespace === 'number' && namespace >= 0 ? namespace : undefined;
+}
+
+const fieldOf = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+
+async function readNamespaceOf(run: Run, pid: number): Promise<number | undefined> {
+  if (pid === 0) return undefined;
+  const id = (await run('lsns', ['-t', 'net', '-n', '-o', 'NETNSID', '-p', String(pid)])).stdout.trim();
+  return /^\d+$/.test(id) ? Number(id) : undefined;
+}
