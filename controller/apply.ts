@@ -1,6 +1,7 @@
 /** Brings the kernel from what it holds to what it shall hold, in the order that leaves no gap. */
 import { chainHash } from '../policies/chain-hash.ts';
 import { type HostNetwork, linkLocalAddress } from '../policies/host-network.ts';
+import type { Prefix } from '../render/address.ts';
 import { renderAnnouncement } from '../render/announcement.ts';
 import type { DesiredState, NeighbourProxy, Sysctl } from '../render/desired.ts';
 import { diffListings } from '../render/listing.ts';
@@ -8,6 +9,7 @@ import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
 import { diffRouting, type Routing, type RoutingDiff, renderRouting, routingOf } from '../render/routing.ts';
 import type { Ruleset } from '../render/ruleset.ts';
 import { diffRulesets } from '../render/transaction.ts';
+import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import type { Announcer } from './announcer.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
@@ -41,6 +43,8 @@ export interface Applied extends Isolated {
   readonly repaired: readonly string[];
   /** How many commands and lines were written. */
   readonly written: number;
+  /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
+  readonly abandoned: readonly Prefix[];
 }
 
 export const nameOf = chainNaming(chainHash);
@@ -106,7 +110,7 @@ export class Applier {
     const coming = diffRouting(remaining, routingOf(result.enforced)).add;
     const lines = await this.#bringUp(result.enforced, coming, network);
     this.#enforced = result.enforced;
-    return { ...result, repaired: [], written: commands + lines };
+    return { ...result, repaired: [], written: commands + lines, abandoned: [] };
   }
 
   /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
@@ -125,7 +129,8 @@ export class Applier {
     const written = [...commands, ...renderRouting(diff), ...drifted.filter(mustWrite).map(settingLine)];
     const ordinary = before === undefined ? undefined : ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
-    return { ...result, repaired, written: written.length };
+    const abandoned = before === undefined ? abandonedPrefixes(observed, result.enforced) : [];
+    return { ...result, repaired, written: written.length, abandoned };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */

@@ -48,7 +48,11 @@ export class Reporter {
     const { before, applied } = outcome;
     this.#reportChanges(outcome, tookMs);
     this.#reportProblems(outcome, reader);
-    conntrack.forget(goneAddresses(before, applied.enforced));
+    conntrack.forget([
+      ...goneAddresses(before, applied.enforced),
+      // Whoever stopped while no daemon ran left its connections behind.
+      ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
+    ]);
     refusals.forget(goneVeths(before, applied.enforced));
     // After a start, only rules that were written anew can forbid what was allowed before.
     if (before !== undefined || applied.written > 0) this.#cut(outcome);
