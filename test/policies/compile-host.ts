@@ -11,7 +11,7 @@ import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 
 const PATH = '/var/lib/lxc';
 
-export const linksOf = (...addresses: string[]) =>
+const linksOf = (...addresses: string[]) =>
   parseLinks([
     {
       ifname: 'eth0',

@@ -1,0 +1,20 @@
+// Runs bench/NAME.ts: `node scripts/bench.mjs NAME`. Figures that depend on NODE_EXTRA_CA_CERTS are nobody's.
+import { spawnSync } from 'node:child_process';
+import { build } from 'esbuild';
+
+const [name, ...args] = process.argv.slice(2);
+if (!/^[a-z-]+$/.test(name ?? '')) {
+  console.error('usage: node scripts/bench.mjs NAME, for a file bench/NAME.ts');
+  process.exit(2);
+}
+const outfile = `.cache/bench-${name}.mjs`;
+await build({
+  entryPoints: [`bench/${name}.ts`],
+  outfile,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  packages: 'external',
+});
+const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+process.exit(spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit', env }).status ?? 1);
