@@ -14,10 +14,16 @@ import { diffRulesets } from './transaction.ts';
 export type ChainNaming = (chain: PolicyChain) => ChainName;
 
 /** `hash`: a content hash of a chain's semantics in lower-case hex, at least 8 digits. */
-export const chainNaming =
-  (hash: (chain: PolicyChain) => string): ChainNaming =>
-  (chain) =>
-    chainName(chain.direction, hash(chain));
+export function chainNaming(hash: (chain: PolicyChain) => string): ChainNaming {
+  const names = new WeakMap<PolicyChain, ChainName>();
+  return (chain) => {
+    const known = names.get(chain);
+    if (known !== undefined) return known;
+    const name = chainName(chain.direction, hash(chain));
+    names.set(chain, name);
+    return name;
+  };
+}
 
 /** Our tables, whole. */
 export function renderDesired(desired: DesiredState, nameOf: ChainNaming): Ruleset {

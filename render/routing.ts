@@ -50,9 +50,9 @@ function without<T>(list: readonly T[], than: readonly T[], keyOf: (item: T) => 
   return list.filter((item) => !keys.has(keyOf(item)));
 }
 
-export const gatewayKey = ({ address, dev }: GatewayAddress): string => `${address} ${dev}`;
-export const routeKey = ({ prefix, dev }: Route): string => `${prefix} ${dev}`;
-export const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address} ${dev}`;
+const gatewayKey = ({ address, dev }: GatewayAddress): string => `${address} ${dev}`;
+const routeKey = ({ prefix, dev }: Route): string => `${prefix} ${dev}`;
+const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address} ${dev}`;
 
 /**
  * Removal comes first, from the outside in; then the new, from the inside out: a neighbour never hears that an address
