@@ -10,7 +10,7 @@ import { type Log, messageOf } from './log.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RefusalCleaner } from './refusal-counters.ts';
 import type { Run } from './run.ts';
-import { readProcessStart, writeStatusFile } from './status-file.ts';
+import { readProcessStart, type StatusFile, writeStatusFile } from './status-file.ts';
 
 export interface ReporterOptions {
   readonly log: Log;
@@ -18,6 +18,20 @@ export interface ReporterOptions {
   readonly conntrack: ConntrackCleaner;
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
+  /** Told after each pass, when it has been logged. */
+  readonly onReport?: (report: Report) => void;
+}
+
+/** What a pass came to, for whoever passes it on. */
+export interface Report {
+  readonly outcome: Outcome;
+  readonly reader: HostReader;
+  /** Of this pass: they were not there before. */
+  readonly raised: ReadonlyMap<string, 'error' | 'warning'>;
+  readonly since: string;
+  readonly enforcedAt: string;
+  readonly problemCount: number;
+  readonly repairCount: number;
 }
 
 /** The status file is for people and rare readers: a burst of passes writes it at most this often. */
@@ -47,7 +61,7 @@ export class Reporter {
     const { conntrack, refusals } = this.#options;
     const { before, applied } = outcome;
     this.#reportChanges(outcome, tookMs);
-    this.#reportProblems(outcome, reader);
+    const raised = this.#reportProblems(outcome, reader);
     conntrack.forget([
       ...goneAddresses(before, applied.enforced),
       // Whoever stopped while no daemon ran left its connections behind.
@@ -56,8 +70,18 @@ export class Reporter {
     refusals.forget(goneVeths(before, applied.enforced));
     // After a start, only rules that were written anew can forbid what was allowed before.
     if (before !== undefined || applied.written > 0) this.#cut(outcome);
-    this.#latest = { outcome, reader, watchers, at: new Date().toISOString() };
+    const enforcedAt = new Date().toISOString();
+    this.#latest = { outcome, reader, watchers, at: enforcedAt };
     this.#writing ??= this.#writeStatus();
+    this.#options.onReport?.({
+      ...{ outcome, reader, raised, enforcedAt, since: this.#since },
+      ...{ problemCount: this.#problems.size, repairCount: this.#drift.count },
+    });
+  }
+
+  /** As the status file has it, but of this moment; `undefined` before the first pass. */
+  async status(): Promise<StatusFile | undefined> {
+    return this.#latest === undefined ? undefined : this.#describe(this.#latest);
   }
 
   /** Waits for what runs in the background. */
@@ -100,17 +124,19 @@ export class Reporter {
       .catch((cause: unknown) => log('error', `connections that are no longer allowed: ${messageOf(cause)}`));
   }
 
-  async #writeStatus(): Promise<void> {
+  async #describe({ outcome, reader, watchers, at }: StatusSource): Promise<StatusFile> {
     const started = await readProcessStart(process.pid);
+    return describeStatus(outcome, reader, {
+      ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
+      ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince },
+    });
+  }
+
+  async #writeStatus(): Promise<void> {
     while (this.#latest !== undefined) {
-      const { outcome, reader, watchers, at } = this.#latest;
       const written = this.#latest;
-      const facts = {
-        ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
-        ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince },
-      };
       try {
-        await writeStatusFile(this.#options.runDirectory, describeStatus(outcome, reader, facts));
+        await writeStatusFile(this.#options.runDirectory, await this.#describe(written));
       } catch (cause) {
         this.#options.log('warning', `status file: ${messageOf(cause)}`);
       }
@@ -121,7 +147,7 @@ export class Reporter {
   }
 
   /** Each problem is told once when it comes, and once when it has gone. */
-  #reportProblems({ assembled, applied }: Outcome, reader: HostReader): void {
+  #reportProblems({ assembled, applied }: Outcome, reader: HostReader): ReadonlyMap<string, 'error' | 'warning'> {
     const { log } = this.#options;
     const found: Problem[] = [...reader.known.values()].flatMap(({ container }) => problemsOf(assembled, container));
     const refused = [...applied.refused].map(
@@ -131,10 +157,12 @@ export class Reporter {
       found.map((problem) => [formatProblem(problem), isError(problem) ? ('error' as const) : ('warning' as const)]),
     );
     for (const text of refused) texts.set(text, 'error');
-    for (const [text, level] of texts) if (!this.#problems.has(text)) log(level, text);
+    const raised = new Map([...texts].filter(([text]) => !this.#problems.has(text)));
+    for (const [text, level] of raised) log(level, text);
     for (const text of this.#problems) if (!texts.has(text)) log('info', `no longer: ${text}`);
     this.#problems = new Set(texts.keys());
     this.hasErrors = [...texts.values()].includes('error');
+    return raised;
   }
 }
 

@@ -102,6 +102,10 @@ export class Session {
     return this.#sources;
   }
 
+  get lxcPaths(): readonly string[] {
+    return this.#options.config.lxcPaths;
+  }
+
   /** Since when the present pass runs, by the clock of `performance.now()`. */
   get passBegan(): number | undefined {
     return this.#passBegan;

@@ -1,0 +1,133 @@
+/** Whether a container may start: with its rules, routes and proxies in force, or not at all. */
+import { basename, dirname } from 'node:path';
+import { formatProblem, isError } from '../policies/problem.ts';
+import { parseInterfaceName } from '../render/names.ts';
+import { problemsOf } from './assemble.ts';
+import { containerId } from './containers.ts';
+import type { ContainerRef, HostReader, KnownContainer } from './host-reader.ts';
+import type { Outcome } from './reconcile.ts';
+import { type Session, SessionEnded } from './session.ts';
+
+/** The reason is one line, for LXC's log. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly container: string;
+
+  constructor(container: string, reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.container = container;
+  }
+}
+
+/** `container`: its name, or its folder where several LXC paths have that name. */
+export class UnknownContainer extends Error {
+  override readonly name = 'UnknownContainer';
+}
+
+export interface AdmissionRequest {
+  readonly container: string;
+  /** Of the NIC that just came up; empty: of all. */
+  readonly veth: string;
+  /** 0 where it isn't known. */
+  readonly initPid: number;
+}
+
+export interface Admitted {
+  readonly container: string;
+  /** Those that are in force now, which may be none where it has no routed NIC. */
+  readonly nics: readonly { readonly nic: string; readonly hostVeth: string; readonly addresses: readonly string[] }[];
+}
+
+/** Answers the session of the moment: a change of the configuration replaces it. */
+export type CurrentSession = () => Session | undefined;
+
+const TRIES = 5;
+
+/** @throws Refused, UnknownContainer, Error where the pass failed. */
+export async function admit(current: CurrentSession, request: AdmissionRequest): Promise<Admitted> {
+  const hint = hintOf(request);
+  return await withSession(current, async (session) => {
+    const ref = findContainer(session, request.container);
+    const outcome = await session.admit(ref, hint);
+    return judge(outcome, session.reconciler.reader, ref, request);
+  });
+}
+
+/** @throws UnknownContainer, Error where the pass failed. */
+export async function release(current: CurrentSession, container: string, veth: string): Promise<void> {
+  await withSession(current, async (session) => {
+    await session.release(findContainer(session, container), veth);
+  });
+}
+
+async function withSession<T>(current: CurrentSession, work: (session: Session) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    const session = current();
+    if (session === undefined) throw new SessionEnded();
+    try {
+      return await work(session);
+    } catch (cause) {
+      if (!(cause instanceof SessionEnded) || tries === TRIES) throw cause;
+      // Its successor is about to be made.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+function hintOf({ container, veth, initPid }: AdmissionRequest) {
+  if (veth === '') return initPid === 0 ? undefined : { veth: undefined, initPid };
+  const name = parseInterfaceName(veth);
+  if (name === undefined) throw new Refused(container, `${JSON.stringify(veth)} is no name that nft can carry`);
+  return { veth: name, initPid };
+}
+
+function findContainer({ lxcPaths, reconciler }: Session, asked: string): ContainerRef {
+  const name = basename(asked);
+  if (name === '' || name === '.' || name === '..' || name.length > 255)
+    throw new UnknownContainer(`"${asked}" is no name`);
+  if (asked.includes('/')) {
+    const lxcPath = lxcPaths.find((path) => path === dirname(asked));
+    if (lxcPath !== undefined) return { lxcPath, name };
+    throw new UnknownContainer(
+      `${dirname(asked)} is not among the LXC paths that routewall serves: ${lxcPaths.join(', ')}`,
+    );
+  }
+  const known = [...reconciler.reader.known.values()].filter((each) => each.name === name);
+  const [first, second] = known;
+  if (second !== undefined) throw new UnknownContainer(`several LXC paths have "${name}": give its folder`);
+  const only = lxcPaths.length === 1 ? lxcPaths[0] : undefined;
+  // A container that was made a moment ago isn't known yet.
+  if (first === undefined && only === undefined) throw new UnknownContainer(`there is no container "${name}"`);
+  return first ?? { lxcPath: only ?? '', name };
+}
+
+function judge(outcome: Outcome, reader: HostReader, ref: ContainerRef, { veth }: AdmissionRequest): Admitted {
+  const known = reader.known.get(containerId(ref.lxcPath, ref.name));
+  if (known === undefined) throw new UnknownContainer(`there is no ${ref.lxcPath}/${ref.name}/config`);
+  const { container, name } = known;
+  const reason = refusalOf(outcome, known);
+  if (reason !== undefined) throw new Refused(name, reason);
+  const nics = container.endpoints.flatMap(({ key }) => outcome.applied.enforced.nics.get(key) ?? []);
+  if (veth !== '' && !nics.some(({ hostVeth }) => hostVeth === veth) && !isBridged(known)) {
+    throw new Refused(name, `the kernel doesn't show ${veth} as a veth of this container's`);
+  }
+  if (veth === '' && nics.length < container.endpoints.length) {
+    throw new Refused(name, `only ${nics.length} of its ${container.endpoints.length} interfaces could be found`);
+  }
+  return { container: name, nics: nics.map(({ nic, hostVeth, owned }) => ({ nic, hostVeth, addresses: owned })) };
+}
+
+/** One that hangs on a bridge is none of ours, whatever hook it has; the kernel confirmed that it is the container's. */
+const isBridged = ({ container, lxc, runtime }: KnownContainer): boolean =>
+  container.endpoints.length === 0 ||
+  (runtime.state === 'STARTING' && lxc.nics.filter(({ type }) => type === 'veth').length > container.endpoints.length);
+
+/** A policy that is broken now must not go unnoticed because an earlier one still serves. */
+function refusalOf({ assembled, applied }: Outcome, { container }: KnownContainer): string | undefined {
+  const problem = problemsOf(assembled, container).find(isError);
+  if (problem !== undefined) return formatProblem(problem);
+  const policy = assembled.policies.get(container.id);
+  if (policy?.compiled.ok === false) return `${policy.file ?? 'its policy'} has errors`;
+  const refused = container.endpoints.flatMap(({ key }) => applied.refused.get(key) ?? [])[0];
+  return refused === undefined ? undefined : `nft refuses its rules: ${refused}`;
+}

@@ -1,0 +1,79 @@
+/**
+ * Keeps the ruleset that is in force as a file that `nft -f` loads: for the next boot, when containers may start before
+ * this daemon, or without it.
+ */
+import { open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { DesiredState } from '../render/desired.ts';
+import { renderDesired } from '../render/nft.ts';
+import { renderRuleset } from '../render/ruleset.ts';
+import { nameOf } from './apply.ts';
+import { type Log, messageOf } from './log.ts';
+
+const NAME = 'last-good.nft';
+
+/** Rendering takes a second at 10,000 containers, and a boot is rare: a burst of changes is written once. */
+const DELAY_MS = 2000;
+
+export class BootRuleset {
+  readonly #file: string;
+  readonly #log: Log;
+  readonly #delayMs: number;
+  #wanted: DesiredState | undefined;
+  #saved: DesiredState | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(stateDirectory: string, log: Log, delayMs = DELAY_MS) {
+    this.#file = join(stateDirectory, NAME);
+    this.#log = log;
+    this.#delayMs = delayMs;
+  }
+
+  /** To be written soon, unless it is already. */
+  keep(enforced: DesiredState): void {
+    this.#wanted = enforced;
+    if (isSame(this.#saved, enforced)) return;
+    this.#timer ??= setTimeout(() => void this.flush(), this.#delayMs);
+  }
+
+  /** Writes now what is still to be written. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#write());
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const state = this.#wanted;
+    if (state === undefined || isSame(this.#saved, state)) return;
+    try {
+      await replaceFile(this.#file, renderRuleset(renderDesired(state, nameOf)));
+      this.#saved = state;
+    } catch (cause) {
+      // What is in the kernel is right all the same; the next change tries again.
+      this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
+    }
+  }
+}
+
+/** A pass makes new maps of what didn't change. */
+function isSame(a: DesiredState | undefined, b: DesiredState): boolean {
+  if (a === undefined || a.nics.size !== b.nics.size) return false;
+  return isDeepStrictEqual(a.host, b.host) && [...b.nics].every(([key, nic]) => a.nics.get(key) === nic);
+}
+
+/** On the disk before it gets its name: a crash leaves the old one or the new one, whole. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  const temporary = `${file}.new`;
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}
