@@ -9,7 +9,7 @@ const commands = ['add table inet routewall', 'add rule inet routewall c accept'
 describe('a refusal of nft', () => {
   it('names the command by its line', () => {
     const output = [
-      'In file included from /dev/stdin:1:1-38:',
+      'In file included from <cmdline>:1:1-41:',
       `${FILE}:2:25-25: Error: No such file or directory`,
       commands[1],
       '                        ^',
