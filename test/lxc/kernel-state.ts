@@ -78,7 +78,7 @@ async function readTable(host: Place, family: 'inet' | 'arp'): Promise<Record<st
 
 function contentOf(object: unknown): string[] {
   const flags = fieldOf(object, 'flags');
-  const isDynamic = Array.isArray(flags) && flags.includes('dynamic');
+  const isDynamic = Array.isArray(flags) && flags.includes('timeout');
   const elements = fieldOf(object, 'elem');
   const hook = fieldOf(object, 'hook');
   if (hook !== undefined)
@@ -101,8 +101,9 @@ export function containerState({
 }: OwnState): Readonly<Record<string, readonly string[]>> {
   const words = (name: string, pattern: RegExp): string[] =>
     (tables[name] ?? []).map((text) => [...text.matchAll(pattern)].map((found) => found[1]).join(' ')).sort();
-  const owned = (family: string, set: string): string[] => words(`${family} set ${set}`, /"(veth[^"]*|[0-9a-f.:]+)"/g);
-  const veths = (name: string): string[] => words(name, /"(veth[^"]*)"/g);
+  const owned = (family: string, set: string): string[] =>
+    words(`${family} set ${set}`, /"(c?veth[^"]*|[0-9a-f.:]+)"/g);
+  const veths = (name: string): string[] => words(name, /"(c?veth[^"]*)"/g);
   const chains = Object.keys(tables).flatMap(
     (name) => /^inet chain ((?:e|in)gress_[0-9a-f]{8,})$/.exec(name)?.[1] ?? [],
   );
@@ -147,7 +148,7 @@ export function expectedState(containers: readonly Expected[]): Readonly<Record<
 
 /** Settings that routed containers need and that stay when they are gone. */
 const SETTINGS =
-  /^net[.]ipv[46][.](?:conf|neigh)[.]veth|^net[.]ipv4[.]conf[.]eth0[.]forwarding|^net[.]ipv6[.]conf[.](?:all|default|lo|eth0)[.](?:forwarding|proxy_ndp|accept_ra) /;
+  /^net[.]ipv[46][.](?:conf|neigh)[.]c?veth|^net[.]ipv4[.]conf[.]eth0[.]forwarding|^net[.]ipv6[.]conf[.](?:all|default|lo|eth0)[.](?:forwarding|proxy_ndp|accept_ra) /;
 
 /** Everything on the host but routewall's own and what belongs to a container's veth, as text. */
 export async function readForeign(host: Place): Promise<string> {
@@ -165,7 +166,7 @@ const withoutOurTables = (section: string): string =>
 
 function withoutOurLines(section: string): string {
   const isOurs = (line: string): boolean =>
-    / dev veth\S*|^\d+: veth/.test(line) ||
+    / dev c?veth\S*|^\d+: c?veth/.test(line) ||
     / proto(?:col)? (?:119|routewall)\b/.test(line) ||
     // The kernel adds one for each subnet once IPv6 forwards.
     /^anycast /.test(line) ||
