@@ -1,4 +1,5 @@
 /** What the status file says, out of the last pass. */
+import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { isError, type Problem } from '../policies/problem.ts';
 import type { NicState } from '../render/desired.ts';
 import { problemsOf } from './assemble.ts';
@@ -27,13 +28,14 @@ export function describeStatus(outcome: Outcome, reader: HostReader, facts: Serv
     generation: null,
     containers: [...reader.known.values()].map((known) => describeContainer(known, outcome, facts)),
     sysctls: uniqueSysctls(enforced.nics.values()),
-    problems: reader.loaded.problems.filter((problem) => isShared(problem)),
+    problems: sharedProblems(reader.loaded),
     watchers: Object.fromEntries(facts.watchers),
   };
 }
 
-/** A container's own file is told with the container. */
-const isShared = (problem: Problem): boolean => isError(problem) && !problem.file.startsWith('containers/');
+/** Errors of profiles, sets and services; a container's own file is told with the container. */
+export const sharedProblems = ({ problems }: Pick<LoadedPolicies, 'problems'>): Problem[] =>
+  problems.filter((problem) => isError(problem) && !problem.file.startsWith('containers/'));
 
 function describeContainer(
   known: KnownContainer,

@@ -4,7 +4,7 @@ import type { DesiredState, NicState } from '../render/desired.ts';
 import { problemsOf } from './assemble.ts';
 import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
 import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
-import { describeStatus } from './describe-status.ts';
+import { describeStatus, sharedProblems } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Outcome } from './reconcile.ts';
@@ -149,7 +149,10 @@ export class Reporter {
   /** Each problem is told once when it comes, and once when it has gone. */
   #reportProblems({ assembled, applied }: Outcome, reader: HostReader): ReadonlyMap<string, 'error' | 'warning'> {
     const { log } = this.#options;
-    const found: Problem[] = [...reader.known.values()].flatMap(({ container }) => problemsOf(assembled, container));
+    const found: Problem[] = [
+      ...sharedProblems(reader.loaded),
+      ...[...reader.known.values()].flatMap(({ container }) => problemsOf(assembled, container)),
+    ];
     const refused = [...applied.refused].map(
       ([key, message]) => `${key}: nft refuses its rules: ${message}; what it had before stays in force`,
     );
