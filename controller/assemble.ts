@@ -46,9 +46,9 @@ export interface Assembler {
   assemble(inputs: HostInputs): Assembled;
 }
 
-/** Remembers the last result: what didn't change is neither compiled nor rendered again. */
-export function createAssembler(): Assembler {
-  const compiler = createCompiler();
+/** Remembers the last result: what didn't change is neither compiled nor rendered again. `adopted`: see createCompiler. */
+export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
+  const compiler = createCompiler(adopted);
   const bookOf = rememberLast(buildBook);
   const networkOf = rememberLast(buildNetwork);
   const settingsOf = rememberLast(buildSettings);

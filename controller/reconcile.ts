@@ -2,12 +2,14 @@
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
 import type { DesiredState } from '../render/desired.ts';
+import { parseOwned } from '../render/owned.ts';
 import type { Applied, Applier, LxcProxy } from './apply.ts';
-import { type Assembled, createAssembler } from './assemble.ts';
+import { type Assembled, type Assembler, createAssembler } from './assemble.ts';
 import type { DirtyParts } from './dirty.ts';
 import { type ContainerRef, HostReader, type KnownContainer } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
+import { readRuleset } from './observe.ts';
 import type { Run } from './run.ts';
 
 export interface ReconcilerOptions {
@@ -34,7 +36,7 @@ export interface Outcome {
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  readonly #assembler = createAssembler();
+  #assembler: Assembler | undefined;
   readonly reader: HostReader;
 
   constructor(options: ReconcilerOptions) {
@@ -81,7 +83,9 @@ export class Reconciler {
 
   /** A policy that is broken from the start may have been good in an earlier run. */
   async #assemble(): Promise<Assembled> {
-    const { lastGood } = this.#options;
+    const { lastGood, run } = this.#options;
+    // Whoever had an address before this run keeps it.
+    this.#assembler ??= createAssembler(parseOwned((await readRuleset(run)).get('inet')));
     const assembled = this.#assembler.assemble(this.reader.inputs());
     // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
     const recalled = new Map<string, EnforcedPolicy>();

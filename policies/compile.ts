@@ -1,5 +1,5 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
-import { hostPrefix, isHostPrefix, networkOf, type Prefix } from '../render/address.ts';
+import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } from '../render/address.ts';
 import type { DesiredState, HostState, NicState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
@@ -53,8 +53,12 @@ interface NicMemo {
   readonly unproxied: readonly Prefix[];
 }
 
-/** Remembers the last result: what stands in the kernel keeps its claims, and unchanged NICs their identity. */
-export function createCompiler(): Compiler {
+/**
+ * Remembers the last result: what stands in the kernel keeps its claims, and unchanged NICs their identity.
+ *
+ * @param adopted what an earlier run left in the kernel, as `VETH PREFIX`: it counts as held until the first result
+ */
+export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compiler {
   let plans = new Map<string, NicPlan>();
   let planned: Pick<CompileInput, 'containers' | 'policies'> | undefined;
   let nics = new Map<string, NicMemo>();
@@ -70,8 +74,10 @@ export function createCompiler(): Compiler {
       const report = (container: Container, problem: Problem) =>
         problems.set(container.id, [...(problems.get(container.id) ?? []), problem]);
       const holds = ({ key, prefix }: Claim): boolean => {
+        const veth = input.veths.get(key);
+        if (host === undefined) return veth !== undefined && adopted.has(`${veth} ${prefix}`);
         const memo = nics.get(key);
-        return memo !== undefined && input.veths.get(key) === memo.hostVeth && memo.nic.owned.includes(prefix);
+        return memo !== undefined && veth === memo.hostVeth && memo.nic.owned.includes(prefix);
       };
       // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
       const refused = withoutConflict === plans ? [] : claimConflicts(plans, holds, input.veths);
@@ -137,6 +143,10 @@ function lostPrefixes(
   for (const plan of plans.values()) {
     for (const prefix of plan.prefixes) {
       if (own.has(prefix)) lose(plan, prefix, 'is an address of this host: the container needs one of its own');
+      else if (!isHostPrefix(prefix)) {
+        const inside = [...network.addresses].find((address) => contains(rangeOf(prefix), address));
+        if (inside !== undefined) lose(plan, prefix, `holds ${inside}, an address of this host: leave it out`);
+      }
     }
   }
   for (const refused of conflicts) {

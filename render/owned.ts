@@ -7,9 +7,11 @@ import {
   isHostPrefix,
   networkOf,
   type Prefix,
+  parsePrefix,
   prefixLength,
 } from './address.ts';
 import type { NicState } from './desired.ts';
+import type { NftTable } from './ruleset.ts';
 
 export interface OwnedSet {
   /** `owned4` for hosts, `owned4_28` for prefixes of that length. */
@@ -57,6 +59,21 @@ function lengthsOf(nics: ReadonlyMap<string, NicState>): Lengths {
 export function ownedElement(nic: NicState, prefix: Prefix): { readonly set: string; readonly key: string } {
   const set = ownedSetName(familyOf(prefix), prefixLength(prefix));
   return { set, key: `"${nic.hostVeth}" . ${networkOf(prefix)}` };
+}
+
+/** Who owns what by a listing of our table: `VETH PREFIX` each. What makes no sense is left out. */
+export function parseOwned(table: NftTable | undefined): Set<string> {
+  const owned = new Set<string>();
+  for (const [name, { elements }] of table?.sets ?? []) {
+    const [, family, length] = /^owned([46])(?:_(\d+))?$/.exec(name) ?? [];
+    if (family === undefined) continue;
+    for (const key of elements.keys()) {
+      const [, veth, address] = /^"(.*)" \. (\S+)$/.exec(key) ?? [];
+      const prefix = parsePrefix(`${address}/${length ?? (family === '4' ? 32 : 128)}`);
+      if (prefix !== undefined) owned.add(`${veth} ${prefix}`);
+    }
+  }
+  return owned;
 }
 
 const ownedSetName = (family: Family, length: number): string =>

@@ -152,6 +152,17 @@ describe('two containers that claim one address', () => {
     expect(nicOf(back, 'alpha').owned).toEqual(['2001:db8::a/128']);
   });
 
+  it('whoever had it in an earlier run keeps it in the next', () => {
+    const host = new TestHost()
+      .configure('a', 'ipv4.address = 198.51.100.9/32')
+      .configure('b', 'ipv4.address = 198.51.100.9/32');
+    host.start('a', 'vetha').start('b', 'vethb');
+    const adopted = createAssembler(new Set(['vethb 198.51.100.9/32'])).assemble(host.inputs());
+    expect(nicOf(adopted, 'b').owned).toEqual(['198.51.100.9/32']);
+    expect(nicOf(adopted, 'a').owned).toEqual([]);
+    expect(nicOf(createAssembler().assemble(host.inputs()), 'a').owned).toEqual(['198.51.100.9/32']);
+  });
+
   it('neither loses it when the conflict ends by an edit', () => {
     const host = clash().start('zeta').start('alpha');
     const assembler = createAssembler();
@@ -204,5 +215,16 @@ describe('the sysctls of a NIC', () => {
     expect(sysctlsOf('ipv4.address = 203.0.113.10/32', 'ipv4.gateway = dev')).toContain(
       'net/ipv4/conf/vethweb/proxy_arp=1',
     );
+  });
+});
+
+describe('a prefix that holds an address of the host', () => {
+  it('is not given to a container, which could speak for the host then', () => {
+    const host = new TestHost()
+      .link('192.0.2.1/24')
+      .configure('a', 'ipv4.address = 198.51.100.9/32', 'veth.ipv4.route = 192.0.2.0/28');
+    const assembled = createAssembler().assemble(host.start('a', 'vetha').inputs());
+    expect(nicOf(assembled, 'a').owned).toEqual(['198.51.100.9/32']);
+    expect(said(host, assembled)).toEqual(['192.0.2.0/28 holds 192.0.2.1, an address of this host: leave it out']);
   });
 });
