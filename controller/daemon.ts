@@ -2,8 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
+import type { Problem } from '../policies/problem.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
+import { BootRuleset } from './boot-ruleset.ts';
 import { createConntrackCleaner } from './conntrack.ts';
 import { everythingDirty } from './dirty.ts';
 import { openIpChannel } from './ip-channel.ts';
@@ -11,15 +13,19 @@ import { LastGood } from './last-good.ts';
 import { takeLock } from './lock.ts';
 import { type Log, messageOf } from './log.ts';
 import { openNftChannel } from './nft-channel.ts';
+import { openOutside } from './outside.ts';
 import { Reconciler } from './reconcile.ts';
 import { createRefusalCleaner } from './refusal-counters.ts';
-import { Reporter } from './report.ts';
+import { type Report, Reporter } from './report.ts';
 import { run, startResident } from './run.ts';
+import { openServiceManager, type ServiceManager } from './service-manager.ts';
 import { Session } from './session.ts';
 
 export interface DaemonOptions {
   /** Reads the main configuration; `undefined` where it has errors, which it has logged. */
   readonly readConfig: () => Promise<HostConfig | undefined>;
+  /** What is wrong with it now, without logging it. */
+  readonly configProblems: () => Promise<readonly Problem[]>;
   readonly configFile: string;
   /** Holds containers/, profiles/, sets/ and services.yaml. */
   readonly policyFolder: string;
@@ -52,6 +58,10 @@ interface Parts {
   readonly lastGood: LastGood;
   readonly reporter: Reporter;
   readonly isOurProcess: (pid: number) => boolean;
+  readonly serviceManager: ServiceManager;
+  readonly bootRuleset: BootRuleset;
+  /** Who is told of each pass. */
+  readonly listeners: ((report: Report) => void)[];
   close(): void;
 }
 
@@ -71,17 +81,25 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
     [...(applier.enforced?.nics.values() ?? [])].some(({ hostVeth }) => hostVeth === veth),
   );
   const ours = new Set<number>();
+  const serviceManager = openServiceManager(process.env, startResident, log);
+  const listeners: ((report: Report) => void)[] = [];
+  const onReport = (report: Report): void => {
+    for (const listener of listeners) listener(report);
+  };
   return {
+    serviceManager,
+    bootRuleset: new BootRuleset(stateDirectory, log),
+    listeners,
     applier,
     lastGood,
-    reporter: new Reporter({ log, run, conntrack, refusals, runDirectory }),
+    reporter: new Reporter({ log, run, conntrack, refusals, runDirectory, onReport }),
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.
       if (nft.pid !== undefined) ours.add(nft.pid);
       return ours.has(pid);
     },
     close: () => {
-      for (const part of [nft, ip, announcer]) part.stop();
+      for (const part of [nft, ip, announcer, serviceManager]) part.stop();
     },
   };
 }
@@ -91,6 +109,8 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
   const begin = performance.now();
   const outcome = await reconciler.reconcile(everythingDirty());
   parts.reporter.report(outcome, reconciler.reader, performance.now() - begin);
+  parts.bootRuleset.keep(outcome.applied.enforced);
+  await parts.bootRuleset.flush();
   await parts.reporter.settle();
   return parts.reporter.hasErrors ? 1 : 0;
 }
@@ -101,6 +121,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   let present = config;
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
+  const outside = openOutside(options, parts, () => session);
 
   async function replaceSession(next: HostConfig): Promise<void> {
     await session?.stop();
@@ -136,10 +157,14 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   await replaceSession(config);
   const signal = await untilSignal(() => {
     log('info', 'SIGHUP: reading everything again');
+    outside.reloading();
     reload();
   });
+  parts.serviceManager.stopping();
   await changing;
+  outside.stop();
   await session?.stop();
+  await parts.bootRuleset.flush();
   await parts.reporter.settle();
   log('info', `${signal}: stopped; the rules stay in force, and containers started from now on stay shut`);
   return 0;

@@ -43,6 +43,8 @@ export function watchHostBus(bus: HostEventBus, options: HostBusOptions = {}): W
     connection = undefined;
     if (!told) bus.emit('watcherFailed', { source: 'host-bus', cause, retryInMs: delay });
     told = true;
+    // A bus that goes while it is being asked is told twice.
+    clearTimeout(timer);
     timer = setTimeout(() => void attempt(), delay);
     timer.unref();
     delay = Math.min(delay * 2, maxMs);

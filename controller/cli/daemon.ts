@@ -19,6 +19,7 @@ export async function runDaemonCommand({ io, shared }: Invocation, { once, debug
       for (const problem of problems) log('error', formatProblem(problem));
       return config;
     },
+    configProblems: async () => (await readConfig(shared)).problems,
     configFile: shared.configFile,
     policyFolder: shared.policyFolder,
     runDirectory: shared.runtimeDirectory,

@@ -1,16 +1,20 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
-import type { PolicyFiles } from '../../policies/policy-files.ts';
-import { maxStructuredBytes, readSourceText } from '../../policies/source-text.ts';
-import { type Address, type Family, familyOf, parseAddress } from '../../render/address.ts';
+import type { Family } from '../../render/address.ts';
+import {
+  type Answer,
+  answerQuestion,
+  answerToJson,
+  type LineAt,
+  policyLines,
+  QuestionError,
+} from '../answer-question.ts';
 import { assembleAsIfRunning } from '../as-if-running.ts';
-import { type ExplainedStep, type ExplainHost, type Explanation, explainFlow } from '../explain.ts';
-import { type FlowParty, familiesOf, parseParty } from '../flow-parties.ts';
-import { type AskedService, parseAskedService } from './asked-service.ts';
+import type { ExplainedStep, ExplainHost } from '../explain.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { shownPath } from './print-problems.ts';
-import { type CliHost, hint, readHost } from './read-host.ts';
+import { type CliHost, readHost } from './read-host.ts';
 import { renderTable } from './table.ts';
 
 export interface ExplainFlags {
@@ -22,22 +26,17 @@ export interface ExplainFlags {
   readonly source: string | undefined;
 }
 
-interface Answer extends Explanation {
-  readonly service: string;
-}
-
 export async function runExplain(invocation: Invocation, flags: ExplainFlags): Promise<number> {
   const { io, shared, colours } = invocation;
   const host = await readHost(invocation);
   const { desired, policies, network } = assembleAsIfRunning(host.inputs);
   const explainHost = { desired, policies, network, containers: host.inputs.containers };
   const lines = policyLines(host.files);
-  const answers = explainAll(explainHost, host, flags, (file, line) => lines(file)[line - 1]);
+  const answers = answerOrRefuse(explainHost, host, flags, (file, line) => lines(file)[line - 1]);
   const [first] = answers;
-  if (first === undefined)
-    throw new CliError(EXIT.usage, `IPv${flags.family}: ${flags.service} is of the other family`);
   if (shared.json) {
-    io.out.write(`${JSON.stringify(toJson(first, shared.shown.policies), null, 2)}\n`);
+    // JSON has one answer.
+    io.out.write(`${JSON.stringify(answerToJson(first, shared.shown.policies), null, 2)}\n`);
     return first.verdict === 'allow' ? EXIT.fine : EXIT.no;
   }
   const broken = [...policies.values()].filter(({ status }) => status === 'last-good').map(({ file }) => file);
@@ -48,97 +47,18 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   return answers.every(({ verdict }) => verdict === 'allow') ? EXIT.fine : EXIT.no;
 }
 
-function explainAll(
+function answerOrRefuse(
   host: ExplainHost,
   { inputs }: CliHost,
   flags: ExplainFlags,
-  lineAt: (file: string, line: number) => string | undefined,
-): Answer[] {
-  const from = readParty(flags.from, '--from', host);
-  const to = readParty(flags.to, '--to', host);
-  const source = flags.source === undefined ? undefined : readAddress(flags.source);
-  const services = parseAskedService(flags.service, inputs.loaded.services);
-  if (typeof services === 'string') throw new CliError(EXIT.usage, services);
-  const families = flags.family === undefined ? familiesFor(host, from, to, source) : [flags.family];
-  // All services of one family, then of the other: JSON takes the first.
-  return families.flatMap((family) =>
-    services
-      .filter((service) => (service.family ?? family) === family)
-      .map((service) => ({
-        ...explainFlow(
-          host,
-          { from, to, family, ...packetOf(service), ...(source === undefined ? {} : { source }) },
-          lineAt,
-        ),
-        service: service.label,
-      })),
-  );
-}
-
-function packetOf({ protocol, port, icmpType }: AskedService) {
-  return {
-    protocol,
-    ...(port === undefined ? {} : { port }),
-    ...(icmpType === undefined ? {} : { icmpType }),
-  };
-}
-
-function readParty(text: string, option: string, { containers }: ExplainHost): FlowParty {
-  const party = parseParty(text);
-  const names = containers.map(({ name }) => name);
-  if (typeof party === 'string') {
-    const meant = names.includes(text) ? `; did you mean container:${text}?` : '';
-    throw new CliError(EXIT.usage, `${option} ${party}${meant}`);
+  lineAt: LineAt,
+): readonly [Answer, ...Answer[]] {
+  try {
+    return answerQuestion(host, inputs.loaded.services, flags, lineAt);
+  } catch (cause) {
+    if (cause instanceof QuestionError) throw new CliError(EXIT.usage, cause.message, { cause });
+    throw cause;
   }
-  if (party.kind === 'container' && !names.includes(party.name)) {
-    throw new CliError(EXIT.usage, `${option} ${text}: there is no such container${hint(party.name, names)}`);
-  }
-  return party;
-}
-
-function readAddress(text: string): Address {
-  const address = parseAddress(text);
-  if (address === undefined) throw new CliError(EXIT.usage, `--source ${text}: no address`);
-  return address;
-}
-
-/** Those that both ends have; where they have none in common, the answer says so. */
-function familiesFor(host: ExplainHost, from: FlowParty, to: FlowParty, source: Address | undefined): Family[] {
-  const ours = source === undefined ? familiesOf(host, from) : [familyOf(source)];
-  const theirs = familiesOf(host, to);
-  const common = ours.filter((family) => theirs.includes(family));
-  if (common.length > 0) return common;
-  return [theirs[0] ?? ours[0] ?? 4];
-}
-
-/** The lines of each policy file. */
-function policyLines(files: PolicyFiles): (file: string) => readonly string[] {
-  const known = new Map<string, readonly string[]>();
-  return (file) => {
-    const before = known.get(file);
-    if (before !== undefined) return before;
-    const content = files.get(file);
-    const source = content === undefined ? undefined : readSourceText(content, maxStructuredBytes);
-    const lines = source !== undefined && 'text' in source ? source.text.split(/\r?\n/) : [];
-    known.set(file, lines);
-    return lines;
-  };
-}
-
-function toJson({ steps, verdict, from, to, service, ...rest }: Answer, folder: string): unknown {
-  return {
-    verdict,
-    from,
-    to,
-    service,
-    ...rest,
-    steps: steps.map(({ at, verdict: said, rule, ...more }) => ({
-      at,
-      verdict: said,
-      rule: rule === null ? null : { ...rule, file: shownPath(rule.file, folder) },
-      ...more,
-    })),
-  };
 }
 
 interface Shown {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { EnforcedPolicy } from '../../policies/compile.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
-import { closestWord } from '../../policies/suggest.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { createAssembler, type HostInputs } from '../assemble.ts';
 import { nicName } from '../containers.ts';
@@ -12,6 +11,7 @@ import { HostReader, type KnownContainer } from '../host-reader.ts';
 import { LastGood } from '../last-good.ts';
 import type { ContainerToList } from '../list-containers.ts';
 import { messageOf } from '../log.ts';
+import { hint } from '../name-hint.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation, SharedOptions } from './options.ts';
 import { printProblems } from './print-problems.ts';
@@ -158,10 +158,4 @@ export function selectContainers<T extends { readonly container: { readonly name
     if (!known.includes(name)) throw new CliError(EXIT.usage, `there is no container "${name}"${hint(name, known)}`);
   }
   return containers.filter(({ container }) => names.length === 0 || names.includes(container.name));
-}
-
-export function hint(word: string, known: readonly string[]): string {
-  const closest = closestWord(word, known);
-  if (closest !== undefined) return `; did you mean "${closest}"?`;
-  return known.length === 0 ? '; no LXC path holds a container (see -P)' : '';
 }

@@ -2,13 +2,14 @@
 import { isError } from '../../policies/problem.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
+import { hint } from '../name-hint.ts';
 import { type ContainerStatus, readProcessStart, readStatusFile, type StatusFile } from '../status-file.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, printProblems } from './print-problems.ts';
-import { hint, readHost } from './read-host.ts';
+import { readHost } from './read-host.ts';
 import { restrict } from './render.ts';
 import { renderTable } from './table.ts';
 

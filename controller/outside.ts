@@ -1,0 +1,94 @@
+/** What the outside sees of the daemon: systemd, D-Bus, and the rules for the next boot. */
+import type { Problem } from '../policies/problem.ts';
+import type { BootRuleset } from './boot-ruleset.ts';
+import { createMethods } from './dbus/methods.ts';
+import { type BusService, createBusService } from './dbus/service.ts';
+import { describeProperties, tellReport } from './dbus/tell-report.ts';
+import type { Log } from './log.ts';
+import type { Report, Reporter } from './report.ts';
+import { run } from './run.ts';
+import type { ServiceManager } from './service-manager.ts';
+import type { Session } from './session.ts';
+
+export interface OutsideOptions {
+  readonly log: Log;
+  readonly policyFolder: string;
+  readonly configProblems: () => Promise<readonly Problem[]>;
+}
+
+export interface OutsideParts {
+  readonly reporter: Reporter;
+  readonly serviceManager: ServiceManager;
+  readonly bootRuleset: BootRuleset;
+  readonly listeners: ((report: Report) => void)[];
+}
+
+export interface Outside {
+  /** Everything is read again; over with the next pass that ends well. */
+  reloading(): void;
+  stop(): void;
+}
+
+/** Everything begins with the first pass that ended well: before it there is nothing to tell. */
+export function openOutside(
+  options: OutsideOptions,
+  { reporter, serviceManager, bootRuleset, listeners }: OutsideParts,
+  session: () => Session | undefined,
+): Outside {
+  let latest: Report | undefined;
+  let isReady = false;
+  let isReloading = false;
+  const service: BusService = createBusService({
+    log: options.log,
+    properties: () => describeProperties(latest),
+    methods: createMethods({
+      ...options,
+      session,
+      run,
+      known: () => latest && { reader: latest.reader, assembled: latest.outcome.assembled },
+      status: () => reporter.status(),
+      onRefused: (container, reason) => {
+        options.log('warning', `${container}: may not start: ${reason}`);
+        service.emit('ContainerRefused', container, reason);
+      },
+    }),
+  });
+  serviceManager.feedWatchdog((periodMs) => isAlive(session(), periodMs));
+
+  const begin = async (): Promise<void> => {
+    // Whoever is started after us may call us: the name comes before the readiness.
+    await service.start();
+    isReady = true;
+    serviceManager.ready(statusLine(latest));
+  };
+  listeners.push((report) => {
+    const isFirst = latest === undefined;
+    latest = report;
+    bootRuleset.keep(report.outcome.applied.enforced);
+    if (isFirst) void begin();
+    else tellReport(report, service);
+    if (isReloading) serviceManager.ready(statusLine(report));
+    else if (isReady) serviceManager.status(statusLine(report));
+    isReloading = false;
+  });
+  return {
+    reloading: () => {
+      if (!isReady) return;
+      isReloading = true;
+      serviceManager.reloading();
+    },
+    stop: () => service.stop(),
+  };
+}
+
+/** The event loop turns, or it couldn't ask; a pass that doesn't end is as bad. */
+const isAlive = (session: Session | undefined, periodMs: number): boolean =>
+  session?.passBegan === undefined || performance.now() - session.passBegan < periodMs;
+
+function statusLine(report: Report | undefined): string {
+  if (report === undefined) return 'starting';
+  const { nics } = report.outcome.applied.enforced;
+  const containers = new Set([...nics.values()].map(({ container }) => container)).size;
+  const problems = report.problemCount === 0 ? 'no problems' : `${report.problemCount} problems, see routewall status`;
+  return `${containers} of ${report.reader.known.size} containers enforced; ${problems}`;
+}
