@@ -4,7 +4,7 @@ import { formatProblem, isError } from '../policies/problem.ts';
 import { parseInterfaceName } from '../render/names.ts';
 import { problemsOf } from './assemble.ts';
 import { containerId } from './containers.ts';
-import type { ContainerRef, HostReader, KnownContainer } from './host-reader.ts';
+import type { ContainerRef, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
 import { type Session, SessionEnded } from './session.ts';
 
@@ -49,7 +49,7 @@ export async function admit(current: CurrentSession, request: AdmissionRequest):
   return await withSession(current, async (session) => {
     const ref = findContainer(session, request.container);
     const outcome = await session.admit(ref, hint);
-    return judge(outcome, session.reconciler.reader, ref, request);
+    return judge(outcome, session, ref, request);
   });
 }
 
@@ -101,11 +101,11 @@ function findContainer({ lxcPaths, reconciler }: Session, asked: string): Contai
   return first ?? { lxcPath: only ?? '', name };
 }
 
-function judge(outcome: Outcome, reader: HostReader, ref: ContainerRef, { veth }: AdmissionRequest): Admitted {
-  const known = reader.known.get(containerId(ref.lxcPath, ref.name));
+function judge(outcome: Outcome, session: Session, ref: ContainerRef, { veth }: AdmissionRequest): Admitted {
+  const known = session.reconciler.reader.known.get(containerId(ref.lxcPath, ref.name));
   if (known === undefined) throw new UnknownContainer(`there is no ${ref.lxcPath}/${ref.name}/config`);
   const { container, name } = known;
-  const reason = refusalOf(outcome, known);
+  const reason = refusalOf(outcome, known, session.policyFolder);
   if (reason !== undefined) throw new Refused(name, reason);
   const nics = container.endpoints.flatMap(({ key }) => outcome.applied.enforced.nics.get(key) ?? []);
   if (veth !== '' && !nics.some(({ hostVeth }) => hostVeth === veth) && !isBridged(known)) {
@@ -123,9 +123,13 @@ const isBridged = ({ container, lxc, runtime }: KnownContainer): boolean =>
   (runtime.state === 'STARTING' && lxc.nics.filter(({ type }) => type === 'veth').length > container.endpoints.length);
 
 /** A policy that is broken now must not go unnoticed because an earlier one still serves. */
-function refusalOf({ assembled, applied }: Outcome, { container }: KnownContainer): string | undefined {
+function refusalOf(
+  { assembled, applied }: Outcome,
+  { container }: KnownContainer,
+  policyFolder: string,
+): string | undefined {
   const problem = problemsOf(assembled, container).find(isError);
-  if (problem !== undefined) return formatProblem(problem);
+  if (problem !== undefined) return formatProblem(problem, policyFolder);
   const policy = assembled.policies.get(container.id);
   if (policy?.compiled.ok === false) return `${policy.file ?? 'its policy'} has errors`;
   const refused = container.endpoints.flatMap(({ key }) => applied.refused.get(key) ?? [])[0];

@@ -1,7 +1,7 @@
 /** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { linkExists, parseVeths, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
-import { type Run, runOrThrow } from './run.ts';
+import { CommandError, type Run } from './run.ts';
 
 export interface Hint {
   /** The host-side veth that LXC named, of one NIC; `undefined` where the hook is for the whole container. */
@@ -36,7 +36,12 @@ export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint
 async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<string[] | undefined> {
   // Listing one link costs the same whatever the host has of them.
   const one = veth !== undefined && nics === 1 ? ['dev', veth] : [];
-  const json = await runOrThrow(run, 'ip', ['-j', 'link', 'show', ...one, 'type', 'veth']);
+  const { stdout: json, stderr, exitCode } = await run('ip', ['-j', 'link', 'show', ...one, 'type', 'veth']);
+  if (exitCode !== 0) {
+    // The container's start failed meanwhile.
+    if (/does not exist|Cannot find device/.test(stderr)) return undefined;
+    throw new CommandError(`ip link show: ${stderr.trim()}`);
+  }
   const namespace = veth === undefined ? await readNamespaceOf(run, initPid) : namespaceBehind(json, veth);
   if (namespace === undefined) return undefined;
   const peers = parseVeths(json, namespace);

@@ -106,6 +106,10 @@ export class Session {
     return this.#options.config.lxcPaths;
   }
 
+  get policyFolder(): string {
+    return this.#options.policyFolder;
+  }
+
   /** Since when the present pass runs, by the clock of `performance.now()`. */
   get passBegan(): number | undefined {
     return this.#passBegan;

@@ -1,4 +1,5 @@
 /** What the methods on D-Bus do: the same answers as the command line's, from what the daemon knows already. */
+import { basename } from 'node:path';
 import { checkPolicies } from '../../policies/check-policies.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { BusError } from '../../watchers/system-bus.ts';
@@ -59,7 +60,7 @@ export function createMethods(options: MethodOptions): Methods {
       const request = { container: String(container), veth: String(veth), initPid: Number(initPid) };
       const admitted = await admit(options.session, request).catch((cause: unknown) => {
         // Whatever the reason: the hook lets nobody start who isn't admitted.
-        options.onRefused(request.container, messageOf(cause));
+        options.onRefused(basename(request.container), messageOf(cause));
         throw toBusError(cause);
       });
       return JSON.stringify(admitted);

@@ -5,7 +5,7 @@ import type { PropertyValues } from './interface.ts';
 import type { BusService } from './service.ts';
 
 export function tellReport({ outcome, raised }: Report, service: Pick<BusService, 'emit' | 'propertiesChanged'>): void {
-  const { before, applied, repaired } = outcome;
+  const { before, applied, assembled, repaired } = outcome;
   const fresh = new Map<string, string[]>();
   const changed = new Set<string>();
   for (const [key, nic] of applied.enforced.nics) {
@@ -13,6 +13,8 @@ export function tellReport({ outcome, raised }: Report, service: Pick<BusService
     if (old === nic) continue;
     // After a start of the daemon, what is in force is news to nobody.
     if (old === undefined && before !== undefined) {
+      // What has a broken policy is shut, or about to be refused.
+      if (assembled.policies.get(key.slice(0, key.lastIndexOf('/')))?.compiled.ok !== true) continue;
       fresh.set(nic.container, [...(fresh.get(nic.container) ?? []), nic.hostVeth]);
     } else if (old !== undefined && (old.egress !== nic.egress || old.ingress !== nic.ingress)) {
       changed.add(nic.container);
