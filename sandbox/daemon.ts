@@ -23,12 +23,15 @@ export interface Daemon {
   restart(signal?: NodeJS.Signals): Promise<void>;
 }
 
+/** A network namespace doesn't hide this machine's system bus, whose names are not the sandbox's to take. */
+const NO_BUS = { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' };
+
 /** Starts it and waits until it says that it is ready. Stopped with the host at the latest. */
 export async function startDaemon({ host, command, env = {}, ready }: DaemonOptions): Promise<Daemon> {
   const [program, ...args] = command;
   const earlier: string[] = [];
   const begin = async (): Promise<Child> => {
-    const child = host.spawn(program, args, { env });
+    const child = host.spawn(program, args, { env: { ...NO_BUS, ...env } });
     if (ready !== undefined) await child.waitForLine(ready, { timeout: 20_000 });
     return child;
   };

@@ -16,6 +16,8 @@ export interface RoutewallOptions {
   readonly config?: string;
   /** How many LXC paths there are; 1 by default. */
   readonly lxcPaths?: number;
+  /** For the daemon and the command line; a bus's address, for example. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Done to the host before the daemon starts. */
   readonly prepare?: (bed: Host) => Promise<void>;
 }
@@ -63,7 +65,7 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
   while (lxcPaths.length < (options.lxcPaths ?? 1)) lxcPaths.push(await makeLxcPath());
   const folder = await makeFolder();
   const [policyFolder, configFile] = [join(folder, 'policies'), join(folder, 'routewall.yaml')];
-  const env = { RUNTIME_DIRECTORY: join(folder, 'run'), STATE_DIRECTORY: join(folder, 'state') };
+  const env = { RUNTIME_DIRECTORY: join(folder, 'run'), STATE_DIRECTORY: join(folder, 'state'), ...options.env };
   for (const made of [join(policyFolder, 'containers'), env.RUNTIME_DIRECTORY, env.STATE_DIRECTORY])
     await mkdir(made, { recursive: true });
   await writeFile(configFile, options.config ?? '');
