@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Container, Endpoint } from '../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
+import { readNamespaceId } from './namespace-id.ts';
 import { type Run, runOrThrow } from './run.ts';
 
 export interface Runtime {
@@ -96,9 +97,9 @@ async function vethsByPeer(
   pid: number,
   named: Map<string, InterfaceName>,
 ): Promise<Map<string, InterfaceName>> {
-  const namespace = (await run('lsns', ['-t', 'net', '-n', '-o', 'NETNSID', '-p', String(pid)])).stdout.trim();
-  if (!/^\d+$/.test(namespace)) return named;
-  const peers = parseVeths(await runOrThrow(run, 'ip', ['-j', 'link', 'show', 'type', 'veth']), Number(namespace));
+  const namespace = await readNamespaceId(run, pid);
+  if (namespace === undefined) return named;
+  const peers = parseVeths(await runOrThrow(run, 'ip', ['-j', 'link', 'show', 'type', 'veth']), namespace);
   const nics = lxc.nics.filter(({ type }) => type === 'veth');
   if (peers.length !== nics.length) return named;
   const found = new Map(named);

@@ -1,6 +1,8 @@
 /** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import { readRunningContainers } from '../watchers/running-containers.ts';
 import { linkExists, parseVeths, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
+import { readNamespaceId } from './namespace-id.ts';
 import { CommandError, type Run } from './run.ts';
 
 export interface Hint {
@@ -16,7 +18,10 @@ export interface Hint {
  * @returns undefined where the kernel doesn't confirm it, or the veth is gone.
  */
 export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint): Promise<Runtime | undefined> {
-  const { container, lxc } = question;
+  const { container, lxc, lxcPath, name } = question;
+  if (hint.veth !== undefined && !isNameOf(hint.veth, question)) return undefined;
+  const running = await readRunningContainers([lxcPath], [{ lxcPath, name }]);
+  if (!running.some((each) => each.name === name)) return undefined;
   const nics = lxc.nics.filter(({ type }) => type === 'veth');
   if (hint.veth !== undefined && !linkExists(hint.veth)) return undefined;
   const peers = await readPeers(run, hint, nics.length);
@@ -31,6 +36,10 @@ export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint
   }
   return { state: 'STARTING', veths };
 }
+
+/** LXC's own choice, or what the configuration says: an uplink may be a veth too, where the host is a container itself. */
+const isNameOf = (veth: string, { lxc }: RuntimeQuestion): boolean =>
+  /^veth/.test(veth) || lxc.nics.some(({ vethPair }) => vethPair === veth);
 
 /** The host's veths that lead to where the named one leads, or to the process; in the order in which they were made. */
 async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<string[] | undefined> {
@@ -60,8 +69,5 @@ function namespaceBehind(json: string, veth: string): number | undefined {
 const fieldOf = (value: unknown, key: string): unknown =>
   typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
 
-async function readNamespaceOf(run: Run, pid: number): Promise<number | undefined> {
-  if (pid === 0) return undefined;
-  const id = (await run('lsns', ['-t', 'net', '-n', '-o', 'NETNSID', '-p', String(pid)])).stdout.trim();
-  return /^\d+$/.test(id) ? Number(id) : undefined;
-}
+const readNamespaceOf = async (run: Run, pid: number): Promise<number | undefined> =>
+  pid === 0 ? undefined : await readNamespaceId(run, pid);
