@@ -27,14 +27,22 @@ async function readLibrary(root, folder) {
     await readFile(join(root, folder, 'package.json'), 'utf8'),
   );
   const file = (await readdir(join(root, folder))).find((entry) => /^(licen[cs]e|copying)(\.\w+)?$/i.test(entry));
-  const id = typeof license === 'string' ? license : (license ?? licenses?.[0])?.type;
-  if (id === undefined) throw new Error(`${folder}: package.json names no license`);
   const text = file === undefined ? '' : await readFile(join(root, folder, file), 'utf8');
+  const id = (typeof license === 'string' ? license : (license ?? licenses?.[0])?.type) ?? recognise(text);
+  if (id === undefined) throw new Error(`${folder}: neither package.json nor a text says its licence`);
   const writer = typeof author === 'string' ? author : (author?.name ?? name);
   const lines = [...text.matchAll(/^\W*copyright\s+((?:\(c\)|©|\d{4}).*)$/gim)].map((match) => match[1].trim());
   const holders = lines.length > 0 ? lines.map((line) => line.replace(/^(\(c\)|©)\s*/i, '')) : [writer];
   return { folder, name, version, id, text: text.trim(), holders, source: sourceOf(repository, name) };
 }
+
+/** For a package that holds the text and doesn't name it. */
+const recognise = (text) =>
+  /Apache License\s+Version 2\.0/.test(text)
+    ? 'Apache-2.0'
+    : /^Permission is hereby granted, free of charge/m.test(text)
+      ? 'MIT'
+      : undefined;
 
 function sourceOf(repository, name) {
   const url = typeof repository === 'string' ? repository : (repository?.url ?? name);
@@ -47,7 +55,7 @@ function sourceOf(repository, name) {
 /** A licence's text under the library's own short name, since the copyright line within differs. */
 function renderLibrary({ folder, name, version, id, text, holders, source }) {
   const common = COMMON[id];
-  const short = common === undefined ? `${id}~${name.replace(/[^\w.+-]+/g, '-').replace(/^-/, '')}` : id;
+  const short = common === undefined ? `${id}~${`${name}-${version}`.replace(/[^\w.+-]+/g, '-').replace(/^-/, '')}` : id;
   const head = [`Files: ${folder}/*`, `Copyright: ${holders.join('\n           ')}`, `License: ${short}`];
   const body =
     common === undefined ? quote(text === '' ? `The package states the licence ${id} and holds no text.` : text) : [];
