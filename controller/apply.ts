@@ -15,7 +15,7 @@ import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel, Refusal } from './nft-channel.ts';
-import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
+import { listElsewhere, type ObservedRouting, readProxies, readRouting, readRuleset } from './observe.ts';
 import { CommandError, type Run } from './run.ts';
 import { readSysctlDrift, writeSysctls } from './sysctls.ts';
 
@@ -88,7 +88,7 @@ export class Applier {
     }
   }
 
-  async #change(before: DesiredState, { desired, network }: ApplyRequest): Promise<Applied> {
+  async #change(before: DesiredState, { desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     const old = routingOf(before);
     const leaving = this.#spareForeign(diffRouting(old, routingOf(desired)).remove);
     await this.#route({ add: NOTHING, remove: leaving });
@@ -108,6 +108,8 @@ export class Applier {
     );
     const remaining = diffRouting(leaving, old).add;
     const coming = diffRouting(remaining, routingOf(result.enforced)).add;
+    // Nobody tells of proxies: one that somebody else made since the last reading would be taken over by `replace`.
+    if (coming.proxies.length > 0) this.#learnForeign((await readProxies(this.#ports.run)).foreignProxies, lxcProxies);
     const lines = await this.#bringUp(result.enforced, coming, network);
     this.#enforced = result.enforced;
     return { ...result, repaired: [], written: commands + lines, abandoned: [] };
@@ -118,7 +120,7 @@ export class Applier {
     const before = this.#enforced;
     this.#enforced = undefined;
     const [observed, routing] = await Promise.all([readRuleset(this.#ports.run), readRouting(this.#ports.run)]);
-    this.#foreignProxies = routing.foreignProxies.filter((proxy) => !isOneOf(proxy, lxcProxies));
+    this.#learnForeign(routing.foreignProxies, lxcProxies);
     const { result, commands } = await this.#repairRuleset(desired, before, observed);
     const diff = this.#diffObserved(result.enforced, routing, lxcProxies);
     await this.#route({ add: NOTHING, remove: diff.remove });
@@ -207,6 +209,10 @@ export class Applier {
     const written = await this.#route({ add, remove: NOTHING });
     for (const proxy of add.proxies) this.#announce(proxy, network);
     return written;
+  }
+
+  #learnForeign(proxies: readonly NeighbourProxy[], lxcProxies: readonly LxcProxy[]): void {
+    this.#foreignProxies = proxies.filter((proxy) => !isOneOf(proxy, lxcProxies));
   }
 
   #spareForeign = (routing: Routing): Routing => ({

@@ -55,15 +55,22 @@ export async function readRouting(run: Run): Promise<ObservedRouting> {
   const [routes4, routes6, proxies, links] = await Promise.all([
     readJson(run, ['-4', 'route', 'show', 'table', 'main', 'proto', String(PROTOCOL)]),
     readJson(run, ['-6', 'route', 'show', 'table', 'main', 'proto', String(PROTOCOL)]),
-    readJson(run, ['neigh', 'show', 'proxy']),
+    readProxies(run),
     readLinks(run),
   ]);
-  const entries = records(proxies).flatMap(parseProxy);
   return {
     routes: [...records(routes4), ...records(routes6)].flatMap(parseRoute),
+    ...proxies,
+    linkAddresses: links.flatMap(linkScopeHosts),
+  };
+}
+
+/** Of all interfaces and both families. */
+export async function readProxies(run: Run): Promise<Pick<ObservedRouting, 'proxies' | 'foreignProxies'>> {
+  const entries = records(await readJson(run, ['neigh', 'show', 'proxy'])).flatMap(parseProxy);
+  return {
     proxies: entries.filter(({ ours }) => ours).map(({ proxy }) => proxy),
     foreignProxies: entries.filter(({ ours }) => !ours).map(({ proxy }) => proxy),
-    linkAddresses: links.flatMap(linkScopeHosts),
   };
 }
 
