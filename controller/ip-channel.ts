@@ -21,11 +21,21 @@ export function openIpChannel(start: StartResident): IpChannel {
     complaintAbout: (word) => new RegExp(`Object "${word}" is unknown[^\\n]*\\nCommand failed -:(\\d+)\\n`),
     timeout: 60_000,
   });
+  async function send(lines: readonly string[]): Promise<FailedLine[]> {
+    if (lines.length === 0) return [];
+    const { output, complaint } = await channel.send(lines.join('\n'));
+    return parseFailures(output, lines, Number(complaint[1]));
+  }
   return {
     run: async (lines) => {
-      if (lines.length === 0) return [];
-      const { output, complaint } = await channel.send(lines.join('\n'));
-      return parseFailures(output, lines, Number(complaint[1]));
+      const failures = await send(lines);
+      const failed = failures.filter(({ line }) => line.includes(' replace '));
+      if (failed.length === 0) return failures;
+      // ip remembers the index of each name for as long as it lives: to it, an interface that was made anew under the
+      // same name (`veth.pair`) is gone. Indexes don't come back, so that it fails and never hits another one.
+      channel.stop();
+      const again = await send(failed.map(({ line }) => line));
+      return [...failures.filter((failure) => !failed.includes(failure)), ...again];
     },
     stop: () => channel.stop(),
   };
