@@ -15,7 +15,7 @@ import { parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../watchers/lxc-config/real-files.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
 import type { HostInputs } from './assemble.ts';
-import { type Runtime, STOPPED } from './container-runtime.ts';
+import { linkExists, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { readLinks } from './observe.ts';
@@ -130,13 +130,14 @@ export class HostReader {
   async readRunning(): Promise<void> {
     const running = await readRunningContainers(this.#options.config.lxcPaths, this.#known.values());
     const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
-    const live = [...this.#known.values()].filter(
-      ({ container, runtime }) => ids.has(container.id) || runtime.veths.size > 0,
-    );
-    for (const known of this.#known.values()) {
-      if (!live.includes(known)) this.#setRuntime(known, STOPPED);
-    }
-    await this.readRuntimes(live);
+    // A link with a name that a configuration fixes tells of a container too, as it does when its event comes.
+    const isLive = ({ container, runtime }: KnownContainer): boolean =>
+      ids.has(container.id) ||
+      runtime.veths.size > 0 ||
+      container.endpoints.some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
+    const known = [...this.#known.values()];
+    for (const one of known) if (!isLive(one)) this.#setRuntime(one, STOPPED);
+    await this.readRuntimes(known.filter(isLive));
   }
 
   async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {
