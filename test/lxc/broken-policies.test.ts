@@ -1,0 +1,216 @@
+/** One bad file harms one container: it keeps its last good policy or stays shut, and everybody else goes on. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { listen, openFlow, probe } from '../../sandbox/services.ts';
+import { readOwnState } from './kernel-state.ts';
+import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+const allow = (port: number, more = ''): string => `${more}egress: { rules: [{ allow: tcp/${port}, to: any }] }\n`;
+const PORTS = [80, 81, 82] as const;
+
+async function makeBed(policies: Readonly<Record<string, string>> = {}): Promise<Routewall> {
+  const routewall = await startRoutewall({ policies });
+  await listen(routewall.bed.outside, ...PORTS.map((port) => ({ protocol: 'tcp' as const, port })));
+  return routewall;
+}
+
+async function run(routewall: Routewall, name: string, last: number, policy?: string): Promise<Container> {
+  const container = await routewall.addContainer(name, {
+    lines: nic(addressesOf(last)),
+    ...(policy === undefined ? {} : { policy }),
+  });
+  await routewall.start(container);
+  return container;
+}
+
+/** Which of the ports the container reaches. */
+async function reaches(container: Container): Promise<number[]> {
+  const inside = await container.inside();
+  const outcomes = await Promise.all(
+    PORTS.map((port) => probe(inside, { protocol: 'tcp', to: '192.0.2.2', port, timeout: 600 })),
+  );
+  return PORTS.filter((_, at) => outcomes[at] === 'allowed');
+}
+
+const becomes = async (container: Container, ports: readonly number[]): Promise<void> => {
+  await eventually(
+    `${container.name} reaches ${ports}`,
+    async () => `${await reaches(container)}` === `${ports}`,
+    10_000,
+  );
+};
+
+const said = ({ daemon }: Routewall, pattern: RegExp, after: number): Promise<string> =>
+  daemon.child().waitForLine(pattern, { after });
+
+/** How a policy file can be broken, and how the daemon names the place. */
+const DAMAGES: readonly (readonly [string, (file: string, bed: Routewall) => Promise<unknown>, RegExp])[] = [
+  ['syntax', (file) => writeFile(file, 'egress: [\n'), /web\.yaml:\d+:\d+: error: not valid YAML/],
+  ['an unknown key', (file) => writeFile(file, 'egress:\n  defualt: allow\n'), /web\.yaml:2:3: error: .*defualt/],
+  [
+    'an unknown container',
+    (file) => writeFile(file, 'egress:\n  rules:\n    - { allow: any, to: "container:nobody" }\n'),
+    /web\.yaml:3:\d+: error: .*nobody/,
+  ],
+  ['nothing but zeros', (file) => writeFile(file, '\0\0\0\0'), /web\.yaml:1:1: error: /],
+  ['no UTF-8', (file) => writeFile(file, Buffer.from([0x61, 0xff, 0xfe])), /web\.yaml:1:\d+: error: not UTF-8/],
+  [
+    'a folder',
+    async (file, { bed }) => bed.host.run('sh', ['-c', `rm ${file}; mkdir ${file}`]),
+    /web\.yaml:1:1: error: /,
+  ],
+  [
+    'a link to nothing',
+    async (file, { bed }) => bed.host.run('ln', ['-sfn', '/nowhere', file]),
+    /web\.yaml:1:1: error: .*link/,
+  ],
+  [
+    'a pipe',
+    async (file, { bed }) => bed.host.run('sh', ['-c', `rm ${file}; mkfifo ${file}`]),
+    /web\.yaml:1:1: error: .*no regular file/,
+  ],
+];
+
+test('a file that breaks in any way leaves its container what it had, and touches nobody else', async () => {
+  const routewall = await makeBed();
+  const { bed, policyFolder } = routewall;
+  const file = join(policyFolder, 'containers/web.yaml');
+  const web = await run(routewall, 'web', 10, allow(80));
+  const other = await run(routewall, 'other', 11, allow(81));
+  const good = await readOwnState(bed.host);
+  for (const [what, damage, place] of DAMAGES) {
+    const after = routewall.mark();
+    await damage(file, routewall);
+    const line = await said(routewall, place, after);
+    expect(await readOwnState(bed.host), what).toEqual(good);
+    expect(line, what).toMatch(/ error: /);
+    // Both read the same problems the same way, whatever they are.
+    if (/^(syntax|a pipe)$/.test(what)) {
+      const check = await routewall.cli('check');
+      expect([check.exitCode, check.stdout + check.stderr], what).toEqual([1, expect.stringMatching(place)]);
+      const status = await routewall.cli('status');
+      expect(status.stdout + status.stderr, what).toMatch(place);
+    }
+    const healing = routewall.mark();
+    await bed.host.run('rm', ['-rf', file]);
+    await writeFile(file, allow(80));
+    await said(routewall, /no longer: .*web\.yaml/, healing);
+    await eventually('healed', async () => JSON.stringify(await readOwnState(bed.host)) === JSON.stringify(good));
+  }
+  expect([await reaches(web), await reaches(other)]).toEqual([[80], [81]]);
+});
+
+test('the last good policy outlives starts, stops and the daemon; what never was good stays shut', async () => {
+  const routewall = await makeBed({ 'containers/never.yaml': 'egress: [\n' });
+  const web = await run(routewall, 'web', 10, allow(80));
+  const never = await run(routewall, 'never', 11);
+  expect([await reaches(web), await reaches(never)]).toEqual([[80], []]);
+  const after = routewall.mark();
+  await routewall.writePolicy('containers/web.yaml', 'egress: nonsense\n');
+  await said(routewall, /web\.yaml:1:\d+: error: /, after);
+  await routewall.stop(web);
+  await routewall.start(web);
+  expect(await reaches(web)).toEqual([80]);
+  const late = await run(routewall, 'late', 12, allow(81));
+  expect(await reaches(late)).toEqual([81]);
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await routewall.daemon.restart(signal);
+    expect([await reaches(web), await reaches(late), await reaches(never)]).toEqual([[80], [81], []]);
+  }
+  await routewall.writePolicy('containers/web.yaml', allow(82));
+  await routewall.writePolicy('containers/never.yaml', allow(80));
+  await becomes(web, [82]);
+  await becomes(never, [80]);
+  // Deleting the file takes the policy back; what was good before must not return with the next mistake.
+  await routewall.writePolicy('containers/web.yaml', undefined);
+  await becomes(web, []);
+  await routewall.writePolicy('containers/web.yaml', 'egress: nonsense\n');
+  await said(routewall, /web\.yaml:1:\d+: error: /, routewall.mark() - 1);
+  expect(await reaches(web)).toEqual([]);
+  await routewall.daemon.restart();
+  expect(await reaches(web)).toEqual([]);
+});
+
+test('a broken profile, set or services file harms only those that use it', async () => {
+  const shared: Readonly<Record<string, string>> = {
+    'profiles/base.yaml': allow(80),
+    'sets/mirrors.txt': '192.0.2.2\n',
+    'services.yaml': 'mine: tcp/82\n',
+  };
+  const routewall = await makeBed(shared);
+  const users = [
+    [await run(routewall, 'profile', 10, allow(81, 'use: [base]\n')), [80, 81]],
+    [await run(routewall, 'set', 11, 'egress: { rules: [{ allow: tcp/81, to: "set:mirrors" }] }\n'), [81]],
+    [await run(routewall, 'service', 12, 'egress: { rules: [{ allow: mine, to: any }] }\n'), [82]],
+    [await run(routewall, 'none', 13, allow(80)), [80]],
+  ] as const;
+  const good = await readOwnState(routewall.bed.host);
+  const broken = {
+    'profiles/base.yaml': 'egress: 7\n',
+    'sets/mirrors.txt': '192.0.2.2\n300.1.1.1\n',
+    'services.yaml': 'mine: tcp/99999\n',
+  };
+  for (const [path, text] of Object.entries(broken)) {
+    const after = routewall.mark();
+    await routewall.writePolicy(path, text);
+    await said(routewall, new RegExp(`${path.replace('.', '\\.')}:\\d+:\\d+: error: `), after);
+    expect(await readOwnState(routewall.bed.host), path).toEqual(good);
+    // Who doesn't use it can still be changed.
+    await routewall.writePolicy('containers/none.yaml', allow(81));
+    await becomes(users[3][0], [81]);
+    await routewall.writePolicy('containers/none.yaml', allow(80));
+    await becomes(users[3][0], [80]);
+    await routewall.writePolicy(path, shared[path]);
+    await said(routewall, new RegExp(`no longer: .*${path}`), after);
+  }
+  for (const [container, ports] of users) expect(await reaches(container)).toEqual(ports);
+});
+
+test('an edit takes effect without touching anybody else, and five hundred edits cost few writes', async () => {
+  const routewall = await makeBed();
+  const { bed, policyFolder } = routewall;
+  const web = await run(routewall, 'web', 10, allow(80));
+  const other = await run(routewall, 'other', 11, allow(81));
+  await listen(await other.inside(), { protocol: 'tcp', port: 22 });
+  const flow = await openFlow(await other.inside(), { protocol: 'tcp', to: '192.0.2.2', port: 81, timeout: 3_000 });
+  const veth = await other.hostVeth();
+  const elementsOf = async (): Promise<string[]> => {
+    const { stdout } = await bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'owned4']);
+    return [...stdout.matchAll(new RegExp(`"${veth}" \\. \\S+ counter packets (\\d+)`, 'g'))].map(
+      ([, count]) => count ?? '',
+    );
+  };
+  expect(await flow.beat()).toBe('alive');
+  const before = Number((await elementsOf())[0]);
+  expect(before).toBeGreaterThan(2);
+  const monitor = bed.host.spawn('nft', ['monitor']);
+  await eventually('nft monitor listens', async () => {
+    await bed.host.run('nft', ['add', 'table', 'ip', 'somebody']);
+    await bed.host.run('nft', ['delete', 'table', 'ip', 'somebody']);
+    return monitor.lines.length > 0;
+  });
+  await routewall.writePolicy('containers/web.yaml', allow(82));
+  await becomes(web, [82]);
+  expect(Number((await elementsOf())[0])).toBeGreaterThanOrEqual(before);
+  expect(monitor.lines.filter((line) => line.includes(veth))).toEqual([]);
+  const begin = monitor.lines.filter((line) => line.startsWith('# new generation')).length;
+  for (let round = 0; round < 500; round += 1)
+    await writeFile(
+      join(policyFolder, 'containers/web.yaml'),
+      round % 3 === 0 ? 'egress: [' : allow(PORTS[round % 2] ?? 80),
+    );
+  await routewall.writePolicy('containers/web.yaml', allow(81));
+  await becomes(web, [81]);
+  await sleep(300);
+  expect(monitor.lines.filter((line) => line.startsWith('# new generation')).length - begin).toBeLessThan(100);
+  expect(monitor.lines.filter((line) => line.includes(veth))).toEqual([]);
+  expect(Number((await elementsOf())[0])).toBeGreaterThanOrEqual(before);
+  expect(await flow.beat()).toBe('alive');
+});
