@@ -1,0 +1,129 @@
+import { expect, it } from 'vitest';
+import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from '../../controller/dirty.ts';
+import { markEvents } from '../../controller/mark-events.ts';
+import { parseInterfacePattern } from '../../render/names.ts';
+import { createHostEventBus } from '../../watchers/events.ts';
+import { certain, veth } from './states.ts';
+
+const WEB = { lxcPath: '/lxc', name: 'web' };
+
+function marker() {
+  const bus = createHostEventBus();
+  let dirty = nothingDirty();
+  let asked = 0;
+  const off = markEvents(bus, {
+    mark: () => {
+      asked += 1;
+      return dirty;
+    },
+    guard: [certain(parseInterfacePattern('veth*'))],
+    uplinks: [veth('vethup')],
+    ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
+    isOurProcess: (pid) => pid === 7,
+    configFile: '/etc/routewall/routewall.yaml',
+  });
+  /** What was marked since the last time. */
+  const marked = (): Partial<DirtyParts> => {
+    const nothing = nothingDirty();
+    const changed = Object.entries(dirty).filter(([key, value]) => {
+      const before: unknown = Reflect.get(nothing, key);
+      return value instanceof Map || value instanceof Set ? value.size > 0 : value !== before;
+    });
+    dirty = nothingDirty();
+    return Object.fromEntries(changed);
+  };
+  return { bus, marked, off, asked: () => asked };
+}
+
+const runtimes = new Map([['/lxc/web', WEB]]);
+
+it('reads a container again when its configuration or state changes, and only then', () => {
+  const { bus, marked } = marker();
+  bus.emit('containerConfigChanged', WEB);
+  expect(marked()).toEqual({ configs: runtimes, runtimes });
+  bus.emit('containerStateChanged', { ...WEB, state: 'RUNNING' });
+  expect(marked()).toEqual({ runtimes });
+  bus.emit('containerStateChanged', { ...WEB, state: 'STARTING' });
+  expect(marked()).toEqual({});
+});
+
+it('asks those that are starting whose a new veth is, until they run or fail', () => {
+  const { bus, marked } = marker();
+  bus.emit('linkChanged', { name: 'vethNew', deleted: false });
+  expect(marked()).toEqual({});
+  bus.emit('containerStateChanged', { ...WEB, state: 'STARTING' });
+  bus.emit('linkChanged', { name: 'vethNew', deleted: false });
+  expect(marked()).toEqual({ runtimes });
+  bus.emit('containerStateChanged', { ...WEB, state: 'ABORTING' });
+  marked();
+  bus.emit('linkChanged', { name: 'vethNew', deleted: false });
+  expect(marked()).toEqual({});
+});
+
+it('writes again what the kernel drops with a veth, and compares all when an uplink changes', () => {
+  const { bus, marked } = marker();
+  bus.emit('linkChanged', { name: 'fixed0', deleted: false });
+  expect(marked()).toEqual({ runtimes, veths: new Set(['fixed0']) });
+  bus.emit('linkChanged', { name: 'vethweb', deleted: true });
+  expect(marked()).toEqual({ runtimes });
+  for (const name of ['eth0', 'vethup']) {
+    bus.emit('linkChanged', { name, deleted: false });
+    expect(marked()).toEqual({ links: true, resync: true });
+    bus.emit('addressChanged', { dev: name, deleted: false });
+    expect(marked()).toEqual({ links: true });
+  }
+});
+
+it('minds the going of a gateway address and of a route of ours, and no other', () => {
+  const { bus, marked } = marker();
+  bus.emit('addressChanged', { dev: 'vethweb', deleted: false });
+  bus.emit('addressChanged', { dev: 'vethother', deleted: true });
+  bus.emit('routeChanged', { dev: 'vethweb', protocol: '119', deleted: false });
+  bus.emit('routeChanged', { dev: 'vethweb', protocol: 'static', deleted: true });
+  expect(marked()).toEqual({});
+  bus.emit('addressChanged', { dev: 'vethweb', deleted: true });
+  expect(marked()).toEqual({ veths: new Set(['vethweb']) });
+  for (const protocol of ['119', 'routewall']) {
+    bus.emit('routeChanged', { dev: 'vethweb', protocol, deleted: true });
+    expect(marked()).toEqual({ veths: new Set(['vethweb']) });
+  }
+});
+
+it('compares the ruleset when someone else touched our tables, and never for its own commits', () => {
+  const { bus, marked } = marker();
+  const commit = { generation: 1, process: 'nft' };
+  bus.emit('rulesetCommitted', { ...commit, pid: 7, touchesOurs: true });
+  bus.emit('rulesetCommitted', { ...commit, pid: 8, touchesOurs: false });
+  expect(marked()).toEqual({});
+  for (const pid of [8, 0]) {
+    bus.emit('rulesetCommitted', { ...commit, pid, touchesOurs: true });
+    expect(marked()).toEqual({ resync: true });
+  }
+});
+
+it('tells the main configuration from a policy file', () => {
+  const { bus, marked, off, asked } = marker();
+  bus.emit('policyFileChanged', { file: '/etc/routewall/routewall.yaml' });
+  expect(marked()).toEqual({ config: true });
+  bus.emit('policyFileChanged', { file: '/etc/routewall/containers/web.yaml' });
+  expect(marked()).toEqual({ policies: new Set(['/etc/routewall/containers/web.yaml']) });
+  bus.emit('sysctlChanged', { dev: 'all' });
+  expect(marked()).toEqual({ sysctls: true });
+  off();
+  bus.emit('sysctlChanged', { dev: 'all' });
+  expect([marked(), asked()]).toEqual([{}, 3]);
+});
+
+it('loses no mark when two heaps of them become one', () => {
+  const some: DirtyParts = { ...nothingDirty(), runtimes, veths: new Set(['a']), policies: new Set(['f']) };
+  const other: DirtyParts = { ...nothingDirty(), veths: new Set(['b']), policies: new Set(['g']), sysctls: true };
+  expect(mergeDirty(some, other)).toEqual({
+    ...nothingDirty(),
+    runtimes,
+    veths: new Set(['a', 'b']),
+    policies: new Set(['f', 'g']),
+    sysctls: true,
+  });
+  expect(mergeDirty(everythingDirty(), some)).toMatchObject({ policies: 'all', tree: true, resync: true, runtimes });
+  expect(mergeDirty(some, nothingDirty())).toEqual(some);
+});
