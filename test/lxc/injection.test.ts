@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import { createNamespace, setSysctls } from '../../sandbox/namespace.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, openFlow, probe } from '../../sandbox/services.ts';
@@ -121,6 +122,45 @@ describe.each([4, 6] as const)("a sibling's IPv%i flow", (family) => {
     );
     expect(mtus.join()).not.toMatch(/ mtu /);
     await witness.stop();
+  });
+});
+
+describe("a neighbour table of the host's", () => {
+  test('learns a container by its own addresses, never by a foreign one', async () => {
+    const { rw, mallory } = await openArena();
+    const { host } = rw.bed;
+    const veth = await mallory.hostVeth();
+    const table = async (): Promise<string> => (await host.run('ip', ['neigh', 'show', 'dev', veth])).stdout;
+    const arp = (source: string): string =>
+      `E/ARP(op=1, psrc="${source}", pdst="169.254.0.1", hwdst="00:00:00:00:00:00")`;
+    const solicit = (source: string): string =>
+      `E/IPv6(src="${source}", dst="fe80::1", hlim=255)/ICMPv6ND_NS(tgt="fe80::1")/ICMPv6NDOptSrcLLAddr(lladdr=get_if_hwaddr("eth0"))`;
+    const advert = (target: string): string =>
+      `E/IPv6(src="fe80::66", dst="fe80::1", hlim=255)/ICMPv6ND_NA(tgt="${target}", S=1, O=1)/ICMPv6NDOptDstLLAddr(lladdr=get_if_hwaddr("eth0"))`;
+    const foreign = ['192.0.2.2', '203.0.113.80', ALICE[0], '2001:db8:0:1::2', ALICE[1]];
+    const from = await sender(mallory, MALLORY);
+    await attack(
+      from,
+      foreign.flatMap((address): Attack[] =>
+        address.includes(':')
+          ? [
+              [`solicitation from ${address}`, solicit(address)],
+              [`advertisement of ${address}`, advert(address)],
+            ]
+          : [[`ARP from ${address}`, arp(address)]],
+      ),
+    );
+    await attack(from, [
+      ['its own ARP', arp(MALLORY[0])],
+      ['its own solicitation', solicit(MALLORY[1])],
+    ]);
+    // Its own come last: when they are here, all others would be.
+    await eventually('its own addresses are known', async () => {
+      const known = (await table()).split('\n').map((line) => line.split(' ')[0]);
+      return MALLORY.every((own) => known.includes(own));
+    });
+    const known = (await table()).split('\n').map((line) => line.split(' ')[0] ?? '');
+    expect(known.filter((address) => foreign.includes(address))).toEqual([]);
   });
 });
 
