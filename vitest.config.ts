@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "debian"
-// boots whole LXC hosts. The real parts share one machine's CPU, so their files run one after the other.
+// "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "dbus"
+// adds a bus; "debian" boots whole LXC hosts. The real parts share one machine's CPU, so their files run one after the other.
 export default defineConfig({
   test: {
     projects: [
@@ -28,9 +28,19 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'dbus',
+          include: ['test/dbus/**/*.test.ts'],
+          globalSetup: 'test/build-program.ts',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'debian',
           include: ['test/debian/**/*.test.ts'],
-          globalSetup: 'test/build-program.ts',
+          globalSetup: ['test/build-program.ts', 'test/build-package.ts'],
           testTimeout: 180_000,
           // The first one bootstraps a Debian.
           hookTimeout: 600_000,

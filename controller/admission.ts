@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { formatProblem, isError } from '../policies/problem.ts';
 import { parseInterfaceName } from '../render/names.ts';
 import { problemsOf } from './assemble.ts';
+import { linkExists } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import type { ContainerRef, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
@@ -48,6 +49,7 @@ export async function admit(current: CurrentSession, request: AdmissionRequest):
   const hint = hintOf(request);
   return await withSession(current, async (session) => {
     const ref = findContainer(session, request.container);
+    refuseOthers(session, ref, request.veth);
     const outcome = await session.admit(ref, hint);
     return judge(outcome, session, ref, request);
   });
@@ -72,6 +74,13 @@ async function withSession<T>(current: CurrentSession, work: (session: Session) 
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
+}
+
+function refuseOthers(session: Session, { lxcPath, name }: ContainerRef, veth: string): void {
+  const owner = session.reconciler.reader.ownerOf(veth);
+  if (owner === undefined || owner.container.id === containerId(lxcPath, name)) return;
+  const isInUse = [...owner.runtime.veths.values()].some((used) => used === veth && linkExists(used));
+  if (isInUse) throw new Refused(name, `${veth} is ${owner.name}'s`);
 }
 
 function hintOf({ container, veth, initPid }: AdmissionRequest) {

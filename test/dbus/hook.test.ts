@@ -1,0 +1,183 @@
+/** LXC's hook with real containers: nobody starts whose rules aren't in force, and LXC's log says why. */
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startCapture } from '../../sandbox/capture.ts';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
+import { startBus, type TestBus } from './system-bus.ts';
+
+const HOOK = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'packaging/hook/routewall-hook');
+
+let bus: TestBus;
+let routewall: Routewall;
+let hook: string;
+
+beforeAll(async () => {
+  bus = await startBus();
+  routewall = await startRoutewall({ env: bus.env });
+  await routewall.daemon.waitForLog(/D-Bus: serving/);
+  hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
+});
+afterAll(cleanUp);
+
+const hooks = (index = 0): string[] => ['up', 'down'].map((type) => `lxc.net.${index}.script.${type} = ${hook}`);
+
+/** LXC's own log since it began, at the level that it has without any option. */
+const errorsOf = async ({ lxcPath, name }: Container): Promise<string> =>
+  (await readFile(`${lxcPath}/${name}/lxc.log`, 'utf8'))
+    .split('\n')
+    .filter((line) => / ERROR /.test(line))
+    .join('\n');
+
+const linesAbout = (name: string): string[] => routewall.daemon.log().filter((line) => line.includes(` ${name} `));
+
+describe('a container with the hook', () => {
+  test.each([0, 1])('is admitted before its init runs, with hook version %i', async (version) => {
+    const name = `first${version}`;
+    const address = `198.51.100.${10 + version}`;
+    const capture = await startCapture(routewall.bed.outside, { device: 'eth0', filter: `icmp and src ${address}` });
+    const container = await routewall.addContainer(name, {
+      policy: 'egress: { rules: [{ allow: icmp/echo-request, to: 203.0.113.80 }] }\n',
+      lines: [`lxc.hook.version = ${version}`, ...nic([address]), ...hooks()],
+      // The very first packets of init, one allowed and one not.
+      command: 'ping -c 1 -W 1 203.0.113.80; ping -c 1 -W 1 192.0.2.2',
+    });
+    await container.start();
+    // In force when lxc-start returned, without waiting for the daemon's word.
+    expect(linesAbout(name).join('\n')).toMatch(/enforced in/);
+    await routewall.bed.host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward']);
+    const ended = await waitForBoot(container, /192\.0\.2\.2 ping statistics[\s\S]*packet loss/);
+    expect(ended).toMatch(/203\.0\.113\.80 ping statistics ---\s+1 packets transmitted, 1 packets received/);
+    expect(ended).toMatch(/192\.0\.2\.2 ping statistics ---\s+1 packets transmitted, 0 packets received/);
+    const { lines } = await capture.stop();
+    expect(lines.some((line) => line.includes('> 203.0.113.80'))).toBe(true);
+    expect(lines.filter((line) => line.includes('> 192.0.2.2'))).toEqual([]);
+    await container.stop();
+    expect(linesAbout(name).at(-1)).toMatch(/removed in/);
+  });
+
+  test('with several interfaces is admitted one by one, and each gets its own addresses', async () => {
+    const lines = [...nic(['198.51.100.20']), ...nic(['198.51.100.21'], { index: 1 }), ...hooks(), ...hooks(1)];
+    const container = await routewall.addContainer('two', { policy: OPEN, lines });
+    await container.start();
+    expect(linesAbout('two')).toEqual([
+      expect.stringMatching(/two eth0 via veth\w+ \(198\.51\.100\.20\/32\): enforced/),
+      expect.stringMatching(/two eth1 via veth\w+ \(198\.51\.100\.21\/32\): enforced/),
+    ]);
+    const { stdout } = await routewall.bed.host.run('ip', ['-j', 'route', 'show', 'proto', '119']);
+    expect(stdout).toContain(`"dst":"198.51.100.20","dev":"${await container.hostVeth()}"`);
+    await container.stop();
+  });
+
+  test('may have it as start-host, for all interfaces at once', async () => {
+    const lines = [...nic(['198.51.100.30']), ...nic(['198.51.100.31'], { index: 1 }), `lxc.hook.start-host = ${hook}`];
+    const container = await routewall.addContainer('whole', { policy: OPEN, lines });
+    await container.start();
+    expect(linesAbout('whole')).toHaveLength(2);
+    await routewall.stop(container);
+  });
+
+  test('may map its users to others', async () => {
+    const lines = [
+      ...nic(['198.51.100.35']),
+      ...hooks(),
+      'lxc.idmap = u 0 100000 65536',
+      'lxc.idmap = g 0 100000 65536',
+    ];
+    const container = await routewall.addContainer('mapped', { policy: OPEN, lines });
+    await routewall.bed.host.run('chown', ['-R', '100000:100000', container.rootfs]);
+    // Another user than root has to reach it.
+    await chmod(container.lxcPath, 0o755);
+    await container.start();
+    expect(linesAbout('mapped')).toEqual([expect.stringMatching(/enforced in/)]);
+    await container.stop();
+  });
+
+  test('that bears the name of a fixed veth is admitted by it', async () => {
+    const lines = [...nic(['198.51.100.36'], { extra: ['veth.pair = rw-fixed'] }), ...hooks()];
+    const container = await routewall.addContainer('fixed', { policy: OPEN, lines });
+    await container.start();
+    expect(linesAbout('fixed')).toEqual([expect.stringContaining('fixed eth0 via rw-fixed (198.51.100.36/32)')]);
+    await container.stop();
+  });
+
+  test('may have odd letters in its name, which LXC itself can bear with hook version 1', async () => {
+    const name = `-a 'b" $(c)`;
+    const container = await routewall.addContainer(name, {
+      policy: OPEN,
+      lines: ['lxc.hook.version = 1', ...nic(['198.51.100.37']), ...hooks()],
+    });
+    await container.start();
+    expect(routewall.daemon.log().some((line) => line.includes(`${name} eth0 via`) && line.includes('enforced'))).toBe(
+      true,
+    );
+    await container.stop();
+  });
+});
+
+describe('the start is refused', () => {
+  test('with a broken policy, also where an earlier one was good', async () => {
+    const container = await routewall.addContainer('broken', {
+      policy: OPEN,
+      lines: [...nic(['198.51.100.40']), ...hooks()],
+    });
+    await container.start();
+    await container.stop();
+    await routewall.writePolicy('containers/broken.yaml', 'egress:\n  defualt: allow\n');
+    await expect(container.start()).rejects.toThrow('did not start');
+    const place = `${routewall.policyFolder}/containers/broken.yaml:2:3`;
+    expect(await errorsOf(container)).toContain(`hook - broken: ${place}: error: unknown key "defualt"`);
+    await routewall.writePolicy('containers/broken.yaml', OPEN);
+    await container.start();
+    await container.stop();
+  });
+
+  test('with an address that another container has', async () => {
+    const lines = [...nic(['198.51.100.50']), ...hooks()];
+    const holder = await routewall.addContainer('holder', { policy: OPEN, lines });
+    await holder.start();
+    const second = await routewall.addContainer('second', { policy: OPEN, lines });
+    await expect(second.start()).rejects.toThrow('did not start');
+    expect(await errorsOf(second)).toMatch(/hook - second: .*198\.51\.100\.50.*holder/);
+    await holder.stop();
+  });
+
+  test('while the daemon is stopped, and while its bus is', async () => {
+    const container = await routewall.addContainer('alone', {
+      policy: OPEN,
+      lines: [...nic(['198.51.100.60']), ...hooks()],
+    });
+    await routewall.daemon.stop();
+    await expect(container.start()).rejects.toThrow('did not start');
+    const reason = 'hook - alone: the routewall daemon does not run: systemctl start routewall';
+    expect(await errorsOf(container)).toContain(reason);
+    await routewall.daemon.restart();
+    await routewall.daemon.waitForLog(/D-Bus: serving/);
+    await container.start();
+    await container.stop();
+    await bus.stop();
+    await writeFile(`${container.lxcPath}/alone/lxc.log`, '');
+    await expect(container.start()).rejects.toThrow('did not start');
+    expect(await errorsOf(container)).toContain(reason);
+    const mark = routewall.mark();
+    await bus.start();
+    await routewall.daemon.child().waitForLine(/D-Bus: serving/, { after: mark, timeout: 20_000 });
+    await container.start();
+    await container.stop();
+  });
+});
+
+async function waitForBoot(container: Container, pattern: RegExp): Promise<string> {
+  return await eventually(
+    'init has done its work',
+    async () => {
+      const { stdout } = await container.exec('/bin/busybox', ['cat', '/run/boot.log']);
+      return pattern.test(stdout) ? stdout : undefined;
+    },
+    10_000,
+  );
+}
