@@ -1,5 +1,13 @@
 /** Sockets as /proc lists them: what a child process has subscribed to, and who listens where. */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs';
+import { readdir, readlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+/**
+ * A file below /proc, whole. The one of node:fs/promises takes the first short read for the end in Node 18, and the
+ * kernel gives 4 KiB of a table at a time.
+ */
+export const readProcFile = (file: string): Promise<string> => promisify(readFile)(file, 'utf8');
 
 export interface UnixSocket {
   readonly inode: number;
@@ -64,7 +72,7 @@ export async function readSocketInodes(pid: number): Promise<Set<number>> {
 
 /** /proc/PID/net/TABLE, which is that process's network namespace; empty if the process is gone. */
 export const readNetTable = (pid: number, table: 'unix' | 'netlink'): Promise<string> =>
-  ifAlive(readFile(`/proc/${pid}/net/${table}`, 'utf8'), '');
+  ifAlive(readProcFile(`/proc/${pid}/net/${table}`), '');
 
 /** A process may end between any two looks at it. */
 async function ifAlive<T>(read: Promise<T>, otherwise: T): Promise<T> {

@@ -1,7 +1,6 @@
 /** Which containers run, without asking each of them: a running one listens on its command socket. */
-import { readFile } from 'node:fs/promises';
 import { commandSocketNames, plainLxcPath } from './lxc-socket-names.ts';
-import { parseUnixSockets } from './proc-sockets.ts';
+import { parseUnixSockets, readProcFile } from './proc-sockets.ts';
 
 export interface ContainerId {
   /** As it was given, without trailing slashes. */
@@ -23,7 +22,7 @@ export async function readRunningContainers(
   lxcPaths: readonly string[],
   candidates: Iterable<ContainerId> = [],
 ): Promise<RunningContainer[]> {
-  return parseRunningContainers(await readFile('/proc/self/net/unix', 'utf8'), lxcPaths, candidates);
+  return parseRunningContainers(await readProcFile('/proc/self/net/unix'), lxcPaths, candidates);
 }
 
 /** `text` is /proc/net/unix. Sorted as there, one entry per container. */
