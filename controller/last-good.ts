@@ -9,7 +9,7 @@ import { createAddressBook } from '../policies/address-book.ts';
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import { type CompiledPolicy, compilePolicy } from '../policies/compile-policy.ts';
 import { loadPolicies } from '../policies/load-policies.ts';
-import type { PolicyFiles } from '../policies/policy-files.ts';
+import { type PolicyFiles, policyFileKind } from '../policies/policy-files.ts';
 import type { FileContent } from '../policies/source-text.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { ContainerPolicy } from './assemble.ts';
@@ -113,6 +113,7 @@ function renderMemento({ lookups }: CompiledPolicy, files: PolicyFiles): string 
   const named = { container: new Map<string, unknown>(), group: new Map<string, unknown>() };
   for (const { kind, name, answer } of lookups) {
     if (kind === 'container' || kind === 'group') named[kind].set(name, answer);
+    else if (kind === 'services') for (const file of serviceFiles(files)) used.set(file, textOf(files.get(file)));
     else if (answer !== undefined && 'file' in answer && answer.file !== undefined)
       used.set(answer.file, textOf(files.get(answer.file)));
   }
@@ -122,6 +123,9 @@ function renderMemento({ lookups }: CompiledPolicy, files: PolicyFiles): string 
     groups: Object.fromEntries(named.group),
   });
 }
+
+const serviceFiles = (files: PolicyFiles): string[] =>
+  [...files.keys()].filter((file) => policyFileKind(file)?.kind === 'services');
 
 function textOf(content: FileContent | undefined): string {
   if (content === undefined || content instanceof Error) return '';
