@@ -51,9 +51,9 @@ export const nameOf = chainNaming(chainHash);
 
 const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 
-/** Messages that say that what should go is gone, or went with its interface. */
+/** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
 const GONE =
-  /No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
+  /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
 
 export class Applier {
   readonly #ports: KernelPorts;
