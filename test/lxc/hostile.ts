@@ -19,9 +19,7 @@ export interface Sender {
 const MARK = /rw-attack-(\d+)\|/g;
 
 const PRELUDE = `
-import sys
 from scapy.all import *
-from scapy.contrib.igmp import IGMP
 conf.verb = 0
 conf.ipv6_enabled = True
 tap = conf.L2socket(iface="eth0")
