@@ -106,7 +106,8 @@ export async function readProcessStart(pid: number): Promise<number | undefined>
   return fields === undefined ? undefined : Number(fields[19]);
 }
 
-function parseStatus(top: Placed): StatusFile {
+/** @throws ShapeError */
+export function parseStatus(top: Placed): StatusFile {
   const object = asObject(top);
   const field = (key: string): Placed => at(object, key, '');
   const drift = asObject(field('drift'));

@@ -50,6 +50,7 @@ async function stage() {
   // Started by /usr/sbin/routewall, not by itself.
   await put('usr/lib/routewall/routewall.mjs', (await readFile(bundle, 'utf8')).replace(/^#!.*\n/, ''));
   await put('usr/lib/routewall/guard.nft', await renderGuard());
+  await cp(join(root, 'packaging/hook/routewall-hook'), join(staging, 'usr/lib/routewall/hook'));
   for (const name of ['policy', 'config']) {
     await put(`usr/share/routewall/${name}.schema.json`, await readFile(join(root, `policies/${name}.schema.json`)));
   }

@@ -1,7 +1,7 @@
 /** The command line: every command with its options; what a command does is loaded when it is asked for. */
 import { Command, CommanderError, Option } from 'commander';
 import type { Family } from '../../render/address.ts';
-import { describeFailure, EXIT } from './exit.ts';
+import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Io } from './io.ts';
 import { addSharedOptions, type Invocation, readShared } from './options.ts';
 import { VERSION } from './version.ts';
@@ -47,7 +47,8 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
       '\nExit status: 0 fine, 1 the answer is no or the input has errors, 2 wrong usage, 3 the system refused.',
     );
   addSharedOptions(program);
-  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus]) add(program, act);
+  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus, addHook])
+    add(program, act);
   return program;
 }
 
@@ -158,4 +159,18 @@ function addStatus(program: Command, act: Act): void {
     .description('what is enforced and since when, what is wrong, and what differs; 0 if all is well')
     .addHelpText('after', example('routewall status', 'routewall status -n tinderbox'))
     .action(() => act(async (invocation) => (await import('./status.ts')).runStatus(invocation)));
+}
+
+/** Only for `--help`: /usr/sbin/routewall starts the script itself, without Node. */
+function addHook(program: Command, act: Act): void {
+  program
+    .command('hook')
+    .description("for LXC's script.up, script.down and lxc.hook.start-host: no container starts without its rules")
+    .argument('[ARGUMENT...]', "LXC's own")
+    .addHelpText('after', example('lxc.net.0.script.up = /usr/lib/routewall/hook'))
+    .action(() =>
+      act(async () => {
+        throw new CliError(EXIT.usage, 'hook: LXC calls /usr/lib/routewall/hook (packaging/hook/routewall-hook)');
+      }),
+    );
 }

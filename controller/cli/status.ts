@@ -1,5 +1,6 @@
 /** `routewall status`: what is enforced and since when, what is wrong, and what differs. */
 import { isError } from '../../policies/problem.ts';
+import { askDaemon } from '../ask-daemon.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
@@ -20,8 +21,7 @@ type Difference =
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
-  const file = await readStatusFile(shared.runtimeDirectory);
-  const running = file !== undefined && (await readProcessStart(file.pid)) === file.started;
+  const { file, running } = await readDaemonStatus(invocation);
   const status = file === undefined ? undefined : shownStatus(file, invocation);
   const difference = await readDifference(invocation);
   const differs = difference.known ? difference.comparison.changed : difference.failed;
@@ -33,6 +33,21 @@ export async function runStatus(invocation: Invocation): Promise<number> {
     io.out.write(differenceText(difference, colours));
   }
   return fine ? EXIT.fine : EXIT.no;
+}
+
+interface DaemonStatus {
+  readonly file: StatusFile | undefined;
+  readonly running: boolean;
+}
+
+/** The file that it leaves, and, where it answers, what it says now: a process that hangs has a file too. */
+async function readDaemonStatus({ io, shared }: Invocation): Promise<DaemonStatus> {
+  const file = await readStatusFile(shared.runtimeDirectory);
+  const running = file !== undefined && (await readProcessStart(file.pid)) === file.started;
+  if (!running) return { file, running };
+  const said = await askDaemon(await io.loadRun());
+  // The bus doesn't end at a network namespace: whoever answers may be another one's daemon.
+  return { file: said?.pid === file.pid ? said : file, running };
 }
 
 function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
