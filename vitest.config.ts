@@ -8,6 +8,14 @@ export default defineConfig({
       { test: { name: 'fast', include: ['test/{render,policies,watchers,controller,cases}/**/*.test.ts'] } },
       {
         test: {
+          name: 'package',
+          include: ['test/packaging/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',

@@ -17,7 +17,8 @@ export async function startCapture(
   // Immediate mode and unbuffered lines: what passed is here before the next step looks.
   const options = ['-n', '-l', '--immediate-mode', '-B', '8192', '-Q', direction, '-i', device];
   const child = place.spawn('tcpdump', [...options, ...(filter === '' ? [] : [filter])], {
-    onLine: (line) => void packets.push(line),
+    // Its last line is empty.
+    onLine: (line) => void (line !== '' && packets.push(line)),
   });
   await child.waitForLine(/listening on/);
   return {

@@ -16,6 +16,8 @@ export interface DebianHostOptions {
   readonly release: Release;
   /** Files of the host before its first boot, by path without the leading slash. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Shell commands that ifupdown runs when the uplink is up, at each boot. */
+  readonly up?: readonly string[];
 }
 
 /** Where the host's uplink ends outside; it outlives the host's reboots, so that a capture sees each boot whole. */
@@ -28,12 +30,13 @@ const CONTAINER_PREFIXES = ['198.51.100.0/24', '2001:db8:100::/64'] as const;
 const BOOT_TIMEOUT = 90_000;
 
 /** Switched off when it returns. Goes at the latest by `cleanUp()`. */
-export async function createDebianHost({ release, files = {} }: DebianHostOptions): Promise<DebianHost> {
+export async function createDebianHost({ release, files = {}, up = [] }: DebianHostOptions): Promise<DebianHost> {
   const tree = await debianTree(release);
   const outside = await createOutside();
   const [folder, shared] = [await makeFolder(), await makeFolder()];
   const host = new DebianHost({ release, outside, folder, shared });
   await mkdir(join(folder, 'root'));
+  await host.prepare('etc/network/interfaces', [UPLINK, ...up.map((command) => `  up ${command}\n`)].join(''));
   for (const [path, text] of Object.entries({ ...FILES, ...files })) await host.prepare(path, text);
   for (const unit of MASKED) await host.mask(unit);
   await mkdir(dirname(host.configFile), { recursive: true });
@@ -67,9 +70,8 @@ async function createOutside(): Promise<Namespace> {
 
 const nodad = (address: string): string => (address.includes(':') ? ' nodad' : '');
 
-const FILES: Readonly<Record<string, string>> = {
-  // Debian's own way to give a server a static address.
-  'etc/network/interfaces': `auto lo
+/** Debian's own way to give a server a static address. */
+const UPLINK = `auto lo
 iface lo inet loopback
 auto eth0
 iface eth0 inet static
@@ -79,10 +81,14 @@ iface eth0 inet6 static
   address ${HOST_ADDRESSES[1]}
   gateway ${OUTSIDE_ADDRESSES[1].replace(/\/.*/, '')}
   dad-attempts 0
-`,
+`;
+
+const FILES: Readonly<Record<string, string>> = {
   // Without dnsmasq the bridge that nobody uses would fail, and the host with it.
   'etc/default/lxc-net': 'USE_LXC_BRIDGE="false"\n',
   'etc/machine-id': '',
+  // LXC leaves it out, and systemd's PrivateDevices fails without it.
+  'etc/tmpfiles.d/ptmx.conf': 'L /dev/ptmx - - - - pts/ptmx\n',
   'etc/hostname': 'lxchost\n',
   'etc/hosts': '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 lxchost\n',
 };

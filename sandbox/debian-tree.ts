@@ -15,7 +15,7 @@ const CACHE = fileURLToPath(new URL('../.cache/debian', import.meta.url));
 /** An LXC host's, without recommendations; everything that the tests run there, since it has no way out to a mirror. */
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'dbus', 'procps', 'ifupdown', 'iproute2', 'iputils-ping'],
-  ...['lxc', 'nftables', 'iptables', 'conntrack', 'nodejs', 'busybox-static', 'libglib2.0-bin'],
+  ...['lxc', 'nftables', 'iptables', 'conntrack', 'nodejs', 'busybox-static', 'libglib2.0-bin', 'bash-completion'],
 ];
 
 /** The root folder of that release; takes a minute when it has to be made. Nobody may write to it. */
