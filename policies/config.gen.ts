@@ -29,6 +29,14 @@ export type LogGroup = number | string;
  */
 export type LogRate = string;
 /**
+ * A file that node_exporter's textfile collector reads; its name ends in .prom. `none` for no file. Default: /var/lib/prometheus/node-exporter/routewall.prom, where its folder exists.
+ */
+export type MetricsTextfile = string;
+/**
+ * Answers GET /metrics over HTTP: the path of a unix socket, or a loopback address with a port. Default: nowhere.
+ */
+export type MetricsListen = string;
+/**
  * Seconds between two complete comparisons with the kernel, besides those that events trigger. Default: 60.
  */
 export type Resync = number;
@@ -46,6 +54,7 @@ export interface Config {
   guard?: Guard;
   withoutPolicy?: WithoutPolicy;
   log?: LogSettings;
+  metrics?: Metrics;
   resync?: Resync;
   backend?: Backend;
 }
@@ -55,4 +64,11 @@ export interface Config {
 export interface LogSettings {
   group?: LogGroup;
   rate?: LogRate;
+}
+/**
+ * Where metrics for Prometheus are offered. Without this key: as a textfile, where the folder of node_exporter exists.
+ */
+export interface Metrics {
+  textfile?: MetricsTextfile;
+  listen?: MetricsListen;
 }

@@ -7,6 +7,7 @@ import {
 } from '../render/names.ts';
 import type { WithoutPolicy } from './compile-policy.ts';
 import type { Config } from './config.gen.ts';
+import { defaultTextfile, type ListenAddress, parseListenAddress, type Textfile } from './metrics-config.ts';
 import { parseContent } from './parse-content.ts';
 import type { Path } from './places.ts';
 import { problemOf } from './policy-document.ts';
@@ -19,6 +20,7 @@ export interface HostConfig {
   readonly guard: readonly InterfacePattern[];
   readonly withoutPolicy: WithoutPolicy;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
+  readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
   readonly resyncSeconds: number;
   readonly backend: 'auto' | 'nftables';
 }
@@ -35,6 +37,7 @@ export const defaultConfig: HostConfig = {
   guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
   withoutPolicy: 'closed',
   log: { group: 5, rate: '10/second' },
+  metrics: { textfile: defaultTextfile, listen: undefined },
   resyncSeconds: 60,
   backend: 'auto',
 };
@@ -61,6 +64,10 @@ function fillDefaults(data: Config, fail: (path: Path, message: string) => void)
     log: {
       group: typeof group === 'string' ? 'kernel' : (group ?? defaultConfig.log.group),
       rate: rate ?? defaultConfig.log.rate,
+    },
+    metrics: {
+      textfile: textfileOf(data.metrics?.textfile),
+      listen: data.metrics?.listen === undefined ? undefined : listenOf(data.metrics.listen, fail),
     },
     resyncSeconds: data.resync ?? defaultConfig.resyncSeconds,
     backend: data.backend ?? defaultConfig.backend,
@@ -92,4 +99,16 @@ function guardOf(patterns: readonly string[], fail: (path: Path, message: string
     }
     return pattern ?? [];
   });
+}
+
+function textfileOf(value: string | undefined): Textfile | undefined {
+  if (value === undefined) return defaultTextfile;
+  return value === 'none' ? undefined : { path: value, optional: false };
+}
+
+function listenOf(value: string, fail: (path: Path, message: string) => void): ListenAddress | undefined {
+  const address = parseListenAddress(value);
+  if (typeof address === 'object') return address;
+  fail(['metrics', 'listen'], address);
+  return undefined;
 }

@@ -12,6 +12,10 @@ test('an empty configuration is the default', () => {
     guard: ['veth*'],
     withoutPolicy: 'closed',
     log: { group: 5, rate: '10/second' },
+    metrics: {
+      textfile: { path: '/var/lib/prometheus/node-exporter/routewall.prom', optional: true },
+      listen: undefined,
+    },
     resyncSeconds: 60,
     backend: 'auto',
   });
@@ -23,6 +27,7 @@ uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
 withoutPolicy: open
 log: { group: kernel, rate: 5/minute }
+metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
 resync: 30
 backend: nftables
 `;
@@ -33,6 +38,10 @@ backend: nftables
       guard: ['veth*', 'lab0'],
       withoutPolicy: 'open',
       log: { group: 'kernel', rate: '5/minute' },
+      metrics: {
+        textfile: { path: '/srv/metrics/wall.prom', optional: false },
+        listen: { kind: 'tcp', address: '::1', port: 9119 },
+      },
       resyncSeconds: 30,
       backend: 'nftables',
     },
@@ -61,6 +70,25 @@ describe('a configuration with mistakes is none at all', () => {
       '1:11: error: "eth0; drop" is no interface name: write auto, or names such as [eth0, eth1]',
     ],
     ['guard: ["*"]', '1:9: error: "*" is no interface pattern: write a name, or its beginning and *, such as "veth*"'],
+    ...['0.0.0.0:9119', '[::]:9119', '192.0.2.1:9119', '[2001:db8::1]:9119'].map((address): [string, string] => [
+      `metrics: { listen: "${address}" }`,
+      `1:20: error: "${address}" is no loopback address, and the metrics name every container: write a path such as /run/routewall/metrics.sock, or 127.0.0.1:9119 or [::1]:9119`,
+    ]),
+    ...['9119', 'localhost:9119', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '::1:9119', 'run/it.sock'].map(
+      (address): [string, string] => [
+        `metrics: { listen: "${address}" }`,
+        `1:20: error: "${address}" is no place to listen: write a path such as /run/routewall/metrics.sock, or 127.0.0.1:9119 or [::1]:9119`,
+      ],
+    ),
+    [
+      `metrics: { listen: "/${'s'.repeat(107)}" }`,
+      '1:20: error: a path of 108 bytes is too long for a unix socket, which takes 107',
+    ],
+    [
+      'metrics: { textfile: /var/lib/metrics/wall.txt }',
+      '1:22: error: "textfile" can\'t be "/var/lib/metrics/wall.txt": it must match ^(none|/.+[.]prom)$, such as "none"',
+    ],
+    ['metrics: { port: 9119 }', '1:12: error: unknown key "port": the keys here are textfile, listen'],
     ['resync: 0', '1:9: error: "resync" must be >= 1'],
     ['- a', '1:1: error: the file must be a mapping, not a list'],
   ])('%s', (text, line) => {
