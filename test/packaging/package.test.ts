@@ -1,0 +1,200 @@
+/** The Debian package as a file: the same bytes each time, clean, and complete. What it does is shown on Debian hosts. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+
+const root = new URL('../..', import.meta.url).pathname;
+const name = `routewall_${packageJson.version}_all.deb`;
+
+let folder = '';
+let tree = '';
+
+const build = (out: string, umask: string): Promise<unknown> =>
+  execa('sh', ['-c', `umask ${umask}; exec node scripts/package.mjs --out "$1"`, 'sh', out], {
+    cwd: root,
+    env: { SOURCE_DATE_EPOCH: '1767225600' },
+  });
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'routewall-package-test-'));
+  tree = join(folder, 'tree');
+  await build(folder, '022');
+  await execa('dpkg-deb', ['--raw-extract', join(folder, name), tree]);
+}, 120_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** All that is executable is sh. */
+const SHELL = [
+  ...['DEBIAN/postinst', 'DEBIAN/prerm', 'DEBIAN/postrm'],
+  ...['usr/lib/routewall/guard', 'usr/lib/routewall/hook', 'usr/sbin/routewall'],
+];
+
+const inTree = (path: string): string => join(tree, path);
+
+test('is the same bytes when it is built again, also under another umask', async () => {
+  await build(join(folder, 'again'), '077');
+  const [first, second] = [await readFile(join(folder, name)), await readFile(join(folder, 'again', name))];
+  expect(first.equals(second)).toBe(true);
+}, 120_000);
+
+test('gives lintian nothing to say', async () => {
+  const { stdout } = await execa('lintian', ['--allow-root', '--fail-on', 'error', join(folder, name)]);
+  expect(stdout).toBe('');
+}, 120_000);
+
+test('holds what an administrator expects where Debian expects it', async () => {
+  const { stdout } = await execa('find', ['.', '-type', 'f', '-printf', '%P %m\n'], { cwd: tree });
+  const modes = new Map(stdout.split('\n').map((line) => [line.split(' ')[0], line.split(' ')[1]]));
+  const programs = [...modes].flatMap(([path = '', mode]) => (mode === '755' ? [path] : []));
+  expect(programs.sort()).toEqual([...SHELL].sort());
+  for (const path of [
+    'etc/routewall/routewall.yaml',
+    'etc/iproute2/rt_protos.d/routewall.conf',
+    'usr/lib/routewall/routewall.mjs',
+    'usr/lib/routewall/guard.nft',
+    'usr/lib/systemd/system/routewall.service',
+    'usr/lib/systemd/system/routewall-guard.service',
+    'usr/share/dbus-1/system.d/org.routewall.Controller1.conf',
+    'usr/share/routewall/policy.schema.json',
+    'usr/share/doc/routewall/copyright',
+    'usr/share/doc/routewall/changelog.gz',
+    'usr/share/man/man8/routewall.8.gz',
+    'usr/share/man/man5/routewall.yaml.5.gz',
+    'usr/share/man/man5/routewall-policy.5.gz',
+    'usr/share/bash-completion/completions/routewall',
+  ]) {
+    expect(modes.get(path), path).toBe('644');
+  }
+});
+
+test('keeps every file below /etc when the administrator has changed it', async () => {
+  const { stdout } = await execa('find', ['etc', '-type', 'f'], { cwd: tree });
+  const conffiles = (await readFile(inTree('DEBIAN/conffiles'), 'utf8')).trim().split('\n').sort();
+  expect(conffiles).toEqual(
+    stdout
+      .split('\n')
+      .map((path) => `/${path}`)
+      .sort(),
+  );
+});
+
+test('names the licence of each library of which the bundle holds a part', async () => {
+  const copyright = await readFile(inTree('usr/share/doc/routewall/copyright'), 'utf8');
+  const bundle = await readFile(inTree('usr/lib/routewall/routewall.mjs'), 'utf8');
+  const libraries = new Set(
+    [...bundle.matchAll(/^\/\/ (node_modules\/(?:@[^/]+\/)?[^/]+)\//gm)].map((match) => match[1]),
+  );
+  expect(libraries.size).toBeGreaterThan(10);
+  for (const library of libraries) expect(copyright).toContain(`Files: ${library}/*\n`);
+});
+
+test('has manual pages that render without a warning', async () => {
+  for (const page of ['man8/routewall.8.gz', 'man5/routewall.yaml.5.gz', 'man5/routewall-policy.5.gz']) {
+    const path = inTree(`usr/share/man/${page}`);
+    const { stdout, stderr } = await execa('man', ['--warnings', '-E', 'UTF-8', '-l', path], {
+      env: { LC_ALL: 'C.UTF-8', MANROFFSEQ: '', MANWIDTH: '80' },
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^NAME\n +routewall[\w.-]* - \w/m);
+  }
+});
+
+test('has shell scripts in which shellcheck finds nothing', async () => {
+  for (const script of SHELL) await execa('sh', ['-n', inTree(script)]);
+  await execa('shellcheck', SHELL.map(inTree));
+  const completion = inTree('usr/share/bash-completion/completions/routewall');
+  await execa('bash', ['-n', completion]);
+  await execa('shellcheck', ['-s', 'bash', completion]);
+});
+
+/** What bash would offer for the last of the words, which are as it breaks them. */
+async function complete(words: readonly string[]): Promise<string[]> {
+  const script = `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _routewall; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const file = inTree('usr/share/bash-completion/completions/routewall');
+  const { stdout } = await execa('bash', ['-c', script, 'bash', file, ...words]);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+test('completes every command that the program has, and their options', async () => {
+  const { stdout } = await execa('node', [join(root, 'dist/routewall.mjs'), '--help']);
+  const listed = stdout.slice(stdout.indexOf('\nCommands:')).matchAll(/^ {2}([a-z]+)\b/gm);
+  const commands = [...listed].map((match) => match[1] ?? '');
+  expect(commands).toContain('preview');
+  expect((await complete(['routewall', ''])).sort()).toEqual(commands.sort());
+  expect(await complete(['routewall', 'preview', '--ex'])).toEqual(['--exit-code']);
+  expect(await complete(['routewall', 'render', '--what', 'n'])).toEqual(['nft']);
+});
+
+test('completes the names of containers', async () => {
+  const lxc = join(folder, 'lxc');
+  await execa('mkdir', ['-p', join(lxc, 'web'), join(lxc, 'no-container')]);
+  await writeFile(join(lxc, 'web/config'), '');
+  expect(await complete(['routewall', '-P', lxc, 'list', '-n', ''])).toEqual(['web']);
+  expect(await complete(['routewall', '-P', lxc, 'explain', '--from', 'container', ':', 'w'])).toEqual(['web']);
+  expect(await complete(['routewall', '-P', lxc, 'explain', '--to', 'container', ':'])).toEqual(['web']);
+  expect(await complete(['routewall', 'explain', '--to', 'h'])).toEqual(['host']);
+});
+
+test('has examples that the program accepts once they are switched on', async () => {
+  const policies = join(folder, 'policies');
+  await execa('cp', ['-r', inTree('etc/routewall'), policies]);
+  for (const sub of ['containers', 'profiles', 'sets']) {
+    for (const file of (await readdir(join(policies, sub))).filter((entry) => entry.endsWith('.sample'))) {
+      await execa('mv', [join(policies, sub, file), join(policies, sub, file.replace(/\.sample$/, ''))]);
+    }
+  }
+  const config = join(policies, 'routewall.yaml');
+  await writeFile(config, (await readFile(config, 'utf8')).replace(/^#(?=[a-z]\w*:)/gim, ''));
+  const files = ['--config', config, '--policies', policies, '-P', join(folder, 'nowhere')];
+  await execa('mkdir', ['-p', join(folder, 'nowhere')]);
+  const { stdout } = await execa('node', [join(root, 'dist/routewall.mjs'), 'check', ...files], {
+    reject: false,
+    all: true,
+  });
+  expect(stdout).toContain('no errors');
+});
+
+/** Runs commands in a network namespace of their own. */
+const guarded = (...commands: readonly string[]): Promise<{ stdout: string }> =>
+  execa('unshare', ['--net', 'sh', '-euc', commands.join('\n')]);
+
+/** The script with the paths of this tree. */
+async function guardOf(lastGood: string): Promise<string> {
+  const text = await readFile(inTree('usr/lib/routewall/guard'), 'utf8');
+  const path = join(folder, 'guard');
+  const moved = text
+    .replace('/var/lib/routewall/last-good.nft', lastGood)
+    .replace('/usr/lib/routewall/guard.nft', inTree('usr/lib/routewall/guard.nft'));
+  await writeFile(path, moved, { mode: 0o755 });
+  return path;
+}
+
+test('shuts containers by the static guard where there is no last ruleset, or a broken one', async () => {
+  const broken = join(folder, 'broken.nft');
+  const whole = await readFile(inTree('usr/lib/routewall/guard.nft'), 'utf8');
+  for (const text of [
+    undefined,
+    '',
+    whole.slice(0, 900),
+    whole.replace('iifname @veths drop', 'iifname @nothing drop'),
+  ]) {
+    await (text === undefined ? rm(broken, { force: true }) : writeFile(broken, text));
+    const { stdout } = await guarded(`${await guardOf(broken)} 2>/dev/null`, 'nft list ruleset');
+    expect(stdout.match(/iifname "veth\*" drop/g)).toHaveLength(5);
+  }
+});
+
+test('prefers the last ruleset, and changes nothing where one is in force', async () => {
+  const lastGood = join(folder, 'last-good.nft');
+  const whole = await readFile(inTree('usr/lib/routewall/guard.nft'), 'utf8');
+  await writeFile(lastGood, whole.replace('chain related {', 'chain related {\n\t\tcounter comment "the last one"'));
+  const guard = await guardOf(lastGood);
+  const { stdout } = await guarded(`${guard} 2>/dev/null`, 'nft list ruleset', 'echo ---', guard, 'nft list ruleset');
+  const [first, second] = stdout.split('\n---\n');
+  expect(first).toContain('comment "the last one"');
+  expect(second).toBe(first);
+});
