@@ -1,7 +1,7 @@
 /** What the kernel holds against what it should hold, both in nft's and ip's own words. */
 import { createTwoFilesPatch } from 'diff';
 import { chainHash } from '../policies/chain-hash.ts';
-import type { DesiredState } from '../render/desired.ts';
+import type { DesiredState, Route } from '../render/desired.ts';
 import { sortListing } from '../render/listing.ts';
 import { chainNaming, renderDesired } from '../render/nft.ts';
 import { diffRouting, type Routing, routingOf } from '../render/routing.ts';
@@ -49,8 +49,8 @@ export async function compareWithKernel(
   const ruleset = diffTexts(renderRuleset(sortListing(observed)), renderRuleset(sortListing(expected)));
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
   const routes = {
-    add: add.routes.map(({ prefix, dev }) => `${prefix} dev ${dev}`),
-    remove: remove.routes.map(({ prefix, dev }) => `${prefix} dev ${dev}`),
+    add: add.routes.map(describeRoute),
+    remove: remove.routes.map(describeRoute),
   };
   const neighbourProxies = { add: onDevices(add.proxies), remove: onDevices(remove.proxies) };
   const gateways = { add: onDevices(add.gateways), remove: onDevices(remove.gateways) };
@@ -94,3 +94,6 @@ function wholeDiff(kernel: string, desired: string): string {
   const head = `--- kernel\n+++ desired\n@@ -1,${before.length} +1,${after.length} @@\n`;
   return `${head}${before.map((line) => `-${line}\n`).join('')}${after.map((line) => `+${line}\n`).join('')}`;
 }
+
+const describeRoute = ({ prefix, dev, via }: Route): string =>
+  `${prefix}${via === undefined ? '' : ` via ${via}`} dev ${dev}`;

@@ -95,7 +95,9 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 function parseRoute(fields: Fields): Route[] {
   const prefix = parsePrefix(text(fields['dst']));
   const dev = parseInterfaceName(text(fields['dev']));
-  return prefix === undefined || dev === undefined ? [] : [{ prefix, dev }];
+  const via = parseAddress(text(fields['gateway']));
+  if (prefix === undefined || dev === undefined) return [];
+  return [via === undefined ? { prefix, dev } : { prefix, dev, via }];
 }
 
 function parseProxy(fields: Fields): { ours: boolean; proxy: NeighbourProxy }[] {

@@ -6,11 +6,13 @@ import {
   type Family,
   familyOf,
   hostPrefix,
+  isHostPrefix,
+  networkOf,
   type Prefix,
   prefixLength,
   rangeOf,
 } from '../render/address.ts';
-import type { GatewayAddress, NeighbourProxy, NicState, Sysctl } from '../render/desired.ts';
+import type { GatewayAddress, NeighbourProxy, NicState, Route, Sysctl } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import type { Endpoint, Gateway } from './endpoint.ts';
@@ -42,11 +44,16 @@ export function compileNic(input: NicInput, host: HostNetwork): NicState {
     owned: prefixes,
     egress: input.egress,
     ingress: input.ingress,
-    routes: prefixes.map((prefix) => ({ prefix, dev: hostVeth })),
+    routes: prefixes.map((prefix) => routeTo(prefix, hostVeth, prefixes)),
     gateways: endpoint.gateways.flatMap((gateway) => gatewayAddresses(gateway, hostVeth, host)),
     proxies,
     sysctls: sysctlsFor(input, host, proxies),
   };
+}
+
+function routeTo(prefix: Prefix, dev: InterfaceName, prefixes: readonly Prefix[]): Route {
+  const hop = prefixes.find((other) => isHostPrefix(other) && familyOf(other) === familyOf(prefix));
+  return isHostPrefix(prefix) || hop === undefined ? { prefix, dev } : { prefix, dev, via: networkOf(hop) };
 }
 
 /** Too wide to be proxied address by address, though its neighbours look for it on their link. */

@@ -7,6 +7,8 @@ import type { PolicyChain } from './rule.ts';
 export interface Route {
   readonly prefix: Prefix;
   readonly dev: InterfaceName;
+  /** The container's own address, for what lies behind it: on the veth itself nobody answers for those addresses. */
+  readonly via?: Address;
 }
 
 /** A neighbour proxy of ours (`protocol 119`): `dev` answers ARP or NDP for the address. */

@@ -51,7 +51,7 @@ function without<T>(list: readonly T[], than: readonly T[], keyOf: (item: T) => 
 }
 
 const gatewayKey = ({ address, dev }: GatewayAddress): string => `${address} ${dev}`;
-const routeKey = ({ prefix, dev }: Route): string => `${prefix} ${dev}`;
+const routeKey = ({ prefix, dev, via }: Route): string => `${prefix} ${dev} ${via ?? ''}`;
 const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address} ${dev}`;
 
 /**
@@ -63,9 +63,15 @@ export const renderRouting = ({ add, remove }: RoutingDiff): string[] => [
   ...remove.routes.map(({ prefix, dev }) => `route del ${prefix} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`),
   ...remove.gateways.map(({ address, dev }) => `address del ${hostPrefix(address)} dev ${dev}`),
   ...add.gateways.map(renderGateway),
-  ...add.routes.map(({ prefix, dev }) => `route replace ${prefix} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`),
+  ...add.routes.map(renderRoute),
   ...add.proxies.map(({ address, dev }) => `neigh replace proxy ${address} dev ${dev} protocol ${PROTOCOL}`),
 ];
+
+/** `onlink`: the next hop's own route may come later in the same batch. */
+function renderRoute({ prefix, dev, via }: Route): string {
+  const hop = via === undefined ? '' : ` via ${via} onlink`;
+  return `route replace ${prefix}${hop} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`;
+}
 
 /** `nodad`: a container must not be able to claim its gateway's address by answering the probe for it. */
 function renderGateway({ address, dev }: GatewayAddress): string {

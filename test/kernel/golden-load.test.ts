@@ -34,13 +34,15 @@ const inNamespace = (text: string): Promise<string> =>
     input: text,
   });
 
+/** Without any address of its own, a namespace takes every next hop for a broadcast address. */
 const linkLines = (names: readonly string[]): string =>
-  names
-    .map(
+  [
+    'link set dev lo up\n',
+    ...names.map(
       (name, index) =>
         `link add name ${name} type veth peer name p${index}\nlink set dev ${name} up\nlink set dev p${index} up\n`,
-    )
-    .join('');
+    ),
+  ].join('');
 
 const sizesOf = (ruleset: Ruleset): unknown =>
   [...ruleset].map(([family, { sets, chains }]: [string, NftTable]) => [
