@@ -12,6 +12,7 @@ import { openIpChannel } from './ip-channel.ts';
 import { LastGood } from './last-good.ts';
 import { takeLock } from './lock.ts';
 import { type Log, messageOf } from './log.ts';
+import { openMetrics } from './metrics/open-metrics.ts';
 import { openNftChannel } from './nft-channel.ts';
 import { openOutside } from './outside.ts';
 import { Reconciler } from './reconcile.ts';
@@ -122,17 +123,21 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
   const outside = openOutside(options, parts, () => session);
+  const metrics = openMetrics(run, log);
+  parts.listeners.push((report) => metrics.observe(report));
 
   async function replaceSession(next: HostConfig): Promise<void> {
     await session?.stop();
     parts.applier.distrust();
     present = next;
+    await metrics.configure(next.metrics);
     const fresh: Session = new Session({
       ...options,
       ...parts,
       config: next,
       run,
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),
+      onFailure: () => metrics.observeFailure(),
       onConfigChanged: reload,
     });
     session = fresh;
@@ -164,6 +169,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   await changing;
   outside.stop();
   await session?.stop();
+  await metrics.stop();
   await parts.bootRuleset.flush();
   await parts.reporter.settle();
   log('info', `${signal}: stopped; the rules stay in force, and containers started from now on stay shut`);

@@ -31,6 +31,10 @@ export interface Report {
   readonly since: string;
   readonly enforcedAt: string;
   readonly problemCount: number;
+  /** Of those, the ones that are errors. */
+  readonly errorCount: number;
+  /** Milliseconds that the pass took. */
+  readonly tookMs: number;
   readonly repairCount: number;
 }
 
@@ -46,10 +50,14 @@ export class Reporter {
   #latest: StatusSource | undefined;
   #writing: Promise<void> | undefined;
   #cutting: Promise<void> = Promise.resolve();
-  hasErrors = false;
+  #errorCount = 0;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+  }
+
+  get hasErrors(): boolean {
+    return this.#errorCount > 0;
   }
 
   report(
@@ -74,8 +82,8 @@ export class Reporter {
     this.#latest = { outcome, reader, watchers, at: enforcedAt };
     this.#writing ??= this.#writeStatus();
     this.#options.onReport?.({
-      ...{ outcome, reader, raised, enforcedAt, since: this.#since },
-      ...{ problemCount: this.#problems.size, repairCount: this.#drift.count },
+      ...{ outcome, reader, raised, enforcedAt, tookMs, since: this.#since },
+      ...{ problemCount: this.#problems.size, errorCount: this.#errorCount, repairCount: this.#drift.count },
     });
   }
 
@@ -164,7 +172,7 @@ export class Reporter {
     for (const [text, level] of raised) log(level, text);
     for (const text of this.#problems) if (!texts.has(text)) log('info', `no longer: ${text}`);
     this.#problems = new Set(texts.keys());
-    this.hasErrors = [...texts.values()].includes('error');
+    this.#errorCount = [...texts.values()].filter((level) => level === 'error').length;
     return raised;
   }
 }

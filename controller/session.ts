@@ -31,6 +31,8 @@ export interface SessionOptions {
   /** Whether a commit by this process is our own. */
   readonly isOurProcess: (pid: number) => boolean;
   readonly onOutcome: (outcome: Outcome, tookMs: number) => void;
+  /** A pass failed, which has been logged, and will be tried again. */
+  readonly onFailure: () => void;
   /** The main configuration changed: this session is to be replaced. */
   readonly onConfigChanged: () => void;
 }
@@ -240,6 +242,7 @@ export class Session {
     } catch (cause) {
       for (const { reject } of waiting) reject(cause);
       this.#options.log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
+      this.#options.onFailure();
       this.#dirty = mergeDirty(this.#dirty, { ...dirty, resync: true });
       this.#after(this.#retryMs, () => this.#request());
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);

@@ -1,0 +1,105 @@
+/** The metrics of this daemon: told of each pass, and put into words when somebody asks. */
+import { VERSION } from '../cli/version.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { Report } from '../report.ts';
+import type { Run } from '../run.ts';
+import { readInterfaceCounters } from './interface-counters.ts';
+import { type CountedNic, NicCounters } from './nic-counters.ts';
+import { readRefused } from './refused-counters.ts';
+import { createMetrics } from './registry.ts';
+
+/** A listing that took long, of tens of thousands of elements, isn't had again before this many times that long. */
+const REST = 100;
+
+export class Exporter {
+  readonly #run: Run;
+  readonly #log: Log;
+  readonly #metrics = createMetrics();
+  readonly #nics = new NicCounters(this.#metrics);
+  #latest: Report | undefined;
+  #repairs = 0;
+  #rendering: Promise<string> | undefined;
+  #refusedDue = 0;
+  readonly #complaints = new Map<string, string>();
+
+  constructor(run: Run, log: Log) {
+    this.#run = run;
+    this.#log = log;
+    this.#metrics.info.set({ version: VERSION }, 1);
+    for (const result of ['done', 'failed']) this.#metrics.passes.inc({ result }, 0);
+  }
+
+  get contentType(): string {
+    return this.#metrics.registry.contentType;
+  }
+
+  /** Costs next to nothing: everything that depends on the number of containers waits for `render`. */
+  observe(report: Report): void {
+    const { passes, passSeconds, repaired } = this.#metrics;
+    this.#latest = report;
+    passes.inc({ result: 'done' });
+    passSeconds.observe(report.tookMs / 1000);
+    repaired.inc(report.repairCount - this.#repairs);
+    this.#repairs = report.repairCount;
+  }
+
+  observeFailure(): void {
+    this.#metrics.passes.inc({ result: 'failed' });
+  }
+
+  /** The text of this moment, in Prometheus' format; whoever asks while it is being made gets the same. */
+  render(): Promise<string> {
+    this.#rendering ??= this.#render().finally(() => {
+      this.#rendering = undefined;
+    });
+    return this.#rendering;
+  }
+
+  async #render(): Promise<string> {
+    if (this.#latest !== undefined) this.#describe(this.#latest);
+    await this.#try('packets of interfaces', async () => this.#nics.addCarried(await readInterfaceCounters()));
+    const begin = performance.now();
+    if (begin >= this.#refusedDue) {
+      await this.#try('refused packets', async () => this.#nics.addRefused(await readRefused(this.#run)));
+      const end = performance.now();
+      this.#refusedDue = end + (end - begin) * REST;
+    }
+    return await this.#metrics.registry.metrics();
+  }
+
+  #describe({ outcome, reader, enforcedAt, problemCount, errorCount }: Report): void {
+    const { assembled, applied } = outcome;
+    const metrics = this.#metrics;
+    metrics.enforcedAt.set(Date.parse(enforcedAt) / 1000);
+    metrics.interfaces.set(applied.enforced.nics.size);
+    metrics.problems.set({ severity: 'error' }, errorCount);
+    metrics.problems.set({ severity: 'warning' }, problemCount - errorCount);
+    // What nobody is in any more shows 0 where it is usual, and goes where it isn't.
+    metrics.containers.reset();
+    for (const state of ['RUNNING', 'STOPPED']) metrics.containers.set({ state }, 0);
+    for (const status of ['ok', 'last-good', 'closed', 'open']) metrics.policies.set({ status }, 0);
+    const nics: CountedNic[] = [];
+    for (const { container, lxcPath, name, runtime } of reader.known.values()) {
+      metrics.containers.inc({ state: runtime.state });
+      metrics.policies.inc({ status: assembled.policies.get(container.id)?.status ?? 'closed' });
+      for (const { key, nic } of container.endpoints) {
+        const hostVeth = applied.enforced.nics.get(key)?.hostVeth;
+        nics.push({ key, container: name, lxcPath, nic, hostVeth });
+      }
+    }
+    this.#nics.follow(nics);
+  }
+
+  /** What can't be read keeps its last value: half of the metrics are better than none. */
+  async #try(what: string, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+      this.#complaints.delete(what);
+    } catch (cause) {
+      const message = messageOf(cause);
+      // It goes on failing with every scrape, in the same way.
+      if (this.#complaints.get(what) !== message) this.#log('warning', `metrics: ${what}: ${message}`);
+      this.#complaints.set(what, message);
+    }
+  }
+}
