@@ -19,6 +19,8 @@ const PATIENCE_MS = 500;
 export class RuntimeReader {
   readonly #options: RuntimeReaderOptions;
   readonly #hints = new Map<string, Hint>();
+  /** What the kernel confirmed: the pass that waits for lxc-info, and the one that the hook waits for, need it asked once. */
+  readonly #confirmed = new WeakMap<Hint, Runtime>();
   readonly #arrivals = new Map<string, Set<() => void>>();
   readonly #late = new Map<string, Runtime>();
   /** By container id: veths that are about to go. */
@@ -55,13 +57,21 @@ export class RuntimeReader {
     if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
     const hint = this.#hints.get(id);
     if (hint !== undefined) {
-      const hinted = await readHinted(this.#options.run, question, hint);
-      if (hinted !== undefined) return hinted;
+      const hinted = this.#stillTrue(hint) ?? (await readHinted(this.#options.run, question, hint));
+      if (hinted !== undefined) {
+        this.#confirmed.set(hint, hinted);
+        return hinted;
+      }
       this.#hints.delete(id);
     }
     const late = this.#late.get(id);
     if (late !== undefined && this.#late.delete(id)) return late;
     return await this.#ask(question);
+  }
+
+  #stillTrue(hint: Hint): Runtime | undefined {
+    const confirmed = this.#confirmed.get(hint);
+    return confirmed !== undefined && [...confirmed.veths.values()].every(linkExists) ? confirmed : undefined;
   }
 
   async #ask(question: RuntimeQuestion): Promise<Runtime> {
