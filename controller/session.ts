@@ -193,7 +193,8 @@ export class Session {
     this.#bus.on('watcherFailed', ({ source, cause, retryInMs }) => {
       if (source === 'host-bus') {
         this.#sources.delete(source);
-        this.#options.log('info', `D-Bus: ${messageOf(cause)}; going on without it until it is there`);
+        // The daemon's own service on the bus says it already.
+        this.#options.log('debug', `host-bus: ${messageOf(cause)}`);
         return;
       }
       this.#sources.set(source, 'failed');

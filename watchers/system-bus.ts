@@ -100,7 +100,8 @@ export async function connectBus(options: BusOptions): Promise<BusConnection> {
   let lastError: Error | undefined;
   // The bus's clean exit raises nothing but the socket's end.
   socket.once('close', () => {
-    const cause = new Error('the connection to D-Bus ended', lastError === undefined ? {} : { cause: lastError });
+    const what = open ? 'the connection ended' : 'no connection';
+    const cause = new Error(what, lastError === undefined ? {} : { cause: lastError });
     gone.reject(cause);
     if (open) options.onEnd(cause);
     open = false;

@@ -67,7 +67,7 @@ export function createBusService(options: ServiceOptions): BusService {
     if (!running) return;
     const why = messageOf(cause);
     // A host without a bus must not hear of it every ten seconds.
-    if (why !== told) log('warning', `D-Bus: ${why}; trying again`);
+    if (why !== told) log('warning', `D-Bus: ${why}; going on without it until it is there`);
     told = why;
     // A bus that goes while the name is being asked for is told twice.
     clearTimeout(retry);

@@ -115,7 +115,7 @@ test('another program cannot play firewalld', async () => {
 test('a bus that ends is waited for, and the daemon goes on without it', async () => {
   const mark = routewall.mark();
   await bus.stop();
-  await routewall.daemon.child().waitForLine(/D-Bus: the connection to D-Bus ended.*trying again/, { after: mark });
+  await routewall.daemon.child().waitForLine(/D-Bus: the connection ended.*going on without it/, { after: mark });
   expect((await routewall.cli('status')).stdout).toContain('running');
   await bus.start();
   await routewall.daemon.child().waitForLine(/D-Bus: serving/, { after: mark, timeout: 20_000 });
@@ -126,7 +126,7 @@ test('a name that is taken is said, and taken over when it is free', async () =>
   await routewall.daemon.stop();
   const holder = await holdName();
   await routewall.daemon.restart();
-  await routewall.daemon.waitForLog(/D-Bus: the name .* can't be had: .* is taken by another process; trying again/);
+  await routewall.daemon.waitForLog(/D-Bus: the name .* can't be had: .* is taken by another process; going on/);
   await holder.stop();
   await routewall.daemon.waitForLog(/D-Bus: serving/, 20_000);
   await serves();
@@ -134,11 +134,10 @@ test('a name that is taken is said, and taken over when it is free', async () =>
 
 test('a daemon without any bus works, and says so once', async () => {
   const alone = await startRoutewall({ env: { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent/bus' } });
-  await alone.daemon.waitForLog(/D-Bus: .*ENOENT.*going on without it/);
-  await alone.daemon.waitForLog(/D-Bus: .*ENOENT.*trying again/);
+  await alone.daemon.waitForLog(/D-Bus: no connection: .*ENOENT.*; going on without it until it is there/);
   await eventually('status is written', async () => (await alone.cli('status')).exitCode === 0);
   await alone.daemon.stop();
-  expect(alone.daemon.log().filter((line) => line.includes('D-Bus'))).toHaveLength(2);
+  expect(alone.daemon.log().filter((line) => line.includes('D-Bus'))).toHaveLength(1);
 });
 
 async function holdName(): Promise<Child> {

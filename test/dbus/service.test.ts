@@ -51,7 +51,7 @@ test('keeps the ruleset for the next boot, which a bare nft loads', async () => 
     10_000,
   );
   const after = routewall.mark();
-  await routewall.writePolicy('containers/web.yaml', 'ingress: { rules: [{ allow: tcp/4711 }] }\n');
+  await routewall.writePolicy('containers/web.yaml', 'ingress: { rules: [{ allow: tcp/4711, from: any }] }\n');
   await routewall.enforced('web', { after });
   await routewall.daemon.stop();
   expect(await readFile(file, 'utf8')).toContain('4711');
