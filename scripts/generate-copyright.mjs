@@ -55,7 +55,8 @@ function sourceOf(repository, name) {
 /** A licence's text under the library's own short name, since the copyright line within differs. */
 function renderLibrary({ folder, name, version, id, text, holders, source }) {
   const common = COMMON[id];
-  const short = common === undefined ? `${id}~${`${name}-${version}`.replace(/[^\w.+-]+/g, '-').replace(/^-/, '')}` : id;
+  const short =
+    common === undefined ? `${id}~${`${name}-${version}`.replace(/[^\w.+-]+/g, '-').replace(/^-/, '')}` : id;
   const head = [`Files: ${folder}/*`, `Copyright: ${holders.join('\n           ')}`, `License: ${short}`];
   const body =
     common === undefined ? quote(text === '' ? `The package states the licence ${id} and holds no text.` : text) : [];
