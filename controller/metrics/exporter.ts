@@ -8,8 +8,8 @@ import { type CountedNic, NicCounters } from './nic-counters.ts';
 import { readRefused } from './refused-counters.ts';
 import { createMetrics } from './registry.ts';
 
-/** A listing that took long, of tens of thousands of elements, isn't had again before this many times that long. */
-const REST = 100;
+/** A full listing takes seconds: one that took long isn't had again before a hundred times that long. */
+const REST = { afterMs: 200, times: 100 };
 
 export class Exporter {
   readonly #run: Run;
@@ -62,7 +62,8 @@ export class Exporter {
     if (begin >= this.#refusedDue) {
       await this.#try('refused packets', async () => this.#nics.addRefused(await readRefused(this.#run)));
       const end = performance.now();
-      this.#refusedDue = end + (end - begin) * REST;
+      const took = end - begin;
+      this.#refusedDue = took < REST.afterMs ? 0 : end + took * REST.times;
     }
     return await this.#metrics.registry.metrics();
   }
