@@ -119,6 +119,29 @@ describe('a container with the hook', () => {
   });
 });
 
+test('a container that is slow to start keeps no other waiting', async () => {
+  const [wait, go] = [join(routewall.bed.lxcPath, 'wait'), join(routewall.bed.lxcPath, 'go')];
+  await writeFile(wait, `#!/bin/sh\nuntil [ -e ${go} ]; do sleep 0.1; done\n`, { mode: 0o755 });
+  const slow = await routewall.addContainer('slow', {
+    policy: OPEN,
+    lines: [...nic(['198.51.100.70']), `lxc.net.0.script.up = ${wait}`],
+  });
+  const quick = await routewall.addContainer('quick', { policy: OPEN, lines: [...nic(['198.51.100.71']), ...hooks()] });
+  const starting = slow.start();
+  await eventually('its veth is there', async () => {
+    const { stdout } = await routewall.bed.host.run('ip', ['-o', 'link', 'show', 'type', 'veth']);
+    return /: veth/.test(stdout);
+  });
+  // LXC answers no question about the slow one meanwhile.
+  await quick.start();
+  expect(linesAbout('quick')).toEqual([expect.stringMatching(/enforced in/)]);
+  expect(linesAbout('slow')).toEqual([]);
+  await writeFile(go, '');
+  await starting;
+  await routewall.enforced('slow');
+  for (const container of [slow, quick]) await container.stop();
+});
+
 describe('the start is refused', () => {
   test('with a broken policy, also where an earlier one was good', async () => {
     const container = await routewall.addContainer('broken', {
