@@ -1,4 +1,5 @@
 /** The metrics of this daemon: told of each pass, and put into words when somebody asks. */
+import { setImmediate } from 'node:timers/promises';
 import { VERSION } from '../cli/version.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { Report } from '../report.ts';
@@ -65,7 +66,18 @@ export class Exporter {
       const took = end - begin;
       this.#refusedDue = took < REST.afterMs ? 0 : end + took * REST.times;
     }
-    return await this.#metrics.registry.metrics();
+    return await this.#write();
+  }
+
+  /** Metric by metric, so that the text of 10,000 containers holds up a pass by 40 ms and not by 200. */
+  async #write(): Promise<string> {
+    const { registry } = this.#metrics;
+    const texts: string[] = [];
+    for (const { name } of registry.getMetricsAsArray()) {
+      texts.push(await registry.getSingleMetricAsString(name));
+      await setImmediate();
+    }
+    return `${texts.join('\n\n')}\n`;
   }
 
   #describe({ outcome, reader, enforcedAt, problemCount, errorCount }: Report): void {

@@ -6,7 +6,17 @@ export interface TextfileOptions {
   readonly path: string;
   readonly render: () => Promise<string>;
   readonly log: Log;
-  readonly periods?: { readonly soonMs: number; readonly leastMs: number; readonly idleMs: number };
+  readonly periods?: Periods;
+}
+
+interface Periods {
+  /** From a change to the writing. */
+  readonly soonMs: number;
+  /** From one writing to the next, at the least. */
+  readonly leastMs: number;
+  /** The same while nothing happens, by how long a writing takes. */
+  readonly idleMs: number;
+  readonly idleMostMs: number;
 }
 
 export interface TextfileWriter {
@@ -16,8 +26,12 @@ export interface TextfileWriter {
   stop(): Promise<void>;
 }
 
-/** A burst of passes is one writing, well after the packets' path is done; packets are counted while nothing happens. */
-const PERIODS = { soonMs: 500, leastMs: 15_000, idleMs: 60_000 };
+/**
+ * A burst of passes is one writing, well after the packets' path is done. Packets are counted while nothing happens too:
+ * a thousandth of the time is enough for that, and 10,000 containers take a quarter of a second.
+ */
+const PERIODS: Periods = { soonMs: 500, leastMs: 15_000, idleMs: 60_000, idleMostMs: 300_000 };
+const IDLE_TIMES = 1000;
 
 export function openTextfile({ path, render, log, periods = PERIODS }: TextfileOptions): TextfileWriter {
   let timer: NodeJS.Timeout | undefined;
@@ -39,7 +53,8 @@ export function openTextfile({ path, render, log, periods = PERIODS }: TextfileO
     last = performance.now();
     writing = write().finally(() => {
       writing = undefined;
-      schedule(last + periods.idleMs);
+      const took = performance.now() - last;
+      schedule(last + Math.max(periods.idleMs, Math.min(took * IDLE_TIMES, periods.idleMostMs)));
     });
   }
 

@@ -55,7 +55,7 @@ test('a burst of changes is one writing; nothing of it stays when it stops', asy
   const path = join(folder, 'wall.prom');
   let count = 0;
   const render = (): Promise<string> => Promise.resolve(`count ${++count}\n`);
-  const periods = { soonMs: 5, leastMs: 1_000_000, idleMs: 1_000_000 };
+  const periods = { soonMs: 5, leastMs: 1_000_000, idleMs: 1_000_000, idleMostMs: 1_000_000 };
   const writer = openTextfile({ path, render, log, periods });
   for (let change = 0; change < 100; change += 1) writer.changed();
   await until(async () => (await textOf(path)) === 'count 1\n');
@@ -69,7 +69,7 @@ test('the file is renewed while nothing happens', async () => {
   const path = join(folder, 'wall.prom');
   let count = 0;
   const render = (): Promise<string> => Promise.resolve(`count ${++count}\n`);
-  const writer = openTextfile({ path, render, log, periods: { soonMs: 1, leastMs: 1, idleMs: 5 } });
+  const writer = openTextfile({ path, render, log, periods: { soonMs: 1, leastMs: 1, idleMs: 5, idleMostMs: 5 } });
   open.push(writer);
   writer.changed();
   await until(async () => ((await textOf(path)) ?? '') >= 'count 3');
@@ -80,7 +80,7 @@ test('links that somebody planted in the folder are not followed', async () => {
   await writeFile(victim, 'precious');
   await symlink(victim, path);
   await symlink(victim, `${path}.new`);
-  const periods = { soonMs: 1, leastMs: 1, idleMs: 1_000_000 };
+  const periods = { soonMs: 1, leastMs: 1, idleMs: 1_000_000, idleMostMs: 1_000_000 };
   const writer = openTextfile({ path, render: () => Promise.resolve('up 1\n'), log, periods });
   open.push(writer);
   writer.changed();
@@ -91,7 +91,7 @@ test('links that somebody planted in the folder are not followed', async () => {
 
 test('a folder that is missing is told once, and the file comes as soon as it is there', async () => {
   const path = join(folder, 'later', 'wall.prom');
-  const periods = { soonMs: 1, leastMs: 1, idleMs: 2 };
+  const periods = { soonMs: 1, leastMs: 1, idleMs: 2, idleMostMs: 2 };
   let count = 0;
   const render = (): Promise<string> => Promise.resolve(`count ${++count}\n`);
   const writer = openTextfile({ path, render, log, periods });
