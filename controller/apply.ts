@@ -17,6 +17,7 @@ import { type Log, messageOf } from './log.ts';
 import type { NftChannel, Refusal } from './nft-channel.ts';
 import { listElsewhere, type ObservedRouting, readProxies, readRouting, readRuleset } from './observe.ts';
 import { CommandError, type Run } from './run.ts';
+import type { RememberSysctls } from './sysctl-memory.ts';
 import { readSysctlDrift, writeSysctls } from './sysctls.ts';
 
 export interface KernelPorts {
@@ -25,6 +26,8 @@ export interface KernelPorts {
   readonly announcer: Announcer;
   readonly run: Run;
   readonly log: Log;
+  /** Told what is about to be changed; without it nobody will put it back. */
+  readonly rememberSysctls?: RememberSysctls;
 }
 
 /** What LXC itself put on an interface for `l2proxy = 1`, and doesn't take away. */
@@ -222,7 +225,9 @@ export class Applier {
 
   async #writeSysctls(enforced: DesiredState): Promise<void> {
     const fresh = uniqueSysctls(enforced).filter(({ key, value }) => this.#setSysctls.get(key) !== value);
-    const failed = await writeSysctls((await readSysctlDrift(fresh)).filter(mustWrite));
+    const changes = (await readSysctlDrift(fresh)).filter(mustWrite);
+    await this.#ports.rememberSysctls?.(changes, new Set([...enforced.nics.values()].map(({ hostVeth }) => hostVeth)));
+    const failed = await writeSysctls(changes);
     for (const { key, value } of fresh) this.#setSysctls.set(key, value);
     for (const { sysctl, cause } of failed) {
       this.#setSysctls.delete(sysctl.key);

@@ -21,6 +21,7 @@ import { type Report, Reporter } from './report.ts';
 import { run, startResident } from './run.ts';
 import { openServiceManager, type ServiceManager } from './service-manager.ts';
 import { Session } from './session.ts';
+import { openSysctlMemory } from './sysctl-memory.ts';
 
 export interface DaemonOptions {
   /** Reads the main configuration; `undefined` where it has errors, which it has logged. */
@@ -72,7 +73,7 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
   const nft = openNftChannel(startResident, runDirectory);
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
-  const applier = new Applier({ nft, ip, announcer, run, log });
+  const applier = new Applier({ nft, ip, announcer, run, log, rememberSysctls: openSysctlMemory(runDirectory) });
   const conntrack = createConntrackCleaner(
     run,
     log,

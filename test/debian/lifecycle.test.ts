@@ -232,6 +232,7 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     const places = ['/etc', '/run', '/usr', '/var/lib'];
     const files = await host.system.run('find', [...places, '-xdev', '-name', '*routewall*']);
     expect(files.stdout.split('\n').filter((line) => !/^[/]var[/]lib[/]dpkg|^$/.test(line))).toEqual([]);
-    expect((await host.system.run('systemctl', ['list-unit-files', '*routewall*', '--no-legend'])).stdout).toBe('');
+    const units = await host.system.runForResult('systemctl', ['list-unit-files', '*routewall*', '--no-legend']);
+    expect(units.stdout).toBe('');
   });
 });

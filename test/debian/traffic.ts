@@ -1,4 +1,5 @@
 /** Traffic that must go on, and traffic that must not come through, while something happens to the host. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Place } from '../../sandbox/place.ts';
 import { probe, type Target } from '../../sandbox/services.ts';
 
@@ -33,6 +34,8 @@ export function startConnections(from: Place, target: Target): Steady {
     for (let number = 1; going; number += 1) {
       if ((await probe(from, { ...target, timeout: 2_000 })) === 'allowed') answered += 1;
       else lost.push(number);
+      // What it is tried on shall have some of the processor too.
+      await sleep(10);
     }
   };
   const ended = loop();

@@ -1,0 +1,51 @@
+/** Remembers what the host's own sysctls were before we changed them, so that a purge of the package can put them back. */
+import { appendFile, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readSysctl, type SysctlDrift } from './sysctls.ts';
+
+/** In the run folder, which is as new with each boot as the kernel's settings are. */
+const FILE = 'sysctls-before';
+/** Writing it sets every interface's and the default's. */
+const IPV6_FORWARDING = 'net/ipv6/conf/all/forwarding';
+
+export type RememberSysctls = (changes: readonly SysctlDrift[], ours: ReadonlySet<string>) => Promise<void>;
+
+/**
+ * Lines of `KEY BEFORE AFTER` in order of the first change. `ours`: interfaces that take their settings along when they
+ * go. @throws Error when it can't be written; then nothing may be changed.
+ */
+export function openSysctlMemory(runDirectory: string): RememberSysctls {
+  const file = join(runDirectory, FILE);
+  let known: Set<string> | undefined;
+  return async (changes, ours) => {
+    const candidates = changes.filter(({ key }) => !ours.has(interfaceOf(key)));
+    if (candidates.length === 0) return;
+    known ??= await readKeys(file);
+    const followers = candidates.some(({ key }) => key === IPV6_FORWARDING) ? await readFollowers(ours) : [];
+    const lines = new Map<string, string>();
+    // A follower that has our value already is remembered too: putting back what it follows will change it.
+    for (const { key, actual, value } of [...candidates, ...followers]) {
+      if (actual !== undefined && !known.has(key)) lines.set(key, `${key} ${actual} ${value}\n`);
+    }
+    if (lines.size === 0) return;
+    await appendFile(file, [...lines.values()].join(''));
+    for (const key of lines.keys()) known.add(key);
+  };
+}
+
+async function readFollowers(ours: ReadonlySet<string>): Promise<Pick<SysctlDrift, 'key' | 'actual' | 'value'>[]> {
+  const names = (await readdir('/proc/sys/net/ipv6/conf')).filter((name) => name !== 'all' && !ours.has(name));
+  const keys = names.map((name) => `net/ipv6/conf/${name}/forwarding`);
+  return Promise.all(keys.map(async (key) => ({ key, actual: await readSysctl(key), value: '1' })));
+}
+
+async function readKeys(file: string): Promise<Set<string>> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return '';
+    throw new Error(`${file}: can't be read`, { cause });
+  });
+  return new Set(text.split('\n').flatMap((line) => line.split(' ')[0] ?? []));
+}
+
+/** `net/ipv4/conf/eth0/forwarding` */
+const interfaceOf = (key: string): string => key.split('/')[3] ?? '';
