@@ -1,6 +1,6 @@
 /** Single files and folders anywhere on the disk, watched for whoever asked, however many ask for the same one. */
-import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { lstatSync, readdirSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type Coalescer, coalesce } from './coalesce.ts';
 import { type FolderWatch, isMissing, watchFolder, watchNearestFolder } from './folder-watch.ts';
 
@@ -107,16 +107,25 @@ export class IncludedFiles {
   }
 }
 
-/** The folder that holds it, the folder that it is, and the same for a link's target; the folder above a missing one. */
+/** The folder that holds it, and each link's target likewise, there or not; and the folder that it is. */
 function watchesFor(path: string, touch: () => void, fail: (error: unknown) => void): FolderWatch[] {
   const beside = (file: string) => {
     const isIt = (name: string) => name === basename(file) || name === basename(dirname(file));
-    return watchFolder(dirname(file), (name) => isIt(name) && touch(), fail);
+    return watchFolder(dirname(file), (name) => isIt(name) && touch(), fail) ?? watchNearestFolder(file, touch, fail);
   };
-  const own = beside(path) ?? watchNearestFolder(path, touch, fail);
-  const target = isLink(path) && statIfThere(path) !== undefined ? beside(realpathSync(path)) : undefined;
   const inside = watchFolder(path, touch, fail);
-  return [own, target, inside].filter((watch) => watch !== undefined);
+  return [...linkChain(path).map(beside), ...(inside === undefined ? [] : [inside])];
+}
+
+/** The path, where it is a link its target, and so on. */
+function linkChain(path: string): readonly string[] {
+  const chain = [path];
+  for (let last = path; isLink(last); ) {
+    last = resolve(realpathSync(dirname(last)), readlinkSync(last));
+    if (chain.includes(last)) break;
+    chain.push(last);
+  }
+  return chain;
 }
 
 function close(include: Include): void {

@@ -53,7 +53,7 @@ function watchLxcPath(bus: HostEventBus, lxcPath: string, onScanned: () => void)
   return new FolderTree({
     root: lxcPath,
     wantsSubfolder: (name) => !name.startsWith('.'),
-    wantsEntry: (container, name) => container !== '' && name === 'config',
+    wantsEntry: (name) => name === 'config',
     onEntry: (container) => {
       told.add(container);
       tell(container);

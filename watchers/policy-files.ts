@@ -1,9 +1,9 @@
 /** The policy folder and the main configuration file. */
-import { lstatSync, readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { HostEventBus, Watcher } from './events.ts';
-import { FolderTree } from './folder-tree.ts';
-import { isMissing } from './folder-watch.ts';
+import { type FileSignature, isLink, readFileSignature } from './file-signature.ts';
+import { FollowedFolders } from './followed-folders.ts';
 import { IncludedFiles } from './included-files.ts';
 
 const SUBFOLDERS: readonly string[] = ['containers', 'profiles', 'sets'];
@@ -22,90 +22,66 @@ export interface PolicyFilesOptions {
 }
 
 /** Neither the folders nor the files need exist yet. `synced` comes when both places are looked through. */
-export function watchPolicyFiles(bus: HostEventBus, { policyFolder, configFile }: PolicyFilesOptions): Watcher {
-  const scanned = new Set<string>();
-  const onScanned = (place: string) => {
-    scanned.add(place);
-    if (scanned.size === 2) bus.emit('synced', { source: 'policy-files' });
-  };
-  const trees = [
-    watchFiles(
-      bus,
-      dirname(configFile),
-      [],
-      (name) => name === basename(configFile),
-      () => onScanned('config'),
-    ),
-    watchFiles(
-      bus,
-      policyFolder,
-      SUBFOLDERS,
-      (name) => SERVICES.test(name),
-      () => onScanned('policies'),
-    ),
-  ];
-  return {
-    start: async () => {
-      for (const tree of trees) tree.start();
-    },
-    stop: async () => {
-      for (const tree of trees) tree.stop();
-      scanned.clear();
-    },
-  };
-}
+export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions): Watcher {
+  const [root, configFile] = [resolve(options.policyFolder), resolve(options.configFile)];
+  const subfolders = SUBFOLDERS.map((name) => join(root, name));
+  const isWanted = (folder: string, name: string) =>
+    (subfolders.includes(folder) && !isTemporaryName(name)) ||
+    (folder === root && SERVICES.test(name)) ||
+    join(folder, name) === configFile;
 
-function watchFiles(
-  bus: HostEventBus,
-  root: string,
-  subfolders: readonly string[],
-  isWantedInRoot: (name: string) => boolean,
-  onScanned: () => void,
-): Pick<FolderTree, 'start' | 'stop'> {
-  const known = new Map<string, Set<string>>();
-  const tell = (file: string) => bus.emit('policyFileChanged', { file });
-  // A policy that is kept elsewhere and linked here changes without an event here.
+  const seen = new Map<string, FileSignature>();
+  // A policy that is kept elsewhere and linked here: chokidar follows the link, but not through its target's absence.
   const links = new IncludedFiles({
-    onChange: tell,
+    onChange: (file) => look(file),
     onFailure: (cause) => bus.emit('watcherFailed', { source: 'policy-files', cause, retryInMs: null }),
   });
-  const touch = (folder: string, name: string) => {
-    const file = join(root, folder, name);
+  const deferred = new Set<string>();
+  // However many events one change causes, it is told once.
+  const look = (file: string) => {
+    const before = seen.get(file);
+    // The target's watch comes before the look: what is written later is seen.
     links.set(file, isLink(file) ? [file] : []);
-    tell(file);
+    const now = readFileSignature(file);
+    // In the midst of a change, seen on another's behalf: its own event would tell it again. Once only, as it may go on.
+    if (before !== undefined && now?.isSettled === false && !deferred.has(file)) {
+      deferred.add(file);
+      followed.touch(file);
+      return;
+    }
+    deferred.delete(file);
+    if (now === undefined) seen.delete(file);
+    else seen.set(file, now);
+    if (before?.text !== now?.text || now?.isSettled === false) bus.emit('policyFileChanged', { file });
   };
-  const wantsEntry = (folder: string, name: string) =>
-    folder === '' ? isWantedInRoot(name) : name !== folder && !isTemporaryName(name);
-  const tellFolder = (folder: string) => {
-    const present = listFolder(join(root, folder)).filter((name) => wantsEntry(folder, name));
-    const before = known.get(folder) ?? new Set();
-    known.set(folder, new Set(present));
-    // Also those that went with the folder.
-    for (const name of new Set([...before, ...present])) touch(folder, name);
+  const lookThrough = (folder: string) => {
+    const known = [...seen.keys()].filter((file) => dirname(file) === folder);
+    const present = listFolder(folder).filter((name) => isWanted(folder, name));
+    for (const file of new Set([...known, ...present.map((name) => join(folder, name))])) look(file);
   };
-  const tree = new FolderTree({
-    root,
-    wantsSubfolder: (name) => subfolders.includes(name),
-    wantsEntry,
-    onEntry: (folder, name) => {
-      known.set(folder, (known.get(folder) ?? new Set()).add(name));
-      touch(folder, name);
+  const folders = [...new Set([...subfolders, root, dirname(configFile)])];
+  const followed = new FollowedFolders({
+    folders,
+    isWanted,
+    onTouched: (paths) => {
+      for (const path of paths) {
+        if (folders.includes(path)) lookThrough(path);
+        else look(path);
+      }
     },
-    onSubfolder: tellFolder,
-    onScanned: () => {
-      tellFolder('');
-      onScanned();
-    },
+    onSynced: () => bus.emit('synced', { source: 'policy-files' }),
     onFailure: (failure) => bus.emit('watcherFailed', { source: 'policy-files', ...failure }),
   });
   return {
-    start: () => {
+    start: async () => {
       links.start();
-      tree.start();
+      followed.start();
     },
-    stop: () => {
-      tree.stop();
+    stop: async () => {
       links.stop();
+      await followed.stop();
+      seen.clear();
+      deferred.clear();
     },
   };
 }
@@ -116,15 +92,6 @@ function listFolder(folder: string): string[] {
   } catch (error) {
     // Gone again, or closed to us: its files are told as changed, and reading them says what is wrong.
     if (error instanceof Error && 'code' in error) return [];
-    throw error;
-  }
-}
-
-function isLink(file: string): boolean {
-  try {
-    return lstatSync(file).isSymbolicLink();
-  } catch (error) {
-    if (isMissing(error)) return false;
     throw error;
   }
 }

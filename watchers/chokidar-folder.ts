@@ -1,0 +1,65 @@
+/** One existing folder's entries by chokidar; whoever asks for it looks for itself at what is told. */
+import { basename, dirname, join } from 'node:path';
+import { watch } from 'chokidar';
+
+export interface ChokidarFolder {
+  /** What happens from now on is told; what there is already was not. */
+  readonly isReady: boolean;
+  close(): Promise<void>;
+}
+
+export interface ChokidarFolderOptions {
+  readonly folder: string;
+  /** Other entries are neither watched nor told. */
+  readonly isWanted: (name: string) => boolean;
+  /** An entry, or for the folder's own path the folder, may have changed. Often more than once for one change. */
+  readonly onTouched: (path: string) => void;
+  readonly onReady: () => void;
+  readonly onFailure: (cause: unknown) => void;
+}
+
+/**
+ * Never two at once for one folder: chokidar shares the kernel's handle by path, also one that has gone deaf.
+ *
+ * chokidar's own events miss what changes neither content nor existence (permissions), and all that befalls the folder;
+ * its raw events have that. Its raw events miss a change through another name of the file; its own have that.
+ */
+export function watchByChokidar(options: ChokidarFolderOptions): ChokidarFolder {
+  const { folder, isWanted, onTouched } = options;
+  const touch = (name: string) => {
+    if (name === '' || name === basename(folder)) onTouched(folder);
+    if (isWanted(name)) onTouched(join(folder, name));
+  };
+  const watcher = watch(folder, {
+    depth: 0,
+    ignoreInitial: true,
+    // Would hold back a removal by 100 ms to see whether the file comes back; the burst's window does that.
+    atomic: false,
+    ignored: (path) => path !== folder && !(dirname(path) === folder && isWanted(basename(path))),
+  });
+  let isReady = false;
+  watcher.on('all', (_, path) => touch(path === folder ? '' : basename(path)));
+  // Its declared type hides that the kernel may give no name.
+  watcher.on('raw', (_, name: string | null, details) => {
+    if (watchedPathOf(details) === folder) touch(name ?? '');
+  });
+  watcher.on('error', options.onFailure);
+  watcher.on('ready', () => {
+    isReady = true;
+    options.onReady();
+  });
+  return {
+    get isReady() {
+      return isReady;
+    },
+    close: () => {
+      const closed = watcher.close();
+      // It takes all listeners away, and what it was still reading may then fail: an error without a listener throws.
+      watcher.on('error', () => {});
+      return closed;
+    },
+  };
+}
+
+const watchedPathOf = (details: unknown): unknown =>
+  typeof details === 'object' && details !== null && 'watchedPath' in details ? details.watchedPath : undefined;
