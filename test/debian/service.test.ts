@@ -1,0 +1,117 @@
+/** The unit's sandbox, who may do what, the interface on the system bus, and the hook, on real Debian hosts. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { METHODS, PROPERTIES, SIGNALS } from '../../controller/dbus/interface.ts';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { DebianContainer } from '../../sandbox/debian-container.ts';
+import type { DebianHost } from '../../sandbox/debian-host.ts';
+import type { RunResult } from '../../sandbox/run.ts';
+import { listen, probe } from '../../sandbox/services.ts';
+import {
+  addContainer,
+  bootServingHost,
+  expectActive,
+  mainPid,
+  RELEASES,
+  readHostState,
+  writePolicy,
+} from './lxc-host.ts';
+
+const BUS = ['org.routewall.Controller1', '/org/routewall/Controller1'] as const;
+const POLICY = 'ingress:\n  rules:\n    - allow: tcp/80\n      from: any\n';
+const NOBODY = ['--reuid=nobody', '--regid=nogroup', '--clear-groups'];
+const READER = ['--reuid=nobody', '--regid=nogroup', '--groups=routewall'];
+
+describe.each(RELEASES)('Debian $release', ({ release }) => {
+  let host: DebianHost;
+  let web: DebianContainer;
+
+  beforeAll(async () => {
+    host = await bootServingHost(release);
+    web = await addContainer(host, 'web', {
+      last: 10,
+      policy: POLICY,
+      extra: ['script.up = /usr/lib/routewall/hook', 'script.down = /usr/lib/routewall/hook'],
+    });
+  });
+  afterAll(cleanUp);
+
+  const as = (user: readonly string[], ...command: string[]): Promise<RunResult> =>
+    host.system.runForResult('setpriv', [...user, '--', ...command]);
+  const call = (method: string, ...args: string[]): string[] => ['busctl', 'call', ...BUS, BUS[0], method, ...args];
+
+  test('the unit is exposed at 2.5 or less', async () => {
+    const { stdout } = await host.system.run('systemd-analyze', ['security', '--no-pager', 'routewall.service']);
+    const level = Number(/Overall exposure level for routewall.service: ([\d.]+)/.exec(stdout)?.[1]);
+    console.log(`${release}: exposure ${level}`);
+    expect(level).toBeLessThanOrEqual(2.5);
+  });
+
+  test('busctl and gdbus both read the interface', async () => {
+    const busctl = await host.system.run('busctl', ['introspect', '--no-pager', ...BUS]);
+    const gdbus = await host.system.run('gdbus', ['introspect', '--system', '-d', BUS[0], '-o', BUS[1]]);
+    for (const name of [...Object.keys(METHODS), ...Object.keys(SIGNALS), ...Object.keys(PROPERTIES)]) {
+      expect(busctl.stdout).toContain(`.${name} `);
+      expect(gdbus.stdout).toMatch(new RegExp(`\\b${name}\\b`));
+    }
+  });
+
+  test('the hook admits a container before its init runs', async () => {
+    await web.start();
+    // Nothing is waited for: who runs is served.
+    const { stdout } = await host.system.run('nft', ['list', 'map', 'inet', 'routewall', 'to_container']);
+    expect(stdout).toContain(`"${await web.hostVeth()}"`);
+    await listen(await web.inside(), { protocol: 'tcp', port: 80 });
+    const target = { protocol: 'tcp', to: '198.51.100.10', port: 80, timeout: 2_000 } as const;
+    expect(await probe(host.outside, target)).toBe('allowed');
+    await web.stop();
+    expect((await host.system.run('ip', ['route', 'show', 'proto', '119'])).stdout).toBe('');
+  });
+
+  test('the hook refuses a container with a broken policy, and LXC says why', async () => {
+    await addContainer(host, 'broken', {
+      last: 11,
+      policy: POLICY.replace('tcp/80', 'tcp/eighty'),
+      extra: ['script.up = /usr/lib/routewall/hook'],
+    }).then((broken) => expect(broken.start()).rejects.toThrow(/broken[.]yaml:3:/));
+    await host.system.run('rm', ['/etc/routewall/containers/broken.yaml']);
+  });
+
+  test('the hook refuses every container while the daemon is stopped, and LXC says why', async () => {
+    await host.system.run('systemctl', ['stop', 'routewall.service']);
+    await expect(web.start()).rejects.toThrow(/web: the routewall daemon does not run/);
+    await host.system.run('systemctl', ['start', 'routewall.service']);
+    await web.start();
+  });
+
+  test('an unprivileged user can change nothing', async () => {
+    const before = await readHostState(host);
+    const pid = String(await mainPid(host));
+    const attempts: readonly (readonly [string, ...string[]])[] = [
+      ['nft', 'delete', 'table', 'inet', 'routewall'],
+      ['ip', 'route', 'flush', 'proto', '119'],
+      ['kill', '-9', pid],
+      ['systemctl', '--no-ask-password', 'stop', 'routewall.service'],
+      ['sh', '-c', 'echo > /etc/routewall/containers/web.yaml'],
+      ['sh', '-c', 'echo > /run/routewall/status.json'],
+      ['sh', '-c', 'ls /var/lib/routewall'],
+      ['routewall', 'daemon', '--once'],
+      ['busctl', 'call', ...BUS, BUS[0], 'Admit', 'ssu', 'web', '', '0'],
+      ['busctl', 'call', ...BUS, BUS[0], 'Release', 'ss', 'web', await web.hostVeth()],
+    ];
+    for (const command of attempts) {
+      for (const user of [NOBODY, READER]) {
+        const { exitCode } = await as(user, ...command);
+        expect([command, exitCode === 0]).toEqual([command, false]);
+      }
+    }
+    expect(await readHostState(host)).toBe(before);
+    expect(await mainPid(host)).toBe(Number(pid));
+    await expectActive(host, 'routewall.service');
+  });
+
+  test('members of the group may read over the bus, others not', async () => {
+    expect(await as(READER, ...call('Status'))).toMatchObject({ exitCode: 0 });
+    expect(await as(NOBODY, ...call('Status'))).not.toMatchObject({ exitCode: 0 });
+    await writePolicy(host, 'web', POLICY);
+  });
+});
