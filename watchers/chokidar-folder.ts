@@ -30,14 +30,16 @@ export function watchByChokidar(options: ChokidarFolderOptions): ChokidarFolder 
     if (name === '' || name === basename(folder)) onTouched(folder);
     if (isWanted(name)) onTouched(join(folder, name));
   };
+  let isReady = false;
+  let isClosed = false;
   const watcher = watch(folder, {
     depth: 0,
     ignoreInitial: true,
     // Would hold back a removal by 100 ms to see whether the file comes back; the burst's window does that.
     atomic: false,
-    ignored: (path) => path !== folder && !(dirname(path) === folder && isWanted(basename(path))),
+    // A closed chokidar that finds two of its files gone opens itself again, and its handle is never closed.
+    ignored: (path) => isClosed || (path !== folder && !(dirname(path) === folder && isWanted(basename(path)))),
   });
-  let isReady = false;
   watcher.on('all', (_, path) => touch(path === folder ? '' : basename(path)));
   // Its declared type hides that the kernel may give no name.
   watcher.on('raw', (_, name: string | null, details) => {
@@ -53,6 +55,7 @@ export function watchByChokidar(options: ChokidarFolderOptions): ChokidarFolder 
       return isReady;
     },
     close: () => {
+      isClosed = true;
       const closed = watcher.close();
       // It takes all listeners away, and what it was still reading may then fail: an error without a listener throws.
       watcher.on('error', () => {});

@@ -231,14 +231,18 @@ it('goes on listening after the whole policy folder was replaced at once many ti
   for (let i = 0; i < 20; i += 1) {
     rmSync(folder, { recursive: true });
     mkdirSync(join(folder, 'containers'), { recursive: true });
-    writeFileSync(join(folder, 'containers', `c${i}.yaml`), 'a');
+    for (const file of ['services.yaml', 'routewall.yaml', 'containers/web.yaml', `containers/c${i}.yaml`]) {
+      writeFileSync(join(folder, file), 'a');
+    }
     // Sometimes in the middle of its looking, sometimes between.
     await sleep(i * 3);
   }
   await log.until('told of the last', () => told().includes('containers/c19.yaml'));
   await quiet();
   await changes('containers/c19.yaml', (path) => appendFile(path, 'b'));
-  await changes('services.yaml', (path) => save(path, 'a'));
+  await changes('services.yaml', (path) => appendFile(path, 'b'));
+  await watcher.stop();
+  await log.until('rid of every watch', () => !process.getActiveResourcesInfo().includes('FSEventWrap'));
 });
 
 it('tells of what changed while it was stopped when it is started again', async () => {
