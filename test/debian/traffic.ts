@@ -8,9 +8,9 @@ export interface Steady {
   stop(): Promise<{ readonly answered: number; readonly lost: readonly number[] }>;
 }
 
-/** One flow of echo requests, 200 a second; answers when it returns. */
+/** One flow of echo requests, 100 a second; answers when it returns. */
 export async function startPings(from: Place, to: string): Promise<Steady> {
-  const child = from.spawn('ping', ['-n', '-i', '0.005', to]);
+  const child = from.spawn('ping', ['-n', '-i', '0.01', to]);
   await child.waitForLine(/icmp_seq=/);
   return {
     stop: async () => {
@@ -54,10 +54,10 @@ use IO::Socket::IP;
 my @sockets = map { IO::Socket::IP->new(Proto => 'udp', PeerHost => $_, PeerPort => $ARGV[0]) or die "$_: $@" } @ARGV[1 .. $#ARGV];
 $| = 1;
 print "floods\\n";
-while (1) { send($_, 'x', 0) for @sockets; select(undef, undef, undef, 0.001) }
+while (1) { send($_, 'x', 0) for @sockets; select(undef, undef, undef, 0.004) }
 `;
 
-/** Datagrams to the port of those addresses, about 1,000 a second to each; the answer ends it. */
+/** Datagrams to the port of those addresses, about 250 a second to each; the answer ends it. */
 export async function startFlood(from: Place, port: number, to: readonly string[]): Promise<() => Promise<void>> {
   const child = from.spawn('perl', ['-e', FLOOD, String(port), ...to]);
   await child.waitForLine(/floods/);
