@@ -5,7 +5,14 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'fast', include: ['test/{render,policies,watchers,controller,cases}/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'fast',
+          include: ['test/{render,policies,watchers,controller,cases}/**/*.test.ts'],
+          // Property tests take seconds on a machine that has other things to do.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'package',

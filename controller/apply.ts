@@ -122,9 +122,11 @@ export class Applier {
   async resync({ desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     const before = this.#enforced;
     this.#enforced = undefined;
-    const [observed, routing] = await Promise.all([readRuleset(this.#ports.run), readRouting(this.#ports.run)]);
-    this.#learnForeign(routing.foreignProxies, lxcProxies);
+    // Rules first, before anything else is even read: they may be what someone flushed.
+    const observed = await readRuleset(this.#ports.run);
     const { result, commands } = await this.#repairRuleset(desired, before, observed);
+    const routing = await readRouting(this.#ports.run);
+    this.#learnForeign(routing.foreignProxies, lxcProxies);
     const diff = this.#diffObserved(result.enforced, routing, lxcProxies);
     await this.#route({ add: NOTHING, remove: diff.remove });
     this.#setSysctls.clear();
