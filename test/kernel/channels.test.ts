@@ -188,12 +188,13 @@ describe('the ip channel', () => {
       'route del 192.0.2.12/32 dev u proto 119 metric 4096',
     ];
     const failed = await channel.run(lines);
-    expect(failed.map(({ line }) => line)).toEqual([lines[1], lines[3], lines[5], lines[7]]);
+    // What a new ip was asked again comes last.
+    expect(failed.map(({ line }) => line)).toEqual([lines[1], lines[5], lines[7], lines[3]]);
     expect(failed.map(({ message }) => message)).toEqual([
       expect.stringContaining('No such process'),
-      expect.stringContaining('Cannot find device "gone"'),
       expect.stringContaining('nonsense'),
       expect.stringContaining('No such process'),
+      expect.stringContaining('Cannot find device "gone"'),
     ]);
     expect((await output('ip', '-4', 'route', 'show', 'proto', '119')).trim()).toBe(
       '192.0.2.10 dev u scope link metric 4096',
