@@ -1,21 +1,56 @@
-/** Log lines on standard error; under systemd with the priority that journald understands. */
+/** Log lines on standard error; under systemd with the priority and the fields that journald understands. */
+import { openDatagramSender } from './datagram-sender.ts';
+import type { StartResident } from './run.ts';
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
 
-export type Log = (level: Level, message: string) => void;
+/** By what a line can be found in the journal, such as `CONTAINER: web`; shown as `ROUTEWALL_CONTAINER`. */
+export type LogFields = Readonly<Partial<Record<'EVENT' | 'CONTAINER' | 'INTERFACE', string>>>;
+
+export type Log = (level: Level, message: string, fields?: LogFields) => void;
 
 /** sd-daemon(3) */
 const PRIORITY: Record<Level, number> = { error: 3, warning: 4, info: 6, debug: 7 };
 
-/** `journal`: as systemd tells by JOURNAL_STREAM; otherwise each line begins with the time and the level. */
-export function createLog(options: { readonly journal: boolean; readonly debug: boolean }): Log {
-  return (level, message) => {
-    if (level === 'debug' && !options.debug) return;
-    // A newline in a container's name must not forge a line of ours.
-    const line = message.replaceAll('\n', '\\n');
-    const head = options.journal ? `<${PRIORITY[level]}>` : `${new Date().toISOString()} ${level}: `;
+/** systemd's native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL */
+const JOURNAL = '/run/systemd/journal/socket';
+
+export interface LogOptions {
+  /** How to reach the journal, where systemd says (JOURNAL_STREAM) that it is what reads standard error. */
+  readonly journal: StartResident | undefined;
+  readonly debug: boolean;
+}
+
+export interface Logger {
+  readonly log: Log;
+  /** Ends what speaks to the journal, and would keep the process alive. */
+  close(): void;
+}
+
+/** Without a journal, each line begins with the time and the level. */
+export function openLog({ journal, debug }: LogOptions): Logger {
+  const print = (level: Level, line: string): void => {
+    const head = journal === undefined ? `${new Date().toISOString()} ${level}: ` : `<${PRIORITY[level]}>`;
     process.stderr.write(`${head}${line}\n`);
   };
+  const send =
+    journal === undefined
+      ? undefined
+      : openDatagramSender(JOURNAL, journal, (text) => print('warning', `journal: ${text}`));
+  const log: Log = (level, message, fields = {}) => {
+    if (level === 'debug' && !debug) return;
+    // A newline in a container's name must not forge a line or a field of ours.
+    const line = message.replaceAll('\n', '\\n');
+    if (send === undefined || Object.keys(fields).length === 0) print(level, line);
+    else send(renderEntry(level, line, fields));
+  };
+  return { log, close: () => send?.(undefined) };
+}
+
+/** One entry: `KEY=value` a line. */
+export function renderEntry(level: Level, line: string, fields: LogFields): string {
+  const own = Object.entries(fields).map(([key, value]) => `ROUTEWALL_${key}=${value.replaceAll('\n', '\\n')}`);
+  return [`MESSAGE=${line}`, `PRIORITY=${PRIORITY[level]}`, 'SYSLOG_IDENTIFIER=routewall', ...own, ''].join('\n');
 }
 
 /** The message with those of its causes. */

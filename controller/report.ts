@@ -6,7 +6,7 @@ import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
 import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
 import { describeStatus, sharedProblems } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
-import { type Log, messageOf } from './log.ts';
+import { type Log, type LogFields, messageOf } from './log.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RefusalCleaner } from './refusal-counters.ts';
 import type { Run } from './run.ts';
@@ -108,14 +108,14 @@ export class Reporter {
     for (const [key, nic] of after.nics) {
       if (before?.nics.get(key) === nic) continue;
       if (before !== undefined || !this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
-      if (before !== undefined) log('info', `${describe(nic)}: enforced in ${took}`);
+      if (before !== undefined) log('info', `${describe(nic)}: enforced in ${took}`, fieldsOf(nic, 'enforced'));
     }
     for (const [key, nic] of before?.nics ?? []) {
       if (after.nics.has(key)) continue;
       this.#nicsSince.delete(key);
-      log('info', `${describe(nic)}: removed in ${took}`);
+      log('info', `${describe(nic)}: removed in ${took}`, fieldsOf(nic, 'removed'));
     }
-    for (const line of repaired) log('warning', `repaired: ${line}`);
+    for (const line of repaired) log('warning', `repaired: ${line}`, { EVENT: 'repaired' });
     if (repaired.length > 0) this.#drift = { count: this.#drift.count + repaired.length, last: now };
   }
 
@@ -183,6 +183,12 @@ interface StatusSource {
   readonly watchers: ReadonlyMap<string, string>;
   readonly at: string;
 }
+
+const fieldsOf = ({ container, hostVeth }: NicState, event: string): LogFields => ({
+  EVENT: event,
+  CONTAINER: container,
+  INTERFACE: hostVeth,
+});
 
 const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
   `${container} ${nic} via ${hostVeth} (${owned.join(', ')})`;

@@ -1,16 +1,7 @@
-/**
- * Tells systemd how the service is (sd_notify(3)). Node has no datagram sockets of the unix kind; a resident perl sends
- * a message in 7 µs, where a fork of `systemd-notify` takes 7 ms and may be gone before systemd has asked who it was.
- */
+/** Tells systemd how the service is (sd_notify(3)). */
+import { openDatagramSender } from './datagram-sender.ts';
 import type { Log } from './log.ts';
-import type { Resident, StartResident } from './run.ts';
-
-/** Reads a message in hex a line. AF_UNIX 1, SOCK_DGRAM 2; a socket whose name begins with @ has no file. */
-const SENDER = `
-my $name = shift; $name =~ s/^@/\\0/;
-socket(my $s, 1, 2, 0) or die "socket: $!\\n";
-while (<STDIN>) { chomp; send($s, pack('H*', $_), 0, pack('Sa*', 1, $name)) or warn "$!\\n" }
-`;
+import type { StartResident } from './run.ts';
 
 export interface ServiceManager {
   /** Readiness, or the end of a reload. */
@@ -31,7 +22,10 @@ export function openServiceManager(
   log: Log,
 ): ServiceManager {
   const socket = env['NOTIFY_SOCKET'];
-  const send = socket === undefined || !/^[/@]./.test(socket) ? () => undefined : openSender(socket, start, log);
+  const send =
+    socket === undefined || !/^[/@]./.test(socket)
+      ? () => undefined
+      : openDatagramSender(socket, start, (text) => log('warning', `service manager: ${text}`));
   let timer: NodeJS.Timeout | undefined;
   let shown = '';
   return {
@@ -68,26 +62,3 @@ function watchdogPeriod(env: Readonly<Record<string, string | undefined>>): numb
 }
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ');
-
-/** `undefined` ends it. */
-function openSender(socket: string, start: StartResident, log: Log): (message: string | undefined) => void {
-  let child: Resident | undefined;
-  const started = (): Resident => {
-    if (child !== undefined) return child;
-    const fresh = start('perl', ['-e', SENDER, socket]);
-    fresh.onErrorOutput((text) => log('warning', `service manager: ${text.trim()}`));
-    fresh.onEnd((cause) => {
-      if (child !== fresh) return;
-      child = undefined;
-      log('warning', `service manager: ${cause.message}`);
-    });
-    child = fresh;
-    return fresh;
-  };
-  return (message) => {
-    if (message !== undefined) return started().write(`${Buffer.from(message).toString('hex')}\n`);
-    const ended = child;
-    child = undefined;
-    ended?.kill();
-  };
-}

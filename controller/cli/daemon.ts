@@ -2,7 +2,8 @@
 
 import { formatProblem } from '../../policies/problem.ts';
 import { runDaemon } from '../daemon.ts';
-import { createLog } from '../log.ts';
+import { openLog } from '../log.ts';
+import { startResident } from '../run.ts';
 import type { Invocation } from './options.ts';
 import { readConfig } from './read-config.ts';
 
@@ -12,8 +13,11 @@ export interface DaemonFlags {
 }
 
 export async function runDaemonCommand({ io, shared }: Invocation, { once, debug }: DaemonFlags): Promise<number> {
-  const log = createLog({ journal: io.env['JOURNAL_STREAM'] !== undefined, debug });
-  return runDaemon({
+  const { log, close } = openLog({
+    journal: io.env['JOURNAL_STREAM'] === undefined ? undefined : startResident,
+    debug,
+  });
+  const ended = runDaemon({
     readConfig: async () => {
       const { config, problems } = await readConfig(shared);
       for (const problem of problems) log('error', formatProblem(problem));
@@ -27,4 +31,5 @@ export async function runDaemonCommand({ io, shared }: Invocation, { once, debug
     once,
     log,
   });
+  return ended.finally(close);
 }

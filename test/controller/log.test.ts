@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLog, messageOf } from '../../controller/log.ts';
+import { messageOf, openLog, renderEntry } from '../../controller/log.ts';
 
 it('tells an error with all its causes, and anything else as it is', () => {
   const root = new Error('no such device');
@@ -9,14 +9,23 @@ it('tells an error with all its causes, and anything else as it is', () => {
   expect([messageOf('text'), messageOf(undefined)]).toEqual(['text', 'undefined']);
 });
 
+const journal = (): never => expect.unreachable('no line here has fields');
+
+it('tells the journal what a line is about, in fields that no container can forge', () => {
+  expect(renderEntry('info', 'web: enforced', { EVENT: 'enforced', CONTAINER: 'web\nPRIORITY=0' })).toBe(
+    'MESSAGE=web: enforced\nPRIORITY=6\nSYSLOG_IDENTIFIER=routewall\n' +
+      'ROUTEWALL_EVENT=enforced\nROUTEWALL_CONTAINER=web\\nPRIORITY=0\n',
+  );
+});
+
 it('keeps a message on one line, with the priority that journald takes or with time and level', async () => {
   const said: string[] = [];
   const write = process.stderr.write;
   process.stderr.write = (text) => said.push(String(text)) > 0;
   try {
-    createLog({ journal: true, debug: false })('error', 'web\n<0>forged');
-    createLog({ journal: true, debug: false })('debug', 'silent');
-    createLog({ journal: false, debug: true })('debug', 'heard');
+    openLog({ journal, debug: false }).log('error', 'web\n<0>forged');
+    openLog({ journal, debug: false }).log('debug', 'silent');
+    openLog({ journal: undefined, debug: true }).log('debug', 'heard');
   } finally {
     process.stderr.write = write;
   }

@@ -4,6 +4,7 @@ import { METHODS, PROPERTIES, SIGNALS } from '../../controller/dbus/interface.ts
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
 import type { DebianHost } from '../../sandbox/debian-host.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import type { RunResult } from '../../sandbox/run.ts';
 import { listen, probe } from '../../sandbox/services.ts';
 import {
@@ -65,6 +66,15 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     expect(await probe(host.outside, target)).toBe('allowed');
     await web.stop();
     expect((await host.system.run('ip', ['route', 'show', 'proto', '119'])).stdout).toBe('');
+  });
+
+  test('the journal finds lines by the container that they are about', async () => {
+    const words = ['-u', 'routewall.service', 'ROUTEWALL_CONTAINER=web', 'ROUTEWALL_EVENT=enforced', '--no-pager'];
+    const told = async (): Promise<boolean> =>
+      /^web eth0 via \S+ .*: enforced in/m.test(
+        (await host.system.runForResult('journalctl', [...words, '-o', 'cat'])).stdout,
+      );
+    await eventually('the journal has the line with its fields', told);
   });
 
   test('the hook refuses a container with a broken policy, and LXC says why', async () => {
