@@ -1,8 +1,7 @@
 /** Brings the kernel from what it holds to what it shall hold, in the order that leaves no gap. */
 import { chainHash } from '../policies/chain-hash.ts';
-import { type HostNetwork, linkLocalAddress } from '../policies/host-network.ts';
+import type { HostNetwork } from '../policies/host-network.ts';
 import type { Prefix } from '../render/address.ts';
-import { renderAnnouncement } from '../render/announcement.ts';
 import type { DesiredState, NeighbourProxy, Sysctl } from '../render/desired.ts';
 import { diffListings } from '../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
@@ -10,6 +9,7 @@ import { diffRouting, type Routing, type RoutingDiff, renderRouting, routingOf }
 import type { Ruleset } from '../render/ruleset.ts';
 import { diffRulesets } from '../render/transaction.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
+import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
@@ -212,7 +212,9 @@ export class Applier {
     await this.#writeSysctls(enforced);
     const add = this.#spareForeign(coming);
     const written = await this.#route({ add, remove: NOTHING });
-    for (const proxy of add.proxies) this.#announce(proxy, network);
+    announce(this.#ports.announcer, add.proxies, network, () =>
+      this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
+    );
     return written;
   }
 
@@ -246,14 +248,6 @@ export class Applier {
   #complain({ line, message }: FailedLine): void {
     if (GONE.test(message)) return;
     this.#ports.log('error', `ip ${line}: ${message}`);
-  }
-
-  #announce({ address, dev }: NeighbourProxy, network: HostNetwork): void {
-    const link = network.links.get(dev);
-    // A proxied gateway is the container's own neighbour, and asks for itself.
-    if (link === undefined || !network.uplinks.includes(dev)) return;
-    const frame = renderAnnouncement(address, { mac: link.mac, linkLocal: linkLocalAddress(network, dev) });
-    if (frame !== undefined) this.#ports.announcer.send(dev, frame);
   }
 }
 

@@ -52,7 +52,8 @@ function without<T>(list: readonly T[], than: readonly T[], keyOf: (item: T) => 
 
 const gatewayKey = ({ address, dev }: GatewayAddress): string => `${address} ${dev}`;
 const routeKey = ({ prefix, dev, via }: Route): string => `${prefix} ${dev} ${via ?? ''}`;
-const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address} ${dev}`;
+/** Tells two neighbour proxies apart. */
+export const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address} ${dev}`;
 
 /**
  * Removal comes first, from the outside in; then the new, from the inside out: a neighbour never hears that an address
