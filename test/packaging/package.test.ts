@@ -30,7 +30,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** All that is executable is sh. */
 const SHELL = [
   ...['DEBIAN/postinst', 'DEBIAN/prerm', 'DEBIAN/postrm'],
-  ...['usr/lib/routewall/guard', 'usr/lib/routewall/hook', 'usr/sbin/routewall'],
+  ...['usr/lib/routewall/guard', 'usr/lib/routewall/hook', 'usr/lib/routewall/load-beside', 'usr/sbin/routewall'],
 ];
 
 const inTree = (path: string): string => join(tree, path);
