@@ -4,7 +4,7 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
-import { type Flow, listen, openFlow } from '../../sandbox/services.ts';
+import { type Flow, listen, openFlow, probe } from '../../sandbox/services.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -48,6 +48,9 @@ it('ends what the new rules refuse to come in, though the container itself may s
   const { routewall } = await startWeb(policy('203.0.113.0/24', '192.0.2.2', '2001:db8:ffff::/64'));
   const { outside } = routewall.bed;
   const to = { to: WEB4, port: 80, protocol: 'tcp' as const };
+  // The very first neighbour solicitation may come before the container hears it.
+  const first = { ...to, to: WEB6, source: INTERNET[1], timeout: 5_000 };
+  expect(await probe(outside, first)).toBe('allowed');
   const [forbidden, allowed, six, datagrams] = await Promise.all([
     openFlow(outside, { ...to, source: OUTSIDE4 }),
     openFlow(outside, { ...to, source: '192.0.2.2' }),
