@@ -65,6 +65,8 @@ export class Applier {
   /** Proxies that aren't ours, as of the last reading: never to be taken over. */
   #foreignProxies: readonly NeighbourProxy[] = [];
   #setSysctls = new Map<string, string>();
+  /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
+  #gatewayVeths = new Set<string>();
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
@@ -191,7 +193,12 @@ export class Applier {
 
   #diffObserved(enforced: DesiredState, observed: ObservedRouting, lxcProxies: readonly LxcProxy[]): RoutingDiff {
     const wanted = routingOf(enforced);
-    const veths = new Set([...enforced.nics.values()].map(({ hostVeth }) => hostVeth));
+    // A veth that was replaced under its name while a pass was at work may have got what was meant for the one before.
+    const veths = new Set<string>([
+      ...this.#gatewayVeths,
+      ...[...enforced.nics.values()].map(({ hostVeth }) => hostVeth),
+    ]);
+    this.#gatewayVeths = new Set(wanted.gateways.map(({ dev }) => dev));
     const leaked = observed.foreignProxies.filter((proxy) =>
       lxcProxies.some((other) => !other.running && sameProxy(other, proxy)),
     );
@@ -241,6 +248,7 @@ export class Applier {
 
   async #route(diff: RoutingDiff): Promise<number> {
     const lines = renderRouting(diff);
+    for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
     for (const failure of await this.#ports.ip.run(lines)) this.#complain(failure);
     return lines.length;
   }
