@@ -64,7 +64,7 @@ const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^meta l4proto (\S+)/, setProtocol],
   [/^limit rate \S+(?: burst \d+ packets)?/, () => true],
   [/^log prefix "[^"]*"(?: group \d+| level \w+)?/, () => true],
-  [/^(?:accept|goto receive)$/, (draft) => setAction(draft, 'allow')],
+  [/^accept$/, (draft) => setAction(draft, 'allow')],
   [/^goto (?:egress|ingress)_(drop|reject)$/, (draft, [word]) => setAction(draft, word === 'drop' ? 'drop' : 'reject')],
 ];
 

@@ -12,14 +12,19 @@ import type { NftChain, NftSet } from './ruleset.ts';
  *
  *     prerouting  -400 conntrack defragmentation · -305 ours · -300 raw (notrack) · -200 conntrack · -150 mangle · -100 dnat
  *     input       -10 ours · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
- *     forward     -10 ours · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
+ *     forward     -10 ours, the sender's side · -9 ours, the receiver's · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
  *     output      -10 ours · 0 filter · 10 firewalld
  *
  * Anti-spoofing stands after defragmentation and before conntrack: a spoofed packet never reaches another's flow.
+ *
+ * Sender and receiver are asked by a base chain each, so that no chain of a container leads to the receivers' map: when
+ * an element is added, the kernel walks every way from every base chain, and one map behind the other makes that the
+ * product of both.
  */
 const HOOKS = {
   antispoof: 'type filter hook prerouting priority raw - 5; policy accept;',
-  forward: 'type filter hook forward priority filter - 10; policy accept;',
+  forwardFrom: 'type filter hook forward priority filter - 10; policy accept;',
+  forwardTo: 'type filter hook forward priority filter - 9; policy accept;',
   input: 'type filter hook input priority filter - 10; policy accept;',
   output: 'type filter hook output priority filter - 10; policy accept;',
   arp: 'type filter hook input priority filter - 10; policy accept;',
@@ -84,17 +89,17 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
       ]),
     ],
     [
-      'forward',
-      chain(HOOKS.forward, [
+      'forward_from',
+      chain(HOOKS.forwardFrom, [
         'ct state established accept',
         'ct state related goto related',
         // Each of these says no by itself: a lost element leaves the next one in charge.
         'iifname vmap @from_container',
         'iifname @veths drop',
         ...guard('iifname', host),
-        'goto receive',
       ]),
     ],
+    ['forward_to', chain(HOOKS.forwardTo, ['ct state established,related accept', 'goto receive'])],
     [
       'input',
       chain(HOOKS.input, [

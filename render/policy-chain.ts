@@ -49,9 +49,9 @@ function renderDefault(chain: PolicyChain, log: HostState['log']): string[] {
   ];
 }
 
-/** An allowed packet of egress is asked at its receiver next; one of ingress is through. */
+/** An accept ends one base chain: a forwarded packet of egress meets its receiver's next. */
 function verdictStatement(verdict: Verdict, direction: Direction): string {
-  if (verdict === 'allow') return direction === 'egress' ? 'goto receive' : 'accept';
+  if (verdict === 'allow') return 'accept';
   return `goto ${direction}_${verdict}`;
 }
 

@@ -49,7 +49,7 @@ describe('a container with the hook', () => {
     await container.start();
     // In force when lxc-start returned, without waiting for the daemon's word.
     expect(linesAbout(name).join('\n')).toMatch(/enforced in/);
-    await routewall.bed.host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward']);
+    await routewall.bed.host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward_from']);
     const ended = await waitForBoot(container, /192\.0\.2\.2 ping statistics[\s\S]*packet loss/);
     expect(ended).toMatch(/203\.0\.113\.80 ping statistics ---\s+1 packets transmitted, 1 packets received/);
     expect(ended).toMatch(/192\.0\.2\.2 ping statistics ---\s+1 packets transmitted, 0 packets received/);

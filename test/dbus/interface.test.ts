@@ -113,7 +113,7 @@ describe('signals', () => {
     await routewall.writePolicy('containers/told.yaml', 'egress: { defualt: reject }\n');
     await heard.waitForLine(/"ProblemRaised".*"error","containers\/told\.yaml:1:11/);
     await heard.waitForLine(/"PropertiesChanged".*"ProblemCount":\{"type":"u","data":1\}/);
-    await routewall.bed.host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'forward']);
+    await routewall.bed.host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'forward_from']);
     await heard.waitForLine(/"DriftRepaired".*forward/);
     await heard.stop();
   });

@@ -75,13 +75,13 @@ it('does the same when it repairs a ruleset that is there, and leaves the bad NI
   const applier = open();
   const good = [1, 2, 3, 4].map((number) => nicOf(number, 80 + number));
   await applier.resync(request(stateOf(...good)));
-  await host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'forward']);
+  await host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'forward_from']);
   const [one, two, three, four] = [nicOf(1, 91), nicOf(2, BAD), nicOf(3, 93), nicOf(4, BAD)];
   const { refused, enforced } = await applier.resync(request(stateOf(one, two, three, four)));
   expect([...refused.keys()]).toEqual([keyOf(two), keyOf(four)]);
   expect(enforced.nics.get(keyOf(two))).toBe(good[1]);
   expect(await Promise.all([1, 2, 3, 4].map(rulesOf))).toEqual([1, 1, 1, 1]);
-  const { stdout } = await host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward']);
+  const { stdout } = await host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward_from']);
   expect(stdout.match(/ct state established accept/g)).toHaveLength(1);
   const again = await applier.resync(request(enforced));
   expect([again.written, again.refused.size]).toEqual([again.repaired.length, 0]);

@@ -128,9 +128,9 @@ test('a flushed, deleted or foreign rule, chain, set or table is mended, and onl
     (name) => /^inet chain ([ei]n?gress_[0-9a-f]{8,})$/.exec(name)?.[1] ?? [],
   );
   expect(chains).toHaveLength(2);
-  await drift(scene, ['nft insert rule inet routewall forward accept']);
+  await drift(scene, ['nft insert rule inet routewall forward_from accept']);
   await drift(scene, ['nft add rule inet routewall antispoof accept']);
-  for (const chain of ['antispoof', 'forward', 'input', 'output', 'receive', 'related', ...chains])
+  for (const chain of ['antispoof', 'forward_from', 'forward_to', 'input', 'output', 'receive', 'related', ...chains])
     await drift(scene, [`nft flush chain inet routewall ${chain}`]);
   await drift(scene, [`nft insert rule inet routewall ${chains[0]} accept`]);
   for (const set of ['set inet routewall veths', 'set arp routewall owned4', 'map inet routewall from_container'])

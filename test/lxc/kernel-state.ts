@@ -5,7 +5,7 @@ import { readSnapshot } from '../../sandbox/snapshot.ts';
 
 /** Comparable with toEqual: everything sorted, without handles, counters and the elements of dynamic sets. */
 export interface OwnState {
-  /** `inet chain forward`, `inet set veths`, … with what they hold, one string each. */
+  /** `inet chain forward_from`, `inet set veths`, … with what they hold, one string each. */
   readonly tables: Readonly<Record<string, readonly string[]>>;
   /** `198.51.100.10 dev vethX` */
   readonly routes: readonly string[];

@@ -190,7 +190,7 @@ test('SIGHUP reads everything again, and a broken main configuration changes not
   const target = { protocol: 'tcp' as const, to: '192.0.2.2', port: 82 };
   const inside = await open.inside();
   await eventually('open without a policy', async () => (await probe(inside, target)) === 'allowed');
-  expect((await readOwnState(bed.host)).tables['inet chain forward']?.join()).toContain('tap*');
+  expect((await readOwnState(bed.host)).tables['inet chain forward_from']?.join()).toContain('tap*');
   await writeFile(configFile, 'uplinks: [eth0]\n');
   await eventually('as before', async () => JSON.stringify(await readOwnState(bed.host)) === JSON.stringify(good));
   await holdsExactly(routewall, [await expectedOf(web, 10), await expectedOf(open, 11)]);

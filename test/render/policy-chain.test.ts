@@ -45,62 +45,58 @@ type Row = readonly [rule: Partial<Rule>, egress: readonly string[], ingress: re
 
 const peers: Record<PeerMatch['kind'], readonly Row[]> = {
   any: [
-    [{ service: ssh }, ['tcp dport 22 goto receive'], ['tcp dport 22 accept']],
-    [{}, ['goto receive'], ['accept']],
-    [{ family: 4 }, ['meta nfproto ipv4 goto receive'], ['meta nfproto ipv4 accept']],
-    [
-      { family: 6, service: ssh },
-      ['meta nfproto ipv6 tcp dport 22 goto receive'],
-      ['meta nfproto ipv6 tcp dport 22 accept'],
-    ],
+    [{ service: ssh }, ['tcp dport 22 accept'], ['tcp dport 22 accept']],
+    [{}, ['accept'], ['accept']],
+    [{ family: 4 }, ['meta nfproto ipv4 accept'], ['meta nfproto ipv4 accept']],
+    [{ family: 6, service: ssh }, ['meta nfproto ipv6 tcp dport 22 accept'], ['meta nfproto ipv6 tcp dport 22 accept']],
   ],
   host: [
     [
       { peer: { kind: 'host' }, service: ssh },
-      ['fib daddr type local tcp dport 22 goto receive'],
+      ['fib daddr type local tcp dport 22 accept'],
       ['iif 0 fib saddr type local tcp dport 22 accept'],
     ],
     [
       { peer: { kind: 'host' }, service: { kind: 'icmp', family: 6 } },
-      ['meta nfproto ipv6 fib daddr type local meta l4proto 58 goto receive'],
+      ['meta nfproto ipv6 fib daddr type local meta l4proto 58 accept'],
       ['meta nfproto ipv6 iif 0 fib saddr type local meta l4proto 58 accept'],
     ],
   ],
   lan: [
     [
       { peer: { kind: 'lan' } },
-      ['ip daddr @lan4 goto receive', 'ip6 daddr @lan6 goto receive'],
+      ['ip daddr @lan4 accept', 'ip6 daddr @lan6 accept'],
       ['ip saddr @lan4 accept', 'ip6 saddr @lan6 accept'],
     ],
-    [{ peer: { kind: 'lan' }, family: 6 }, ['ip6 daddr @lan6 goto receive'], ['ip6 saddr @lan6 accept']],
+    [{ peer: { kind: 'lan' }, family: 6 }, ['ip6 daddr @lan6 accept'], ['ip6 saddr @lan6 accept']],
     [
       { peer: { kind: 'lan' }, service: { kind: 'icmp', family: 4, type: 8 } },
-      ['ip daddr @lan4 icmp type 8 goto receive'],
+      ['ip daddr @lan4 icmp type 8 accept'],
       ['ip saddr @lan4 icmp type 8 accept'],
     ],
   ],
   internet: [
     [
       { peer: { kind: 'internet' }, family: 4 },
-      ['ip daddr != @nonpublic4 ip daddr != @lan4 oifname != @veths fib daddr type != local goto receive'],
+      ['ip daddr != @nonpublic4 ip daddr != @lan4 oifname != @veths fib daddr type != local accept'],
       ['ip saddr != @nonpublic4 ip saddr != @lan4 iifname != @veths fib saddr type != local accept'],
     ],
     [
       { peer: { kind: 'internet' }, family: 6 },
-      ['ip6 daddr != @nonpublic6 ip6 daddr != @lan6 oifname != @veths fib daddr type != local goto receive'],
+      ['ip6 daddr != @nonpublic6 ip6 daddr != @lan6 oifname != @veths fib daddr type != local accept'],
       ['ip6 saddr != @nonpublic6 ip6 saddr != @lan6 iifname != @veths fib saddr type != local accept'],
     ],
   ],
   ranges: [
-    [{ peer: ranges(4, '192.0.2.7/32') }, ['ip daddr 192.0.2.7 goto receive'], ['ip saddr 192.0.2.7 accept']],
+    [{ peer: ranges(4, '192.0.2.7/32') }, ['ip daddr 192.0.2.7 accept'], ['ip saddr 192.0.2.7 accept']],
     [
       { peer: ranges(6, '2001:db8::/32', '2001:dba::/32') },
-      ['ip6 daddr 2001:db8::/32 goto receive', 'ip6 daddr 2001:dba::/32 goto receive'],
+      ['ip6 daddr 2001:db8::/32 accept', 'ip6 daddr 2001:dba::/32 accept'],
       ['ip6 saddr 2001:db8::/32 accept', 'ip6 saddr 2001:dba::/32 accept'],
     ],
     [
       { peer: ranges(4, '192.0.2.4/30', '192.0.2.8/32') },
-      ['ip daddr 192.0.2.4-192.0.2.8 goto receive'],
+      ['ip daddr 192.0.2.4-192.0.2.8 accept'],
       ['ip saddr 192.0.2.4-192.0.2.8 accept'],
     ],
     // What can't match is no rule, and never one that matches more.
@@ -113,18 +109,16 @@ const peers: Record<PeerMatch['kind'], readonly Row[]> = {
 
 const services: Record<ServiceMatch['kind'], readonly Row[]> = {
   any: [[{ service: any, action: 'drop' }, ['goto egress_drop'], ['goto ingress_drop']]],
-  protocol: [
-    [{ service: { kind: 'protocol', protocol: 47 } }, ['meta l4proto 47 goto receive'], ['meta l4proto 47 accept']],
-  ],
+  protocol: [[{ service: { kind: 'protocol', protocol: 47 } }, ['meta l4proto 47 accept'], ['meta l4proto 47 accept']]],
   ports: [
     [
       { service: { kind: 'ports', protocol: 17, ports: [{ first: 5000, last: 5010 }] } },
-      ['udp dport 5000-5010 goto receive'],
+      ['udp dport 5000-5010 accept'],
       ['udp dport 5000-5010 accept'],
     ],
     [
       { service: { kind: 'ports', protocol: 132, ports: [{ first: 1, last: 1 }] } },
-      ['sctp dport 1 goto receive'],
+      ['sctp dport 1 accept'],
       ['sctp dport 1 accept'],
     ],
     [
@@ -136,23 +130,23 @@ const services: Record<ServiceMatch['kind'], readonly Row[]> = {
   icmp: [
     [
       { service: { kind: 'icmp', family: 4 } },
-      ['meta nfproto ipv4 meta l4proto 1 goto receive'],
+      ['meta nfproto ipv4 meta l4proto 1 accept'],
       ['meta nfproto ipv4 meta l4proto 1 accept'],
     ],
     [
       { service: { kind: 'icmp', family: 6 } },
-      ['meta nfproto ipv6 meta l4proto 58 goto receive'],
+      ['meta nfproto ipv6 meta l4proto 58 accept'],
       ['meta nfproto ipv6 meta l4proto 58 accept'],
     ],
-    [{ service: { kind: 'icmp', family: 4, type: 8 } }, ['icmp type 8 goto receive'], ['icmp type 8 accept']],
-    [{ service: { kind: 'icmp', family: 6, type: 128 } }, ['icmpv6 type 128 goto receive'], ['icmpv6 type 128 accept']],
+    [{ service: { kind: 'icmp', family: 4, type: 8 } }, ['icmp type 8 accept'], ['icmp type 8 accept']],
+    [{ service: { kind: 'icmp', family: 6, type: 128 } }, ['icmpv6 type 128 accept'], ['icmpv6 type 128 accept']],
   ],
 };
 
 const logged = (direction: Direction): string => `limit rate 10/second log prefix " ${direction} web.yaml:12 " group 5`;
 
 const actions: Record<Rule['action'], readonly Row[]> = {
-  allow: [[{ log: true }, [logged('egress'), 'goto receive'], [logged('ingress'), 'accept']]],
+  allow: [[{ log: true }, [logged('egress'), 'accept'], [logged('ingress'), 'accept']]],
   drop: [[{ action: 'drop' }, ['goto egress_drop'], ['goto ingress_drop']]],
   reject: [
     [
@@ -192,7 +186,7 @@ describe('a chain', () => {
   });
 
   it.each([
-    ['allow', 'goto receive', 'accept'],
+    ['allow', 'accept', 'accept'],
     ['drop', 'goto egress_drop', 'goto ingress_drop'],
     ['reject', 'goto egress_reject', 'goto ingress_reject'],
   ] as const)('has the default %s, with its place and its log', (verdict, egress, ingress) => {
@@ -238,7 +232,7 @@ describe('many alternatives', () => {
     expect(four.sets.size).toBe(0);
     expect(four.rules).toHaveLength(6);
     const five = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(5)) })), log);
-    expect(five.rules[1]).toMatch(/^ip daddr @peers4_[0-9a-f]{12} goto receive/);
+    expect(five.rules[1]).toMatch(/^ip daddr @peers4_[0-9a-f]{12} accept/);
     expect([...five.sets.values()]).toEqual([
       {
         kind: 'set',
