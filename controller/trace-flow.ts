@@ -33,7 +33,7 @@ export interface TraceStep {
 }
 
 /** Multicast listener reports and neighbour discovery, as the set `neighbour6` holds them. */
-const NEIGHBOUR6 = [131, 132, 135, 136, 143];
+export const NEIGHBOUR6 = [131, 132, 135, 136, 143];
 
 export const chainInForce: ChainOf = (_key, nic, direction) => nic[direction];
 

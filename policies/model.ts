@@ -81,7 +81,7 @@ function matchesPeer(match: PeerMatch, peer: Address, facts: HostFacts): boolean
 }
 
 /** Ranges are sorted and don't overlap; sets may be long. */
-function rangesContain(ranges: readonly AddressRange[], address: bigint): boolean {
+export function rangesContain(ranges: readonly AddressRange[], address: bigint): boolean {
   let low = 0;
   let high = ranges.length - 1;
   while (low <= high) {

@@ -69,6 +69,11 @@ const HEAD = `Format: https://www.debian.org/doc/packaging-manuals/copyright-for
 Upstream-Name: routewall
 Comment: The program /usr/lib/routewall/routewall.mjs holds routewall and, of each
  library named below by its folder in the source tree, the parts that it uses.
+ .
+ /usr/lib/routewall/graphviz.mjs holds @hpcc-js/wasm-graphviz, and in it, compiled
+ to WebAssembly and unchanged, Graphviz (Eclipse Public License 1.0, its text at
+ https://www.eclipse.org/legal/epl-v10.html, its source at
+ https://gitlab.com/graphviz/graphviz) and Expat (Expat licence).
 
 Files: *
 Copyright: 2026 the routewall authors

@@ -49,6 +49,10 @@ async function stage() {
   await cp(join(root, 'packaging/root'), staging, { recursive: true });
   // Started by /usr/sbin/routewall, not by itself.
   await put('usr/lib/routewall/routewall.mjs', (await readFile(bundle, 'utf8')).replace(/^#!.*\n/, ''));
+  await put(
+    'usr/lib/routewall/graphviz.mjs',
+    (await readFile(join(root, 'dist/graphviz.mjs'), 'utf8')).replace(/^#!.*\n/, ''),
+  );
   await put('usr/lib/routewall/guard.nft', await renderGuard());
   await cp(join(root, 'packaging/hook/routewall-hook'), join(staging, 'usr/lib/routewall/hook'));
   for (const name of ['policy', 'config']) {
@@ -60,9 +64,13 @@ async function stage() {
   for (const [name, text] of Object.entries(await renderManuals({ root, help, version, date }))) {
     await put(`usr/share/man/man${name.at(-1)}/${name}.gz`, compress(text));
   }
-  const metafile = JSON.parse(await readFile(join(root, 'dist/routewall.meta.json'), 'utf8'));
-  await put(`${DOC}/copyright`, await renderCopyright(root, metafile));
+  const [program, graphviz] = await Promise.all(['routewall', 'graphviz'].map(readMetafile));
+  await put(`${DOC}/copyright`, await renderCopyright(root, { outputs: { ...program.outputs, ...graphviz.outputs } }));
   await put(`${DOC}/changelog.gz`, compress(await readChangelog()));
+}
+
+async function readMetafile(name) {
+  return JSON.parse(await readFile(join(root, `dist/${name}.meta.json`), 'utf8'));
 }
 
 async function put(path, content) {

@@ -47,7 +47,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
       '\nExit status: 0 fine, 1 the answer is no or the input has errors, 2 wrong usage, 3 the system refused.',
     );
   addSharedOptions(program);
-  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus, addHook])
+  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus, addMap, addHook])
     add(program, act);
   return program;
 }
@@ -159,6 +159,26 @@ function addStatus(program: Command, act: Act): void {
     .description('what is enforced and since when, what is wrong, and what differs; 0 if all is well')
     .addHelpText('after', example('routewall status', 'routewall status -n tinderbox'))
     .action(() => act(async (invocation) => (await import('./status.ts')).runStatus(invocation)));
+}
+
+function addMap(program: Command, act: Act): void {
+  program
+    .command('map')
+    .description('who can reach whom with what, as a table, as Graphviz DOT, or as a picture')
+    .addOption(
+      new Option('--format <FORMAT>', 'what to make of it')
+        .choices(['table', 'dot', 'svg'] as const)
+        .default('table' as const),
+    )
+    .option('-o, --output <FILE>', 'write it there')
+    .addHelpText('after', '\nContainers with equal policies are one line and one node; -n keeps a container apart.')
+    .addHelpText('after', example('routewall map', 'routewall map --format svg -o map.svg', 'routewall map -n web'))
+    .action((flags: { format: 'table' | 'dot' | 'svg'; output?: string }) =>
+      act(async (invocation) => {
+        const { runMap } = await import('./map.ts');
+        return runMap(invocation, { format: flags.format, output: flags.output });
+      }),
+    );
 }
 
 /** Only for `--help`: /usr/sbin/routewall starts the script itself, without Node. */

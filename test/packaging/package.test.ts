@@ -55,6 +55,7 @@ test('holds what an administrator expects where Debian expects it', async () => 
     'etc/routewall/routewall.yaml',
     'etc/iproute2/rt_protos.d/routewall.conf',
     'usr/lib/routewall/routewall.mjs',
+    'usr/lib/routewall/graphviz.mjs',
     'usr/lib/routewall/guard.nft',
     'usr/lib/systemd/system/routewall.service',
     'usr/lib/systemd/system/routewall-guard.service',

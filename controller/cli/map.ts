@@ -1,0 +1,46 @@
+/** `routewall map`: who can reach whom, as a table, as DOT, as a picture or as JSON. */
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { assembleAsIfRunning } from '../as-if-running.ts';
+import { foldAnyone } from '../map/fold-nodes.ts';
+import { renderDot } from '../map/map-dot.ts';
+import type { ReachMap } from '../map/map-shape.ts';
+import { renderSvg } from '../map/map-svg.ts';
+import { mapToJson, renderMapTable } from '../map/map-table.ts';
+import { buildMap } from '../map/reach-map.ts';
+import { EXIT } from './exit.ts';
+import type { Invocation } from './options.ts';
+import { readHost, selectContainers } from './read-host.ts';
+
+export interface MapFlags {
+  readonly format: 'table' | 'dot' | 'svg';
+  /** Standard output without it. */
+  readonly output: string | undefined;
+}
+
+export async function runMap(invocation: Invocation, { format, output }: MapFlags): Promise<number> {
+  const { io, shared } = invocation;
+  const host = await readHost(invocation);
+  const names = selectContainers(host.containers, shared.names).map(({ container }) => container.name);
+  const { desired, policies, network } = assembleAsIfRunning(host.inputs);
+  const { containers, loaded } = host.inputs;
+  const asked = new Set(shared.names.length === 0 ? [] : names);
+  const map = buildMap({ desired, policies, network, containers, loaded }, asked);
+  const text = await render(map, shared.json ? 'json' : format, invocation);
+  if (output === undefined) io.out.write(text);
+  else await writeFile(resolve(io.folder, output), text);
+  return EXIT.fine;
+}
+
+async function render(map: ReachMap, format: MapFlags['format'] | 'json', { colours }: Invocation): Promise<string> {
+  switch (format) {
+    case 'json':
+      return `${JSON.stringify(mapToJson(map), null, 2)}\n`;
+    case 'table':
+      return renderMapTable(foldAnyone(map), colours);
+    case 'dot':
+      return renderDot(foldAnyone(map));
+    case 'svg':
+      return renderSvg(renderDot(foldAnyone(map)));
+  }
+}
