@@ -8,6 +8,7 @@ import { containerId } from './containers.ts';
 import type { ContainerRef, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
 import { type Session, SessionEnded } from './session.ts';
+import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** The reason is one line, for LXC's log. */
 export class Refused extends Error {
@@ -141,6 +142,5 @@ function refusalOf(
   if (problem !== undefined) return formatProblem(problem, policyFolder);
   const policy = assembled.policies.get(container.id);
   if (policy?.compiled.ok === false) return `${policy.file ?? 'its policy'} has errors`;
-  const refused = container.endpoints.flatMap(({ key }) => applied.refused.get(key) ?? [])[0];
-  return refused === undefined ? undefined : `nft refuses its rules: ${refused}`;
+  return container.endpoints.flatMap(({ key }) => whyNotEnforced(applied, key) ?? [])[0];
 }

@@ -5,13 +5,21 @@ import type { Prefix } from '../render/address.ts';
 import type { DesiredState, NeighbourProxy, Sysctl } from '../render/desired.ts';
 import { diffListings } from '../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
-import { diffRouting, type Routing, type RoutingDiff, renderRouting, routingOf } from '../render/routing.ts';
+import {
+  diffRouting,
+  joinRouting,
+  type Routing,
+  type RoutingDiff,
+  renderRouting,
+  routingOf,
+} from '../render/routing.ts';
 import type { Ruleset } from '../render/ruleset.ts';
 import { diffRulesets } from '../render/transaction.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
+import { FailedRouting } from './failed-routing.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel, Refusal } from './nft-channel.ts';
@@ -46,6 +54,8 @@ export interface Applied extends Isolated {
   readonly repaired: readonly string[];
   /** How many commands and lines were written. */
   readonly written: number;
+  /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
+  readonly unrouted: ReadonlyMap<string, string>;
   /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
   readonly abandoned: readonly Prefix[];
 }
@@ -55,7 +65,7 @@ export const nameOf = chainNaming(chainHash);
 const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 
 /** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
-const GONE =
+export const GONE =
   /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
 
 export class Applier {
@@ -67,6 +77,7 @@ export class Applier {
   #setSysctls = new Map<string, string>();
   /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
   #gatewayVeths = new Set<string>();
+  readonly #failed = new FailedRouting();
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
@@ -74,6 +85,11 @@ export class Applier {
 
   get enforced(): DesiredState | undefined {
     return this.#enforced;
+  }
+
+  /** As in `Applied`, of this moment. */
+  get unrouted(): Applied['unrouted'] {
+    return this.#enforced === undefined ? new Map() : this.#failed.byNic(this.#enforced);
   }
 
   /** The next change begins with a complete comparison. */
@@ -112,12 +128,13 @@ export class Applier {
       nameOf,
     );
     const remaining = diffRouting(leaving, old).add;
-    const coming = diffRouting(remaining, routingOf(result.enforced)).add;
+    const fresh = diffRouting(remaining, routingOf(result.enforced)).add;
+    const coming = joinRouting(fresh, this.#failed.wanted(result.enforced));
     // Nobody tells of proxies: one that somebody else made since the last reading would be taken over by `replace`.
     if (coming.proxies.length > 0) this.#learnForeign((await readProxies(this.#ports.run)).foreignProxies, lxcProxies);
     const lines = await this.#bringUp(result.enforced, coming, network);
     this.#enforced = result.enforced;
-    return { ...result, repaired: [], written: commands + lines, abandoned: [] };
+    return { ...result, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
   }
 
   /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
@@ -133,13 +150,13 @@ export class Applier {
     await this.#route({ add: NOTHING, remove: diff.remove });
     this.#setSysctls.clear();
     const drifted = await readSysctlDrift(uniqueSysctls(result.enforced));
-    await this.#bringUp(result.enforced, diff.add, network);
+    await this.#bringUp(result.enforced, joinRouting(diff.add, this.#failed.wanted(result.enforced)), network);
     this.#enforced = result.enforced;
     const written = [...commands, ...renderRouting(diff), ...drifted.filter(mustWrite).map(settingLine)];
     const ordinary = before === undefined ? undefined : ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(observed, result.enforced) : [];
-    return { ...result, repaired, written: written.length, abandoned };
+    return { ...result, repaired, written: written.length, unrouted: this.unrouted, abandoned };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
@@ -249,7 +266,7 @@ export class Applier {
   async #route(diff: RoutingDiff): Promise<number> {
     const lines = renderRouting(diff);
     for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
-    for (const failure of await this.#ports.ip.run(lines)) this.#complain(failure);
+    for (const failure of this.#failed.note(lines, await this.#ports.ip.run(lines))) this.#complain(failure);
     return lines.length;
   }
 

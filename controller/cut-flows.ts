@@ -25,25 +25,36 @@ export function changedPolicies(before: DesiredState | undefined, after: Desired
   });
 }
 
-/** @returns how many were cut. @throws CommandError when conntrack can't be read. */
-export async function cutForbiddenFlows(run: Run, host: FlowHost, keys: readonly string[]): Promise<number> {
+/** @returns how many were cut, by container. @throws CommandError when conntrack can't be read. */
+export async function cutForbiddenFlows(
+  run: Run,
+  host: FlowHost,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
   const concerned = new Set(keys);
   const owned = keys.flatMap((key) => host.desired.nics.get(key)?.owned ?? []);
-  let cut = 0;
+  const cut = new Map<string, number>();
   for (const family of new Set(owned.map(familyOf))) {
     const name = family === 4 ? 'ipv4' : 'ipv6';
     for (const flow of parseFlows(await runOrThrow(run, 'conntrack', ['-L', '-f', name]), family)) {
-      if (!isOf(host, flow, concerned) || verdictOfFlow(host, flow) === 'allow') continue;
+      const container = concernedBy(host, flow, concerned);
+      if (container === undefined || verdictOfFlow(host, flow) === 'allow') continue;
       await run('conntrack', ['-D', '-f', name, ...flow.selector]);
-      cut += 1;
+      cut.set(container, (cut.get(container) ?? 0) + 1);
     }
   }
   return cut;
 }
 
-function isOf({ desired }: FlowHost, { source, destination }: TrackedFlow, keys: ReadonlySet<string>): boolean {
+/** The container of one of those NICs that is an end of the flow. */
+function concernedBy(
+  { desired }: FlowHost,
+  { source, destination }: TrackedFlow,
+  keys: ReadonlySet<string>,
+): string | undefined {
   const { ownerOf } = nicIndexOf(desired);
-  return [source, destination].some((address) => keys.has(ownerOf(address)?.key ?? ''));
+  const owners = [source, destination].flatMap((address) => ownerOf(address) ?? []);
+  return owners.find(({ key }) => keys.has(key))?.nic.container;
 }
 
 /**

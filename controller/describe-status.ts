@@ -6,6 +6,7 @@ import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
 import type { ContainerStatus, NicStatus, StatusFile, SysctlStatus } from './status-file.ts';
+import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
 export interface ServiceFacts {
@@ -57,7 +58,7 @@ function describeContainer(
         .at(-1) ?? null,
     problems: problemsOf(assembled, container),
     nics: nics.map(describeNic),
-    refused: keys.flatMap((key) => applied.refused.get(key) ?? [])[0] ?? null,
+    refused: keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null,
   };
 }
 

@@ -1,11 +1,9 @@
 /** Log lines on standard error; under systemd with the priority and the fields that journald understands. */
 import { openDatagramSender } from './datagram-sender.ts';
+import { type LogFields, MESSAGE_IDS } from './log-event.ts';
 import type { StartResident } from './run.ts';
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
-
-/** By what a line can be found in the journal, such as `CONTAINER: web`; shown as `ROUTEWALL_CONTAINER`. */
-export type LogFields = Readonly<Partial<Record<'EVENT' | 'CONTAINER' | 'INTERFACE', string>>>;
 
 export type Log = (level: Level, message: string, fields?: LogFields) => void;
 
@@ -37,11 +35,11 @@ export function openLog({ journal, debug }: LogOptions): Logger {
     journal === undefined
       ? undefined
       : openDatagramSender(JOURNAL, journal, (text) => print('warning', `journal: ${text}`));
-  const log: Log = (level, message, fields = {}) => {
+  const log: Log = (level, message, fields) => {
     if (level === 'debug' && !debug) return;
     // A newline in a container's name must not forge a line or a field of ours.
     const line = message.replaceAll('\n', '\\n');
-    if (send === undefined || Object.keys(fields).length === 0) print(level, line);
+    if (send === undefined || fields === undefined) print(level, line);
     else send(renderEntry(level, line, fields));
   };
   return { log, close: () => send?.(undefined) };
@@ -50,7 +48,11 @@ export function openLog({ journal, debug }: LogOptions): Logger {
 /** One entry: `KEY=value` a line. */
 export function renderEntry(level: Level, line: string, fields: LogFields): string {
   const own = Object.entries(fields).map(([key, value]) => `ROUTEWALL_${key}=${value.replaceAll('\n', '\\n')}`);
-  return [`MESSAGE=${line}`, `PRIORITY=${PRIORITY[level]}`, 'SYSLOG_IDENTIFIER=routewall', ...own, ''].join('\n');
+  const [id, priority] = [MESSAGE_IDS[fields.EVENT], PRIORITY[level]];
+  return [
+    ...[`MESSAGE=${line}`, `MESSAGE_ID=${id}`, `PRIORITY=${priority}`, 'SYSLOG_IDENTIFIER=routewall'],
+    ...[...own, ''],
+  ].join('\n');
 }
 
 /** The message with those of its causes. */

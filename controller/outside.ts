@@ -47,8 +47,14 @@ export function openOutside(
       run,
       known: () => latest && { reader: latest.reader, assembled: latest.outcome.assembled },
       status: () => reporter.status(),
+      onAdmitted: ({ container, nics }) => {
+        const where =
+          nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`).join(', ') || 'none of its interfaces is routed';
+        options.log('info', `${container}: admitted: ${where}`, { EVENT: 'admitted', CONTAINER: container });
+      },
       onRefused: (container, reason) => {
-        options.log('warning', `${container}: may not start: ${reason}`);
+        const fields = { EVENT: 'refused', CONTAINER: container } as const;
+        options.log('warning', `${container}: may not start: ${reason}`, fields);
         service.emit('ContainerRefused', container, reason);
       },
     }),

@@ -61,7 +61,7 @@ export class Reconciler {
       // The kernel holds what it shall hold: a full disk must not make this pass a failed one.
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     }
-    return { assembled, applied, before, repaired };
+    return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired };
   }
 
   async #read(dirty: DirtyParts): Promise<void> {

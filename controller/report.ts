@@ -1,14 +1,15 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
-import { formatProblem, isError, type Problem } from '../policies/problem.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
-import { problemsOf } from './assemble.ts';
 import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
 import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
-import { describeStatus, sharedProblems } from './describe-status.ts';
+import { describeStatus } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
-import { type Log, type LogFields, messageOf } from './log.ts';
+import { type Log, messageOf } from './log.ts';
+import type { LogEvent, LogFields } from './log-event.ts';
+import { ProblemLog } from './problem-log.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RefusalCleaner } from './refusal-counters.ts';
+import { tellRepairs } from './repair-log.ts';
 import type { Run } from './run.ts';
 import { readProcessStart, type StatusFile, writeStatusFile } from './status-file.ts';
 
@@ -46,18 +47,18 @@ export class Reporter {
   readonly #since = new Date().toISOString();
   readonly #nicsSince = new Map<string, string>();
   #drift = { count: 0, last: null as string | null };
-  #problems = new Set<string>();
+  readonly #problems: ProblemLog;
   #latest: StatusSource | undefined;
   #writing: Promise<void> | undefined;
   #cutting: Promise<void> = Promise.resolve();
-  #errorCount = 0;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+    this.#problems = new ProblemLog(options.log);
   }
 
   get hasErrors(): boolean {
-    return this.#errorCount > 0;
+    return this.#problems.errorCount > 0;
   }
 
   report(
@@ -69,7 +70,7 @@ export class Reporter {
     const { conntrack, refusals } = this.#options;
     const { before, applied } = outcome;
     this.#reportChanges(outcome, tookMs);
-    const raised = this.#reportProblems(outcome, reader);
+    const raised = this.#problems.tell(outcome, reader);
     conntrack.forget([
       ...goneAddresses(before, applied.enforced),
       // Whoever stopped while no daemon ran left its connections behind.
@@ -83,7 +84,7 @@ export class Reporter {
     this.#writing ??= this.#writeStatus();
     this.#options.onReport?.({
       ...{ outcome, reader, raised, enforcedAt, tookMs, since: this.#since },
-      ...{ problemCount: this.#problems.size, errorCount: this.#errorCount, repairCount: this.#drift.count },
+      ...{ problemCount: this.#problems.count, errorCount: this.#problems.errorCount, repairCount: this.#drift.count },
     });
   }
 
@@ -104,7 +105,9 @@ export class Reporter {
     const now = new Date().toISOString();
     const after = applied.enforced;
     if (this.#latest === undefined)
-      log('info', `ready: ${after.nics.size} interfaces enforced, ${applied.written} changes written, ${took}`);
+      log('info', `ready: ${after.nics.size} interfaces enforced, ${applied.written} changes written, ${took}`, {
+        EVENT: 'ready',
+      });
     for (const [key, nic] of after.nics) {
       if (before?.nics.get(key) === nic) continue;
       if (before !== undefined || !this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
@@ -115,7 +118,7 @@ export class Reporter {
       this.#nicsSince.delete(key);
       log('info', `${describe(nic)}: removed in ${took}`, fieldsOf(nic, 'removed'));
     }
-    for (const line of repaired) log('warning', `repaired: ${line}`, { EVENT: 'repaired' });
+    tellRepairs(log, repaired, after);
     if (repaired.length > 0) this.#drift = { count: this.#drift.count + repaired.length, last: now };
   }
 
@@ -126,8 +129,14 @@ export class Reporter {
     const host = { desired: applied.enforced, network: assembled.network };
     this.#cutting = this.#cutting
       .then(() => cutForbiddenFlows(run, host, keys))
-      .then((count) => {
-        if (count > 0) log('info', `${count} connections cut that the policies no longer allow`);
+      .then((cut) => {
+        for (const [container, count] of cut) {
+          const what = count === 1 ? '1 connection' : `${count} connections`;
+          log('info', `${container}: ${what} cut that the policies no longer allow`, {
+            EVENT: 'cut',
+            CONTAINER: container,
+          });
+        }
       })
       .catch((cause: unknown) => log('error', `connections that are no longer allowed: ${messageOf(cause)}`));
   }
@@ -153,28 +162,6 @@ export class Reporter {
     }
     this.#writing = undefined;
   }
-
-  /** Each problem is told once when it comes, and once when it has gone. */
-  #reportProblems({ assembled, applied }: Outcome, reader: HostReader): ReadonlyMap<string, 'error' | 'warning'> {
-    const { log } = this.#options;
-    const found: Problem[] = [
-      ...sharedProblems(reader.loaded),
-      ...[...reader.known.values()].flatMap(({ container }) => problemsOf(assembled, container)),
-    ];
-    const refused = [...applied.refused].map(
-      ([key, message]) => `${key}: nft refuses its rules: ${message}; what it had before stays in force`,
-    );
-    const texts = new Map(
-      found.map((problem) => [formatProblem(problem), isError(problem) ? ('error' as const) : ('warning' as const)]),
-    );
-    for (const text of refused) texts.set(text, 'error');
-    const raised = new Map([...texts].filter(([text]) => !this.#problems.has(text)));
-    for (const [text, level] of raised) log(level, text);
-    for (const text of this.#problems) if (!texts.has(text)) log('info', `no longer: ${text}`);
-    this.#problems = new Set(texts.keys());
-    this.#errorCount = [...texts.values()].filter((level) => level === 'error').length;
-    return raised;
-  }
 }
 
 interface StatusSource {
@@ -184,7 +171,7 @@ interface StatusSource {
   readonly at: string;
 }
 
-const fieldsOf = ({ container, hostVeth }: NicState, event: string): LogFields => ({
+const fieldsOf = ({ container, hostVeth }: NicState, event: LogEvent): LogFields => ({
   EVENT: event,
   CONTAINER: container,
   INTERFACE: hostVeth,

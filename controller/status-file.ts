@@ -47,7 +47,7 @@ export interface ContainerStatus {
   readonly problems: readonly Problem[];
   /** Those that are enforced. */
   readonly nics: readonly NicStatus[];
-  /** nft's message where it refused the container's rules; what it had before stays in force. */
+  /** Why its rules, or one of its routes, are not in force; where nft refused them, what it had before stays. */
   readonly refused: string | null;
 }
 

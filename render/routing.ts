@@ -36,6 +36,16 @@ export function diffRouting(before: Routing, after: Routing): RoutingDiff {
   return { add: missing(after, before), remove: missing(before, after) };
 }
 
+/** What either has, each once. */
+export function joinRouting(a: Routing, b: Routing): Routing {
+  const { gateways, routes, proxies } = missing(b, a);
+  return {
+    gateways: [...a.gateways, ...gateways],
+    routes: [...a.routes, ...routes],
+    proxies: [...a.proxies, ...proxies],
+  };
+}
+
 /** What the first has and the second lacks. */
 function missing(from: Routing, than: Routing): Routing {
   return {

@@ -127,7 +127,7 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
     io.out.write(`\nput back ${status.drift.count} times what others changed${last}\n`);
   }
   for (const { container, refused } of status.containers) {
-    if (refused !== null) io.out.write(`${colours.red(`${container}: nft refuses its rules: ${refused}`)}\n`);
+    if (refused !== null) io.out.write(`${colours.red(`${container}: ${refused}`)}\n`);
   }
   const problems = [...status.problems, ...status.containers.flatMap((entry) => entry.problems)];
   if (problems.length > 0) io.out.write('\n');

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { checkPolicies } from '../../policies/check-policies.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { BusError } from '../../watchers/system-bus.ts';
-import { admit, type CurrentSession, Refused, release, UnknownContainer } from '../admission.ts';
+import { type Admitted, admit, type CurrentSession, Refused, release, UnknownContainer } from '../admission.ts';
 import { answerQuestion, answerToJson, policyLines, QuestionError } from '../answer-question.ts';
 import { assembleAsIfRunning } from '../as-if-running.ts';
 import type { Assembled } from '../assemble.ts';
@@ -33,6 +33,7 @@ export interface MethodOptions {
   readonly configProblems: () => Promise<readonly Problem[]>;
   readonly policyFolder: string;
   readonly run: Run;
+  readonly onAdmitted: (admitted: Admitted) => void;
   readonly onRefused: (container: string, reason: string) => void;
 }
 
@@ -63,6 +64,7 @@ export function createMethods(options: MethodOptions): Methods {
         options.onRefused(basename(request.container), messageOf(cause));
         throw toBusError(cause);
       });
+      options.onAdmitted(admitted);
       return JSON.stringify(admitted);
     },
     Release: async (container, veth) => {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { messageOf, openLog, renderEntry } from '../../controller/log.ts';
+import { MESSAGE_IDS } from '../../controller/log-event.ts';
 
 it('tells an error with all its causes, and anything else as it is', () => {
   const root = new Error('no such device');
@@ -13,7 +14,7 @@ const journal = (): never => expect.unreachable('no line here has fields');
 
 it('tells the journal what a line is about, in fields that no container can forge', () => {
   expect(renderEntry('info', 'web: enforced', { EVENT: 'enforced', CONTAINER: 'web\nPRIORITY=0' })).toBe(
-    'MESSAGE=web: enforced\nPRIORITY=6\nSYSLOG_IDENTIFIER=routewall\n' +
+    `MESSAGE=web: enforced\nMESSAGE_ID=${MESSAGE_IDS.enforced}\nPRIORITY=6\nSYSLOG_IDENTIFIER=routewall\n` +
       'ROUTEWALL_EVENT=enforced\nROUTEWALL_CONTAINER=web\\nPRIORITY=0\n',
   );
 });

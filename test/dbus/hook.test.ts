@@ -169,6 +169,18 @@ describe('the start is refused', () => {
     await holder.stop();
   });
 
+  test('with a route that the kernel refuses, until it takes it', async () => {
+    const lines = [...nic(['198.51.100.55', '2001:db8:100::55']), ...hooks()];
+    const container = await routewall.addContainer('unrouted', { policy: OPEN, lines });
+    const setIpv6 = (off: number) => routewall.bed.host.run('sysctl', [`net/ipv6/conf/default/disable_ipv6=${off}`]);
+    await setIpv6(1);
+    await expect(container.start()).rejects.toThrow('did not start');
+    expect(await errorsOf(container)).toMatch(/hook - unrouted: ip .* dev veth\w+.*: .*(IPv6|ermission)/);
+    await setIpv6(0);
+    await container.start();
+    await container.stop();
+  });
+
   test('while the daemon is stopped, and while its bus is', async () => {
     const container = await routewall.addContainer('alone', {
       policy: OPEN,

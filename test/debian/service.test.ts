@@ -1,12 +1,12 @@
 /** The unit's sandbox, who may do what, the interface on the system bus, and the hook, on real Debian hosts. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { METHODS, PROPERTIES, SIGNALS } from '../../controller/dbus/interface.ts';
+import { type LogEvent, MESSAGE_IDS } from '../../controller/log-event.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
 import type { DebianHost } from '../../sandbox/debian-host.ts';
-import { eventually } from '../../sandbox/eventually.ts';
 import type { RunResult } from '../../sandbox/run.ts';
-import { listen, probe } from '../../sandbox/services.ts';
+import { listen, openFlow, probe } from '../../sandbox/services.ts';
 import {
   addContainer,
   bootServingHost,
@@ -68,15 +68,6 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     expect((await host.system.run('ip', ['route', 'show', 'proto', '119'])).stdout).toBe('');
   });
 
-  test('the journal finds lines by the container that they are about', async () => {
-    const words = ['-u', 'routewall.service', 'ROUTEWALL_CONTAINER=web', 'ROUTEWALL_EVENT=enforced', '--no-pager'];
-    const told = async (): Promise<boolean> =>
-      /^web eth0 via \S+ .*: enforced in/m.test(
-        (await host.system.runForResult('journalctl', [...words, '-o', 'cat'])).stdout,
-      );
-    await eventually('the journal has the line with its fields', told);
-  });
-
   test('the hook refuses a container with a broken policy, and LXC says why', async () => {
     await addContainer(host, 'broken', {
       last: 11,
@@ -84,6 +75,8 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
       extra: ['script.up = /usr/lib/routewall/hook'],
     }).then((broken) => expect(broken.start()).rejects.toThrow(/broken[.]yaml:3:/));
     await host.system.run('rm', ['/etc/routewall/containers/broken.yaml']);
+    const place = { ROUTEWALL_POLICY_FILE: 'containers/broken.yaml', ROUTEWALL_POLICY_LINE: '3' };
+    await expectEntries('broken', [entry('problem', 3, place), entry('refused', 4), entry('solved', 6, place)]);
   });
 
   test('the hook refuses every container while the daemon is stopped, and LXC says why', async () => {
@@ -124,4 +117,35 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     expect(await as(NOBODY, ...call('Status'))).not.toMatchObject({ exitCode: 0 });
     await writePolicy(host, 'web', POLICY);
   });
+
+  test('the journal finds what is about one container, by what happened and where', async () => {
+    const veth = await web.hostVeth();
+    await host.system.run('sysctl', ['-q', '-w', `net/ipv4/conf/${veth}/forwarding=0`]);
+    await listen(await web.inside(), { protocol: 'tcp', port: 80 });
+    const flow = await openFlow(host.outside, { protocol: 'tcp', to: '198.51.100.10', port: 80 });
+    expect(await flow.beat(2_000)).toBe('alive');
+    await writePolicy(host, 'web', POLICY.replace('tcp/80', 'tcp/81'));
+    const where = { ROUTEWALL_INTERFACE: expect.stringMatching(/^veth/) };
+    await expectEntries('web', [
+      entry('enforced', 6, { ...where, MESSAGE: expect.stringMatching(/^web eth0 via veth.*: enforced in /) }),
+      ...[entry('admitted', 6), entry('removed', 6, where), entry('cut', 6)],
+      entry('repaired', 4, { ROUTEWALL_INTERFACE: veth }),
+    ]);
+    await flow.release();
+  });
+
+  const entry = (event: LogEvent, priority: number, more: Readonly<Record<string, unknown>> = {}): unknown =>
+    expect.objectContaining({
+      ...{ ROUTEWALL_EVENT: event, MESSAGE_ID: MESSAGE_IDS[event], PRIORITY: String(priority) },
+      ...{ SYSLOG_IDENTIFIER: 'routewall', _SYSTEMD_UNIT: 'routewall.service', ...more },
+    });
+
+  async function expectEntries(container: string, entries: readonly unknown[]): Promise<void> {
+    const read = async (): Promise<unknown[]> => {
+      const words = ['-u', 'routewall.service', `ROUTEWALL_CONTAINER=${container}`, '--no-pager', '-o', 'json'];
+      const { stdout } = await host.system.runForResult('journalctl', words);
+      return stdout.split('\n').flatMap((line): unknown[] => (line === '' ? [] : [JSON.parse(line)]));
+    };
+    await expect.poll(read, { timeout: 10_000 }).toEqual(expect.arrayContaining([...entries]));
+  }
 });
