@@ -2,7 +2,7 @@
 import { chainHash } from '../policies/chain-hash.ts';
 import type { HostNetwork } from '../policies/host-network.ts';
 import type { Prefix } from '../render/address.ts';
-import type { DesiredState, NeighbourProxy, Sysctl } from '../render/desired.ts';
+import type { DesiredState, NeighbourProxy } from '../render/desired.ts';
 import { diffListings } from '../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
 import {
@@ -23,10 +23,10 @@ import { FailedRouting } from './failed-routing.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel, Refusal } from './nft-channel.ts';
+import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
 import { listElsewhere, type ObservedRouting, readProxies, readRouting, readRuleset } from './observe.ts';
 import { CommandError, type Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
-import { readSysctlDrift, writeSysctls } from './sysctls.ts';
 
 export interface KernelPorts {
   readonly nft: NftChannel;
@@ -74,13 +74,14 @@ export class Applier {
   #enforced: DesiredState | undefined;
   /** Proxies that aren't ours, as of the last reading: never to be taken over. */
   #foreignProxies: readonly NeighbourProxy[] = [];
-  #setSysctls = new Map<string, string>();
   /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
+  readonly #sysctls: NicSysctls;
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
+    this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
   }
 
   get enforced(): DesiredState | undefined {
@@ -148,11 +149,10 @@ export class Applier {
     this.#learnForeign(routing.foreignProxies, lxcProxies);
     const diff = this.#diffObserved(result.enforced, routing, lxcProxies);
     await this.#route({ add: NOTHING, remove: diff.remove });
-    this.#setSysctls.clear();
-    const drifted = await readSysctlDrift(uniqueSysctls(result.enforced));
+    const drifted = await this.#sysctls.reread(result.enforced);
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#failed.wanted(result.enforced)), network);
     this.#enforced = result.enforced;
-    const written = [...commands, ...renderRouting(diff), ...drifted.filter(mustWrite).map(settingLine)];
+    const written = [...commands, ...renderRouting(diff), ...drifted];
     const ordinary = before === undefined ? undefined : ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(observed, result.enforced) : [];
@@ -169,11 +169,7 @@ export class Applier {
 
   /** Puts back what someone else changed. @returns the ones that were written. */
   async repairSysctls(): Promise<string[]> {
-    if (this.#enforced === undefined) return [];
-    const drifted = (await readSysctlDrift(uniqueSysctls(this.#enforced))).filter(mustWrite);
-    for (const { key } of drifted) this.#setSysctls.delete(key);
-    if (drifted.length > 0) await this.#writeSysctls(this.#enforced);
-    return drifted.map(settingLine);
+    return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced);
   }
 
   async #repairRuleset(
@@ -233,7 +229,7 @@ export class Applier {
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
-    await this.#writeSysctls(enforced);
+    await this.#sysctls.write(enforced);
     const add = this.#spareForeign(coming);
     const written = await this.#route({ add, remove: NOTHING });
     announce(this.#ports.announcer, add.proxies, network, () =>
@@ -251,18 +247,6 @@ export class Applier {
     proxies: routing.proxies.filter((proxy) => !isOneOf(proxy, this.#foreignProxies)),
   });
 
-  async #writeSysctls(enforced: DesiredState): Promise<void> {
-    const fresh = uniqueSysctls(enforced).filter(({ key, value }) => this.#setSysctls.get(key) !== value);
-    const changes = (await readSysctlDrift(fresh)).filter(mustWrite);
-    await this.#ports.rememberSysctls?.(changes, new Set([...enforced.nics.values()].map(({ hostVeth }) => hostVeth)));
-    const failed = await writeSysctls(changes);
-    for (const { key, value } of fresh) this.#setSysctls.set(key, value);
-    for (const { sysctl, cause } of failed) {
-      this.#setSysctls.delete(sysctl.key);
-      this.#ports.log('error', `sysctl ${sysctl.key} = ${sysctl.value}: ${messageOf(cause)} (${sysctl.reason})`);
-    }
-  }
-
   async #route(diff: RoutingDiff): Promise<number> {
     const lines = renderRouting(diff);
     for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
@@ -275,12 +259,6 @@ export class Applier {
     this.#ports.log('error', `ip ${line}: ${message}`);
   }
 }
-
-/** An interface that is gone has no sysctls; a value that only replaces another leaves the administrator's alone. */
-const mustWrite = ({ actual, replaces }: { actual: string | undefined; replaces?: string }): boolean =>
-  actual !== undefined && (replaces === undefined || actual === replaces);
-
-const settingLine = ({ key, value }: Sysctl): string => `${key} = ${value}`;
 
 /** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
 function ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
@@ -298,9 +276,3 @@ const sameProxy = (a: NeighbourProxy, b: NeighbourProxy): boolean => a.address =
 
 const isOneOf = (proxy: NeighbourProxy, list: readonly NeighbourProxy[]): boolean =>
   list.some((other) => sameProxy(other, proxy));
-
-function uniqueSysctls(enforced: DesiredState): Sysctl[] {
-  const unique = new Map<string, Sysctl>();
-  for (const { sysctls } of enforced.nics.values()) for (const sysctl of sysctls) unique.set(sysctl.key, sysctl);
-  return [...unique.values()];
-}

@@ -151,7 +151,11 @@ describe('status', () => {
     const started = (await readProcessStart(process.pid)) ?? 0;
     const status = statusOf(started);
     const problem = { file: 'containers/web.yaml', line: 3, column: 5, message: 'wrong', severity: 'error' as const };
-    const containers = status.containers.map((entry) => ({ ...entry, problems: [problem], refused: 'too long' }));
+    const containers = status.containers.map((entry) => ({
+      ...entry,
+      problems: [problem],
+      refused: 'nft refuses its rules: too long',
+    }));
     await writeStatusFile(bed.folder, { ...status, containers });
     const { exitCode, out } = await bed.rw('status', { env: env(), run: emptyKernel });
     expect(exitCode).toBe(1);
