@@ -12,6 +12,7 @@ import { parseLinks } from '../policies/host-network.ts';
 import { loadPolicies } from '../policies/load-policies.ts';
 import { type Address, addressFrom } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
+import { NO_NAMES } from '../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
 import { EMPTY_RULESET } from '../render/ruleset.ts';
@@ -71,7 +72,15 @@ function inputsOf(count: number, own: boolean): HostInputs {
     const veth = parseInterfaceName(`veth${index}`);
     for (const { key } of endpoints) if (veth !== undefined) veths.set(key, veth);
   }
-  return { config: defaultConfig, loaded: loadPolicies(new Map(files)), containers, links, veths, lastGood: new Map() };
+  return {
+    config: defaultConfig,
+    loaded: loadPolicies(new Map(files)),
+    containers,
+    links,
+    veths,
+    lastGood: new Map(),
+    answers: NO_NAMES,
+  };
 }
 
 const withoutVeth = (inputs: HostInputs, key: string): HostInputs => {

@@ -163,7 +163,7 @@ export class Applier {
   async reassert(veths: ReadonlySet<string>): Promise<void> {
     const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
     if (this.#enforced === undefined || nics.length === 0) return;
-    const routing = routingOf({ host: this.#enforced.host, nics: new Map(nics) });
+    const routing = routingOf({ ...this.#enforced, nics: new Map(nics) });
     await this.#route({ add: this.#spareForeign(routing), remove: NOTHING });
   }
 

@@ -4,11 +4,13 @@ import { type Compiled, createCompiler, type EnforcedPolicy } from '../policies/
 import { claimedPrefixes } from '../policies/compile-nic.ts';
 import { type CompiledPolicy, closedPolicy, compilePolicy, isFresh } from '../policies/compile-policy.ts';
 import type { HostConfig } from '../policies/config.ts';
+import { type JudgedAnswers, judgeAnswers, namesInForce } from '../policies/dns-answers.ts';
 import type { Container } from '../policies/endpoint.ts';
 import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
 import type { Problem } from '../policies/problem.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
+import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import { rememberLast } from './remember.ts';
 
@@ -22,6 +24,8 @@ export interface HostInputs {
   readonly veths: ReadonlyMap<string, InterfaceName>;
   /** By container name: what was good in an earlier run, for policies that are broken from the start of this one. */
   readonly lastGood: ReadonlyMap<string, EnforcedPolicy>;
+  /** What DNS told for the names that policies mean, as far as it is known. */
+  readonly answers: DnsAddresses;
 }
 
 /** `open`: no policy file, and `withoutPolicy: open`. `closed`: no policy file, or a broken one that was never good. */
@@ -40,6 +44,9 @@ export interface Assembled extends Compiled {
   readonly policies: ReadonlyMap<string, ContainerPolicy>;
   readonly network: HostNetwork;
   readonly book: AddressBook;
+  /** Names that policies mean, and answers for them that don't count. */
+  readonly names: readonly DnsName[];
+  readonly ignoredAnswers: JudgedAnswers['ignored'];
 }
 
 export interface Assembler {
@@ -53,18 +60,23 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const networkOf = rememberLast(buildNetwork);
   const settingsOf = rememberLast(buildSettings);
   const enforcedOf = rememberLast(enforcedPolicies);
+  const namesOf = rememberLast((policies: ReadonlyMap<string, EnforcedPolicy>) => namesInForce(policies.values()));
+  const answersOf = rememberLast(judgeAnswers);
   let before: ReadonlyMap<string, ContainerPolicy> = new Map();
   const policiesOf = rememberLast((...args: PolicyArguments) => {
     before = choosePolicies(before, ...args);
     return before;
   });
   return {
-    assemble: ({ config, loaded, containers, links, veths, lastGood }) => {
+    assemble: ({ config, loaded, containers, links, veths, lastGood, answers }) => {
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers);
       const policies = policiesOf(containers, loaded, book, lastGood, config);
-      const input = { containers, policies: enforcedOf(policies), veths, network, settings: settingsOf(config) };
-      return { ...compiler.compile(input), policies, network, book };
+      const enforced = enforcedOf(policies);
+      const names = namesOf(enforced);
+      const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
+      const input = { containers, policies: enforced, veths, network, dns, settings: settingsOf(config) };
+      return { ...compiler.compile(input), policies, network, book, names, ignoredAnswers };
     },
   };
 }

@@ -6,6 +6,7 @@ import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../render/desired.ts';
+import { changedNames } from '../render/dns-sets.ts';
 import { renderDesired } from '../render/nft.ts';
 import { renderRuleset } from '../render/ruleset.ts';
 import { nameOf } from './apply.ts';
@@ -61,7 +62,7 @@ export class BootRuleset {
 
 /** A pass makes new maps of what didn't change. */
 function isSame(a: DesiredState | undefined, b: DesiredState): boolean {
-  if (a === undefined || a.nics.size !== b.nics.size) return false;
+  if (a === undefined || a.nics.size !== b.nics.size || changedNames(a.dns, b.dns).length > 0) return false;
   return isDeepStrictEqual(a.host, b.host) && [...b.nics].every(([key, nic]) => a.nics.get(key) === nic);
 }
 

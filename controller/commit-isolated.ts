@@ -71,7 +71,7 @@ function replace(desired: DesiredState, before: DesiredState | undefined, keys: 
     if (nic === undefined) continue;
     nics.set(key, old?.hostVeth === nic.hostVeth ? old : shut(nic));
   }
-  return { host: desired.host, nics };
+  return { ...desired, nics };
 }
 
 const shut = (nic: NicState): NicState => ({ ...nic, egress: closedPolicy.egress, ingress: closedPolicy.ingress });

@@ -148,7 +148,12 @@ const JUDGED = 64;
 
 function peersOf(peer: PeerMatch, family: Family, host: Host): PeerWitness[] {
   if (peer.kind !== 'ranges') {
-    const facts = { ...NOBODY, isHostAddress: () => peer.kind === 'host', isLan: () => peer.kind === 'lan' };
+    const facts: HostFacts = {
+      ...NOBODY,
+      isHostAddress: () => peer.kind === 'host',
+      isLan: () => peer.kind === 'lan',
+      isDnsAddress: (name) => peer.kind === 'dns' && peer.name === name,
+    };
     return [{ address: STRANGER[family], facts, text: describePeer(peer) }];
   }
   return peer.ranges.slice(0, JUDGED).flatMap((range) =>
@@ -176,12 +181,22 @@ function namesIn(book: AddressBook): ReadonlyMap<string, string> {
   return found;
 }
 
-const NOBODY: HostFacts = { isHostAddress: () => false, isLan: () => false, isContainer: () => false };
+const NOBODY: HostFacts = {
+  isHostAddress: () => false,
+  isLan: () => false,
+  isContainer: () => false,
+  isDnsAddress: () => false,
+};
 
 function factsAbout(address: Address, isContainer: boolean, host: Host): HostFacts {
   const isHost = isHostAddress(host, address);
   const isLan = host.desired.host.lan.some((prefix) => contains(rangeOf(prefix), address));
-  return { isHostAddress: () => isHost, isLan: () => isLan, isContainer: () => isContainer };
+  return {
+    isHostAddress: () => isHost,
+    isLan: () => isLan,
+    isContainer: () => isContainer,
+    isDnsAddress: (name) => host.desired.dns.get(name)?.includes(address) === true,
+  };
 }
 
 type Fields = Pick<Packet, 'protocol' | 'port' | 'icmpType'>;

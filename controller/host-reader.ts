@@ -8,6 +8,7 @@ import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts'
 import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
 import type { FileContent } from '../policies/source-text.ts';
+import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
 import { readLxcTree } from '../watchers/lxc-config/lxc-tree.ts';
@@ -58,6 +59,8 @@ export class HostReader {
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, string> | undefined;
   readonly runtimes: RuntimeReader;
+  /** What DNS told; equal answers keep their identity. */
+  answers: DnsAddresses = NO_NAMES;
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
@@ -186,6 +189,7 @@ export class HostReader {
       links: this.#links,
       veths: this.#veths,
       lastGood,
+      answers: this.answers,
     };
   }
 

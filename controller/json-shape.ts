@@ -13,7 +13,7 @@ export interface Placed {
   readonly path: string;
 }
 
-const placed = (value: unknown, path = ''): Placed => ({ value, path });
+export const placed = (value: unknown, path = ''): Placed => ({ value, path });
 
 /** @throws ShapeError */
 export function parseJson(text: string): Placed {

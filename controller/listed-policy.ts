@@ -1,6 +1,7 @@
 /** A policy chain read back from nft's listing of it: what the kernel does now, whoever wrote it and when. */
 import { icmpTypes } from '../policies/icmp-types.ts';
 import { type AddressRange, type Family, mergeRanges, parseRange } from '../render/address.ts';
+import { dnsNameOfSet } from '../render/dns-sets.ts';
 import type { Direction, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from '../render/rule.ts';
 import type { NftTable } from '../render/ruleset.ts';
 
@@ -86,6 +87,9 @@ function setAction(draft: Draft, action: Verdict): boolean {
 
 function setRanges(draft: Draft, [six = '', text = '']: readonly string[], table: NftTable): boolean {
   const family = six === '6' ? 6 : 4;
+  const set = table.sets.get(text.slice(1));
+  const name = set === undefined ? undefined : dnsNameOfSet(text.slice(1), set);
+  if (name !== undefined) return setPeer(draft, { kind: 'dns', name }, six);
   const ranges = elementsOf(text, table).map(parseRange);
   const valid = ranges.filter((range): range is AddressRange => range?.family === family);
   draft.peer = { kind: 'ranges', family, ranges: mergeRanges(valid) };

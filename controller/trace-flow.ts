@@ -135,6 +135,7 @@ function factsOf({ desired }: FlowHost, peer: Side): HostFacts {
     isHostAddress: () => peer.kind === 'host',
     isLan: (address) => isInLan(desired.host, address),
     isContainer: () => peer.kind === 'nic',
+    isDnsAddress: (name, address) => desired.dns.get(name)?.includes(address) === true,
   };
 }
 

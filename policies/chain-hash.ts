@@ -22,6 +22,7 @@ function ruleKey({ family, peer, service, action, log }: Rule): readonly unknown
 }
 
 function peerKey(peer: PeerMatch): string {
+  if (peer.kind === 'dns') return `dns ${peer.name}`;
   if (peer.kind !== 'ranges') return peer.kind;
   return `${peer.family} ${rangesHash(peer.ranges)}`;
 }

@@ -29,6 +29,7 @@ export function compileRule(
   const placed = placedWords(peerWords, [...path, peersKey]);
   const peers = placed.flatMap((word) => resolvePeer(word, document, context) ?? []);
   // A rule that is switched off is checked, so that switching it on again holds no surprise.
+  if (refusesByName(action, peers, document, context)) return [];
   if (peers.length < placed.length || words.length === 0 || rule.enabled === false) return [];
   reportMismatches(words, peers, document, context);
   const shared = {
@@ -38,6 +39,22 @@ export function compileRule(
     ...(rule.name === undefined ? {} : { name: rule.name }),
   };
   return expand(peers, words, shared);
+}
+
+/** What a name stands for is known late and never whole: what it is to refuse would pass meanwhile. */
+function refusesByName(
+  action: Verdict | 'log',
+  peers: readonly ResolvedPeer[],
+  document: PolicyDocument,
+  { report }: CompileContext,
+): boolean {
+  if (action !== 'drop' && action !== 'reject') return false;
+  const named = peers.filter(({ target }) => typeof target !== 'string' && 'dns' in target);
+  for (const { word } of named) {
+    const message = `"${word.text}" can't be refused, since its addresses are never all known: allow what may pass, or name addresses`;
+    report(document.problemAt(word.path, message));
+  }
+  return named.length > 0;
 }
 
 function actionOf(rule: EgressRule | IngressRule): {

@@ -1,6 +1,7 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
 import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } from '../render/address.ts';
 import type { DesiredState, HostState, NicState } from '../render/desired.ts';
+import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import { canonicalChains } from './canonical-chains.ts';
@@ -22,6 +23,8 @@ export interface CompileInput {
   /** By endpoint key: the host-side veths of what runs. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
   readonly network: HostNetwork;
+  /** What the policies' names stand for; keeps its identity while none changes. */
+  readonly dns: DnsAddresses;
   readonly settings: Pick<HostState, 'guardPatterns' | 'log'> & { readonly uplinks: readonly InterfaceName[] };
 }
 
@@ -85,7 +88,10 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       const lost = lostPrefixes(plans, refused, input, report);
       nics = compileNics(plans, lost, input, nics, report);
       host = sameHost(host, describeHostState(input));
-      return { desired: { host, nics: new Map([...nics].map(([key, { nic }]) => [key, nic])) }, problems };
+      return {
+        desired: { host, nics: new Map([...nics].map(([key, { nic }]) => [key, nic])), dns: input.dns },
+        problems,
+      };
     },
   };
 }

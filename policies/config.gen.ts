@@ -37,6 +37,20 @@ export type MetricsTextfile = string;
  */
 export type MetricsListen = string;
 /**
+ * Who is asked: addresses, with a port where it isn't 53. Default: the servers of /etc/resolv.conf.
+ *
+ * @minItems 1
+ */
+export type DnsServers = [string, ...string[]];
+/**
+ * Addresses and prefixes in which answers count though they are not of the internet: private ones, those of the uplinks' own networks and of containers here. Any other answer of that kind is ignored and reported, so that whoever controls a name can't open the way to them. Addresses of this host, loopback, link-local and multicast ones never count. Default: none.
+ */
+export type DnsAccept = string[];
+/**
+ * Seconds for which a name's addresses stay while no server answers, if their TTL isn't longer. Default: 21600, six hours.
+ */
+export type DnsKeep = number;
+/**
  * Seconds between two complete comparisons with the kernel, besides those that events trigger. Default: 60.
  */
 export type Resync = number;
@@ -55,6 +69,7 @@ export interface Config {
   withoutPolicy?: WithoutPolicy;
   log?: LogSettings;
   metrics?: Metrics;
+  dns?: DnsSettings;
   resync?: Resync;
   backend?: Backend;
 }
@@ -71,4 +86,12 @@ export interface LogSettings {
 export interface Metrics {
   textfile?: MetricsTextfile;
   listen?: MetricsListen;
+}
+/**
+ * How the names of `dns:` peers are resolved.
+ */
+export interface DnsSettings {
+  servers?: DnsServers;
+  accept?: DnsAccept;
+  keep?: DnsKeep;
 }

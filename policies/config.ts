@@ -7,6 +7,7 @@ import {
 } from '../render/names.ts';
 import type { WithoutPolicy } from './compile-policy.ts';
 import type { Config } from './config.gen.ts';
+import { type DnsConfig, defaultDns, dnsOf } from './dns-config.ts';
 import { defaultTextfile, type ListenAddress, parseListenAddress, type Textfile } from './metrics-config.ts';
 import { parseContent } from './parse-content.ts';
 import type { Path } from './places.ts';
@@ -21,6 +22,7 @@ export interface HostConfig {
   readonly withoutPolicy: WithoutPolicy;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
   readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
+  readonly dns: DnsConfig;
   readonly resyncSeconds: number;
   readonly backend: 'auto' | 'nftables';
 }
@@ -38,6 +40,7 @@ export const defaultConfig: HostConfig = {
   withoutPolicy: 'closed',
   log: { group: 5, rate: '10/second' },
   metrics: { textfile: defaultTextfile, listen: undefined },
+  dns: defaultDns,
   resyncSeconds: 60,
   backend: 'auto',
 };
@@ -69,6 +72,7 @@ function fillDefaults(data: Config, fail: (path: Path, message: string) => void)
       textfile: textfileOf(data.metrics?.textfile),
       listen: data.metrics?.listen === undefined ? undefined : listenOf(data.metrics.listen, fail),
     },
+    dns: data.dns === undefined ? defaultDns : dnsOf(data.dns, fail),
     resyncSeconds: data.resync ?? defaultConfig.resyncSeconds,
     backend: data.backend ?? defaultConfig.backend,
   };

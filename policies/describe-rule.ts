@@ -15,6 +15,7 @@ export function describeRule(rule: Rule, direction: Direction): string {
 }
 
 export function describePeer(peer: PeerMatch): string {
+  if (peer.kind === 'dns') return `dns:${peer.name}`;
   if (peer.kind !== 'ranges') return peer.kind;
   const { ranges } = peer;
   const shown = ranges.slice(0, listed).map(formatRange).join(', ');

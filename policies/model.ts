@@ -8,6 +8,7 @@ import {
   familyOf,
   rangeOf,
 } from '../render/address.ts';
+import type { DnsName } from '../render/dns-name.ts';
 import { NON_PUBLIC } from '../render/non-public.ts';
 import type { Origin, PeerMatch, PolicyChain, Rule, ServiceMatch, Verdict } from '../render/rule.ts';
 import { isIcmpError, isRouterAdvertisement } from './icmp-types.ts';
@@ -28,6 +29,8 @@ export interface HostFacts {
   isLan(address: Address): boolean;
   /** An address of a container on this host. */
   isContainer(address: Address): boolean;
+  /** Whether the name stands for the address now. */
+  isDnsAddress(name: DnsName, address: Address): boolean;
 }
 
 /** A rule that matched, in order; the last step decides. `rule` is `null` for the chain's default. */
@@ -75,6 +78,8 @@ function matchesPeer(match: PeerMatch, peer: Address, facts: HostFacts): boolean
       return facts.isLan(peer);
     case 'internet':
       return !facts.isHostAddress(peer) && !facts.isLan(peer) && !facts.isContainer(peer) && isPublic(peer);
+    case 'dns':
+      return facts.isDnsAddress(match.name, peer);
     case 'ranges':
       return match.family === familyOf(peer) && rangesContain(match.ranges, addressNumber(peer));
   }

@@ -1,5 +1,6 @@
 /** The peers of a rule, resolved: names through the address book and the sets, addresses merged by family. */
 import { type AddressRange, bitsOf, type Family, mergeRanges, type Prefix } from '../render/address.ts';
+import type { DnsName } from '../render/dns-name.ts';
 import type { PeerMatch } from '../render/rule.ts';
 import { type FamilyRanges, rangesOfPrefixes } from './address-book.ts';
 import type { CompileContext, PlacedWord } from './compile-context.ts';
@@ -11,7 +12,7 @@ import { closestWord, didYouMean } from './suggest.ts';
 /** What one peer word came to; both families empty is an empty set. */
 export interface ResolvedPeer {
   readonly word: PlacedWord;
-  readonly target: 'any' | 'host' | 'lan' | 'internet' | FamilyRanges;
+  readonly target: 'any' | 'host' | 'lan' | 'internet' | { readonly dns: DnsName } | FamilyRanges;
 }
 
 /** One alternative of a rule; `family` restricts it where the match has none of its own. */
@@ -43,6 +44,8 @@ export function resolvePeer(
       const target = resolveNamed(parsed.kind, parsed.name, context);
       return typeof target === 'string' ? void fail(target) : { word, target };
     }
+    case 'dns':
+      return { word, target: { dns: parsed.name } };
     case 'any':
     case 'host':
     case 'lan':
@@ -91,7 +94,8 @@ function resolveSet(
 
 /** The families that a peer reaches; none for an empty set. */
 export function peerFamilies({ target }: ResolvedPeer): Family[] {
-  if (typeof target === 'string') return [4, 6];
+  // A name may get addresses of either family.
+  if (typeof target === 'string' || 'dns' in target) return [4, 6];
   return ([4, 6] as const).filter((family) => target[family].length > 0);
 }
 
@@ -103,11 +107,17 @@ export function mergePeers(peers: readonly ResolvedPeer[]): PeerAlternative[] {
   const six = mergeFamily(6, peers);
   if (four?.peer.kind === 'any' && six?.peer.kind === 'any') return [{ peer: { kind: 'any' } }];
   const kinds = (['host', 'lan', 'internet'] as const).filter((kind) => named.has(kind));
-  return [...kinds.map((kind) => ({ peer: { kind } })), ...(four ? [four] : []), ...(six ? [six] : [])];
+  const names = peers.flatMap(({ target }) => (typeof target !== 'string' && 'dns' in target ? [target.dns] : []));
+  return [
+    ...kinds.map((kind) => ({ peer: { kind } })),
+    ...[...new Set(names)].sort().map((name) => ({ peer: { kind: 'dns' as const, name } })),
+    ...(four ? [four] : []),
+    ...(six ? [six] : []),
+  ];
 }
 
 function mergeFamily(family: Family, peers: readonly ResolvedPeer[]): PeerAlternative | undefined {
-  const lists = peers.flatMap(({ target }) => (typeof target === 'string' ? [] : [target[family]]));
+  const lists = peers.flatMap(({ target }) => (typeof target === 'string' || 'dns' in target ? [] : [target[family]]));
   const filled = lists.filter((list) => list.length > 0);
   const [only] = filled;
   if (only === undefined) return undefined;

@@ -1,5 +1,6 @@
 /** The desired state of one host: what the kernel shall hold. Pure data; everything in it is already validated. */
 import type { Address, Prefix } from './address.ts';
+import type { DnsAddresses } from './dns-name.ts';
 import type { InterfaceName, InterfacePattern } from './names.ts';
 import type { PolicyChain } from './rule.ts';
 
@@ -65,4 +66,6 @@ export interface HostState {
 export interface DesiredState {
   readonly host: HostState;
   readonly nics: ReadonlyMap<string, NicState>;
+  /** Of all names that policies mean; keeps its identity while no name changes. */
+  readonly dns: DnsAddresses;
 }

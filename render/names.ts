@@ -31,7 +31,7 @@ export function matchesPattern(name: string, pattern: InterfacePattern): boolean
 export const chainName = (direction: 'egress' | 'ingress', hash: string): ChainName =>
   `${direction}_${hexOnly(hash)}` as ChainName;
 
-export const setName = (kind: 'peers4' | 'peers6' | 'ports', hash: string): SetName =>
+export const setName = (kind: 'peers4' | 'peers6' | 'ports' | 'dns4' | 'dns6', hash: string): SetName =>
   `${kind}_${hexOnly(hash)}` as SetName;
 
 function hexOnly(hash: string): string {

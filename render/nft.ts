@@ -3,6 +3,8 @@
 import { familyOf } from './address.ts';
 import { arpChains, arpSets, inetChains, inetSets } from './base.ts';
 import type { DesiredState, HostState, NicState } from './desired.ts';
+import type { DnsName } from './dns-name.ts';
+import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
 import { type ChainName, chainName } from './names.ts';
 import { OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
 import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
@@ -38,30 +40,38 @@ export function diffDesired(before: DesiredState, after: DesiredState, nameOf: C
   if (before.host !== after.host) return diffRulesets(renderDesired(before, nameOf), renderDesired(after, nameOf));
   const gone = changedNics(before, after);
   const come = changedNics(after, before);
-  if (gone.length === 0 && come.length === 0) return [];
-  const kept = keptChains(before, after, [...gone, ...come], nameOf);
+  const answered = changedNames(before.dns, after.dns);
+  if (gone.length === 0 && come.length === 0 && answered.length === 0) return [];
+  const kept = keptChains(before, after, { nics: [...gone, ...come], names: answered }, nameOf);
   return diffRulesets(assemble(before, [...gone, ...kept], nameOf), assemble(after, [...come, ...kept], nameOf));
 }
 
 const changedNics = (state: DesiredState, other: DesiredState): NicState[] =>
   [...state.nics].filter(([key, nic]) => other.nics.get(key) !== nic).map(([, nic]) => nic);
 
+interface Changed {
+  readonly nics: readonly NicState[];
+  /** Names that stand for other addresses. */
+  readonly names: readonly DnsName[];
+}
+
 /**
  * For each chain or named set of a changed NIC that an unchanged NIC uses too, one such NIC: in both halves of the
- * comparison it keeps what is shared out of the difference. Different chains may share a set.
+ * comparison it keeps what is shared out of the difference. Different chains may share a set. And one NIC for each
+ * changed name, so that its sets are in the difference.
  */
 function keptChains(
   before: DesiredState,
   after: DesiredState,
-  changed: readonly NicState[],
+  { nics, names }: Changed,
   nameOf: ChainNaming,
 ): NicState[] {
   const chainsOf = (nic: NicState): string[] => [nameOf(nic.egress), nameOf(nic.ingress)];
   const setsOf = (nic: NicState): string[] =>
-    [nic.egress, nic.ingress].flatMap((chain) => [...renderedChain(chain, after.host.log).sets.keys()]);
-  const sets = changed.flatMap(setsOf);
+    [nic.egress, nic.ingress].flatMap((chain) => setNames(renderedChain(chain, after.host.log)));
+  const sets = [...nics.flatMap(setsOf), ...names.map((name) => dnsSetName(name, 4))];
   const namesOf = sets.length === 0 ? chainsOf : (nic: NicState) => [...chainsOf(nic), ...setsOf(nic)];
-  const wanted = new Set([...changed.flatMap(chainsOf), ...sets]);
+  const wanted = new Set([...nics.flatMap(chainsOf), ...sets]);
   const kept: NicState[] = [];
   for (const [key, nic] of after.nics) {
     if (wanted.size === 0) break;
@@ -71,20 +81,22 @@ function keptChains(
   return kept;
 }
 
+/** The two sets of a name go together: one of them stands for both. */
+const setNames = ({ sets, dnsNames }: RenderedChain): string[] => [
+  ...sets.keys(),
+  ...dnsNames.map((name) => dnsSetName(name, 4)),
+];
+
 /** The tables with these NICs' elements; the prefix lengths are the whole state's, so that anti-spoofing is whole. */
 function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
   return new Map([
-    ['inet', inetTable(state.host, nics, ownedSets('inet', state.nics), nameOf)],
+    ['inet', inetTable(state, nics, nameOf)],
     ['arp', arpTable(state.host, nics, ownedSets('arp', state.nics))],
   ]);
 }
 
-function inetTable(
-  host: HostState,
-  nics: readonly NicState[],
-  owned: readonly OwnedSet[],
-  nameOf: ChainNaming,
-): NftTable {
+function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): NftTable {
+  const owned = ownedSets('inet', all);
   const policy = policyChains(host, nics, nameOf);
   const sets: [string, NftSet][] = [
     ['veths', vethSet(nics)],
@@ -93,6 +105,10 @@ function inetTable(
     ['to_container', verdictMap('oifname', nics, (nic) => nameOf(nic.ingress))],
     ...inetSets(host),
     ...[...policy.values()].flatMap((chain) => [...chain.sets]),
+    ...dnsSets(
+      [...policy.values()].flatMap(({ dnsNames }) => dnsNames),
+      dns,
+    ),
   ];
   const chains: [string, NftChain][] = [
     ...inetChains(host, owned),

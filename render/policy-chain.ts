@@ -2,14 +2,18 @@
 import { createHash } from 'node:crypto';
 import { type AddressRange, type Family, formatRange } from './address.ts';
 import type { HostState } from './desired.ts';
+import type { DnsName } from './dns-name.ts';
+import { dnsSetName } from './dns-sets.ts';
 import { commentText, logPrefixText, setName } from './names.ts';
-import type { Direction, Origin, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from './rule.ts';
+import type { Direction, Origin, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from './rule.ts';
 import type { NftSet } from './ruleset.ts';
 
 export interface RenderedChain {
   readonly rules: readonly string[];
   /** Content-addressed, so that chains share them. */
   readonly sets: ReadonlyMap<string, NftSet>;
+  /** Whose sets the rules refer to; their elements are not the chain's to say. */
+  readonly dnsNames: readonly DnsName[];
 }
 
 /** More alternatives than this become a named set; fewer unroll into rules, since a set costs the kernel more. */
@@ -29,8 +33,13 @@ export function renderPolicyChain(chain: PolicyChain, log: HostState['log']): Re
     ...chain.rules.flatMap((rule) => renderRule(rule, chain, log, sets)),
     ...renderDefault(chain, log),
   ];
-  return { rules, sets };
+  return { rules, sets, dnsNames: dnsNamesOf(chain) };
 }
+
+/** Each name once. */
+export const dnsNamesOf = (chain: PolicyChain): DnsName[] => [
+  ...new Set(chain.rules.flatMap(({ peer }) => (peer.kind === 'dns' ? [peer.name] : []))),
+];
 
 function renderRule(rule: Rule, chain: PolicyChain, log: HostState['log'], sets: Sets): string[] {
   const comment = commentOf(rule.origin);
@@ -82,19 +91,15 @@ function familiesOf(rule: Rule): readonly (Family | undefined)[] {
   const fixed = rule.family ?? (rule.service.kind === 'icmp' ? rule.service.family : undefined);
   if (rule.peer.kind === 'ranges') return fixed === undefined || fixed === rule.peer.family ? [rule.peer.family] : [];
   if (fixed !== undefined) return [fixed];
-  return rule.peer.kind === 'lan' || rule.peer.kind === 'internet' ? [4, 6] : [undefined];
+  return isNamedBySets(rule.peer) ? [4, 6] : [undefined];
 }
+
+/** There is a set for each family. */
+const isNamedBySets = ({ kind }: PeerMatch): boolean => kind === 'lan' || kind === 'internet' || kind === 'dns';
 
 /** `ip daddr` and `icmp type` imply their family; a bare protocol doesn't. */
 function needsNfproto(rule: Rule, family: Family | undefined): boolean {
-  if (
-    family === undefined ||
-    rule.peer.kind === 'ranges' ||
-    rule.peer.kind === 'lan' ||
-    rule.peer.kind === 'internet'
-  ) {
-    return false;
-  }
+  if (family === undefined || rule.peer.kind === 'ranges' || isNamedBySets(rule.peer)) return false;
   return !(rule.service.kind === 'icmp' && rule.service.type !== undefined);
 }
 
@@ -112,6 +117,8 @@ function peerMatches(rule: Rule, direction: Direction, family: Family | undefine
       return [`${address} @lan${family ?? 4}`];
     case 'internet':
       return [internetMatch(address, direction, family ?? 4)];
+    case 'dns':
+      return [`${address} @${dnsSetName(rule.peer.name, family ?? 4)}`];
     case 'ranges':
       return rangeMatches(rule.peer.ranges, rule.peer.family, sets).map((list) => `${address} ${list}`);
   }

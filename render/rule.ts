@@ -1,5 +1,6 @@
 /** The nouns of a policy after compilation: what a chain matches and decides, before it is nft's text. */
 import type { AddressRange, Family } from './address.ts';
+import type { DnsName } from './dns-name.ts';
 
 /** egress: from the container; ingress: to it. */
 export type Direction = 'egress' | 'ingress';
@@ -19,6 +20,8 @@ export type PeerMatch =
   | { readonly kind: 'lan' }
   /** Neither host, lan, a container here, nor a non-public address. */
   | { readonly kind: 'internet' }
+  /** What the name stands for at that moment, both families (sets dns4_<hash> and dns6_<hash>); nothing before its first answer. */
+  | { readonly kind: 'dns'; readonly name: DnsName }
   /** Merged, sorted, all of one family; an empty list matches nothing. */
   | { readonly kind: 'ranges'; readonly family: Family; readonly ranges: readonly AddressRange[] };
 

@@ -91,7 +91,7 @@ async function readFromState(reader: HostReader, config: HostConfig, state: Stat
   const veths = new Map<string, InterfaceName>();
   const bridged = new Map<string, InterfaceName>();
   for (const container of known) collectVeths(container, told.get(container.container.id), { veths, bridged });
-  const inputs = { ...reader.inputs(), veths, links: state.links };
+  const inputs = { ...reader.inputs(), veths, links: state.links, answers: state.answers };
   const all = new Map([...bridged, ...veths]);
   const containers = known.map((entry) => toList(entry, all, told.get(entry.container.id)?.state ?? 'STOPPED'));
   return { config, files: reader.files, inputs, containers };

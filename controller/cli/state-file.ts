@@ -1,6 +1,8 @@
 /** `--state FILE`: what would otherwise be asked of the live host. */
 import { readFile } from 'node:fs/promises';
 import { type HostLink, parseLinks } from '../../policies/host-network.ts';
+import { type Address, parseAddress } from '../../render/address.ts';
+import { type DnsAddresses, type DnsName, parseDnsName } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { asList, asObject, asOneOf, asText, at, entriesOf, type Placed, parseJson, ShapeError } from '../json-shape.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -9,6 +11,8 @@ export interface StateFile {
   /** By container name, or by `LXCPATH/CONTAINER` where two share a name. */
   readonly containers: ReadonlyMap<string, StateContainer>;
   readonly links: readonly HostLink[];
+  /** What DNS told, by name. */
+  readonly answers: DnsAddresses;
 }
 
 export interface StateContainer {
@@ -38,14 +42,18 @@ export async function readStateFile(file: string): Promise<StateFile> {
 function parseStateFile(text: string): StateFile {
   const top = asObject(parseJson(text));
   for (const key of Object.keys(top)) {
-    if (key !== 'containers' && key !== 'links')
-      throw new ShapeError(`${key}: unknown; known are containers and links`);
+    if (!['containers', 'links', 'dns'].includes(key))
+      throw new ShapeError(`${key}: unknown; known are containers, links and dns`);
   }
   const containers = entriesOf(at(top, 'containers', '')).map(([name, entry]): [string, StateContainer] => [
     name,
     parseContainer(entry),
   ]);
-  return { containers: new Map(containers), links: parseStateLinks(at(top, 'links', '')) };
+  return {
+    containers: new Map(containers),
+    links: parseStateLinks(at(top, 'links', '')),
+    answers: parseDnsAnswers(at(top, 'dns', '')),
+  };
 }
 
 function parseContainer(of: Placed): StateContainer {
@@ -58,6 +66,22 @@ function parseContainer(of: Placed): StateContainer {
   const state = at(object, 'state', of.path);
   const implied = veths.length > 0 ? 'RUNNING' : 'STOPPED';
   return { state: state.value === undefined ? implied : asOneOf(state, STATES), veths: new Map(veths) };
+}
+
+/** `{ "deb.debian.org": ["203.0.113.80"] }`; a name that is missing has no answer. @throws ShapeError */
+export function parseDnsAnswers(of: Placed): DnsAddresses {
+  const answers = entriesOf(of).map(([text, list]): [DnsName, Address[]] => {
+    const name = parseDnsName(text);
+    if (name === undefined) throw new ShapeError(`${list.path}: no DNS name`);
+    return [name, asList(list).map(parseAnswer)];
+  });
+  return new Map(answers);
+}
+
+function parseAnswer(of: Placed): Address {
+  const address = parseAddress(asText(of));
+  if (address === undefined) throw new ShapeError(`${of.path}: ${JSON.stringify(of.value)} is no address`);
+  return address;
 }
 
 /** What `ip -j address` prints; a link without a name, or with an address that isn't one, would be left out in silence. */

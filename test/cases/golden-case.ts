@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
+import { parseDnsAnswers } from '../../controller/cli/state-file.ts';
 import { describeContainer } from '../../controller/containers.ts';
+import { placed } from '../../controller/json-shape.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
@@ -10,6 +12,7 @@ import { type HostLink, parseLinks } from '../../policies/host-network.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../../policies/problem.ts';
 import { readPolicyFiles } from '../../policies/read-policy-files.ts';
+import type { DnsAddresses } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
 import { diffRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
@@ -45,8 +48,16 @@ export async function runCase(name: string): Promise<CaseResult> {
   const configs = readLxcTree(`${folder}/lxc`).map((container) => ({ name: container, lxc: parse(folder, container) }));
   const containers = configs.map(({ name: container, lxc }) => describeContainer(LXC_PATH, container, lxc));
   const veths = new Map(containers.flatMap((container) => vethsOf(container, state.veths)));
-  const { links } = state;
-  const assembled = createAssembler().assemble({ config, loaded, containers, links, veths, lastGood: new Map() });
+  const { links, answers } = state;
+  const assembled = createAssembler().assemble({
+    config,
+    loaded,
+    containers,
+    links,
+    veths,
+    lastGood: new Map(),
+    answers,
+  });
   const ruleset = renderDesired(assembled.desired, nameOf);
   const routing = renderRouting(diffRouting(NOTHING, routingOf(assembled.desired)));
   const all = [...problems, ...loaded.problems, ...containers.flatMap((container) => problemsOf(assembled, container))];
@@ -80,15 +91,18 @@ interface State {
   /** By container, then by the NIC's name or index; nothing for a container that doesn't run. */
   readonly veths: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   readonly links: readonly HostLink[];
+  /** By name: what DNS told. */
+  readonly answers: DnsAddresses;
 }
 
 function readState(file: string): State {
   const state: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  const { containers, links } = fieldsOf(state);
+  const { containers, links, dns } = fieldsOf(state);
   const running = Object.entries(fieldsOf(containers)).filter(([, entry]) => fieldsOf(entry)['state'] === 'RUNNING');
   return {
     veths: new Map(running.map(([name, entry]) => [name, fieldsOf(fieldsOf(entry)['veths'])])),
     links: parseLinks(links),
+    answers: parseDnsAnswers(placed(dns ?? {}, 'dns')),
   };
 }
 

@@ -33,7 +33,14 @@ it('has at least thirty cases, numbered without a gap', () => {
 });
 
 // Records, so that the compiler names what is missing here when a kind is added.
-const PEERS: Record<PeerMatch['kind'], true> = { any: true, host: true, lan: true, internet: true, ranges: true };
+const PEERS: Record<PeerMatch['kind'], true> = {
+  any: true,
+  host: true,
+  lan: true,
+  internet: true,
+  dns: true,
+  ranges: true,
+};
 const SERVICES: Record<ServiceMatch['kind'], true> = { any: true, protocol: true, ports: true, icmp: true };
 const ACTIONS: Record<Rule['action'], true> = { allow: true, drop: true, reject: true, log: true };
 const DIRECTIONS: Record<Direction, true> = { egress: true, ingress: true };
@@ -49,7 +56,7 @@ const wanted = [
   ...Object.keys(SERVICES).map((kind) => `service ${kind}`),
   ...[6, 17, 132].map((protocol) => `ports of ${protocol}`),
   ...[4, 6].flatMap((family) => [`icmp ${family} all`, `icmp ${family} type`, `ranges ${family}`, `family ${family}`]),
-  ...['peers4', 'peers6', 'ports'].map((kind) => `named set ${kind}`),
+  ...['peers4', 'peers6', 'ports', 'dns4', 'dns6'].map((kind) => `named set ${kind}`),
   'built-in default',
 ];
 

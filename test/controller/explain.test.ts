@@ -9,6 +9,7 @@ import { defaultConfig } from '../../policies/config.ts';
 import { parseLinks } from '../../policies/host-network.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { type Family, parseAddress } from '../../render/address.ts';
+import { NO_NAMES } from '../../render/dns-name.ts';
 import { parseInterfaceName } from '../../render/names.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { LINKS, lxcConfig } from './cli/cli-bed.ts';
@@ -42,6 +43,7 @@ function inputs(
     links: parseLinks(LINKS),
     veths: new Map(veths),
     lastGood: new Map(),
+    answers: NO_NAMES,
   };
 }
 

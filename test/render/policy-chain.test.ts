@@ -1,7 +1,9 @@
 /** One row for each thing that a rule can say; a record over each kind sees to it that none is missing. */
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { mergeRanges, rangeOf } from '../../render/address.ts';
 import type { HostState } from '../../render/desired.ts';
+import { parseDnsName } from '../../render/dns-name.ts';
 import { renderPolicyChain } from '../../render/policy-chain.ts';
 import type { Direction, PeerMatch, PolicyChain, Rule, ServiceMatch } from '../../render/rule.ts';
 import { prefix } from './random-desired.ts';
@@ -41,6 +43,10 @@ function rendered(direction: Direction, rule: Partial<Rule>): string[] {
   return rules.slice(1, -1).map((text) => text.replace(/ ?comment "[^"]*"$/, ''));
 }
 
+const [DEB] = ['deb.example'].flatMap((text) => parseDnsName(text) ?? []);
+if (DEB === undefined) throw new Error('a good name');
+const DEB_HASH = createHash('sha256').update('deb.example').digest('hex').slice(0, 16);
+
 type Row = readonly [rule: Partial<Rule>, egress: readonly string[], ingress: readonly string[]];
 
 const peers: Record<PeerMatch['kind'], readonly Row[]> = {
@@ -49,6 +55,18 @@ const peers: Record<PeerMatch['kind'], readonly Row[]> = {
     [{}, ['accept'], ['accept']],
     [{ family: 4 }, ['meta nfproto ipv4 accept'], ['meta nfproto ipv4 accept']],
     [{ family: 6, service: ssh }, ['meta nfproto ipv6 tcp dport 22 accept'], ['meta nfproto ipv6 tcp dport 22 accept']],
+  ],
+  dns: [
+    [
+      { peer: { kind: 'dns', name: DEB }, service: ssh },
+      [4, 6].map((family) => `ip${family === 6 ? 6 : ''} daddr @dns${family}_${DEB_HASH} tcp dport 22 accept`),
+      [4, 6].map((family) => `ip${family === 6 ? 6 : ''} saddr @dns${family}_${DEB_HASH} tcp dport 22 accept`),
+    ],
+    [
+      { peer: { kind: 'dns', name: DEB }, family: 6 },
+      [`ip6 daddr @dns6_${DEB_HASH} accept`],
+      [`ip6 saddr @dns6_${DEB_HASH} accept`],
+    ],
   ],
   host: [
     [

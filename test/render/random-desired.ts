@@ -5,10 +5,12 @@ import {
   type Family,
   mergeRanges,
   type Prefix,
+  parseAddress,
   parsePrefix,
   rangeOf,
 } from '../../render/address.ts';
 import type { DesiredState, HostState, NicState } from '../../render/desired.ts';
+import { type DnsAddresses, NO_NAMES, parseDnsName } from '../../render/dns-name.ts';
 import {
   type InterfaceName,
   type InterfacePattern,
@@ -43,8 +45,18 @@ const LISTS: Record<Family, readonly (readonly AddressRange[])[]> = {
 const rangesPeer = (family: Family): fc.Arbitrary<PeerMatch> =>
   fc.constantFrom(...LISTS[family]).map((ranges) => ({ kind: 'ranges', family, ranges }));
 
+const NAMES = ['deb.example', 'a.b.example'].flatMap((text) => parseDnsName(text) ?? []);
+
+const answers: fc.Arbitrary<DnsAddresses> = fc
+  .tuple(...NAMES.map(() => fc.subarray(['203.0.113.80', '203.0.113.81', '2001:db8:ffff::80', '2001:db8:ffff::81'])))
+  .map(
+    (lists) =>
+      new Map(NAMES.map((name, index) => [name, (lists[index] ?? []).flatMap((text) => parseAddress(text) ?? [])])),
+  );
+
 const peer: fc.Arbitrary<PeerMatch> = fc.oneof(
   fc.constantFrom<PeerMatch>({ kind: 'any' }, { kind: 'host' }, { kind: 'lan' }, { kind: 'internet' }),
+  fc.constantFrom(...NAMES).map((name): PeerMatch => ({ kind: 'dns', name })),
   rangesPeer(4),
   rangesPeer(6),
 );
@@ -142,6 +154,7 @@ const nicState = (key: number, { egress, ingress }: Pool): fc.Arbitrary<NicState
 
 interface Step {
   readonly host: HostState | null;
+  readonly dns: DnsAddresses | null;
   readonly nics: readonly NicChange[];
 }
 /** `null`: it stops. */
@@ -156,7 +169,11 @@ const nicChange = (chains: Pool): fc.Arbitrary<NicChange> =>
     .chain((key) => fc.record({ key: fc.constant(key), nic: fc.option(nicState(key, chains), { freq: 3 }) }));
 
 const step = (chains: Pool): fc.Arbitrary<Step> =>
-  fc.record({ host: fc.option(hostState, { freq: 4 }), nics: fc.array(nicChange(chains), { maxLength: 4 }) });
+  fc.record({
+    host: fc.option(hostState, { freq: 4 }),
+    dns: fc.option(answers, { freq: 2 }),
+    nics: fc.array(nicChange(chains), { maxLength: 4 }),
+  });
 
 /** The first is empty but for its host; each of the others differs from the one before in some NICs, or the host. */
 export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> =>
@@ -166,17 +183,17 @@ export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> 
       fc.tuple(fc.constant(host), fc.array(step(chains), { minLength: 2, maxLength: maxSteps })),
     )
     .map(([host, steps]) => {
-      const states: DesiredState[] = [{ host, nics: new Map() }];
-      for (const one of steps) states.push(advance(states.at(-1) ?? { host, nics: new Map() }, one));
+      const states: DesiredState[] = [{ host, nics: new Map(), dns: NO_NAMES }];
+      for (const one of steps) states.push(advance(states.at(-1) ?? { host, nics: new Map(), dns: NO_NAMES }, one));
       return states;
     });
 
-function advance(state: DesiredState, { host, nics: changes }: Step): DesiredState {
+function advance(state: DesiredState, { host, nics: changes, dns }: Step): DesiredState {
   const nics = new Map(state.nics);
   for (const { key, nic } of changes) {
     const id = `/var/lib/lxc/c${key}/0`;
     if (nic === null) nics.delete(id);
     else nics.set(id, nic);
   }
-  return { host: host ?? state.host, nics };
+  return { host: host ?? state.host, nics, dns: dns ?? state.dns };
 }

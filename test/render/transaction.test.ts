@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chainHash } from '../../policies/chain-hash.ts';
 import type { DesiredState, HostState, NicState } from '../../render/desired.ts';
+import { NO_NAMES } from '../../render/dns-name.ts';
 import { sortListing } from '../../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../../render/nft.ts';
 import type { PeerMatch } from '../../render/rule.ts';
@@ -40,7 +41,7 @@ describe('diffRulesets', { timeout: 30_000 }, () => {
     fc.assert(
       fc.property(desiredSequence(3), (states) => {
         for (const state of states) {
-          const backwards = { host: state.host, nics: new Map([...state.nics].reverse()) };
+          const backwards = { ...state, nics: new Map([...state.nics].reverse()) };
           expect(diffRulesets(render(state), render(state))).toEqual([]);
           expect(diffRulesets(render(state), render(backwards))).toEqual([]);
           expect(diffDesired(state, backwards, nameOf)).toEqual([]);
@@ -194,8 +195,8 @@ describe('diffDesired', { timeout: 30_000 }, () => {
     };
     const one = nic('one', { kind: 'any' });
     const two = nic('two', { kind: 'lan' });
-    const alone: DesiredState = { host, nics: new Map([['2', two]]) };
-    const both: DesiredState = { host, nics: new Map([...alone.nics, ['1', one]]) };
+    const alone: DesiredState = { host, nics: new Map([['2', two]]), dns: NO_NAMES };
+    const both: DesiredState = { ...alone, nics: new Map([...alone.nics, ['1', one]]) };
     const stop = diffDesired(both, alone, nameOf);
     expect(stop.filter((command) => command.includes('delete set'))).toEqual([]);
     expect(sortListing(applyCommands(render(both), stop))).toEqual(sortListing(render(alone)));
@@ -209,9 +210,9 @@ describe('diffDesired', { timeout: 30_000 }, () => {
       const [nic] = states.flatMap((state) => [...state.nics.values()]);
       const { host } = states[0] ?? expect.unreachable();
       if (nic === undefined || nic.owned.length === 0) return [];
-      const before: DesiredState = { host, nics: new Map([['a', nic]]) };
+      const before: DesiredState = { host, nics: new Map([['a', nic]]), dns: NO_NAMES };
       const twin = { ...nic, hostVeth: 'veth99' as typeof nic.hostVeth };
-      return [diffDesired(before, { host, nics: new Map([...before.nics, ['b', twin]]) }, nameOf)];
+      return [diffDesired(before, { ...before, nics: new Map([...before.nics, ['b', twin]]) }, nameOf)];
     });
     for (const commands of [first, second]) {
       expect(commands?.length).toBeGreaterThan(0);

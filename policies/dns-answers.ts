@@ -1,0 +1,99 @@
+/** Which of DNS's answers a policy's names stand for: whoever controls a name must not reach what isn't the internet. */
+import {
+  type Address,
+  type AddressRange,
+  contains,
+  mergeRanges,
+  type Prefix,
+  parseRange,
+  rangeOf,
+} from '../render/address.ts';
+import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
+import { NON_PUBLIC } from '../render/non-public.ts';
+import { dnsNamesOf } from '../render/policy-chain.ts';
+import type { AddressBook } from './address-book.ts';
+import type { EnforcedPolicy } from './compile.ts';
+import type { HostNetwork } from './host-network.ts';
+
+export interface IgnoredAnswer {
+  readonly address: Address;
+  /** Such as `a private address`. */
+  readonly why: string;
+}
+
+export interface JudgedAnswers {
+  readonly dns: DnsAddresses;
+  /** By name; each is to be told. */
+  readonly ignored: ReadonlyMap<DnsName, readonly IgnoredAnswer[]>;
+}
+
+/** Every name that a policy in force means, whether its container runs or not: answers are there before it starts. */
+export function namesInForce(policies: Iterable<EnforcedPolicy>): DnsName[] {
+  const names = new Set<DnsName>();
+  for (const policy of policies) {
+    for (const { egress, ingress } of [policy.default, ...policy.interfaces.values()])
+      for (const chain of [egress, ingress]) for (const name of dnsNamesOf(chain)) names.add(name);
+  }
+  return [...names].sort();
+}
+
+/**
+ * What counts is what the word `internet` means, and what lies in `accept`. This host's own addresses, and those that
+ * mean another machine to everyone (loopback, link-local, multicast), never count.
+ */
+export function judgeAnswers(
+  names: readonly DnsName[],
+  answers: DnsAddresses,
+  network: HostNetwork,
+  book: AddressBook,
+  accept: readonly Prefix[],
+): JudgedAnswers {
+  const dns = new Map<DnsName, readonly Address[]>();
+  const ignored = new Map<DnsName, readonly IgnoredAnswer[]>();
+  const judge = judgeOf(network, book, accept);
+  for (const name of names) {
+    const verdicts = (answers.get(name) ?? []).map((address) => ({ address, why: judge(address) }));
+    const bad = verdicts.flatMap(({ address, why }) => (why === undefined ? [] : [{ address, why }]));
+    if (bad.length > 0) ignored.set(name, bad);
+    dns.set(name, verdicts.flatMap(({ address, why }) => (why === undefined ? [address] : [])).sort());
+  }
+  return { dns, ignored };
+}
+
+const NEVER = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4', '::/127', '::ffff:0:0/96']
+  .concat('fe80::/10', 'fec0::/10', 'ff00::/8')
+  .flatMap((text) => parseRange(text) ?? []);
+const PRIVATE = [...NON_PUBLIC[4], ...NON_PUBLIC[6]].map(rangeOf);
+
+/** Why an address doesn't count; `undefined` for one that does. */
+function judgeOf(
+  network: HostNetwork,
+  book: AddressBook,
+  accept: readonly Prefix[],
+): (address: Address) => string | undefined {
+  const own = new Set([...network.links.values()].flatMap((link) => link.addresses.map(({ address }) => address)));
+  const accepted = accept.map(rangeOf);
+  const lan = network.onLink.map(({ range }) => range);
+  const containers = containerRanges(book);
+  return (address) => {
+    if (own.has(address) || network.addresses.has(address)) return 'an address of this host';
+    if (isIn(NEVER, address)) return 'a loopback, link-local, multicast or reserved address';
+    if (isIn(accepted, address)) return undefined;
+    if (isIn(PRIVATE, address)) return 'a private address';
+    if (isIn(containers, address)) return 'an address of a container here';
+    return isIn(lan, address) ? "an address of this host's own network" : undefined;
+  };
+}
+
+const isIn = (ranges: readonly AddressRange[], address: Address): boolean =>
+  ranges.some((range) => contains(range, address));
+
+const known = new WeakMap<AddressBook, readonly AddressRange[]>();
+
+function containerRanges(book: AddressBook): readonly AddressRange[] {
+  const before = known.get(book);
+  if (before !== undefined) return before;
+  const ranges = mergeRanges([...book.containerNames()].flatMap((name) => (book.container(name) ?? []).map(rangeOf)));
+  known.set(book, ranges);
+  return ranges;
+}
