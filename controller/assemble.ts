@@ -94,6 +94,7 @@ const enforcedPolicies = (policies: ReadonlyMap<string, ContainerPolicy>): Reado
 const buildSettings = (config: HostConfig) => ({
   guardPatterns: config.guard,
   log: config.log,
+  connections: config.connections,
   uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
 });
 

@@ -25,7 +25,9 @@ export interface CompileInput {
   readonly network: HostNetwork;
   /** What the policies' names stand for; keeps its identity while none changes. */
   readonly dns: DnsAddresses;
-  readonly settings: Pick<HostState, 'guardPatterns' | 'log'> & { readonly uplinks: readonly InterfaceName[] };
+  readonly settings: Pick<HostState, 'guardPatterns' | 'log' | 'connections'> & {
+    readonly uplinks: readonly InterfaceName[];
+  };
 }
 
 export interface Compiled {
@@ -272,6 +274,7 @@ function describeHostState({ containers, network, settings }: CompileInput): Hos
     uplinks: settings.uplinks,
     lan: [...new Set(network.onLink.map(({ prefix }) => prefix))].sort(),
     log: settings.log,
+    connections: settings.connections,
   };
 }
 

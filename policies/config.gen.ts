@@ -29,6 +29,14 @@ export type LogGroup = number | string;
  */
 export type LogRate = string;
 /**
+ * How many connections it may have opened at the same time. Default: 8192.
+ */
+export type MostConnections = number;
+/**
+ * How many it may open: a number per second, minute, hour or day. Twice as many at once. Default: 1000/second.
+ */
+export type ConnectionRate = string;
+/**
  * A file that node_exporter's textfile collector reads; its name ends in .prom. `none` for no file. Default: /var/lib/prometheus/node-exporter/routewall.prom, where its folder exists.
  */
 export type MetricsTextfile = string;
@@ -68,6 +76,7 @@ export interface Config {
   guard?: Guard;
   withoutPolicy?: WithoutPolicy;
   log?: LogSettings;
+  connections?: Connections;
   metrics?: Metrics;
   dns?: DnsSettings;
   resync?: Resync;
@@ -79,6 +88,13 @@ export interface Config {
 export interface LogSettings {
   group?: LogGroup;
   rate?: LogRate;
+}
+/**
+ * How much of the host's connection table one interface of a container may take; what it opens beyond that is dropped, and what is open stays.
+ */
+export interface Connections {
+  most?: MostConnections;
+  rate?: ConnectionRate;
 }
 /**
  * Where metrics for Prometheus are offered. Without this key: as a textfile, where the folder of node_exporter exists.

@@ -21,6 +21,7 @@ export interface HostConfig {
   readonly guard: readonly InterfacePattern[];
   readonly withoutPolicy: WithoutPolicy;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
+  readonly connections: { readonly most: number; readonly rate: string };
   readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
   readonly dns: DnsConfig;
   readonly resyncSeconds: number;
@@ -39,6 +40,7 @@ export const defaultConfig: HostConfig = {
   guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
   withoutPolicy: 'closed',
   log: { group: 5, rate: '10/second' },
+  connections: { most: 8192, rate: '1000/second' },
   metrics: { textfile: defaultTextfile, listen: undefined },
   dns: defaultDns,
   resyncSeconds: 60,
@@ -68,6 +70,7 @@ function fillDefaults(data: Config, fail: (path: Path, message: string) => void)
       group: typeof group === 'string' ? 'kernel' : (group ?? defaultConfig.log.group),
       rate: rate ?? defaultConfig.log.rate,
     },
+    connections: { ...defaultConfig.connections, ...data.connections },
     metrics: {
       textfile: textfileOf(data.metrics?.textfile),
       listen: data.metrics?.listen === undefined ? undefined : listenOf(data.metrics.listen, fail),

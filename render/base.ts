@@ -1,5 +1,6 @@
 /** The part of the ruleset that no container changes: base chains, guard, anti-spoofing and the refusals. */
 import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
+import { arpBoundingChains, arpSenders, boundingChains, boundingSets, neighbourSets } from './bounds.ts';
 import type { HostState } from './desired.ts';
 import { matchesPattern } from './names.ts';
 import { NON_PUBLIC } from './non-public.ts';
@@ -11,7 +12,7 @@ import type { NftChain, NftSet } from './ruleset.ts';
  * any of them is final:
  *
  *     prerouting  -400 conntrack defragmentation · -305 ours · -300 raw (notrack) · -200 conntrack · -150 mangle · -100 dnat
- *     input       -10 ours · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
+ *     input       -10 ours · -9 ours, what is allowed is counted · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
  *     forward     -10 ours, the sender's side · -9 ours, the receiver's · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
  *     output      -10 ours · 0 filter · 10 firewalld
  *
@@ -26,6 +27,7 @@ const HOOKS = {
   forwardFrom: 'type filter hook forward priority filter - 10; policy accept;',
   forwardTo: 'type filter hook forward priority filter - 9; policy accept;',
   input: 'type filter hook input priority filter - 10; policy accept;',
+  inputAdmit: 'type filter hook input priority filter - 9; policy accept;',
   output: 'type filter hook output priority filter - 10; policy accept;',
   arp: 'type filter hook input priority filter - 10; policy accept;',
 };
@@ -35,6 +37,12 @@ const NEVER4 = { unreachable: 3, quench: 4, redirect: 5, routerAdvert: 9, timeEx
 const NEVER6 = { unreachable: 1, tooBig: 2, timeExceeded: 3, parameterProblem: 4, routerAdvert: 134, redirect: 137 };
 /** Neighbour discovery and multicast listener reports: what a link needs before anything else works. */
 const NEIGHBOUR6 = { report: 131, done: 132, solicit: 135, advert: 136, report2: 143 };
+
+/**
+ * A sender that names the way hands its packet to one destination and has it forwarded to another, behind the back of
+ * what was decided about the first, and of conntrack: on a host whose administrator has switched source routing on.
+ */
+const SOURCE_ROUTED = ['ip hdrlength > 5 iifname @veths jump source_route', 'exthdr rt exists iifname @veths drop'];
 
 const REFUSED_SPEC = 'size 65535; flags dynamic,timeout; counter; timeout 1h;';
 
@@ -61,6 +69,7 @@ export function inetSets(host: HostState): [string, NftSet][] {
     ['never6', constants('icmpv6_type', Object.values(NEVER6))],
     ['neighbour6', constants('icmpv6_type', Object.values(NEIGHBOUR6))],
     ['ported', constants('inet_proto', [6, 17, 132])],
+    ...boundingSets(host),
     ...(['egress', 'ingress'] as const).flatMap((direction) =>
       (['4', '6'] as const).map((family): [string, NftSet] => [
         `refused_${direction}${family}`,
@@ -70,15 +79,21 @@ export function inetSets(host: HostState): [string, NftSet][] {
   ];
 }
 
-export const arpSets = (host: HostState): [string, NftSet][] => [['guarded', guardedSet(host)]];
+export const arpSets = (host: HostState): [string, NftSet][] => [['guarded', guardedSet(host)], ...neighbourSets()];
 
 /** `ownedSets`: the sets of inet that exist, so that only prefix lengths in use cost a lookup. */
 export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [string, NftChain][] {
   return [
     [
       'antispoof',
-      chain(HOOKS.antispoof, [...owners(ownedSets), 'iifname @veths goto link_local', ...guard('iifname', host)]),
+      chain(HOOKS.antispoof, [
+        ...SOURCE_ROUTED,
+        ...owners(ownedSets),
+        'iifname @veths goto link_local',
+        ...guard('iifname', host),
+      ]),
     ],
+    ['source_route', chain('', ['ip option lsrr exists drop', 'ip option ssrr exists drop'])],
     // A neighbour that has no address yet, or speaks from its link-local one.
     [
       'link_local',
@@ -99,18 +114,20 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
         ...guard('iifname', host),
       ]),
     ],
-    ['forward_to', chain(HOOKS.forwardTo, ['ct state established,related accept', 'goto receive'])],
+    ['forward_to', chain(HOOKS.forwardTo, ['ct state established,related accept', 'jump admit', 'goto receive'])],
     [
       'input',
       chain(HOOKS.input, [
         'ct state established accept',
         'ct state related goto related',
+        'icmpv6 type 135 iifname @veths goto solicited',
         'icmpv6 type @neighbour6 iifname @veths accept',
         'iifname vmap @from_container',
         'iifname @veths drop',
         ...guard('iifname', host),
       ]),
     ],
+    ['input_admit', chain(HOOKS.inputAdmit, ['ct state established,related accept', 'jump admit'])],
     [
       'output',
       chain(HOOKS.output, [
@@ -122,6 +139,7 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
         'goto receive',
       ]),
     ],
+    ...boundingChains(host),
     ['receive', chain('', ['oifname vmap @to_container', 'oifname @veths drop', ...guard('oifname', host)])],
     // An ICMP redirect counts as related too, and would move a neighbour's route. Conntrack takes an error about a flow
     // from anyone, as routers send them; a container that has no part in the flow is none of its routers.
@@ -151,7 +169,8 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
 }
 
 export const arpChains = (host: HostState, ownedSets: readonly OwnedSet[]): [string, NftChain][] => [
-  ['input', chain(HOOKS.arp, [...owners(ownedSets), 'iifname @veths drop', ...guard('iifname', host)])],
+  ['input', chain(HOOKS.arp, [...arpSenders(ownedSets), 'iifname @veths drop', ...guard('iifname', host)])],
+  ...arpBoundingChains(),
 ];
 
 const owners = (sets: readonly OwnedSet[]): string[] => sets.map((set) => `${OWNED.match(set)} return`);

@@ -60,6 +60,8 @@ export interface HostState {
   /** On-link prefixes of the uplinks, both families; may overlap. */
   readonly lan: readonly Prefix[];
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
+  /** For each interface of a container: how many connections of its own at once, and how many new ones (`1000/second`). */
+  readonly connections: { readonly most: number; readonly rate: string };
 }
 
 /** `nics` is keyed by `LXCPATH/CONTAINER/INDEX`; equal values keep their identity between two states. */

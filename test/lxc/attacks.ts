@@ -1,21 +1,7 @@
 /** Packets that no container may get out: each is a row of `hostile.ts`. */
+import { ALICE, each, HOST, INTERNET, ip, ip6 } from './attack-targets.ts';
 import type { Attack } from './hostile.ts';
-
-const HOST = ['192.0.2.1', '2001:db8:0:1::1'] as const;
-const ALICE = ['198.51.100.10', '2001:db8:100::10'] as const;
-const INTERNET = ['203.0.113.80', '2001:db8:ffff::80'] as const;
-
-const TARGETS = { host: HOST, sibling: ALICE, internet: INTERNET };
-
-/** The same to each kind of target; `to` is the target's address in Python's quotes. */
-const each = (name: string, family: 4 | 6, frames: (to: string) => string): Attack[] =>
-  Object.entries(TARGETS).map(([label, addresses]) => [
-    `${name} to ${label} IPv${family}`,
-    frames(`"${addresses[family === 4 ? 0 : 1]}"`),
-  ]);
-
-const ip = (to: string, from = 'ME4'): string => `E/IP(src=${from}, dst=${to})`;
-const ip6 = (to: string, from = 'ME6'): string => `E/IPv6(src=${from}, dst=${to})`;
+import { ODD, SOURCE_ROUTES } from './odd-packets.ts';
 
 const ICMP4_ERRORS: Readonly<Record<string, string>> = {
   'port unreachable': 'ICMP(type=3, code=3)',
@@ -41,6 +27,16 @@ const icmpErrors = [
   ),
 ];
 
+/** TCP from the middle of a connection that isn't. */
+const orphans = [
+  ...each('ACK without a flow', 4, (to) => `${ip(to)}/TCP(dport=22, sport=80, flags="A")/M`),
+  ...each('RST without a flow', 6, (to) => `${ip6(to)}/TCP(dport=22, sport=80, flags="R")/M`),
+  ...each('SYN and ACK without a flow', 4, (to) => `${ip(to)}/TCP(dport=873, sport=80, flags="SA")/M`),
+  ...each('FIN without a flow', 6, (to) => `${ip6(to)}/TCP(dport=873, sport=80, flags="FA")/M`),
+  ...each('XMAS', 4, (to) => `${ip(to)}/TCP(dport=22, flags="FPU")/M`),
+  ...each('no flag at all', 6, (to) => `${ip6(to)}/TCP(dport=873, flags="")/M`),
+];
+
 const plain = [
   ...each('echo request', 4, (to) => `${ip(to)}/ICMP()/M`),
   ...each('echo request', 6, (to) => `${ip6(to)}/ICMPv6EchoRequest(data=M)`),
@@ -52,9 +48,6 @@ const plain = [
   ...each('DNS', 6, (to) => `${ip6(to)}/UDP(dport=53)/M`),
   ...each('SYN', 4, (to) => `${ip(to)}/TCP(dport=22, flags="S")/M`),
   ...each('SYN', 6, (to) => `${ip6(to)}/TCP(dport=22, flags="S")/M`),
-  ...each('ACK without a flow', 4, (to) => `${ip(to)}/TCP(dport=22, sport=80, flags="A")/M`),
-  ...each('RST without a flow', 6, (to) => `${ip6(to)}/TCP(dport=22, sport=80, flags="R")/M`),
-  ...each('XMAS', 4, (to) => `${ip(to)}/TCP(dport=22, flags="FPU")/M`),
   ...each('UDP to an allowed TCP port', 4, (to) => `${ip(to)}/UDP(dport=873)/M`),
   ...each('UDP from an allowed port', 4, (to) => `${ip(to)}/UDP(sport=873, dport=123)/M`),
 ];
@@ -91,10 +84,6 @@ const headers = [
   ...each('destination options', 6, (to) => `${ip6(to)}/IPv6ExtHdrDestOpt()/IPv6ExtHdrDestOpt()/TCP(dport=22)/M`),
   ...each('ICMP behind destination options', 6, (to) => `${ip6(to)}/IPv6ExtHdrDestOpt()/ICMPv6EchoRequest(data=M)`),
   ...each('options of IP', 4, (to) => `E/IP(src=ME4, dst=${to}, options=[IPOption_NOP()] * 4)/UDP(dport=53)/M`),
-  [
-    'a source route',
-    'E/IP(src=ME4, dst="192.0.2.1", options=[IPOption_LSRR(routers=["203.0.113.80"])])/UDP(dport=53)/M',
-  ],
   ['a record of the route', 'E/IP(src=ME4, dst="203.0.113.80", options=[IPOption_RR()])/UDP(dport=53)/M'],
 ] satisfies Attack[];
 
@@ -131,7 +120,12 @@ const nearby = [
   ['from link-local to the gateway', `${ip6('"fe80::1"', '"fe80::66"')}/TCP(dport=873, flags="S")/M`],
   ['from link-local to the host', `${ip6(`"${HOST[1]}"`, '"fe80::66"')}/TCP(dport=873, flags="S")/M`],
   ['echo from link-local', `${ip6('"fe80::1"', '"fe80::66"')}/ICMPv6EchoRequest(data=M)`],
-  ["a DHCP server's offer", `${ip(`"${HOST[0]}"`)}/UDP(sport=67, dport=68)/M`],
+] satisfies Attack[];
+
+/** What only routers and servers of a link's own say. */
+const routers = [
+  ...each("a DHCP server's offer", 4, (to) => `${ip(to)}/UDP(sport=67, dport=68)/M`),
+  ...each("a DHCPv6 server's reply", 6, (to) => `${ip6(to)}/UDP(sport=547, dport=546)/M`),
   ["a DHCPv6 server's reply", `${ip6('"fe80::1"', '"fe80::66"')}/UDP(sport=547, dport=546)/M`],
   [
     "a router's advertisement",
@@ -143,4 +137,8 @@ const nearby = [
   ],
 ] satisfies Attack[];
 
-export const ATTACKS: readonly Attack[] = [...plain, ...icmpErrors, ...protocols, ...headers, ...spoofed, ...nearby];
+/** What no policy can allow. */
+export const NEVER: readonly Attack[] = [...orphans, ...icmpErrors, ...spoofed, ...routers, ...SOURCE_ROUTES];
+
+/** What a container can't get out that may reach two TCP ports of its host. */
+export const ATTACKS: readonly Attack[] = [...plain, ...protocols, ...headers, ...nearby, ...ODD, ...NEVER];

@@ -8,7 +8,7 @@ import { setSysctls } from '../../sandbox/namespace.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, type Port, probe, receipts } from '../../sandbox/services.ts';
 import { runIp } from '../../sandbox/wire.ts';
-import { ATTACKS } from './attacks.ts';
+import { ATTACKS, NEVER } from './attacks.ts';
 import { attack, type Sender, startWitness } from './hostile.ts';
 import { addressesOf, nic, OPEN, startRoutewall } from './routewall.ts';
 
@@ -142,10 +142,16 @@ describe('forged and unusual packets', () => {
     await witness.stop();
   });
 
-  test.each(['reject', 'drop'] as const)('come out nowhere, when the default is to %s', async (verdict) => {
+  test.each([
+    ['come out nowhere, when the default is to reject', tinderbox('reject'), ATTACKS],
+    ['come out nowhere, when the default is to drop', tinderbox('drop'), ATTACKS],
+    ['come out nowhere of those that no policy can allow, when the policy allows everything', OPEN, NEVER],
+  ])('%s', async (_, policy, attacks) => {
     const rw = await startRoutewall({
       host: { sysctls: { 'net/ipv4/conf/all/accept_source_route': '1' } },
-      policies: { 'containers/mallory.yaml': tinderbox(verdict), 'containers/alice.yaml': OPEN },
+      policies: { 'containers/mallory.yaml': policy, 'containers/alice.yaml': OPEN },
+      // So that what stands in the way is the policy.
+      config: 'connections: { rate: 999999/second }\n',
     });
     const mallory = await rw.addContainer('mallory', { lines: nic(MALLORY) });
     const alice = await rw.addContainer('alice', { lines: nic(ALICE) });
@@ -154,7 +160,7 @@ describe('forged and unusual packets', () => {
     const devices = ['eth0', await alice.hostVeth()];
     const witness = await startWitness(rw.bed.host, { devices, from: await mallory.hostVeth() });
     const allowed = ['allowed', 'E/IP(src=ME4, dst="192.0.2.1")/TCP(dport=873, flags="S")/M'] as const;
-    const all = [...ATTACKS, allowed];
+    const all = [...attacks, allowed];
     await attack(await senderIn(mallory), all);
     // What is allowed comes last: when it is here, everything before it would be.
     await eventually('the allowed packet is seen', () => witness.seen(all).includes('allowed'));

@@ -12,6 +12,7 @@ test('an empty configuration is the default', () => {
     guard: ['veth*'],
     withoutPolicy: 'closed',
     log: { group: 5, rate: '10/second' },
+    connections: { most: 8192, rate: '1000/second' },
     metrics: {
       textfile: { path: '/var/lib/prometheus/node-exporter/routewall.prom', optional: true },
       listen: undefined,
@@ -28,6 +29,7 @@ uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
 withoutPolicy: open
 log: { group: kernel, rate: 5/minute }
+connections: { most: 200 }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
 dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600 }
 resync: 30
@@ -40,6 +42,7 @@ backend: nftables
       guard: ['veth*', 'lab0'],
       withoutPolicy: 'open',
       log: { group: 'kernel', rate: '5/minute' },
+      connections: { most: 200, rate: '1000/second' },
       metrics: {
         textfile: { path: '/srv/metrics/wall.prom', optional: false },
         listen: { kind: 'tcp', address: '::1', port: 9119 },
@@ -63,6 +66,7 @@ describe('a configuration with mistakes is none at all', () => {
     ['lxcPaths: [lxc]', '1:12: error: an item of "lxcPaths" can\'t be "lxc": it must match ^/'],
     ['log: { group: 65536 }', '1:15: error: "group" must be <= 65535'],
     ['log: { group: syslog }', '1:15: error: "group" can\'t be "syslog": it must match ^kernel$, such as "kernel"'],
+    ['connections: { most: 0 }', '1:22: error: "most" must be >= 1'],
     ['log: { rate: 10 }', '1:14: error: "rate" must be text, not 10: put quotes around it'],
     [
       'log: { rate: "1/second; drop" }',

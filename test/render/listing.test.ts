@@ -81,7 +81,8 @@ describe('a listing of what others did', () => {
     const { ruleset } = await runCase('01-v4-only');
     const commands = diffListings(foreign, without(foreign), ruleset);
     expect(commands.slice(0, 2)).toEqual(['delete table inet routewall', 'add table inet routewall']);
-    expect(commands.filter((command) => command.includes('arp'))).toEqual([]);
+    // What the recording is too old for is added beside it.
+    expect(commands.filter((command) => /^(delete|flush) .*arp/.test(command))).toEqual([]);
   });
 
   /** As it would be listed, had nobody touched it. */

@@ -111,6 +111,7 @@ const hostState: fc.Arbitrary<HostState> = fc.record({
   uplinks: fc.constantFrom([], [interfaceName('veth-up')]),
   lan: fc.constantFrom([], [prefix('192.0.2.0/24')], [prefix('192.0.2.0/24'), prefix('2001:db8::/64')]),
   log: fc.constantFrom<HostState['log']>({ group: 5, rate: '10/second' }, { group: 'kernel', rate: '5/minute' }),
+  connections: fc.constantFrom({ most: 8192, rate: '1000/second' }, { most: 1, rate: '999999/day' }),
 });
 
 /** Each NIC has addresses and prefixes of its own, and one of two names; odd ones among them. */

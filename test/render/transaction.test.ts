@@ -192,6 +192,7 @@ describe('diffDesired', { timeout: 30_000 }, () => {
       uplinks: [],
       lan: [],
       log: { group: 5, rate: '1/second' },
+      connections: { most: 8192, rate: '1000/second' },
     };
     const one = nic('one', { kind: 'any' });
     const two = nic('two', { kind: 'lan' });

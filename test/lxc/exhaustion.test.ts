@@ -1,0 +1,150 @@
+/** What all share, one container can't take for itself: connections, neighbours, denials and the log. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import type { Place } from '../../sandbox/place.ts';
+import { listen, openFlow, probe } from '../../sandbox/services.ts';
+import { attack, type Sender } from './hostile.ts';
+import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+const MALLORY = addressesOf(66);
+const ALICE = addressesOf(10);
+const SERVER = '203.0.113.80';
+const HTTP = { protocol: 'tcp', port: 80 } as const;
+
+interface Arena {
+  readonly rw: Routewall;
+  readonly mallory: Container;
+  readonly alice: Container;
+  readonly sender: Sender;
+}
+
+async function openArena({ config = '', policy = OPEN }: { config?: string; policy?: string } = {}): Promise<Arena> {
+  const rw = await startRoutewall({
+    config,
+    policies: { 'containers/mallory.yaml': policy, 'containers/alice.yaml': OPEN },
+  });
+  const mallory = await rw.addContainer('mallory', { lines: nic(MALLORY) });
+  const alice = await rw.addContainer('alice', { lines: nic(ALICE) });
+  await Promise.all([rw.start(mallory), rw.start(alice)]);
+  await listen(rw.bed.outside, HTTP);
+  await listen(rw.bed.host, HTTP);
+  const place = await mallory.inside();
+  await probe(place, { ...HTTP, to: '192.0.2.1' });
+  return { rw, mallory, alice, sender: { place, own: MALLORY } };
+}
+
+const COUNT = 1_000;
+/** Each is a connection of its own, that nobody answers. */
+const datagrams = `[E/IP(src=ME4, dst="${SERVER}")/UDP(sport=n, dport=9)/M for n in range(1024, ${1024 + COUNT})]`;
+
+/** Entries that the source made in the host's table. */
+async function connectionsOf(host: Place, source: string): Promise<number> {
+  const { stdout } = await host.run('conntrack', ['-L', '-s', source]);
+  return stdout.split('\n').filter((line) => line.includes(`src=${source}`)).length;
+}
+
+describe("the host's connection table", () => {
+  test.each([
+    ['how many there may be at once', 'connections: { most: 100, rate: 999999/second }\n', 110],
+    ['how many may be opened', 'connections: { most: 1000000, rate: 50/second }\n', 500],
+  ])('takes of one container what the configuration says: %s', async (_, config, most) => {
+    const { rw, alice, sender } = await openArena({ config });
+    const flow = await openFlow(sender.place, { ...HTTP, to: SERVER, timeout: 3_000 });
+    await attack(sender, [['a flood of connections', datagrams]]);
+    const taken = await connectionsOf(rw.bed.host, MALLORY[0]);
+    expect(taken).toBeGreaterThan(50);
+    expect(taken).toBeLessThan(most);
+    // What was open stays open; the others and the host itself notice nothing.
+    expect(await flow.beat(3_000)).toBe('alive');
+    for (const from of [await alice.inside(), rw.bed.host])
+      expect(await probe(from, { ...HTTP, to: SERVER, timeout: 3_000 })).toBe('allowed');
+    const denials = await rw.bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'refused_egress4']);
+    expect(denials.stdout).toContain(`${SERVER} . udp . 9`);
+  });
+
+  test('takes all of them with wider limits', async () => {
+    const { rw, sender } = await openArena({ config: 'connections: { most: 1000000, rate: 999999/second }\n' });
+    await attack(sender, [['a flood of connections', datagrams]]);
+    await eventually('each is an entry', async () => (await connectionsOf(rw.bed.host, MALLORY[0])) >= COUNT);
+  });
+
+  test('gives back what ended', async () => {
+    const { rw, sender } = await openArena({ config: 'connections: { most: 20, rate: 999999/second }\n' });
+    const reaches = (): Promise<string> => probe(sender.place, { ...HTTP, to: SERVER, timeout: 1_000 });
+    await attack(sender, [['a flood of connections', datagrams]]);
+    expect(await reaches()).toBe('dropped');
+    await rw.bed.host.run('conntrack', ['-D', '-s', MALLORY[0]]);
+    await eventually('a new one is let through', async () => (await reaches()) === 'allowed');
+  });
+
+  test('is not filled by a stream without an answer, which is one connection', async () => {
+    const { rw, sender } = await openArena({ config: 'connections: { most: 5, rate: 20/second }\n' });
+    const stream = `[E/IP(src=ME4, dst="${SERVER}")/UDP(sport=1024, dport=9)/M] * 500`;
+    await attack(sender, [['a stream', stream]]);
+    const { stdout } = await rw.bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'refused_egress4']);
+    expect(stdout).not.toContain('. udp . 9');
+    expect(await probe(sender.place, { ...HTTP, to: SERVER, timeout: 3_000 })).toBe('allowed');
+  });
+});
+
+const NEIGHBOURS = 300;
+const OPTION = 'ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:77")';
+/** Each from an address of its own, that the host has to remember to answer it. */
+const solicitations = (from: string): string =>
+  `[E/IPv6(src="${from}%x" % n, dst="fe80::1", hlim=255)/ICMPv6ND_NS(tgt="fe80::1")/${OPTION} for n in range(1, ${NEIGHBOURS})]`;
+const questions =
+  '[E/ARP(op=1, psrc="203.0.113.%d" % n, pdst="169.254.0.1", hwsrc="02:00:00:00:00:77") for n in range(1, 250)]';
+
+describe("the host's table of neighbours", () => {
+  const ROUTES = 'routes: [203.0.113.0/24, "2001:db8:200::/64"]\n';
+  const FLOODS = [
+    ['link-local addresses', solicitations('fe80::1:'), 'inet'],
+    ['addresses of a routed prefix', solicitations('2001:db8:200::'), 'inet'],
+    ['IPv4 addresses of a routed prefix', questions, 'arp'],
+  ] as const;
+
+  async function remembered({ rw, mallory }: Arena, frames: string): Promise<number> {
+    await attack({ place: await mallory.inside(), own: MALLORY }, [['a flood', frames]]);
+    const { stdout } = await rw.bed.host.run('ip', ['neigh', 'show', 'dev', await mallory.hostVeth()]);
+    return stdout.split('\n').filter((line) => line.includes('02:00:00:00:00:77')).length;
+  }
+
+  test.each(FLOODS)('keeps few of a flood from %s', async (_, frames, family) => {
+    const arena = await openArena({ policy: `${ROUTES}${OPEN}` });
+    expect(await remembered(arena, frames)).toBeLessThan(50);
+    const { rw, alice, sender } = arena;
+    await rw.bed.host.run('ip', ['neigh', 'flush', 'dev', await alice.hostVeth()]);
+    await listen(await alice.inside(), HTTP);
+    for (const to of ALICE) expect(await probe(rw.bed.outside, { ...HTTP, to, timeout: 4_000 })).toBe('allowed');
+    // Its own addresses are no part of it.
+    await rw.bed.host.run('ip', ['neigh', 'flush', 'dev', await arena.mallory.hostVeth()]);
+    for (const to of ['192.0.2.1', '2001:db8:0:1::1'])
+      expect(await probe(sender.place, { ...HTTP, to, timeout: 4_000 })).toBe('allowed');
+    // Without the limit, the same flood is kept whole.
+    await rw.daemon.stop('SIGKILL');
+    await rw.bed.host.run('nft', ['flush', 'chain', family, 'routewall', 'solicited']);
+    expect(await remembered(arena, frames)).toBeGreaterThan(200);
+  });
+});
+
+describe('a flood of refusals', () => {
+  const CLOSED = 'egress: { default: drop, log: true }\n';
+  const SENT = 3_000;
+  const refused = `[E/IP(src=ME4, dst="${SERVER}")/UDP(sport=9, dport=n)/M for n in range(1, ${SENT})]`;
+
+  test('writes few lines to the log, and nothing comes out', async () => {
+    const { rw, sender } = await openArena({ policy: CLOSED, config: 'log: { group: 44, rate: 5/second }\n' });
+    const logged = rw.bed.host.spawn('tcpdump', ['-n', '-l', '--immediate-mode', '-i', 'nflog:44']);
+    await logged.waitForLine(/listening on/);
+    await attack(sender, [['refused', refused]]);
+    await logged.stop('SIGINT');
+    const lines = logged.lines.filter((line) => / UDP/.test(line)).length;
+    expect(lines).toBeGreaterThan(0);
+    expect(lines).toBeLessThan(SENT / 10);
+    expect(await connectionsOf(rw.bed.host, MALLORY[0])).toBe(0);
+  });
+});
