@@ -1,231 +1,141 @@
-/** In words, what each container gains and loses between the kernel's rules and the desired ones. */
-import type { AddressBook } from '../policies/address-book.ts';
-import { describePeer, describeService } from '../policies/describe-rule.ts';
-import { evaluateChain, type HostFacts, type Packet } from '../policies/model.ts';
-import {
-  type Address,
-  addressFrom,
-  contains,
-  type Family,
-  formatRange,
-  parseAddress,
-  rangeOf,
-} from '../render/address.ts';
+/** What each container gains and loses between the kernel's rules and the desired ones. */
+import { policyOfNic } from '../policies/compile-policy.ts';
+import { type ChangeLine, changeLines } from '../policies/flows/change-lines.ts';
+import { compareChains } from '../policies/flows/compare-chains.ts';
+import { peerNames } from '../policies/flows/peer-names.ts';
+import { serviceNames } from '../policies/flows/service-names.ts';
+import type { LoadedPolicies } from '../policies/load-policies.ts';
+import { shownFile } from '../policies/policy-files.ts';
 import type { NicState } from '../render/desired.ts';
-import type { Direction, PeerMatch, PolicyChain, ServiceMatch, Verdict } from '../render/rule.ts';
+import type { Direction, Origin, PolicyChain } from '../render/rule.ts';
 import type { NftTable, Ruleset } from '../render/ruleset.ts';
 import type { Assembled } from './assemble.ts';
-import { isHostAddress } from './flow-sides.ts';
+import { hostAddresses } from './host-addresses.ts';
 import { parsePolicyChain } from './listed-policy.ts';
-import { nicIndexOf } from './nic-index.ts';
 
-/** A kind of flow whose verdict changes. */
-export interface FlowChange {
+export interface NicChange {
   readonly container: string;
+  readonly nic: string;
   readonly direction: Direction;
-  readonly peer: string;
-  readonly service: string;
-  readonly before: Verdict;
-  readonly after: Verdict;
+  /** `unknown`: what the kernel holds isn't in our words. Somebody else wrote it, and what it means can't be told. */
+  readonly lines: readonly ChangeLine[] | 'unknown';
 }
 
-type Host = Pick<Assembled, 'desired' | 'network' | 'book'>;
-
-/** `observed` and `expected`: listings of the kernel and of the desired ruleset. */
-export function readFlowChanges(
-  { observed, expected }: { readonly observed: Ruleset; readonly expected: Ruleset },
-  host: Host,
-): FlowChange[] {
-  const before = observed.get('inet');
-  const after = expected.get('inet');
-  if (after === undefined) return [];
-  const changes = [...host.desired.nics.values()].flatMap((nic) =>
-    (['egress', 'ingress'] as const).flatMap((direction) => changesOf(nic, direction, { before, after }, host)),
-  );
-  const unique = new Map(changes.map((change) => [Object.values(change).join('\n'), change]));
-  return [...unique.values()].sort((a, b) => (a.container < b.container ? -1 : a.container > b.container ? 1 : 0));
-}
+type Host = Pick<Assembled, 'desired' | 'network' | 'book' | 'policies'>;
+type Listed = Pick<LoadedPolicies, 'sets' | 'services'>;
 
 interface Tables {
   readonly before: NftTable | undefined;
   readonly after: NftTable;
 }
 
-/** Equal names mean equal rules: they are hashes. What isn't in the kernel yet is shut by the guard. */
-function changesOf(nic: NicState, direction: Direction, { before, after }: Tables, host: Host): FlowChange[] {
-  const old = before === undefined ? undefined : chainOf(before, nic, direction);
-  const next = chainOf(after, nic, direction);
-  if (old === next || next === undefined) return [];
-  const chainAfter = parsePolicyChain(after, next, direction);
-  const chainBefore =
-    old === undefined || before === undefined ? shut(direction) : parsePolicyChain(before, old, direction);
-  if (chainBefore === undefined || chainAfter === undefined) return [];
-  return compareChains(chainBefore, chainAfter, host).map((change) => ({
-    container: nic.container,
-    direction,
-    ...change,
-  }));
-}
-
-const shut = (direction: Direction): PolicyChain => ({
-  direction,
-  rules: [],
-  default: { verdict: 'drop', log: false, origin: null },
-});
-
-function chainOf({ sets }: NftTable, { hostVeth }: NicState, direction: Direction): string | undefined {
-  const map = sets.get(direction === 'egress' ? 'from_container' : 'to_container');
-  return map?.elements.get(`"${hostVeth}"`)?.replace(/^goto /, '');
-}
-
-type Change = Omit<FlowChange, 'container' | 'direction'>;
-
-/** Each rule of either chain is asked about: by the ends of its ranges, since rules change between them only there. */
-function compareChains(before: PolicyChain, after: PolicyChain, host: Host): Change[] {
-  const changes: Change[] = [];
-  for (const { peer, service, family } of [...before.rules, ...after.rules]) {
-    for (const one of splitService(service)) {
-      for (const witness of witnesses(peer, one, family, before.direction, host)) {
-        const old = evaluateChain(before, witness.packet, witness.facts).verdict;
-        const next = evaluateChain(after, witness.packet, witness.facts).verdict;
-        if (old === next) continue;
-        changes.push({ peer: witness.peer, service: describeService(one), before: old, after: next });
-      }
-    }
-  }
-  return changes;
-}
-
-const splitService = (service: ServiceMatch): ServiceMatch[] =>
-  service.kind === 'ports' ? service.ports.map((range) => ({ ...service, ports: [range] })) : [service];
-
-interface Witness {
-  readonly peer: string;
-  readonly packet: Packet;
-  readonly facts: HostFacts;
-}
-
-function* witnesses(
-  peer: PeerMatch,
-  service: ServiceMatch,
-  family: Family | undefined,
-  direction: Direction,
+/** `observed` and `expected`: listings of the kernel and of the desired ruleset. NICs without a change are left out. */
+export function readFlowChanges(
+  { observed, expected }: { readonly observed: Ruleset; readonly expected: Ruleset },
   host: Host,
-): Generator<Witness> {
-  const fixed =
-    peer.kind === 'ranges' ? peer.family : (family ?? (service.kind === 'icmp' ? service.family : undefined));
-  for (const chosen of fixed === undefined ? ([4, 6] as const) : [fixed]) {
-    for (const { address, facts, text } of peersOf(peer, chosen, host)) {
-      for (const fields of packetsOf(service, chosen)) {
-        const ends =
-          direction === 'egress'
-            ? { source: INSIDE[chosen], destination: address }
-            : { source: address, destination: INSIDE[chosen] };
-        yield { peer: text, packet: { family: chosen, ...ends, ...fields }, facts };
-      }
-    }
-  }
-}
-
-/** Nobody looks at the container's own address. */
-const unspecified = (family: Family): Address => addressFrom(0n, family);
-const INSIDE: Readonly<Record<Family, Address>> = { 4: unspecified(4), 6: unspecified(6) };
-
-/** Stands for everyone who isn't named: an address of the internet. */
-const STRANGER: Readonly<Record<Family, Address>> = {
-  4: parseAddress('198.18.0.1') ?? unspecified(4),
-  6: parseAddress('2001:2::1') ?? unspecified(6),
-};
-
-interface PeerWitness {
-  readonly address: Address;
-  readonly facts: HostFacts;
-  readonly text: string;
-}
-
-/** More ranges than this are judged by these. */
-const JUDGED = 64;
-
-function peersOf(peer: PeerMatch, family: Family, host: Host): PeerWitness[] {
-  if (peer.kind !== 'ranges') {
-    const facts: HostFacts = {
-      ...NOBODY,
-      isHostAddress: () => peer.kind === 'host',
-      isLan: () => peer.kind === 'lan',
-      isDnsAddress: (name) => peer.kind === 'dns' && peer.name === name,
-    };
-    return [{ address: STRANGER[family], facts, text: describePeer(peer) }];
-  }
-  return peer.ranges.slice(0, JUDGED).flatMap((range) =>
-    [range.first, range.last].map((number) => {
-      const address = addressFrom(number, family);
-      const owner = nicIndexOf(host.desired).ownerOf(address);
-      const name = namesIn(host.book).get(formatRange(range));
-      const text = name === undefined ? formatRange(range) : `container:${name}`;
-      return { address, facts: factsAbout(address, owner !== undefined, host), text };
+  listed: Listed,
+): NicChange[] {
+  const after = expected.get('inet');
+  if (after === undefined) return [];
+  const tables = { before: observed.get('inet'), after };
+  const compare = createComparison(tables, host, listed);
+  return [...host.desired.nics].flatMap(([key, nic]) =>
+    (['egress', 'ingress'] as const).flatMap((direction) => {
+      const lines = compare(nic, direction, ownPolicy(host, key, nic));
+      return lines.length === 0 ? [] : [{ container: nic.container, nic: nic.nic, direction, lines }];
     }),
   );
 }
 
-const names = new WeakMap<AddressBook, ReadonlyMap<string, string>>();
-
-/** Whose addresses and routed prefixes they are, also of containers that don't run. */
-function namesIn(book: AddressBook): ReadonlyMap<string, string> {
-  const known = names.get(book);
-  if (known !== undefined) return known;
-  const found = new Map<string, string>();
-  for (const name of book.containerNames()) {
-    for (const prefix of book.container(name) ?? []) found.set(formatRange(rangeOf(prefix)), name);
-  }
-  names.set(book, found);
-  return found;
+interface OwnPolicy {
+  /** As places name it: `web.yaml`. */
+  readonly file: string | null;
+  readonly chains: Readonly<Record<Direction, PolicyChain>>;
 }
 
-const NOBODY: HostFacts = {
-  isHostAddress: () => false,
-  isLan: () => false,
-  isContainer: () => false,
-  isDnsAddress: () => false,
-};
+/** Chains that say the same are shared and name one file only; the container's own have its own places. */
+function ownPolicy({ policies }: Host, key: string, nic: NicState): OwnPolicy {
+  const slash = key.lastIndexOf('/');
+  const policy = policies.get(key.slice(0, slash));
+  if (policy === undefined) return { file: null, chains: nic };
+  const chains = policyOfNic(policy.enforced, { name: nic.nic, index: Number(key.slice(slash + 1)) });
+  return { file: policy.file === null ? null : shownFile(policy.file), chains };
+}
 
-function factsAbout(address: Address, isContainer: boolean, host: Host): HostFacts {
-  const isHost = isHostAddress(host, address);
-  const isLan = host.desired.host.lan.some((prefix) => contains(rangeOf(prefix), address));
-  return {
-    isHostAddress: () => isHost,
-    isLan: () => isLan,
-    isContainer: () => isContainer,
-    isDnsAddress: (name) => host.desired.dns.get(name)?.includes(address) === true,
+type Compare = (nic: NicState, direction: Direction, own: OwnPolicy) => NicChange['lines'];
+
+/** Equal pairs of chains are compared once. */
+function createComparison({ before, after }: Tables, host: Host, { sets, services }: Listed): Compare {
+  const known = new Map<string, { readonly lines: NicChange['lines']; readonly chain: PolicyChain }>();
+  let facts: ReturnType<typeof readFacts> | undefined;
+  const readFacts = () => {
+    const addresses = hostAddresses(host);
+    return { addresses, names: { peers: peerNames(addresses, host.book, sets), services: serviceNames(services) } };
+  };
+  const linesOf = (old: string | undefined, chain: PolicyChain): NicChange['lines'] => {
+    const chainBefore = readChain(before, old, chain.direction);
+    if (chainBefore === undefined) return 'unknown';
+    facts ??= readFacts();
+    return changeLines(compareChains(chainBefore, chain, facts.addresses), facts.names);
+  };
+  return (nic, direction, own) => {
+    const [old, next] = [chainName(before, nic, direction), chainName(after, nic, direction)];
+    if (next === undefined || isUntouched({ before, after }, old, next)) return [];
+    const key = `${old} ${next}`;
+    const chain = own.chains[direction];
+    const found = known.get(key) ?? { lines: linesOf(old, chain), chain };
+    known.set(key, found);
+    return found.lines === 'unknown' ? 'unknown' : withOwnPlaces(found.lines, found.chain, own, direction);
   };
 }
 
-type Fields = Pick<Packet, 'protocol' | 'port' | 'icmpType'>;
+const chainName = (table: NftTable | undefined, { hostVeth }: NicState, direction: Direction): string | undefined =>
+  table?.sets
+    .get(direction === 'egress' ? 'from_container' : 'to_container')
+    ?.elements.get(`"${hostVeth}"`)
+    ?.replace(/^goto /, '');
 
-/** 253 is kept free for experiments (RFC 3692): what has a rule for it has one for everything. */
-const ANYTHING = 253;
-const ECHO = { 4: 8, 6: 128 } as const;
+/** Names are hashes of what we wrote; somebody else may have edited the chain since. */
+function isUntouched({ before, after }: Tables, old: string | undefined, next: string): boolean {
+  if (old !== next) return false;
+  const rulesOf = (table: NftTable | undefined): string => table?.chains.get(next)?.rules.join('\n') ?? '';
+  return rulesOf(before) === rulesOf(after);
+}
 
-function packetsOf(service: ServiceMatch, family: Family): Fields[] {
-  switch (service.kind) {
-    case 'any':
-      return [{ protocol: ANYTHING }];
-    case 'protocol':
-      return [{ protocol: service.protocol }];
-    case 'ports':
-      return service.ports.flatMap(({ first, last }) =>
-        [first, last].map((port) => ({ protocol: service.protocol, port })),
-      );
-    case 'icmp':
-      return family === service.family
-        ? [{ protocol: family === 4 ? 1 : 58, icmpType: service.type ?? ECHO[family] }]
-        : [];
+/** What isn't in the kernel yet is shut by the guard. */
+function readChain(
+  table: NftTable | undefined,
+  name: string | undefined,
+  direction: Direction,
+): PolicyChain | undefined {
+  if (table !== undefined && name !== undefined) return parsePolicyChain(table, name, direction);
+  return { direction, rules: [], default: { verdict: 'drop', log: false, origin: null } };
+}
+
+/** The lines for another NIC whose chain says the same as the compared one. */
+function withOwnPlaces(
+  lines: readonly ChangeLine[],
+  compared: PolicyChain,
+  { file, chains }: OwnPolicy,
+  direction: Direction,
+): ChangeLine[] {
+  const own = chains[direction];
+  const places = new Map<string, Origin>();
+  for (const [index, { origin }] of compared.rules.entries()) {
+    places.set(placeKey(origin), own.rules[index]?.origin ?? origin);
   }
+  if (compared.default.origin !== null && own.default.origin !== null) {
+    places.set(placeKey(compared.default.origin), own.default.origin);
+  }
+  // A comment in the kernel names one of several files that said the same: another container's would only confuse.
+  const isOurs = (origin: Origin): boolean => origin.file === file || /^(profiles\/|_default[.])/.test(origin.file);
+  return lines.map((line) => ({
+    ...line,
+    origins: {
+      before: line.origins.before.filter(isOurs),
+      after: line.origins.after.map((origin) => places.get(placeKey(origin)) ?? origin),
+    },
+  }));
 }
 
-/** `tinderbox gains tcp/443 to container:web` */
-export function describeFlowChange({ container, direction, peer, service, before, after }: FlowChange): string {
-  const flow = `${service} ${direction === 'egress' ? 'to' : 'from'} ${peer}`;
-  if (after === 'allow') return `${container} gains ${flow}`;
-  if (before === 'allow') return `${container} loses ${flow}${after === 'reject' ? ' (rejected)' : ''}`;
-  return `${container}: ${flow} is ${after === 'reject' ? 'rejected' : 'dropped'}, no longer ${before === 'reject' ? 'rejected' : 'dropped'}`;
-}
+const placeKey = ({ file, line }: Origin): string => `${file}:${line}`;

@@ -92,6 +92,10 @@ export function isHostAddress({ desired, network }: FlowHost, address: Address):
   );
 }
 
+/** All for which isHostAddress says yes. */
+export const ownAddresses = ({ desired, network }: FlowHost): ReadonlySet<Address> =>
+  new Set([...network.addresses, ...nicIndexOf(desired).gateways, ...linkAddresses(network)]);
+
 const known = new WeakMap<HostNetwork, ReadonlySet<Address>>();
 
 /** Of every scope, which network.addresses leaves out. */

@@ -2,7 +2,16 @@
 import { icmpTypes } from '../policies/icmp-types.ts';
 import { type AddressRange, type Family, mergeRanges, parseRange } from '../render/address.ts';
 import { dnsNameOfSet } from '../render/dns-sets.ts';
-import type { Direction, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from '../render/rule.ts';
+import type {
+  Direction,
+  Origin,
+  PeerMatch,
+  PolicyChain,
+  PortRange,
+  Rule,
+  ServiceMatch,
+  Verdict,
+} from '../render/rule.ts';
 import type { NftTable } from '../render/ruleset.ts';
 
 interface Draft {
@@ -16,20 +25,35 @@ type Apply = (draft: Draft, words: readonly string[], table: NftTable) => boolea
 
 /** `undefined` where a rule isn't in the words that render/policy-chain.ts uses: then nothing is known of the chain. */
 export function parsePolicyChain(table: NftTable, name: string, direction: Direction): PolicyChain | undefined {
-  const rules: Rule[] = [];
+  const rules: ListedRule[] = [];
   for (const line of table.chains.get(name)?.rules ?? []) {
     if (line === 'jump never' || line === 'jump orphans') continue;
     const rule = parseRule(line, table);
     if (rule === undefined) return undefined;
     if (rule !== 'no verdict') rules.push(rule);
   }
-  return { direction, rules, default: { verdict: 'drop', log: false, origin: null } };
+  const last = rules.at(-1);
+  const isDefault = last !== undefined && last.peer.kind === 'any' && last.service.kind === 'any' && !last.family;
+  const byDefault = isDefault ? { verdict: last.action, origin: last.origin } : FALLEN_THROUGH;
+  return {
+    direction,
+    rules: (isDefault ? rules.slice(0, -1) : rules).map((rule) => ({ ...rule, origin: rule.origin ?? NOWHERE })),
+    default: { ...byDefault, log: false },
+  };
 }
 
+type ListedRule = Omit<Rule, 'origin' | 'action'> & { readonly action: Verdict; readonly origin: Origin | null };
+
+/** Somebody else took the default away: the maps lead here by `goto`, and the packet goes on after our hook. */
+const FALLEN_THROUGH = { verdict: 'allow', origin: null } as const;
+const NOWHERE: Origin = { file: '', line: 1 };
+
 /** A rule that only logs decides nothing. */
-function parseRule(line: string, table: NftTable): Rule | 'no verdict' | undefined {
+function parseRule(line: string, table: NftTable): ListedRule | 'no verdict' | undefined {
   const draft: Draft = { peer: { kind: 'any' }, service: { kind: 'any' } };
-  let rest = line.replace(/\s*comment "[^"]*"$/, '');
+  const [comment = '', text = ''] = /\s*comment "([^"]*)"$/.exec(line) ?? [];
+  const [, file, place] = /^(.*):(\d+)$/.exec(text) ?? [];
+  let rest = line.slice(0, line.length - comment.length);
   while (rest !== '') {
     const found = takeWords(rest, draft, table);
     if (found === undefined) return undefined;
@@ -37,7 +61,7 @@ function parseRule(line: string, table: NftTable): Rule | 'no verdict' | undefin
   }
   const { action, ...matches } = draft;
   if (action === undefined) return 'no verdict';
-  return { ...matches, action, log: false, origin: { file: '', line: 1 } };
+  return { ...matches, action, log: false, origin: file === undefined ? null : { file, line: Number(place) } };
 }
 
 /** How many characters of the text were understood. */

@@ -2,7 +2,8 @@
 
 import { isError, uniqueProblems } from '../../policies/problem.ts';
 import { createAssembler, problemsOf } from '../assemble.ts';
-import { describeFlowChange, type FlowChange, readFlowChanges } from '../flow-changes.ts';
+import { flowRows, tellChanges } from '../describe-changes.ts';
+import { type NicChange, readFlowChanges } from '../flow-changes.ts';
 import { type Change, compareWithKernel, type KernelComparison, readKernel } from '../kernel-comparison.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
@@ -25,7 +26,9 @@ export async function runPreview(
   const chosen = selectContainers(host.containers, shared.names);
   const comparison = await compareWithKernel(run, restrict(assembled.desired, allIds(host.containers)), reading);
   const names = new Set(chosen.map(({ container }) => container.name));
-  const flows = readFlowChanges(comparison, assembled).filter(({ container }) => names.has(container));
+  const flows = readFlowChanges(comparison, assembled, host.inputs.loaded).filter(({ container }) =>
+    names.has(container),
+  );
   const problems = uniqueProblems(host.inputs.containers.flatMap((container) => problemsOf(assembled, container)));
   printProblems(io.err, errColours, placeProblems(problems.filter(isError), shared.shown.policies));
   io.out.write(
@@ -37,12 +40,12 @@ export async function runPreview(
 const allIds = (containers: readonly { readonly container: { readonly id: string } }[]): Set<string> =>
   new Set(containers.map(({ container }) => container.id));
 
-function toJson(comparison: KernelComparison, flows: readonly FlowChange[]): unknown {
+function toJson(comparison: KernelComparison, flows: readonly NicChange[]): unknown {
   const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
-  return { changed, ruleset, routes, neighbourProxies, gateways, flows };
+  return { changed, ruleset, routes, neighbourProxies, gateways, flows: flowRows(flows) };
 }
 
-function asText(comparison: KernelComparison, flows: readonly FlowChange[], colours: Colours): string {
+function asText(comparison: KernelComparison, flows: readonly NicChange[], colours: Colours): string {
   if (!comparison.changed) return 'nothing would change: the kernel holds what the files say\n';
   const parts = [
     colourDiff(comparison.ruleset, colours),
@@ -72,11 +75,8 @@ export function colourDiff(diff: string, colours: Colours): string {
     .join('\n');
 }
 
-function flowText(flows: readonly FlowChange[], colours: Colours): string {
+function flowText(flows: readonly NicChange[], colours: Colours): string {
   if (flows.length === 0) return '';
-  const lines = flows.map((flow) => {
-    const text = describeFlowChange(flow);
-    return `${flow.after === 'allow' ? colours.green(text) : colours.red(text)}\n`;
-  });
+  const lines = tellChanges(flows).map(({ text, opens }) => `${opens ? colours.green(text) : colours.red(text)}\n`);
   return `${colours.bold('in words:')}\n${lines.join('')}`;
 }

@@ -60,8 +60,8 @@ test('shows everything as new on an empty kernel, and what each container gains'
   });
   expect(gateways.add).toContain('169.254.0.1 dev vethTind');
   const gain = { container: 'tinderbox', direction: 'egress', before: 'drop', after: 'allow' };
-  expect(flows).toContainEqual({ ...gain, peer: 'host', service: 'tcp/873' });
-  expect(flows).toContainEqual({ ...gain, peer: 'container:db', service: 'tcp/5432' });
+  expect(flows).toContainEqual(expect.objectContaining({ ...gain, peer: 'host', service: 'tcp/873' }));
+  expect(flows).toContainEqual(expect.objectContaining({ ...gain, peer: 'container:db', service: 'tcp/5432' }));
 });
 
 test('finds nothing to change after what render printed is in force, whatever was counted since', async () => {
@@ -88,14 +88,11 @@ test('shows an edited policy as a diff and in words', async () => {
   expect(out.slice(out.indexOf('in words:')).split('\n').sort()).toEqual(
     [
       'in words:',
-      'tinderbox gains tcp/8000-8009 to 203.0.113.0/28',
-      'tinderbox loses icmp4/echo-request from container:web',
-      'tinderbox loses icmp4/echo-request from lan',
-      'tinderbox loses icmp6/echo-request from container:web',
-      'tinderbox loses icmp6/echo-request from lan',
-      'tinderbox loses tcp/3128 to host',
-      'tinderbox loses tcp/5432 to container:db',
-      'tinderbox: any to any is dropped, no longer rejected',
+      'tinderbox: egress that no rule decides now dropped (was rejected by tinderbox.yaml:2)',
+      'tinderbox: from lan, container:web ping now dropped (was allowed by tinderbox.yaml:13)',
+      'tinderbox: to 203.0.113.0/28 tcp/8000-8009 now allowed by tinderbox.yaml:5 (was rejected by tinderbox.yaml:2)',
+      'tinderbox: to container:db postgresql now dropped (was allowed by tinderbox.yaml:9)',
+      'tinderbox: to host squid now dropped (was allowed by tinderbox.yaml:4)',
       '',
     ].sort(),
   );

@@ -1,0 +1,90 @@
+/** Changes of flows as preview tells them: lines for people, rows for programs. */
+import { formatChangeLine, placeText, rowsOfLine } from '../policies/flows/change-lines.ts';
+import type { Direction, Verdict } from '../render/rule.ts';
+import type { NicChange } from './flow-changes.ts';
+
+/** One peer and one service each, as far as there are names; `any except host` is one peer. */
+export interface FlowRow {
+  readonly container: string;
+  readonly nic: string;
+  readonly direction: Direction;
+  readonly peer: string;
+  readonly service: string;
+  readonly before: Verdict;
+  readonly after: Verdict;
+  /** Peer and service are `any`, less what rules decide. */
+  readonly otherwise: boolean;
+  /** `web.yaml:7`; the lines that said and say so. Empty where no file does. */
+  readonly beforeRules: readonly string[];
+  readonly afterRules: readonly string[];
+}
+
+export function flowRows(changes: readonly NicChange[]): FlowRow[] {
+  return changes.flatMap(({ container, nic, direction, lines }) =>
+    lines === 'unknown'
+      ? []
+      : lines.flatMap((line) =>
+          rowsOfLine(line).map((row) => ({
+            container,
+            nic,
+            direction,
+            ...row,
+            before: line.before,
+            after: line.after,
+            otherwise: line.otherwise,
+            beforeRules: line.origins.before.map(placeText),
+            afterRules: line.origins.after.map(placeText),
+          })),
+        ),
+  );
+}
+
+export interface ToldChange {
+  readonly text: string;
+  readonly opens: boolean;
+}
+
+/** What many containers gain or lose alike is told once. */
+export function tellChanges(changes: readonly NicChange[]): ToldChange[] {
+  const told = new Map<string, { readonly opens: boolean; readonly tell: (who: string) => string; who: NicChange[] }>();
+  for (const change of changes) {
+    const { direction, lines } = change;
+    const parts =
+      lines === 'unknown'
+        ? [{ opens: false, tell: (who: string) => `${who}: ${direction} ${UNKNOWN}` }]
+        : lines.map((line) => ({
+            opens: line.after === 'allow',
+            tell: (who: string) => formatChangeLine(line, direction, who),
+          }));
+    for (const part of parts) {
+      const key = part.tell('');
+      const entry = told.get(key) ?? { ...part, who: [] };
+      entry.who.push(change);
+      told.set(key, entry);
+    }
+  }
+  const nicsOf = countNics(changes);
+  return [...told.values()].map(({ opens, tell, who }) => ({ opens, text: tell(whoText(who, nicsOf)) }));
+}
+
+const UNKNOWN = 'rules in the kernel are not ours: what they let pass is not known';
+
+/** More containers than this are counted, not listed. */
+const LISTED = 4;
+
+const countNics = (changes: readonly NicChange[]): ReadonlyMap<string, number> => {
+  const nics = new Map<string, Set<string>>();
+  for (const { container, nic } of changes) nics.set(container, (nics.get(container) ?? new Set()).add(nic));
+  return new Map([...nics].map(([container, names]) => [container, names.size]));
+};
+
+/** `web, db (eth1)`: the NIC where another one of the container changes too, and not in the same way. */
+function whoText(who: readonly NicChange[], nicsOf: ReadonlyMap<string, number>): string {
+  const nics = new Map<string, string[]>();
+  for (const { container, nic } of who) nics.set(container, [...(nics.get(container) ?? []), nic]);
+  const names = [...nics].map(([container, list]) =>
+    list.length < (nicsOf.get(container) ?? 1) ? `${container} (${list.join(', ')})` : container,
+  );
+  if (names.length <= LISTED) return names.join(', ');
+  return `${names.slice(0, LISTED - 1).join(', ')} and ${names.length - LISTED + 1} more`;
+}
