@@ -27,6 +27,7 @@ import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
 import { listElsewhere, type ObservedRouting, readProxies, readRouting, readRuleset } from './observe.ts';
 import { CommandError, type Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
+import { TableOwner } from './table-ownership.ts';
 
 export interface KernelPorts {
   readonly nft: NftChannel;
@@ -34,6 +35,8 @@ export interface KernelPorts {
   readonly announcer: Announcer;
   readonly run: Run;
   readonly log: Log;
+  /** Whether the channel's process shall own our tables; see `canOwnTables`. */
+  readonly ownsTables?: boolean;
   /** Told what is about to be changed; without it nobody will put it back. */
   readonly rememberSysctls?: RememberSysctls;
 }
@@ -78,10 +81,12 @@ export class Applier {
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
   readonly #sysctls: NicSysctls;
+  readonly #owner: TableOwner;
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
+    this.#owner = new TableOwner(ports.nft, ports.ownsTables === true);
   }
 
   get enforced(): DesiredState | undefined {
@@ -143,7 +148,7 @@ export class Applier {
     const before = this.#enforced;
     this.#enforced = undefined;
     // Rules first, before anything else is even read: they may be what someone flushed.
-    const observed = await readRuleset(this.#ports.run);
+    const observed = await this.#owner.takeOver(await readRuleset(this.#ports.run));
     const { result, commands } = await this.#repairRuleset(desired, before, observed);
     const routing = await readRouting(this.#ports.run);
     this.#learnForeign(routing.foreignProxies, lxcProxies);
@@ -181,7 +186,7 @@ export class Applier {
     // Once one attempt was taken, the kernel holds its words and no longer what was observed.
     let taken: Ruleset | undefined;
     const attempt = async (state: DesiredState): Promise<Refusal | undefined> => {
-      const rendered = renderDesired(state, nameOf);
+      const rendered = this.#owner.claim(renderDesired(state, nameOf));
       const text = taken === undefined ? await this.#diffListed(observed, rendered) : diffRulesets(taken, rendered);
       if ('message' in text) return text;
       const refusal = await this.#ports.nft.commit(text);
@@ -190,7 +195,9 @@ export class Applier {
       commands.push(...text);
       return undefined;
     };
-    return { result: await commitIsolated(desired, before, attempt, nameOf), commands };
+    const result = await commitIsolated(desired, before, attempt, nameOf);
+    this.#owner.committed();
+    return { result, commands };
   }
 
   async #diffListed(observed: Ruleset, rendered: Ruleset): Promise<string[] | Refusal> {

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../render/desired.ts';
 import { changedNames } from '../render/dns-sets.ts';
 import { renderDesired } from '../render/nft.ts';
-import { renderRuleset } from '../render/ruleset.ts';
+import { renderRuleset, type TableFlag, withFlags } from '../render/ruleset.ts';
 import { nameOf } from './apply.ts';
 import { type Log, messageOf } from './log.ts';
 
@@ -20,15 +20,18 @@ const DELAY_MS = 2000;
 export class BootRuleset {
   readonly #file: string;
   readonly #log: Log;
+  readonly #flags: readonly TableFlag[];
   readonly #delayMs: number;
   #wanted: DesiredState | undefined;
   #saved: DesiredState | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(stateDirectory: string, log: Log, delayMs = DELAY_MS) {
+  /** `flags`: those of a table that the daemon may then take over. */
+  constructor(stateDirectory: string, log: Log, flags: readonly TableFlag[] = [], delayMs = DELAY_MS) {
     this.#file = join(stateDirectory, NAME);
     this.#log = log;
+    this.#flags = flags;
     this.#delayMs = delayMs;
   }
 
@@ -51,7 +54,7 @@ export class BootRuleset {
     const state = this.#wanted;
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
-      await replaceFile(this.#file, renderRuleset(renderDesired(state, nameOf)));
+      await replaceFile(this.#file, renderRuleset(withFlags(renderDesired(state, nameOf), this.#flags)));
       this.#saved = state;
     } catch (cause) {
       // What is in the kernel is right all the same; the next change tries again.

@@ -33,18 +33,25 @@ export interface ChannelOptions {
   readonly start: StartResident;
   /** Matches the tool's complaint about the word, to its very end: what follows belongs to the next text. */
   readonly complaintAbout: (word: string) => RegExp;
+  /** Told when the child was lost, for whatever reason but `stop`. */
+  readonly onLost?: () => void;
   /** Milliseconds to wait for an answer before the child is given up. */
   readonly timeout: number;
 }
 
 /** The child starts with the first text, and anew with the next text after it died. */
-export function openChannel({ command, args, start, complaintAbout, timeout }: ChannelOptions): Channel {
+export function openChannel({ command, args, start, complaintAbout, timeout, onLost }: ChannelOptions): Channel {
   let child: Resident | undefined;
   let output = '';
   let waiting: Waiting | undefined;
   let count = 0;
   // One text at a time, so that an answer can only belong to the text before it.
   let last: Promise<unknown> = Promise.resolve();
+
+  function lose(cause: Error): void {
+    fail(cause);
+    onLost?.();
+  }
 
   function fail(cause: Error): void {
     child?.kill();
@@ -75,7 +82,7 @@ export function openChannel({ command, args, start, complaintAbout, timeout }: C
     if (child !== undefined) return child;
     const fresh = start(command, args);
     fresh.onErrorOutput((text) => child === fresh && take(text));
-    fresh.onEnd((cause) => child === fresh && fail(cause));
+    fresh.onEnd((cause) => child === fresh && lose(cause));
     child = fresh;
     return fresh;
   }
@@ -84,7 +91,7 @@ export function openChannel({ command, args, start, complaintAbout, timeout }: C
     return new Promise((resolve, reject) => {
       const word = `routewall-done-${++count}`;
       output = '';
-      const timer = setTimeout(() => fail(new Error(`nothing within ${timeout} ms`)), timeout);
+      const timer = setTimeout(() => lose(new Error(`nothing within ${timeout} ms`)), timeout);
       const target = started();
       waiting = { complaint: complaintAbout(word), resolve, reject, timer };
       target.write(`${text.endsWith('\n') ? text : `${text}\n`}${word}\n`);

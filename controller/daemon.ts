@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
 import type { Problem } from '../policies/problem.ts';
+import { ORPHAN_TABLE } from '../render/ruleset.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
 import { BootRuleset } from './boot-ruleset.ts';
@@ -22,6 +23,7 @@ import { run, startResident } from './run.ts';
 import { openServiceManager, type ServiceManager } from './service-manager.ts';
 import { Session } from './session.ts';
 import { openSysctlMemory } from './sysctl-memory.ts';
+import { canOwnTables } from './table-ownership.ts';
 
 export interface DaemonOptions {
   /** Reads the main configuration; `undefined` where it has errors, which it has logged. */
@@ -64,16 +66,24 @@ interface Parts {
   readonly bootRuleset: BootRuleset;
   /** Who is told of each pass. */
   readonly listeners: ((report: Report) => void)[];
+  /** Who is told that the process went that may own our tables. */
+  readonly onNftLost: (() => void)[];
   close(): void;
 }
 
 async function openParts(runDirectory: string, stateDirectory: string, log: Log): Promise<Parts> {
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
-  const nft = openNftChannel(startResident, runDirectory);
+  const ownsTables = await canOwnTables(run);
+  if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
+  const onNftLost: (() => void)[] = [];
+  const nft = openNftChannel(startResident, runDirectory, () => {
+    for (const listener of onNftLost) listener();
+  });
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
-  const applier = new Applier({ nft, ip, announcer, run, log, rememberSysctls: openSysctlMemory(runDirectory) });
+  const rememberSysctls = openSysctlMemory(runDirectory);
+  const applier = new Applier({ nft, ip, announcer, run, log, ownsTables, rememberSysctls });
   const conntrack = createConntrackCleaner(
     run,
     log,
@@ -90,8 +100,9 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
   };
   return {
     serviceManager,
-    bootRuleset: new BootRuleset(stateDirectory, log),
+    bootRuleset: new BootRuleset(stateDirectory, log, ownsTables ? ORPHAN_TABLE : []),
     listeners,
+    onNftLost,
     applier,
     lastGood,
     reporter: new Reporter({ log, run, conntrack, refusals, runDirectory, onReport }),
@@ -125,6 +136,8 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   let changing: Promise<void> = Promise.resolve();
   const outside = openOutside(options, parts, () => session);
   const metrics = openMetrics(run, log);
+  // What it owned is anyone's until it is taken over again.
+  parts.onNftLost.push(() => session?.requestResync());
   parts.listeners.push((report) => metrics.observe(report));
 
   async function replaceSession(next: HostConfig): Promise<void> {

@@ -23,8 +23,11 @@ export interface NftChannel {
   readonly pid: number | undefined;
 }
 
-/** `runDirectory`: where the text of a transaction lies while nft reads it. */
-export function openNftChannel(start: StartResident, runDirectory: string): NftChannel {
+/**
+ * `runDirectory`: where the text of a transaction lies while nft reads it. `onLost` is told when the process that may
+ * own our tables went.
+ */
+export function openNftChannel(start: StartResident, runDirectory: string, onLost?: () => void): NftChannel {
   const file = join(runDirectory, 'transaction.nft');
   if (/["*?[\]\\\n]/.test(file))
     throw new Error(`run directory ${JSON.stringify(runDirectory)}: nft can't include from it`);
@@ -32,6 +35,7 @@ export function openNftChannel(start: StartResident, runDirectory: string): NftC
     command: 'nft',
     args: ['-i'],
     start,
+    ...(onLost === undefined ? {} : { onLost }),
     // "Error: syntax error, unexpected newline, expecting string", the word, and the marks below it.
     complaintAbout: (word) => new RegExp(`[^\\n]*Error: [^\\n]*\\n${word}\\n[ ~^]*\\^[ ~^]*\\n`),
     timeout: 60_000,

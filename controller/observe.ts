@@ -5,7 +5,7 @@ import type { GatewayAddress, NeighbourProxy, Route } from '../render/desired.ts
 import { parseListing } from '../render/listing.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { PROTOCOL } from '../render/routing.ts';
-import { type Ruleset, renderRuleset, TABLE } from '../render/ruleset.ts';
+import { type Ruleset, renderRuleset, TABLE, withFlags } from '../render/ruleset.ts';
 import { CommandError, type Run, runOrThrow } from './run.ts';
 
 /** Our tables as nft lists them; a failed listing is an error, never an absent table. */
@@ -30,7 +30,8 @@ const LOAD_AND_LIST = `nft -f - && nft -s list table inet ${TABLE} && nft -s lis
  */
 export async function listElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset> {
   const isolate = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
-  const text = renderRuleset(ruleset);
+  // An owner of a table there would only be in the way of the listing.
+  const text = renderRuleset(withFlags(ruleset, []));
   return parseListing(
     await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', LOAD_AND_LIST], { input: text, timeout: 120_000 }),
   );

@@ -163,6 +163,12 @@ export class Session {
     return outcome;
   }
 
+  /** Compares with the kernel what is known. */
+  requestResync(): void {
+    this.#dirty.resync = true;
+    this.#request();
+  }
+
   /** Reads everything again and compares it with the kernel. */
   requestEverything(): void {
     this.#dirty = mergeDirty(this.#dirty, everythingDirty());

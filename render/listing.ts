@@ -1,6 +1,6 @@
 /** nft's own listing of our tables (`nft -s list table …`) as a ruleset that can be compared with another listing. */
 
-import type { NftChain, NftSet, NftTable, Ruleset, TableFamily } from './ruleset.ts';
+import type { NftChain, NftSet, NftTable, Ruleset, TableFamily, TableFlag } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
 
 /**
@@ -46,10 +46,17 @@ function parseTable(lines: readonly string[]): NftTable {
     if (kind === 'chain') chains.set(name, parseChain(body));
     else if (kind === 'set' || kind === 'map') sets.set(name, parseSet(kind, body));
   }
-  return lines.some(isDormant) ? { dormant: true, sets, chains } : { sets, chains };
+  const flags = parseFlags(lines);
+  return flags.length === 0 ? { sets, chains } : { flags, sets, chains };
 }
 
-const isDormant = (line: string): boolean => /^\tflags .*\bdormant\b/.test(line);
+const FLAGS: readonly TableFlag[] = ['dormant', 'owner', 'persist'];
+
+/** `\tflags owner,persist`; nft 1.0.6 knows no `persist`, and prints nothing for it. */
+function parseFlags(lines: readonly string[]): TableFlag[] {
+  const [, words = ''] = lines.map((line) => /^\tflags (.*)$/.exec(line)).find((found) => found !== null) ?? [];
+  return FLAGS.filter((flag) => words.split(/[\s,]+/).includes(flag));
+}
 
 function parseChain(body: readonly string[]): NftChain {
   const lines = body.map((line) => line.trim()).filter((line) => line !== '');
@@ -86,10 +93,11 @@ function parseElement(text: string): [string, string] {
 /** A listing with its elements sorted and one a line, so that two of them can be compared line by line. */
 export function sortListing(ruleset: Ruleset): Ruleset {
   return new Map(
-    [...ruleset].map(([family, { sets, chains, ...flags }]) => [
+    [...ruleset].map(([family, { sets, chains, flags = [] }]) => [
       family,
       {
-        ...flags,
+        // Who holds the table is no part of what it says.
+        flags: flags.filter((flag) => flag === 'dormant'),
         sets: new Map(byName(sets).map(([name, set]) => [name, sortSet(set)])),
         chains: new Map(byName(chains)),
       },

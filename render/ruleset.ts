@@ -17,11 +17,25 @@ export interface NftChain {
 }
 
 export interface NftTable {
-  /** Switched off whole by someone (`flags dormant`), as only a listing can tell. */
-  readonly dormant?: boolean;
+  /** In nft's words; in a listing, `owner` may be any process, and `dormant` is a table that someone switched off. */
+  readonly flags?: readonly TableFlag[];
   readonly sets: ReadonlyMap<string, NftSet>;
   readonly chains: ReadonlyMap<string, NftChain>;
 }
+
+export type TableFlag = 'dormant' | 'owner' | 'persist';
+
+/**
+ * Held by the process that adds it so: no other program's `flush ruleset` or edit touches the table, and when the
+ * process ends, `persist` leaves it to the next one. Never one without the other: an owner's table would go with it.
+ */
+export const OWNED_TABLE: readonly TableFlag[] = ['owner', 'persist'];
+
+/** What the next owner may take over as it is: `persist` can't be given to a table that exists. */
+export const ORPHAN_TABLE: readonly TableFlag[] = ['persist'];
+
+export const withFlags = (ruleset: Ruleset, flags: readonly TableFlag[]): Ruleset =>
+  new Map([...ruleset].map(([family, table]) => [family, { ...table, flags }]));
 
 export type TableFamily = 'inet' | 'arp';
 
@@ -44,8 +58,10 @@ function renderTable(family: TableFamily, table: NftTable): string {
       block(`chain ${name}`, chain.hook === '' ? chain.rules : [chain.hook, ...chain.rules]),
     ),
   ];
-  return `table ${family} ${TABLE} {\n${blocks.join('\n')}}\n`;
+  return `table ${family} ${TABLE} {\n${flagsLine(table)}${blocks.join('\n')}}\n`;
 }
+
+const flagsLine = ({ flags = [] }: NftTable): string => (flags.length === 0 ? '' : `\tflags ${flags.join(', ')};\n`);
 
 function setLines(set: NftSet): string[] {
   const lines = set.spec.split(/(?<=;) /);

@@ -4,9 +4,11 @@ import {
   type NftChain,
   type NftSet,
   type NftTable,
+  ORPHAN_TABLE,
   type Ruleset,
   TABLE,
   type TableFamily,
+  type TableFlag,
 } from './ruleset.ts';
 
 const NO_TABLE: NftTable = { sets: new Map(), chains: new Map() };
@@ -14,7 +16,8 @@ const NO_TABLE: NftTable = { sets: new Map(), chains: new Map() };
 /**
  * Commands in an order that nft accepts within one transaction; empty when nothing differs. Tables are never deleted
  * while they serve, since that loses packets and counters, with one exception: a set or base chain that is declared
- * differently (another release's layout) can't be changed in place, so its table is replaced whole.
+ * differently (another release's layout) can't be changed in place, nor can a table be made one that outlives its
+ * owner, so that table is replaced whole.
  */
 export function diffRulesets(before: Ruleset, after: Ruleset): string[] {
   const families = new Set<TableFamily>([...before.keys(), ...after.keys()]);
@@ -24,13 +27,22 @@ export function diffRulesets(before: Ruleset, after: Ruleset): string[] {
 function diffTable(family: TableFamily, before: NftTable | undefined, after: NftTable | undefined): string[] {
   const table = `${family} ${TABLE}`;
   if (after === undefined) return before === undefined ? [] : [`delete table ${table}`];
-  if (before === undefined) return [`add table ${table}`, ...changeTable(table, NO_TABLE, after)];
-  if (redeclares(before, after)) {
-    return [`delete table ${table}`, `add table ${table}`, ...changeTable(table, NO_TABLE, after)];
+  const add = (flags: readonly TableFlag[] = []): string =>
+    flags.length === 0 ? `add table ${table}` : `add table ${table} { flags ${flags.join(', ')}; }`;
+  if (before === undefined) return [add(after.flags), ...changeTable(table, NO_TABLE, after)];
+  if (redeclares(before, after) || lacksPersist(before, after)) {
+    return [`delete table ${table}`, add(after.flags), ...changeTable(table, NO_TABLE, after)];
   }
-  // Adding a table that exists clears its `dormant` flag.
-  return [...(before.dormant === true ? [`add table ${table}`] : []), ...changeTable(table, before, after)];
+  // Adding a table that exists sets or clears its `dormant` and `owner`.
+  const isSame = has(before, 'dormant') === has(after, 'dormant') && (has(before, 'owner') || !has(after, 'owner'));
+  const flags = has(before, 'persist') ? (after.flags ?? ORPHAN_TABLE) : after.flags;
+  return [...(isSame ? [] : [add(flags)]), ...changeTable(table, before, after)];
 }
+
+const has = ({ flags = [] }: NftTable, flag: TableFlag): boolean => flags.includes(flag);
+
+/** The kernel gives it to no table that exists. */
+const lacksPersist = (before: NftTable, after: NftTable): boolean => has(after, 'persist') && !has(before, 'persist');
 
 function redeclares(before: NftTable, after: NftTable): boolean {
   for (const [name, set] of after.sets) {

@@ -60,8 +60,8 @@ describe('a listing of what others did', () => {
   const foreign = parseListing(recorded('nft-list-foreign.txt'));
 
   it('has their sets, maps and chains, told apart from ours by name alone', () => {
-    const { sets, chains, dormant } = inetOf(foreign);
-    expect(dormant).toBe(true);
+    const { sets, chains, flags } = inetOf(foreign);
+    expect(flags).toEqual(['dormant']);
     expect(sets.get('foreign')?.spec).toContain('type ipv4_addr;');
     expect([...(sets.get('jumps')?.elements ?? [])]).toEqual([
       ['"a"', 'jump apart'],
@@ -70,7 +70,7 @@ describe('a listing of what others did', () => {
     expect(chains.get('apart')?.rules.at(-1)).toContain('ip saddr { 192.0.2.1, 192.0.2.2 }');
     expect(chains.get('forward_from')?.hook).toContain('policy drop');
     expect([...foreign.keys()]).toEqual(['inet', 'arp']);
-    expect(foreign.get('arp')?.dormant).toBeUndefined();
+    expect(foreign.get('arp')?.flags).toBeUndefined();
   });
 
   it('forgets what packets filled in', () => {

@@ -6,7 +6,7 @@ import { NO_NAMES } from '../../render/dns-name.ts';
 import { sortListing } from '../../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../../render/nft.ts';
 import type { PeerMatch } from '../../render/rule.ts';
-import { EMPTY_RULESET, type NftTable, type Ruleset } from '../../render/ruleset.ts';
+import { EMPTY_RULESET, type NftTable, OWNED_TABLE, type Ruleset } from '../../render/ruleset.ts';
 import { diffRulesets } from '../../render/transaction.ts';
 import { applyCommands } from './nft-model.ts';
 import { desiredSequence, interfaceName } from './random-desired.ts';
@@ -86,7 +86,20 @@ describe('diffRulesets', { timeout: 30_000 }, () => {
   });
 
   it('wakes a table that someone made dormant', () => {
-    expect(diffRulesets(table({ dormant: true }), table({}))).toEqual(['add table inet routewall']);
+    expect(diffRulesets(table({ flags: ['dormant'] }), table({}))).toEqual(['add table inet routewall']);
+  });
+
+  // What the kernel (6.9) allows, as tried by hand: nothing else is.
+  it.each([
+    ['takes over what an owner left', ['persist'], OWNED_TABLE, ['add TABLE { flags owner, persist; }']],
+    ['leaves its own alone', ['owner', 'persist'], OWNED_TABLE, []],
+    ['replaces what no owner can leave', [], OWNED_TABLE, ['delete TABLE', 'add TABLE { flags owner, persist; }']],
+    ['wakes an orphan as an orphan', ['dormant', 'persist'], [], ['add TABLE { flags persist; }']],
+    ['wakes and takes an orphan', ['dormant', 'persist'], OWNED_TABLE, ['add TABLE { flags owner, persist; }']],
+    ['minds no orphan where none can be owned', ['persist'], [], []],
+  ] as const)('%s', (_what, before, after, commands) => {
+    const said = diffRulesets(table({ flags: before }), table({ flags: after }));
+    expect(said).toEqual(commands.map((command) => command.replace('TABLE', 'table inet routewall')));
   });
 
   it('empties what goes before it deletes it: chains, then maps that refer to chains, then chains', () => {
