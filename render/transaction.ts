@@ -35,7 +35,7 @@ function diffTable(family: TableFamily, before: NftTable | undefined, after: Nft
   }
   // Adding a table that exists sets or clears its `dormant` and `owner`.
   const isSame = has(before, 'dormant') === has(after, 'dormant') && (has(before, 'owner') || !has(after, 'owner'));
-  const flags = has(before, 'persist') ? (after.flags ?? ORPHAN_TABLE) : after.flags;
+  const flags = has(before, 'persist') && !has(after, 'persist') ? ORPHAN_TABLE : after.flags;
   return [...(isSame ? [] : [add(flags)]), ...changeTable(table, before, after)];
 }
 
