@@ -8,6 +8,7 @@ import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
 import {
   diffRouting,
   joinRouting,
+  proxyKey,
   type Routing,
   type RoutingDiff,
   renderRouting,
@@ -49,7 +50,8 @@ export interface LxcProxy extends NeighbourProxy {
 export interface ApplyRequest {
   readonly desired: DesiredState;
   readonly network: HostNetwork;
-  readonly lxcProxies: readonly LxcProxy[];
+  /** Of all containers; asked for only when proxies are looked at. */
+  readonly lxcProxies: () => readonly LxcProxy[];
 }
 
 export interface Applied extends Isolated {
@@ -76,7 +78,7 @@ export class Applier {
   /** `undefined`: not known, so that the next change reads the kernel first. */
   #enforced: DesiredState | undefined;
   /** Proxies that aren't ours, as of the last reading: never to be taken over. */
-  #foreignProxies: readonly NeighbourProxy[] = [];
+  #foreignProxies: ReadonlySet<string> = new Set();
   /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
@@ -116,9 +118,12 @@ export class Applier {
   }
 
   async #change(before: DesiredState, { desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
-    const old = routingOf(before);
-    const leaving = this.#spareForeign(diffRouting(old, routingOf(desired)).remove);
+    // Everything else is the same object before and after, and costs nothing here.
+    const keys = changedKeys(before, desired);
+    const old = routingOf(pick(before, keys));
+    const leaving = this.#spareForeign(diffRouting(old, routingOf(pick(desired, keys))).remove);
     await this.#route({ add: NOTHING, remove: leaving });
+    this.#sysctls.forget(pick(before, keys));
     let commands = 0;
     let current = before;
     const result = await commitIsolated(
@@ -134,11 +139,13 @@ export class Applier {
       nameOf,
     );
     const remaining = diffRouting(leaving, old).add;
-    const fresh = diffRouting(remaining, routingOf(result.enforced)).add;
+    const changed = pick(result.enforced, keys);
+    const fresh = diffRouting(remaining, routingOf(changed)).add;
     const coming = joinRouting(fresh, this.#failed.wanted(result.enforced));
     // Nobody tells of proxies: one that somebody else made since the last reading would be taken over by `replace`.
-    if (coming.proxies.length > 0) this.#learnForeign((await readProxies(this.#ports.run)).foreignProxies, lxcProxies);
-    const lines = await this.#bringUp(result.enforced, coming, network);
+    if (coming.proxies.length > 0)
+      this.#learnForeign((await readProxies(this.#ports.run)).foreignProxies, lxcProxies());
+    const lines = await this.#bringUp(changed, coming, network);
     this.#enforced = result.enforced;
     return { ...result, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
   }
@@ -151,8 +158,9 @@ export class Applier {
     const observed = await this.#owner.takeOver(await readRuleset(this.#ports.run));
     const { result, commands } = await this.#repairRuleset(desired, before, observed);
     const routing = await readRouting(this.#ports.run);
-    this.#learnForeign(routing.foreignProxies, lxcProxies);
-    const diff = this.#diffObserved(result.enforced, routing, lxcProxies);
+    const leakable = lxcProxies();
+    this.#learnForeign(routing.foreignProxies, leakable);
+    const diff = this.#diffObserved(result.enforced, routing, leakable);
     await this.#route({ add: NOTHING, remove: diff.remove });
     const drifted = await this.#sysctls.reread(result.enforced);
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#failed.wanted(result.enforced)), network);
@@ -172,9 +180,9 @@ export class Applier {
     await this.#route({ add: this.#spareForeign(routing), remove: NOTHING });
   }
 
-  /** Puts back what someone else changed. @returns the ones that were written. */
-  async repairSysctls(): Promise<string[]> {
-    return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced);
+  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
+  async repairSysctls(devs: ReadonlySet<string>): Promise<string[]> {
+    return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced, devs);
   }
 
   async #repairRuleset(
@@ -219,9 +227,8 @@ export class Applier {
       ...[...enforced.nics.values()].map(({ hostVeth }) => hostVeth),
     ]);
     this.#gatewayVeths = new Set(wanted.gateways.map(({ dev }) => dev));
-    const leaked = observed.foreignProxies.filter((proxy) =>
-      lxcProxies.some((other) => !other.running && sameProxy(other, proxy)),
-    );
+    const left = keysOf(lxcProxies.filter(({ running }) => !running));
+    const leaked = observed.foreignProxies.filter((proxy) => left.has(proxyKey(proxy)));
     const present: Routing = {
       gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
       routes: observed.routes,
@@ -234,9 +241,9 @@ export class Applier {
     };
   }
 
-  /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. */
+  /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
-    await this.#sysctls.write(enforced);
+    await this.#sysctls.write(enforced, this.#enforced);
     const add = this.#spareForeign(coming);
     const written = await this.#route({ add, remove: NOTHING });
     announce(this.#ports.announcer, add.proxies, network, () =>
@@ -246,12 +253,13 @@ export class Applier {
   }
 
   #learnForeign(proxies: readonly NeighbourProxy[], lxcProxies: readonly LxcProxy[]): void {
-    this.#foreignProxies = proxies.filter((proxy) => !isOneOf(proxy, lxcProxies));
+    const lxcs = keysOf(lxcProxies);
+    this.#foreignProxies = new Set(proxies.map(proxyKey).filter((key) => !lxcs.has(key)));
   }
 
   #spareForeign = (routing: Routing): Routing => ({
     ...routing,
-    proxies: routing.proxies.filter((proxy) => !isOneOf(proxy, this.#foreignProxies)),
+    proxies: routing.proxies.filter((proxy) => !this.#foreignProxies.has(proxyKey(proxy))),
   });
 
   async #route(diff: RoutingDiff): Promise<number> {
@@ -267,6 +275,17 @@ export class Applier {
   }
 }
 
+const changedKeys = (before: DesiredState, after: DesiredState): string[] => [
+  ...[...before.nics].filter(([key, nic]) => after.nics.get(key) !== nic).map(([key]) => key),
+  ...[...after.nics.keys()].filter((key) => !before.nics.has(key)),
+];
+
+/** The part of a state that these NICs are. */
+const pick = (state: DesiredState, keys: readonly string[]): DesiredState => ({
+  ...state,
+  nics: new Map(keys.flatMap((key) => [state.nics.get(key)].flatMap((nic) => (nic === undefined ? [] : [[key, nic]])))),
+});
+
 /** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
 function ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
   const known = new Set(uniqueSysctls(before).map(settingLine));
@@ -279,7 +298,4 @@ function ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
   ]);
 }
 
-const sameProxy = (a: NeighbourProxy, b: NeighbourProxy): boolean => a.address === b.address && a.dev === b.dev;
-
-const isOneOf = (proxy: NeighbourProxy, list: readonly NeighbourProxy[]): boolean =>
-  list.some((other) => sameProxy(other, proxy));
+const keysOf = (proxies: readonly NeighbourProxy[]): ReadonlySet<string> => new Set(proxies.map(proxyKey));

@@ -16,7 +16,8 @@ export interface DirtyParts {
   resync: boolean;
   /** Host-side veths whose routes the kernel may have dropped. */
   veths: Set<string>;
-  sysctls: boolean;
+  /** Interfaces whose settings changed; `all` stands for any. */
+  sysctls: Set<string>;
 }
 
 export const nothingDirty = (): DirtyParts => ({
@@ -29,7 +30,7 @@ export const nothingDirty = (): DirtyParts => ({
   links: false,
   resync: false,
   veths: new Set(),
-  sysctls: false,
+  sysctls: new Set(),
 });
 
 export const everythingDirty = (): DirtyParts => ({
@@ -53,6 +54,6 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     links: a.links || b.links,
     resync: a.resync || b.resync,
     veths: new Set([...a.veths, ...b.veths]),
-    sysctls: a.sysctls || b.sysctls,
+    sysctls: new Set([...a.sysctls, ...b.sysctls]),
   };
 }

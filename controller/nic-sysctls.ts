@@ -2,7 +2,7 @@
 import type { DesiredState, Sysctl } from '../render/desired.ts';
 import { type Log, messageOf } from './log.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
-import { readSysctlDrift, type SysctlDrift, writeSysctls } from './sysctls.ts';
+import { readSysctlDrift, type SysctlDrift, sysctlDevice, writeSysctls } from './sysctls.ts';
 
 export class NicSysctls {
   readonly #log: Log;
@@ -15,10 +15,11 @@ export class NicSysctls {
     this.#remember = remember;
   }
 
-  async write(enforced: DesiredState): Promise<void> {
-    const fresh = uniqueSysctls(enforced).filter(({ key, value }) => this.#written.get(key) !== value);
+  /** What `part` needs and isn't known to be set. `before`: everything that was enforced, which `part` joins. */
+  async write(part: DesiredState, before: DesiredState | undefined): Promise<void> {
+    const fresh = uniqueSysctls(part).filter(({ key, value }) => this.#written.get(key) !== value);
     const changes = await readDrift(fresh);
-    await this.#remember?.(changes, new Set([...enforced.nics.values()].map(({ hostVeth }) => hostVeth)));
+    if (changes.length > 0) await this.#remember?.(changes, vethsOf(part, before));
     const failed = await writeSysctls(changes);
     for (const { key, value } of fresh) this.#written.set(key, value);
     for (const { sysctl, cause } of failed) {
@@ -27,20 +28,31 @@ export class NicSysctls {
     }
   }
 
+  /** Another link by the same name has the kernel's settings, not ours. */
+  forget({ nics }: DesiredState): void {
+    for (const { hostVeth, sysctls } of nics.values())
+      for (const { key } of sysctls) if (sysctlDevice(key) === hostVeth) this.#written.delete(key);
+  }
+
   /** The next `write` looks at all of them. @returns lines for those that it will write. */
   async reread(enforced: DesiredState): Promise<string[]> {
     this.#written.clear();
     return (await readDrift(uniqueSysctls(enforced))).map(settingLine);
   }
 
-  /** Puts back what someone else changed. @returns lines for those that were written. */
-  async repair(enforced: DesiredState): Promise<string[]> {
-    const drifted = await readDrift(uniqueSysctls(enforced));
+  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns lines for what was written. */
+  async repair(enforced: DesiredState, devs: ReadonlySet<string>): Promise<string[]> {
+    const concerned = uniqueSysctls(enforced).filter(({ key }) => devs.has('all') || devs.has(sysctlDevice(key)));
+    const drifted = await readDrift(concerned);
     for (const { key } of drifted) this.#written.delete(key);
-    if (drifted.length > 0) await this.write(enforced);
+    if (drifted.length > 0) await this.write(enforced, enforced);
     return drifted.map(settingLine);
   }
 }
+
+/** They take their settings along when they go. */
+const vethsOf = (...states: readonly (DesiredState | undefined)[]): Set<string> =>
+  new Set(states.flatMap((state) => [...(state?.nics.values() ?? [])].map(({ hostVeth }) => hostVeth)));
 
 const readDrift = async (sysctls: Iterable<Sysctl>): Promise<SysctlDrift[]> =>
   (await readSysctlDrift(sysctls)).filter(mustWrite);

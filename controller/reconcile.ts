@@ -50,11 +50,12 @@ export class Reconciler {
     await this.#read(dirty);
     const assembled = await this.#assemble();
     const before = applier.enforced;
-    const request = { desired: assembled.desired, network: assembled.network, lxcProxies: this.#lxcProxies() };
+    const { desired, network } = assembled;
+    const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
     const applied = dirty.resync ? await applier.resync(request) : await applier.apply(request);
     const repaired = [...applied.repaired];
     if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
-    if (!dirty.resync && dirty.sysctls) repaired.push(...(await applier.repairSysctls()));
+    if (!dirty.resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
     try {
       await lastGood.save(assembled.policies.values(), this.reader.files);
     } catch (cause) {

@@ -1,7 +1,7 @@
 /** Remembers what the host's own sysctls were before we changed them, so that a purge of the package can put them back. */
 import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSysctl, type SysctlDrift } from './sysctls.ts';
+import { readSysctl, type SysctlDrift, sysctlDevice } from './sysctls.ts';
 
 /** In the run folder, which is as new with each boot as the kernel's settings are. */
 const FILE = 'sysctls-before';
@@ -18,7 +18,7 @@ export function openSysctlMemory(runDirectory: string): RememberSysctls {
   const file = join(runDirectory, FILE);
   let known: Set<string> | undefined;
   return async (changes, ours) => {
-    const candidates = changes.filter(({ key }) => !ours.has(interfaceOf(key)));
+    const candidates = changes.filter(({ key }) => !ours.has(sysctlDevice(key)));
     if (candidates.length === 0) return;
     known ??= await readKeys(file);
     const followers = candidates.some(({ key }) => key === IPV6_FORWARDING) ? await readFollowers(ours) : [];
@@ -36,7 +36,7 @@ export function openSysctlMemory(runDirectory: string): RememberSysctls {
 async function readFollowers(ours: ReadonlySet<string>): Promise<Pick<SysctlDrift, 'key' | 'actual' | 'value'>[]> {
   const names = (await readdir('/proc/sys/net/ipv6/conf')).filter((name) => name !== 'all' && !ours.has(name));
   const keys = names.map((name) => `net/ipv6/conf/${name}/forwarding`);
-  return Promise.all(keys.map(async (key) => ({ key, actual: await readSysctl(key), value: '1' })));
+  return keys.map((key) => ({ key, actual: readSysctl(key), value: '1' }));
 }
 
 async function readKeys(file: string): Promise<Set<string>> {
@@ -46,6 +46,3 @@ async function readKeys(file: string): Promise<Set<string>> {
   });
   return new Set(text.split('\n').flatMap((line) => line.split(' ')[0] ?? []));
 }
-
-/** `net/ipv4/conf/eth0/forwarding` */
-const interfaceOf = (key: string): string => key.split('/')[3] ?? '';

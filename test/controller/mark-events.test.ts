@@ -108,7 +108,7 @@ it('tells the main configuration from a policy file', () => {
   bus.emit('policyFileChanged', { file: '/etc/routewall/containers/web.yaml' });
   expect(marked()).toEqual({ policies: new Set(['/etc/routewall/containers/web.yaml']) });
   bus.emit('sysctlChanged', { dev: 'all' });
-  expect(marked()).toEqual({ sysctls: true });
+  expect(marked()).toEqual({ sysctls: new Set(['all']) });
   off();
   bus.emit('sysctlChanged', { dev: 'all' });
   expect([marked(), asked()]).toEqual([{}, 3]);
@@ -116,13 +116,18 @@ it('tells the main configuration from a policy file', () => {
 
 it('loses no mark when two heaps of them become one', () => {
   const some: DirtyParts = { ...nothingDirty(), runtimes, veths: new Set(['a']), policies: new Set(['f']) };
-  const other: DirtyParts = { ...nothingDirty(), veths: new Set(['b']), policies: new Set(['g']), sysctls: true };
+  const other: DirtyParts = {
+    ...nothingDirty(),
+    veths: new Set(['b']),
+    policies: new Set(['g']),
+    sysctls: new Set(['eth0']),
+  };
   expect(mergeDirty(some, other)).toEqual({
     ...nothingDirty(),
     runtimes,
     veths: new Set(['a', 'b']),
     policies: new Set(['f', 'g']),
-    sysctls: true,
+    sysctls: new Set(['eth0']),
   });
   expect(mergeDirty(everythingDirty(), some)).toMatchObject({ policies: 'all', tree: true, resync: true, runtimes });
   expect(mergeDirty(some, nothingDirty())).toEqual(some);

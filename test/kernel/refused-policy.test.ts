@@ -51,7 +51,7 @@ function open(): Applier {
 const request = (desired: DesiredState) => ({
   desired,
   network: describeHost([], { uplinks: [], guard: [], veths: new Set() }),
-  lxcProxies: [],
+  lxcProxies: () => [],
 });
 
 /** The veth's rules each way, without what every chain begins and ends with. */

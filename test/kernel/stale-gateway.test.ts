@@ -19,7 +19,7 @@ afterEach(cleanUp);
 const request = (desired: DesiredState) => ({
   desired,
   network: describeHost([], { uplinks: [], guard: [], veths: new Set() }),
-  lxcProxies: [],
+  lxcProxies: () => [],
 });
 
 it('takes a gateway off a veth whose container is gone, though the link was made anew', async () => {
