@@ -80,6 +80,7 @@ function inputsOf(count: number, own: boolean): HostInputs {
     veths,
     lastGood: new Map(),
     answers: NO_NAMES,
+    now: 0,
   };
 }
 

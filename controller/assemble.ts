@@ -9,6 +9,7 @@ import type { Container } from '../policies/endpoint.ts';
 import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
 import type { Problem } from '../policies/problem.ts';
+import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -26,6 +27,8 @@ export interface HostInputs {
   readonly lastGood: ReadonlyMap<string, EnforcedPolicy>;
   /** What DNS told for the names that policies mean, as far as it is known. */
   readonly answers: DnsAddresses;
+  /** Milliseconds since 1970, as Date.now() tells them. */
+  readonly now: number;
 }
 
 /** `open`: no policy file, and `withoutPolicy: open`. `closed`: no policy file, or a broken one that was never good. */
@@ -47,6 +50,10 @@ export interface Assembled extends Compiled {
   /** Names that policies mean, and answers for them that don't count. */
   readonly names: readonly DnsName[];
   readonly ignoredAnswers: JudgedAnswers['ignored'];
+  /** The moments at which rules end, past and to come, in seconds since 1970, ascending. */
+  readonly ends: readonly number[];
+  /** The time by which the policies were chosen, in milliseconds. */
+  readonly chosenAt: number;
 }
 
 export interface Assembler {
@@ -63,20 +70,31 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const namesOf = rememberLast((policies: ReadonlyMap<string, EnforcedPolicy>) => namesInForce(policies.values()));
   const answersOf = rememberLast(judgeAnswers);
   let before: ReadonlyMap<string, ContainerPolicy> = new Map();
-  const policiesOf = rememberLast((...args: PolicyArguments) => {
-    before = choosePolicies(before, ...args);
+  // Time alone changes nothing until a rule ends, or the clock is set back before an end: then a period begins.
+  let period = 0;
+  let present = 0;
+  let chosenAt = 0;
+  const endsOfAll = rememberLast((policies: ReadonlyMap<string, ContainerPolicy>) =>
+    endsOf([...policies.values()].map(({ compiled, enforced }) => ({ lookups: compiled.lookups, enforced }))),
+  );
+  const policiesOf = rememberLast((_period: number, ...args: PolicyArguments) => {
+    chosenAt = present;
+    before = choosePolicies(before, chosenAt, ...args);
     return before;
   });
   return {
-    assemble: ({ config, loaded, containers, links, veths, lastGood, answers }) => {
+    assemble: ({ config, loaded, containers, links, veths, lastGood, answers, now }) => {
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers);
-      const policies = policiesOf(containers, loaded, book, lastGood, config);
+      present = now;
+      if (endsOfAll(before).some((end) => hasEnded(end, now) !== hasEnded(end, chosenAt))) period += 1;
+      const policies = policiesOf(period, containers, loaded, book, lastGood, config);
       const enforced = enforcedOf(policies);
       const names = namesOf(enforced);
       const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
       const input = { containers, policies: enforced, veths, network, dns, settings: settingsOf(config) };
-      return { ...compiler.compile(input), policies, network, book, names, ignoredAnswers };
+      const ends = endsOfAll(policies);
+      return { ...compiler.compile(input), policies, network, book, names, ignoredAnswers, ends, chosenAt };
     },
   };
 }
@@ -134,14 +152,16 @@ type PolicyArguments = [
 
 function choosePolicies(
   before: ReadonlyMap<string, ContainerPolicy>,
-  ...[containers, loaded, book, lastGood, config]: PolicyArguments
+  now: number,
+  ...[containers, loaded, book, lastGood, { withoutPolicy }]: PolicyArguments
 ): Map<string, ContainerPolicy> {
   const chosen = new Map<string, ContainerPolicy>();
+  const sources = { loaded, book, now };
   for (const { id, name } of containers) {
     const old = before.get(id);
-    const fresh = old !== undefined && isFresh(old.compiled, loaded, book, config.withoutPolicy);
-    const compiled = fresh ? old.compiled : compilePolicy(name, loaded, book, config.withoutPolicy);
-    const next = enforce(compiled, lastGoodOf(old) ?? lastGood.get(name));
+    const fresh = old !== undefined && isFresh(old.compiled, sources, withoutPolicy);
+    const compiled = fresh ? old.compiled : compilePolicy(name, sources, { withoutPolicy, id });
+    const next = enforce(compiled, lastGoodOf(old) ?? lastGood.get(name), now);
     chosen.set(id, old !== undefined && old.compiled === compiled && old.enforced === next.enforced ? old : next);
   }
   return chosen;
@@ -151,13 +171,15 @@ function choosePolicies(
 const lastGoodOf = (policy: ContainerPolicy | undefined): EnforcedPolicy | undefined =>
   policy !== undefined && policy.file !== null && policy.status !== 'closed' ? policy.enforced : undefined;
 
-function enforce(compiled: CompiledPolicy, lastGood: EnforcedPolicy | undefined): ContainerPolicy {
+function enforce(compiled: CompiledPolicy, lastGood: EnforcedPolicy | undefined, now: number): ContainerPolicy {
   const { file, ok } = compiled;
   if (ok) {
     const status = file !== null ? 'ok' : compiled.withoutPolicy;
     return { file, status, compiled, enforced: compiled };
   }
-  if (lastGood !== undefined) return { file, status: 'last-good', compiled, enforced: lastGood };
+  if (lastGood !== undefined) {
+    return { file, status: 'last-good', compiled, enforced: withoutEnded(lastGood, now) };
+  }
   return { file, status: 'closed', compiled, enforced: CLOSED };
 }
 

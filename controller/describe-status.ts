@@ -1,11 +1,15 @@
 /** What the status file says, out of the last pass. */
+import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
+import { formatMoment } from '../policies/moment.ts';
+import { policyPath } from '../policies/policy-files.ts';
 import { isError, type Problem } from '../policies/problem.ts';
+import { rulesOf } from '../policies/rule-ends.ts';
 import type { NicState } from '../render/desired.ts';
 import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
-import type { ContainerStatus, NicStatus, StatusFile, SysctlStatus } from './status-file.ts';
+import type { ContainerStatus, EndStatus, NicStatus, StatusFile, SysctlStatus } from './status-file.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
@@ -58,8 +62,20 @@ function describeContainer(
         .at(-1) ?? null,
     problems: problemsOf(assembled, container),
     nics: nics.map(describeNic),
+    ends: policy === undefined ? [] : describeEnds(policy.enforced),
     refused: keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null,
   };
+}
+
+/** The alternatives of a rule end together. */
+function describeEnds(policy: EnforcedPolicy): EndStatus[] {
+  const ends = [...rulesOf(policy)].flatMap(({ until, origin }) => (until === undefined ? [] : [{ until, origin }]));
+  const unique = new Map(ends.sort((a, b) => a.until - b.until).map((end) => [JSON.stringify(end), end]));
+  return [...unique.values()].map(({ until, origin: { file, line } }) => ({
+    file: policyPath(file),
+    line,
+    until: formatMoment(until),
+  }));
 }
 
 const describeNic = ({ nic, hostVeth, owned }: NicState): NicStatus => ({ nic, hostVeth, addresses: owned });

@@ -1,7 +1,8 @@
 /** The verdict about a flow, and the way to it through every chain and rule, each with its place. */
 import { policyOfNic } from '../policies/compile-policy.ts';
-import { describeRule } from '../policies/describe-rule.ts';
+import { describeBounds, describeRule } from '../policies/describe-rule.ts';
 import type { Container, Endpoint, Place } from '../policies/endpoint.ts';
+import { policyPath } from '../policies/policy-files.ts';
 import { type Address, type Family, hostPrefix } from '../render/address.ts';
 import type { Origin, Verdict } from '../render/rule.ts';
 import type { Assembled } from './assemble.ts';
@@ -154,7 +155,11 @@ interface StepContext {
 
 function explainStep(host: ExplainHost, step: TraceStep, context: StepContext): ExplainedStep {
   const { at, verdict, origin, note } = step;
-  if (origin !== null) return { at, verdict, rule: ruleOf(step, origin, context.lineAt) };
+  if (origin !== null) {
+    const bounds = step.rule === null ? undefined : describeBounds(step.rule);
+    const rule = ruleOf(step, origin, context.lineAt);
+    return { at, verdict, rule, ...(bounds === undefined ? {} : { note: bounds }) };
+  }
   const place = step.direction === undefined ? placeOfSource(host, step, context) : undefined;
   if (place !== undefined) return { at, verdict, rule: { ...place, text: note ?? '' } };
   return { at, verdict, rule: null, note: note ?? defaultNote(host, step, context) };
@@ -165,9 +170,6 @@ function ruleOf({ rule, verdict, direction }: TraceStep, origin: Origin, lineAt:
   const words = rule === null ? `default: ${verdict}` : describeRule(rule, direction ?? 'egress');
   return { file, line: origin.line, text: lineAt(file, origin.line)?.trim() || words };
 }
-
-/** Rules name containers' files without their folder. */
-const policyPath = (file: string): string => (file.includes('/') ? file : `containers/${file}`);
 
 /** Where LXC's configuration, or the policy, gives the address that anti-spoofing lets pass. */
 function placeOfSource(host: ExplainHost, step: TraceStep, { from, source }: StepContext): Place | undefined {

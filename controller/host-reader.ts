@@ -190,6 +190,7 @@ export class HostReader {
       veths: this.#veths,
       lastGood,
       answers: this.answers,
+      now: Date.now(),
     };
   }
 

@@ -44,15 +44,16 @@ export class LastGood {
   }
 
   /** `undefined` where there is none, or where it isn't good any more by this release's rules. */
-  async recall(name: string): Promise<EnforcedPolicy | undefined> {
+  async recall(
+    name: string,
+    { now, id }: { readonly now: number; readonly id: string },
+  ): Promise<EnforcedPolicy | undefined> {
     if (!this.#stored.has(name)) return undefined;
     const memento = parseMemento(await readFile(this.#path(name), 'utf8'));
     if (memento === undefined) return undefined;
-    const compiled = compilePolicy(
-      name,
-      loadPolicies(memento.files),
-      createAddressBook(memento.containers, memento.groups),
-    );
+    const loaded = loadPolicies(memento.files);
+    const book = createAddressBook(memento.containers, memento.groups);
+    const compiled = compilePolicy(name, { loaded, book, now }, { id });
     return compiled.ok && compiled.file !== null ? compiled : undefined;
   }
 
@@ -114,7 +115,7 @@ function renderMemento({ lookups }: CompiledPolicy, files: PolicyFiles): string 
   for (const { kind, name, answer } of lookups) {
     if (kind === 'container' || kind === 'group') named[kind].set(name, answer);
     else if (kind === 'services') for (const file of serviceFiles(files)) used.set(file, textOf(files.get(file)));
-    else if (answer !== undefined && 'file' in answer && answer.file !== undefined)
+    else if (typeof answer === 'object' && 'file' in answer && answer.file !== undefined)
       used.set(answer.file, textOf(files.get(answer.file)));
   }
   return JSON.stringify({

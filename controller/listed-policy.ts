@@ -1,5 +1,6 @@
 /** A policy chain read back from nft's listing of it: what the kernel does now, whoever wrote it and when. */
 import { icmpTypes } from '../policies/icmp-types.ts';
+import { parseLimit } from '../policies/rate-limit.ts';
 import { type AddressRange, type Family, mergeRanges, parseRange } from '../render/address.ts';
 import { dnsNameOfSet } from '../render/dns-sets.ts';
 import type {
@@ -8,6 +9,7 @@ import type {
   PeerMatch,
   PolicyChain,
   PortRange,
+  RateLimit,
   Rule,
   ServiceMatch,
   Verdict,
@@ -19,6 +21,8 @@ interface Draft {
   peer: PeerMatch;
   service: ServiceMatch;
   action?: Verdict;
+  until?: number;
+  limit?: RateLimit;
 }
 
 type Apply = (draft: Draft, words: readonly string[], table: NftTable) => boolean;
@@ -26,14 +30,21 @@ type Apply = (draft: Draft, words: readonly string[], table: NftTable) => boolea
 /** `undefined` where a rule isn't in the words that render/policy-chain.ts uses: then nothing is known of the chain. */
 export function parsePolicyChain(table: NftTable, name: string, direction: Direction): PolicyChain | undefined {
   const rules: ListedRule[] = [];
+  let limit: RateLimit | undefined;
   for (const line of table.chains.get(name)?.rules ?? []) {
     if (line === 'jump never' || line === 'jump orphans') continue;
     const rule = parseRule(line, table);
     if (rule === undefined) return undefined;
-    if (rule !== 'no verdict') rules.push(rule);
+    if (rule === 'no verdict') continue;
+    // What is too much is refused in front of the rule that allows the rest.
+    if (rule.limit !== undefined) limit = rule.limit;
+    else {
+      rules.push(limit === undefined ? rule : { ...rule, limit });
+      limit = undefined;
+    }
   }
   const last = rules.at(-1);
-  const isDefault = last !== undefined && last.peer.kind === 'any' && last.service.kind === 'any' && !last.family;
+  const isDefault = last !== undefined && isUnconditional(last);
   const byDefault = isDefault ? { verdict: last.action, origin: last.origin } : FALLEN_THROUGH;
   return {
     direction,
@@ -41,6 +52,9 @@ export function parsePolicyChain(table: NftTable, name: string, direction: Direc
     default: { ...byDefault, log: false },
   };
 }
+
+const isUnconditional = ({ peer, service, family, limit, until }: ListedRule): boolean =>
+  peer.kind === 'any' && service.kind === 'any' && [family, limit, until].every((condition) => condition === undefined);
 
 type ListedRule = Omit<Rule, 'origin' | 'action'> & { readonly action: Verdict; readonly origin: Origin | null };
 
@@ -87,6 +101,9 @@ const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^(tcp|udp|sctp) dport (\S+)/, setPorts],
   [/^icmp(v6)? type (\S+)/, setIcmpType],
   [/^meta l4proto (\S+)/, setProtocol],
+  [/^meta time < "(\d+-\d+-\d+) (\d+:\d+:\d+)"/, setUntil],
+  [/^limit name "log_\w+"/, () => true],
+  [/^limit name "(limit_(\w+))"/, setLimit],
   [/^limit rate \S+(?: burst \d+ packets)?/, () => true],
   [/^log prefix "[^"]*"(?: group \d+| level \w+)?/, () => true],
   [/^accept$/, (draft) => setAction(draft, 'allow')],
@@ -118,6 +135,20 @@ function setRanges(draft: Draft, [six = '', text = '']: readonly string[], table
   const valid = ranges.filter((range): range is AddressRange => range?.family === family);
   draft.peer = { kind: 'ranges', family, ranges: mergeRanges(valid) };
   return valid.length === ranges.length && valid.length > 0;
+}
+
+/** Listings are made in UTC. */
+function setUntil(draft: Draft, [day = '', time = '']: readonly string[]): boolean {
+  draft.until = Date.parse(`${day}T${time}Z`) / 1000;
+  return !Number.isNaN(draft.until);
+}
+
+/** Its declaration: `rate over 20/second burst 40 packets;` */
+function setLimit(draft: Draft, [name = '', shared = '']: readonly string[], { sets }: NftTable): boolean {
+  const [, rate = ''] = /^rate over (.*?)(?: packets)?;$/.exec(sets.get(name)?.spec ?? '') ?? [];
+  const limit = parseLimit(rate);
+  if (typeof limit === 'object') draft.limit = { ...limit, shared };
+  return typeof limit === 'object';
 }
 
 const elementsOf = (text: string, { sets }: NftTable): string[] =>

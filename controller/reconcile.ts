@@ -87,12 +87,13 @@ export class Reconciler {
     const { lastGood, run } = this.#options;
     // Whoever had an address before this run keeps it.
     this.#assembler ??= createAssembler(parseOwned((await readRuleset(run)).get('inet')));
-    const assembled = this.#assembler.assemble(this.reader.inputs());
+    const inputs = this.reader.inputs();
+    const assembled = this.#assembler.assemble(inputs);
     // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
     const recalled = new Map<string, EnforcedPolicy>();
-    for (const { status, compiled } of assembled.policies.values()) {
+    for (const [id, { status, compiled }] of assembled.policies) {
       if (status !== 'closed' || compiled.ok || recalled.has(compiled.container)) continue;
-      const policy = await lastGood.recall(compiled.container);
+      const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
       if (policy !== undefined) recalled.set(compiled.container, policy);
     }
     return recalled.size === 0 ? assembled : this.#assembler.assemble(this.reader.inputs(recalled));

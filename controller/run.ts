@@ -12,8 +12,8 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** Messages and number formats must not depend on who started the daemon. */
-const ENVIRONMENT = { LC_ALL: 'C' };
+/** Messages, numbers and the dates in nft's listings must not depend on who started the daemon. */
+const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC' };
 
 /** The seam that everything above takes, so that a test can say what a command answered. */
 export type Run = (command: string, args: readonly string[], options?: RunOptions) => Promise<CommandResult>;

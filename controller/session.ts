@@ -11,6 +11,7 @@ import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import type { Applier } from './apply.ts';
 import { containerId } from './containers.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
+import { createEndClock } from './end-clock.ts';
 import type { Hint } from './hinted-runtime.ts';
 import type { ContainerRef } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
@@ -70,6 +71,7 @@ export class Session {
   readonly reconciler: Reconciler;
   readonly #sources = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #endClock = createEndClock(() => this.#request());
   #dirty: DirtyParts = everythingDirty();
   #ready = false;
   #waiting: Waiter[] = [];
@@ -126,6 +128,7 @@ export class Session {
 
   async stop(): Promise<void> {
     this.#queue.close();
+    this.#endClock.stop();
     for (const timer of this.#timers) clearTimeout(timer);
     const stopped = await Promise.allSettled(this.#watchers.map((watcher) => watcher.stop()));
     for (const result of stopped) {
@@ -244,6 +247,7 @@ export class Session {
     try {
       const outcome = await this.reconciler.reconcile(dirty);
       this.#retryMs = RETRY_MS.first;
+      this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {

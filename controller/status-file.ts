@@ -47,8 +47,17 @@ export interface ContainerStatus {
   readonly problems: readonly Problem[];
   /** Those that are enforced. */
   readonly nics: readonly NicStatus[];
+  /** The next one first. */
+  readonly ends: readonly EndStatus[];
   /** Why its rules, or one of its routes, are not in force; where nft refused them, what it had before stays. */
   readonly refused: string | null;
+}
+
+/** A rule that ends by itself: its place, and when. */
+export interface EndStatus {
+  readonly file: string;
+  readonly line: number;
+  readonly until: string;
 }
 
 export interface NicStatus {
@@ -139,8 +148,16 @@ function parseContainer(of: Placed): ContainerStatus {
     since: orNull(field('since'), asText),
     problems: asList(field('problems')).map(parseProblem),
     nics: asList(field('nics')).map(parseNic),
+    // A daemon of an earlier release doesn't tell.
+    ends: orNull(field('ends'), asList)?.map(parseEnd) ?? [],
     refused: orNull(field('refused'), asText),
   };
+}
+
+function parseEnd(of: Placed): EndStatus {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return { file: asText(field('file')), line: asNumber(field('line')), until: asText(field('until')) };
 }
 
 function parseNic(of: Placed): NicStatus {

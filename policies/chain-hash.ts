@@ -1,24 +1,32 @@
 /** The content hash that names a chain: equal rules give equal hashes, whoever wrote them and wherever. */
 import { createHash } from 'node:crypto';
 import type { AddressRange } from '../render/address.ts';
-import type { PeerMatch, PolicyChain, Rule, ServiceMatch } from '../render/rule.ts';
+import type { ChainOwner, PeerMatch, PolicyChain, Rule, ServiceMatch } from '../render/rule.ts';
 
 const hashes = new WeakMap<PolicyChain, string>();
 const rangeHashes = new WeakMap<readonly AddressRange[], string>();
 
-/** 16 hex digits over direction, rules, default and logName; not over origins and names of rules. */
+/** 16 hex digits over direction, rules, default and owner; not over origins and names of rules. */
 export function chainHash(chain: PolicyChain): string {
   const known = hashes.get(chain);
   if (known !== undefined) return known;
   const { verdict, log } = chain.default;
-  const parts = [chain.direction, verdict, log, chain.logName ?? null, chain.rules.map(ruleKey)];
+  const parts = [chain.direction, verdict, log, ownerKey(chain.owner), chain.rules.map(ruleKey)];
   const hash = digest(JSON.stringify(parts));
   hashes.set(chain, hash);
   return hash;
 }
 
-function ruleKey({ family, peer, service, action, log }: Rule): readonly unknown[] {
-  return [family ?? 0, peerKey(peer), serviceKey(service), action, log || action === 'log'];
+const ownerKey = (owner: ChainOwner | undefined): unknown =>
+  owner === undefined ? null : [owner.container, owner.id, owner.nic ?? null];
+
+/** 16 hex digits over what the rules match and decide. */
+export const rulesHash = (rules: readonly Rule[]): string => digest(JSON.stringify(rules.map(ruleKey)));
+
+function ruleKey({ family, peer, service, action, log, limit, until }: Rule): readonly unknown[] {
+  const key = [family ?? 0, peerKey(peer), serviceKey(service), action, log || action === 'log'];
+  if (limit === undefined && until === undefined) return key;
+  return [...key, until ?? 0, limit === undefined ? 0 : [limit.flows, limit.per, limit.burst, limit.shared]];
 }
 
 function peerKey(peer: PeerMatch): string {

@@ -1,15 +1,11 @@
 /** What the steps of compiling one policy share: the files and names that they ask, and where problems go. */
-import type { AddressBook } from './address-book.ts';
-import type { LoadedPolicies } from './load-policies.ts';
-import type { Lookups } from './lookups.ts';
+import type { Lookups, PolicySources } from './lookups.ts';
 import type { Path } from './places.ts';
 import type { Policy } from './policy.gen.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import type { Problem } from './problem.ts';
 
-export interface CompileContext {
-  readonly loaded: LoadedPolicies;
-  readonly book: AddressBook;
+export interface CompileContext extends PolicySources {
   readonly lookups: Lookups;
   readonly report: (problem: Problem) => void;
 }

@@ -1,5 +1,5 @@
 /** One direction of one policy as a chain: the file's own rules, then those of its profiles. */
-import type { Direction, PolicyChain, Rule } from '../render/rule.ts';
+import type { ChainOwner, Direction, PolicyChain, Rule } from '../render/rule.ts';
 import type { CompileContext, Layer } from './compile-context.ts';
 import { compileRule } from './compile-rule.ts';
 import type { Path } from './places.ts';
@@ -17,13 +17,13 @@ export interface Section {
 export function compileDirection(
   direction: Direction,
   sections: readonly Section[],
-  container: string,
+  owner: ChainOwner,
   context: CompileContext,
 ): PolicyChain {
   const rules = sections.flatMap((section) => compileSection(section, context));
   const verdict = sections.find(({ content }) => content.default !== undefined);
   const log = sections.find(({ content }) => content.log !== undefined)?.content.log ?? false;
-  const logs = log || rules.some((rule) => rule.log || rule.action === 'log');
+  const isOwn = log || rules.some((rule) => rule.log || rule.action === 'log' || rule.limit !== undefined);
   return {
     direction,
     rules,
@@ -32,7 +32,7 @@ export function compileDirection(
       log,
       origin: verdict === undefined ? null : originOf(verdict, [...verdict.path, 'default']),
     },
-    ...(logs ? { logName: container } : {}),
+    ...(isOwn ? { owner } : {}),
   };
 }
 

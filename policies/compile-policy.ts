@@ -1,11 +1,9 @@
 /** A container's policy, from its files to compiled chains. */
-import type { Direction, PolicyChain } from '../render/rule.ts';
-import type { AddressBook } from './address-book.ts';
+import type { ChainOwner, Direction, PolicyChain } from '../render/rule.ts';
 import type { CompileContext, Layer } from './compile-context.ts';
 import { compileDirection, type Section } from './compile-direction.ts';
 import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
-import type { LoadedPolicies } from './load-policies.ts';
-import { areFresh, createLookups, type Lookup } from './lookups.ts';
+import { areFresh, createLookups, type Lookup, type PolicySources } from './lookups.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import { isError, type Problem, uniqueProblems } from './problem.ts';
 import { resolveUse } from './resolve-use.ts';
@@ -34,6 +32,13 @@ export interface CompiledPolicy {
 
 export type WithoutPolicy = 'closed' | 'open';
 
+export interface CompileOptions {
+  /** What holds where neither a file nor _default.yaml exists; closed where absent. */
+  readonly withoutPolicy?: WithoutPolicy;
+  /** Tells containers of one name apart; the name where absent. */
+  readonly id?: string;
+}
+
 const builtIn = (verdict: 'drop' | 'allow'): CompiledNic => {
   const chain = (direction: Direction): PolicyChain => ({
     direction,
@@ -48,18 +53,17 @@ export const closedPolicy: CompiledNic = builtIn('drop');
 /** Everything passes. */
 export const openPolicy: CompiledNic = builtIn('allow');
 
-/** Pure and total: mistakes are `problems`. `withoutPolicy` decides where neither a file nor _default.yaml exists. */
+/** Pure and total: mistakes are `problems`. */
 export function compilePolicy(
   container: string,
-  loaded: LoadedPolicies,
-  book: AddressBook,
-  withoutPolicy: WithoutPolicy = 'closed',
+  sources: PolicySources,
+  { withoutPolicy = 'closed', id = container }: CompileOptions = {},
 ): CompiledPolicy {
   const problems: Problem[] = [];
-  const lookups = createLookups(loaded, book);
-  const context: CompileContext = { loaded, book, lookups, report: (problem) => problems.push(problem) };
+  const lookups = createLookups(sources);
+  const context: CompileContext = { ...sources, lookups, report: (problem) => problems.push(problem) };
   const document = lookups.ask('document', container);
-  const content = document === undefined ? undefined : compileDocument(container, document, context);
+  const content = document === undefined ? undefined : compileDocument({ container, id }, document, context);
   const ok = (document === undefined || document.ok) && !problems.some(isError);
   return {
     container,
@@ -75,11 +79,10 @@ export function compilePolicy(
 /** Whether compiling again would give the same. */
 export function isFresh(
   compiled: CompiledPolicy,
-  loaded: LoadedPolicies,
-  book: AddressBook,
+  sources: PolicySources,
   withoutPolicy: WithoutPolicy = 'closed',
 ): boolean {
-  return compiled.withoutPolicy === withoutPolicy && areFresh(compiled.lookups, loaded, book);
+  return compiled.withoutPolicy === withoutPolicy && areFresh(compiled.lookups, sources);
 }
 
 /** The chains of one NIC: `interfaces` may name it by its name or by its index. */
@@ -96,7 +99,7 @@ type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes'>;
 const fallback = (nic: CompiledNic): Content => ({ default: nic, interfaces: new Map(), routes: [] });
 
 /** Reports what is wrong also where the document is faulty already, so that all errors show at once. */
-export function compileDocument(container: string, document: PolicyDocument, context: CompileContext): Content {
+export function compileDocument(owner: ChainOwner, document: PolicyDocument, context: CompileContext): Content {
   const own: Layer = { document, policy: document.policy };
   const profiles = resolveUse(own, context);
   const broken = new Map<PolicyDocument, Problem>();
@@ -109,14 +112,14 @@ export function compileDocument(container: string, document: PolicyDocument, con
     },
   };
   const layers = [own, ...profiles.map(({ layer }) => layer)];
-  const content = compileLayers(container, layers, watched);
+  const content = compileLayers(owner, layers, watched);
   for (const problem of broken.values()) context.report(problem);
   return content;
 }
 
-function compileLayers(container: string, layers: readonly Layer[], context: CompileContext): Content {
-  const compile = (direction: Direction, sections: readonly Section[]) =>
-    compileDirection(direction, sections, container, context);
+function compileLayers(owner: ChainOwner, layers: readonly Layer[], context: CompileContext): Content {
+  const compile = (direction: Direction, sections: readonly Section[], nic?: string) =>
+    compileDirection(direction, sections, nic === undefined ? owner : { ...owner, nic }, context);
   const wide: CompiledNic = {
     egress: compile('egress', wideSections('egress', layers)),
     ingress: compile('ingress', wideSections('ingress', layers)),
@@ -126,8 +129,8 @@ function compileLayers(container: string, layers: readonly Layer[], context: Com
     const egress = nicSections('egress', nic, layers);
     const ingress = nicSections('ingress', nic, layers);
     interfaces.set(nic, {
-      egress: egress.length === 0 ? wide.egress : compile('egress', egress),
-      ingress: ingress.length === 0 ? wide.ingress : compile('ingress', ingress),
+      egress: egress.length === 0 ? wide.egress : compile('egress', egress, nic),
+      ingress: ingress.length === 0 ? wide.ingress : compile('ingress', ingress, nic),
     });
   }
   return { default: wide, interfaces, routes: compileRoutes(layers, context) };

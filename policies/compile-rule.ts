@@ -1,13 +1,16 @@
 /** One rule of a policy file as the chain's rules: one for each combination of peer and service that can match. */
 import type { Family } from '../render/address.ts';
 import type { Rule, ServiceMatch, Verdict } from '../render/rule.ts';
+import { rulesHash } from './chain-hash.ts';
 import { type CompileContext, type PlacedWord, placedWords } from './compile-context.ts';
 import { mergeServices } from './merge-services.ts';
+import { formatMoment, parseMoment } from './moment.ts';
 import { mergePeers, peerFamilies, type ResolvedPeer, resolvePeer } from './peers.ts';
 import type { Path } from './places.ts';
 import type { EgressRule, IngressRule } from './policy.gen.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import { shownFile } from './policy-files.ts';
+import { parseLimit } from './rate-limit.ts';
 import { isServiceName } from './services.ts';
 
 interface ResolvedWord {
@@ -28,6 +31,8 @@ export function compileRule(
   const [peersKey, peerWords] = 'to' in rule ? (['to', rule.to] as const) : (['from', rule.from] as const);
   const placed = placedWords(peerWords, [...path, peersKey]);
   const peers = placed.flatMap((word) => resolvePeer(word, document, context) ?? []);
+  const until = rule.until === undefined ? undefined : momentOf(rule.until, [...path, 'until'], document, context);
+  const limit = rule.limit === undefined ? undefined : limitOf(rule.limit, [...path, 'limit'], document, context);
   // A rule that is switched off is checked, so that switching it on again holds no surprise.
   if (refusesByName(action, peers, document, context)) return [];
   if (peers.length < placed.length || words.length === 0 || rule.enabled === false) return [];
@@ -37,8 +42,31 @@ export function compileRule(
     log: action !== 'log' && rule.log === true,
     origin: { file: shownFile(document.file), line: document.lineOf(path) },
     ...(rule.name === undefined ? {} : { name: rule.name }),
+    ...(until === undefined ? {} : { until }),
   };
-  return expand(peers, words, shared);
+  if (until !== undefined && isOver(until, [...path, 'until'], document, context)) return [];
+  const rules = expand(peers, words, shared);
+  if (limit === undefined) return rules;
+  // By content, so that a rule keeps its count when lines are written above it.
+  const counted = { ...limit, shared: rulesHash(rules) };
+  return rules.map((one) => ({ ...one, limit: counted }));
+}
+
+function momentOf(text: string, path: Path, document: PolicyDocument, { report }: CompileContext): number | undefined {
+  const moment = parseMoment(text);
+  return typeof moment === 'number' ? moment : void report(document.problemAt(path, moment));
+}
+
+function limitOf(text: string, path: Path, document: PolicyDocument, { report }: CompileContext) {
+  const limit = parseLimit(text);
+  return typeof limit === 'object' ? limit : void report(document.problemAt(path, limit));
+}
+
+function isOver(until: number, path: Path, document: PolicyDocument, { lookups, report }: CompileContext): boolean {
+  if (!lookups.ask('ended', String(until))) return false;
+  const message = `the rule ended at ${formatMoment(until)}: remove it, or give it a later moment`;
+  report(document.problemAt(path, message, 'warning'));
+  return true;
 }
 
 /** What a name stands for is known late and never whole: what it is to refuse would pass meanwhile. */
@@ -83,7 +111,7 @@ function resolveService(
 function expand(
   peers: readonly ResolvedPeer[],
   words: readonly ResolvedWord[],
-  shared: Pick<Rule, 'action' | 'log' | 'origin' | 'name'>,
+  shared: Pick<Rule, 'action' | 'log' | 'origin' | 'name' | 'until'>,
 ): Rule[] {
   const services = mergeServices(words.flatMap(({ matches }) => matches));
   return mergePeers(peers).flatMap((alternative) => {

@@ -2,6 +2,8 @@
 import { formatRange } from '../render/address.ts';
 import type { Direction, PeerMatch, Rule, ServiceMatch } from '../render/rule.ts';
 import { icmpTypes } from './icmp-types.ts';
+import { formatMoment } from './moment.ts';
+import { describeLimit } from './rate-limit.ts';
 
 /** More ranges than this are counted, not listed. */
 const listed = 4;
@@ -11,7 +13,18 @@ export function describeRule(rule: Rule, direction: Direction): string {
   const preposition = direction === 'egress' ? 'to' : 'from';
   const family = rule.family === undefined ? '' : ` (IPv${rule.family})`;
   const logged = rule.log ? ', logged' : '';
-  return `${rule.action} ${describeService(rule.service)} ${preposition} ${describePeer(rule.peer)}${family}${logged}`;
+  const bounds = describeBounds(rule);
+  const shown = bounds === undefined ? '' : `, ${bounds}`;
+  return `${rule.action} ${describeService(rule.service)} ${preposition} ${describePeer(rule.peer)}${family}${logged}${shown}`;
+}
+
+/** `at most 20/second, 40 at once, until 2027-01-31T00:00:00Z`; `undefined` for a rule without. */
+export function describeBounds({ limit, until }: Rule): string | undefined {
+  const bounds = [
+    ...(limit === undefined ? [] : [describeLimit(limit)]),
+    ...(until === undefined ? [] : [`until ${formatMoment(until)}`]),
+  ];
+  return bounds.length === 0 ? undefined : bounds.join(', ');
 }
 
 export function describePeer(peer: PeerMatch): string {

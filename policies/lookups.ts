@@ -6,6 +6,14 @@ import type { LoadedPolicies } from './load-policies.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import type { ServiceTable } from './service-table.ts';
 
+/** All that a policy's meaning depends on besides its own text. */
+export interface PolicySources {
+  readonly loaded: LoadedPolicies;
+  readonly book: AddressBook;
+  /** Milliseconds since 1970, as Date.now() tells them: rules end. */
+  readonly now: number;
+}
+
 interface Answers {
   readonly document: PolicyDocument | undefined;
   readonly profile: PolicyDocument | undefined;
@@ -13,6 +21,8 @@ interface Answers {
   readonly services: ServiceTable;
   readonly container: readonly Prefix[] | undefined;
   readonly group: readonly Prefix[] | undefined;
+  /** Whether the moment is past; its name are the seconds since 1970. */
+  readonly ended: boolean;
 }
 
 export interface Lookup {
@@ -27,29 +37,30 @@ export interface Lookups {
   readonly asked: ReadonlyMap<string, Lookup>;
 }
 
-export function createLookups(loaded: LoadedPolicies, book: AddressBook): Lookups {
+export function createLookups(sources: PolicySources): Lookups {
   const asked = new Map<string, Lookup>();
   const ask = <K extends keyof Answers>(kind: K, name: string): Answers[K] => {
-    const answer = answers[kind](name, loaded, book);
+    const answer = answers[kind](name, sources);
     asked.set(`${kind} ${name}`, { kind, name, answer });
     return answer;
   };
   return { ask, asked };
 }
 
-const answers: { [K in keyof Answers]: (name: string, loaded: LoadedPolicies, book: AddressBook) => Answers[K] } = {
-  document: (name, loaded) => loaded.containers.get(name) ?? loaded.defaultPolicy,
-  profile: (name, loaded) => loaded.profiles.get(name),
-  set: (name, loaded) => loaded.sets.get(name),
-  services: (_name, loaded) => loaded.services,
-  container: (name, _loaded, book) => book.container(name),
-  group: (name, _loaded, book) => book.group(name),
+const answers: { [K in keyof Answers]: (name: string, sources: PolicySources) => Answers[K] } = {
+  document: (name, { loaded }) => loaded.containers.get(name) ?? loaded.defaultPolicy,
+  profile: (name, { loaded }) => loaded.profiles.get(name),
+  set: (name, { loaded }) => loaded.sets.get(name),
+  services: (_name, { loaded }) => loaded.services,
+  container: (name, { book }) => book.container(name),
+  group: (name, { book }) => book.group(name),
+  ended: (seconds, { now }) => Number(seconds) * 1000 <= now,
 };
 
 /** Whether every lookup would be answered as it was. */
-export function areFresh(lookups: Iterable<Lookup>, loaded: LoadedPolicies, book: AddressBook): boolean {
+export function areFresh(lookups: Iterable<Lookup>, sources: PolicySources): boolean {
   for (const { kind, name, answer } of lookups) {
-    if (!sameAnswer(answer, answers[kind](name, loaded, book))) return false;
+    if (!sameAnswer(answer, answers[kind](name, sources))) return false;
   }
   return true;
 }

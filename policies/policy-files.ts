@@ -44,3 +44,6 @@ export function policyFileKind(path: string): PolicyFileKind | undefined {
 
 /** As rules and explanations show it: containers' files by their bare name, `profiles/base.yaml` in full. */
 export const shownFile = (path: string): string => path.replace(/^containers\//, '');
+
+/** The path in the policy folder again. */
+export const policyPath = (shown: string): string => (shown.includes('/') ? shown : `containers/${shown}`);

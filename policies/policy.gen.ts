@@ -67,6 +67,14 @@ export type Comment = string;
  */
 export type Enabled = boolean;
 /**
+ * Only beside `allow`: so many new flows pass, and what is beyond is dropped, whatever later rules say. `burst` is how many may come at once after a quiet time (5 where it isn't given). All services and peers of the rule count together, for this container alone; where `interfaces` gives the rule to one NIC, for that NIC. What belongs to a flow that passed isn't limited; a UDP packet counts as new until it is answered.
+ */
+export type Limit = string;
+/**
+ * When the rule ends by itself: a date and a time with an offset from UTC (RFC 3339). From then on it matches nothing, and the connections that only it allowed are cut. The kernel ends it on time also while the daemon doesn't run.
+ */
+export type Until = string;
+/**
  * Rules in order: the first that matches decides.
  */
 export type EgressRules = EgressRule[];
@@ -105,6 +113,8 @@ export interface EgressRule {
   name?: RuleName;
   comment?: Comment;
   enabled?: Enabled;
+  limit?: Limit;
+  until?: Until;
 }
 /**
  * What may reach the container. The first rule that matches decides, then `default`.
@@ -126,6 +136,8 @@ export interface IngressRule {
   name?: RuleName;
   comment?: Comment;
   enabled?: Enabled;
+  limit?: Limit;
+  until?: Until;
 }
 /**
  * Gives one NIC its own rules, by its name inside the container or by its index. A direction that is given here replaces the container-wide one for this NIC, whole: with its default, and its rules. A direction that isn't given here stays the container-wide one.

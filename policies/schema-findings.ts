@@ -1,7 +1,9 @@
 /** The schema's complaints about a file as sentences with a place, one for each mistake. */
 import type { ErrorObject } from 'ajv';
+import { parseMoment } from './moment.ts';
 import { parsePeerWord } from './peer-words.ts';
 import type { Path } from './places.ts';
+import { parseLimit } from './rate-limit.ts';
 import { closestWord } from './suggest.ts';
 import { type Format, schemaErrors } from './validator.ts';
 
@@ -12,7 +14,7 @@ export interface SchemaFinding {
 }
 
 /** Keys that the format is going to have. */
-const notYet = new Set(['limit', 'until', 'mode', 'expect']);
+const notYet = new Set(['mode', 'expect']);
 const actions = ['allow', 'drop', 'reject', 'log'];
 
 export function checkFormat(format: Format, data: unknown): SchemaFinding[] {
@@ -50,6 +52,14 @@ function findingOf(error: ErrorObject, mistyped: ReadonlyMap<string, ReadonlySet
       return unknownKey(error, path);
     case 'propertyNames':
       return { path: [...path, String(error.params['propertyName'])], part: 'key', message: badName(error) };
+    case 'dependencies': {
+      const key = String(error.params['property']);
+      return {
+        path: [...path, key],
+        part: 'key',
+        message: `"${key}" goes only beside "allow": what is refused needs no limit`,
+      };
+    }
     case 'required': {
       const key = String(error.params['missingProperty']);
       if (meant.has(key)) return undefined;
@@ -147,14 +157,27 @@ function valueMessage(error: ErrorObject, path: Path): string {
 
 function patternMessage({ parentSchema, data }: ErrorObject, subject: string): string {
   const title: unknown = parentSchema?.['title'];
-  if (title === 'Peer' || title === 'Peers') {
-    const word = parsePeerWord(String(data));
-    if (word.kind === 'error') return word.message;
-  }
+  const mistake = typeof title === 'string' ? mistakes[title]?.(String(data)) : undefined;
+  if (mistake !== undefined) return mistake;
   const examples: unknown = parentSchema?.['examples'];
   const example = Array.isArray(examples) ? `, such as ${JSON.stringify(examples.at(-1))}` : '';
   return `${subject} can't be "${data}": it must match ${parentSchema?.['pattern']}${example}`;
 }
+
+const peerMistake = (text: string): string | undefined => {
+  const word = parsePeerWord(text);
+  return word.kind === 'error' ? word.message : undefined;
+};
+
+/** By the schema's title: what the parser of such a text says of one that doesn't fit its pattern. */
+const mistakes: Readonly<Record<string, (text: string) => string | undefined>> = {
+  Peer: peerMistake,
+  Peers: peerMistake,
+  Limit: (text) => onlyText(parseLimit(text)),
+  Until: (text) => onlyText(parseMoment(text)),
+};
+
+const onlyText = (parsed: unknown): string | undefined => (typeof parsed === 'string' ? parsed : undefined);
 
 function typeMessage(error: ErrorObject, path: Path): string {
   const { data, params } = error;

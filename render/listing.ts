@@ -44,7 +44,7 @@ function parseTable(lines: readonly string[]): NftTable {
   for (const { head, body } of blocks(lines)) {
     const [kind = '', name = ''] = head.split(' ');
     if (kind === 'chain') chains.set(name, parseChain(body));
-    else if (kind === 'set' || kind === 'map') sets.set(name, parseSet(kind, body));
+    else if (kind === 'set' || kind === 'map' || kind === 'limit') sets.set(name, parseSet(kind, body));
   }
   const flags = parseFlags(lines);
   return flags.length === 0 ? { sets, chains } : { flags, sets, chains };
@@ -64,7 +64,7 @@ function parseChain(body: readonly string[]): NftChain {
   return { hook, rules: hook === '' ? lines : lines.slice(1) };
 }
 
-function parseSet(kind: 'set' | 'map', body: readonly string[]): NftSet {
+function parseSet(kind: NftSet['kind'], body: readonly string[]): NftSet {
   const text = body.map((line) => line.trim()).join('\n');
   const start = text.indexOf('elements = {');
   const spec = (start < 0 ? text : text.slice(0, start))

@@ -31,8 +31,9 @@ export function matchesPattern(name: string, pattern: InterfacePattern): boolean
 export const chainName = (direction: 'egress' | 'ingress', hash: string): ChainName =>
   `${direction}_${hexOnly(hash)}` as ChainName;
 
-export const setName = (kind: 'peers4' | 'peers6' | 'ports' | 'dns4' | 'dns6', hash: string): SetName =>
-  `${kind}_${hexOnly(hash)}` as SetName;
+type SetKind = 'peers4' | 'peers6' | 'ports' | 'dns4' | 'dns6' | 'limit' | 'log';
+
+export const setName = (kind: SetKind, hash: string): SetName => `${kind}_${hexOnly(hash)}` as SetName;
 
 function hexOnly(hash: string): string {
   if (!/^[0-9a-f]{8,64}$/.test(hash)) throw new TypeError(`not a hash: ${JSON.stringify(hash)}`);

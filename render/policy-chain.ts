@@ -5,7 +5,17 @@ import type { HostState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
 import { dnsSetName } from './dns-sets.ts';
 import { commentText, logPrefixText, setName } from './names.ts';
-import type { Direction, Origin, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from './rule.ts';
+import type {
+  Direction,
+  Origin,
+  PeerMatch,
+  PolicyChain,
+  PortRange,
+  RateLimit,
+  Rule,
+  ServiceMatch,
+  Verdict,
+} from './rule.ts';
 import type { NftSet } from './ruleset.ts';
 
 export interface RenderedChain {
@@ -31,7 +41,7 @@ export function renderPolicyChain(chain: PolicyChain, log: HostState['log']): Re
     // What no policy can allow comes first: unsolicited ICMP errors, and from a container what only routers say.
     chain.direction === 'egress' ? 'jump never' : 'jump orphans',
     ...chain.rules.flatMap((rule) => renderRule(rule, chain, log, sets)),
-    ...renderDefault(chain, log),
+    ...renderDefault(chain, log, sets),
   ];
   return { rules, sets, dnsNames: dnsNamesOf(chain) };
 }
@@ -42,18 +52,24 @@ export const dnsNamesOf = (chain: PolicyChain): DnsName[] => [
 ];
 
 function renderRule(rule: Rule, chain: PolicyChain, log: HostState['log'], sets: Sets): string[] {
+  const { direction } = chain;
   const comment = commentOf(rule.origin);
-  return matches(rule, chain.direction, sets).flatMap((match) => [
-    ...(rule.log || rule.action === 'log' ? [join(match, logStatement(chain, rule.origin, log), comment)] : []),
-    ...(rule.action === 'log' ? [] : [join(match, verdictStatement(rule.action, chain.direction), comment)]),
+  const { limit, action } = rule;
+  return matches(rule, direction, sets).flatMap((match) => [
+    ...(rule.log || action === 'log' ? [join(match, logStatement(chain, rule.origin, log, sets), comment)] : []),
+    // What is too much is refused here: it must not fall through to a later rule that allows it.
+    ...(limit === undefined
+      ? []
+      : [join(match, limitStatement(limit, chain, sets), verdictStatement('drop', direction), comment)]),
+    ...(action === 'log' ? [] : [join(match, verdictStatement(action, direction), comment)]),
   ]);
 }
 
-function renderDefault(chain: PolicyChain, log: HostState['log']): string[] {
+function renderDefault(chain: PolicyChain, log: HostState['log'], sets: Sets): string[] {
   const { verdict, origin } = chain.default;
   const comment = origin === null ? '' : commentOf(origin);
   return [
-    ...(chain.default.log ? [join(logStatement(chain, origin, log), comment)] : []),
+    ...(chain.default.log ? [join(logStatement(chain, origin, log, sets), comment)] : []),
     join(verdictStatement(verdict, chain.direction), comment),
   ];
 }
@@ -64,24 +80,48 @@ function verdictStatement(verdict: Verdict, direction: Direction): string {
   return `goto ${direction}_${verdict}`;
 }
 
-/** `limit rate 10/second log prefix "tinderbox egress tinderbox.yaml:12 " group 5` */
-function logStatement(chain: PolicyChain, origin: Origin | null, log: HostState['log']): string {
-  const place = origin === null ? 'default' : `${origin.file}:${origin.line}`;
-  const prefix = logPrefixText(`${chain.logName ?? ''} ${chain.direction} ${place}`.slice(0, 126));
+/**
+ * All that one container logs counts together: `limit name "log_…" log prefix "web egress web.yaml:12 " group 5`
+ */
+function logStatement({ owner, direction }: PolicyChain, origin: Origin | null, log: HostState['log'], sets: Sets) {
+  // Of what is too long for a prefix, the line must stay.
+  const place = origin === null ? 'default' : placeOf(origin).slice(-100);
+  const name = (owner?.container ?? '').slice(0, 126 - `  ${direction} ${place}`.length);
+  const prefix = logPrefixText(`${name} ${direction} ${place}`);
   const target = log.group === 'kernel' ? 'level info' : `group ${log.group}`;
-  return `limit rate ${log.rate} log prefix "${prefix} " ${target}`;
+  const limit = namedLimit('log', [owner?.id ?? ''], `rate ${log.rate}`, sets);
+  return `${limit} log prefix "${prefix} " ${target}`;
 }
 
-const commentOf = (origin: Origin): string => `comment "${commentText(`${origin.file}:${origin.line}`)}"`;
+/** Matches what is too much. A named limit keeps its count when the chain around it is written anew. */
+function limitStatement({ shared, flows, per, burst }: RateLimit, chain: PolicyChain, sets: Sets): string {
+  const { owner, direction } = chain;
+  const rate = `rate over ${flows}/${per} burst ${burst} packets`;
+  return namedLimit('limit', [owner?.id ?? '', owner?.nic ?? '', direction, shared], rate, sets);
+}
+
+function namedLimit(kind: 'limit' | 'log', counted: readonly string[], rate: string, sets: Sets): string {
+  const name = setName(kind, hashOf(JSON.stringify([...counted, rate])));
+  sets.set(name, { kind: 'limit', spec: `${rate};`, dynamic: false, elements: new Map() });
+  return `limit name "${name}"`;
+}
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
+
+const placeOf = ({ file, line }: Origin): string => `${file}:${line}`;
+
+const commentOf = (origin: Origin): string => `comment "${commentText(placeOf(origin).slice(-128))}"`;
 
 const join = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join(' ');
 
 /** The alternatives of a rule, each an nft match; none where the rule can match nothing. */
 function matches(rule: Rule, direction: Direction, sets: Sets): string[] {
   const services = serviceMatches(rule.service, sets);
+  // The kernel ends the rule on time, whether the daemon lives or not. Seconds, since dates mean the reader's zone.
+  const until = rule.until === undefined ? '' : `meta time < ${rule.until}`;
   return familiesOf(rule).flatMap((family) =>
     peerMatches(rule, direction, family, sets).flatMap((peer) =>
-      services.map((service) => join(needsNfproto(rule, family) ? NFPROTO[family ?? 4] : '', peer, service)),
+      services.map((service) => join(needsNfproto(rule, family) ? NFPROTO[family ?? 4] : '', peer, service, until)),
     ),
   );
 }
@@ -158,7 +198,7 @@ function portMatches(ports: readonly PortRange[], sets: Sets): string[] {
 }
 
 function reference(kind: 'peers4' | 'peers6' | 'ports', type: string, texts: readonly string[], sets: Sets): string {
-  const name = setName(kind, createHash('sha256').update(texts.join(' ')).digest('hex').slice(0, 12));
+  const name = setName(kind, hashOf(texts.join(' ')));
   const elements = new Map(texts.map((text) => [text, '']));
   sets.set(name, { kind: 'set', spec: `type ${type}; flags interval;`, dynamic: false, elements });
   return `@${name}`;

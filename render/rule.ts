@@ -41,6 +41,15 @@ export type ServiceMatch =
 
 export type Verdict = 'allow' | 'drop' | 'reject';
 
+/** New flows beyond it are dropped; `burst` of them may come at once after a quiet time. */
+export interface RateLimit {
+  readonly flows: number;
+  readonly per: 'second' | 'minute' | 'hour' | 'day';
+  readonly burst: number;
+  /** Lower-case hex, the same in all alternatives of one rule of a file: they count together. */
+  readonly shared: string;
+}
+
 /** One line of a compiled chain. `log` as the action notes the packet and goes on to the next rule. */
 export interface Rule {
   /** Restricts the rule where neither peer nor service has a family of its own. */
@@ -50,9 +59,23 @@ export interface Rule {
   readonly action: Verdict | 'log';
   /** Note the packet besides deciding it. */
   readonly log: boolean;
+  /** Only beside `allow`. */
+  readonly limit?: RateLimit;
+  /** From this moment on the rule matches nothing, in seconds since 1970. */
+  readonly until?: number;
   readonly origin: Origin;
   /** The user's own `name` of the rule, for explanations. */
   readonly name?: string;
+}
+
+/** Whose a chain is that others must not share: its log lines name the container, its limits count for it alone. */
+export interface ChainOwner {
+  /** The container's name. */
+  readonly container: string;
+  /** Tells it from one of the same name in another LXC folder. */
+  readonly id: string;
+  /** Where the rules are those of one NIC. */
+  readonly nic?: string;
 }
 
 /** One direction of one policy. First match wins, then the default. */
@@ -65,6 +88,6 @@ export interface PolicyChain {
     /** `null`: the built-in default, which no file states. */
     readonly origin: Origin | null;
   };
-  /** The container's name, present only where a rule or the default logs: such a chain belongs to one container. */
-  readonly logName?: string;
+  /** Present only where something logs or is limited. */
+  readonly owner?: ChainOwner;
 }

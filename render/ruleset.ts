@@ -1,8 +1,11 @@
 /** The nouns of nft's text: our two tables as sets, maps and chains whose elements and rules are single lines. */
 
-/** `elements` maps an element to its data; in a set (not a map) the data is empty. */
+/**
+ * What rules refer to by name. `elements` maps an element to its data; in a set the data is empty. A limit has no
+ * elements; nft silently ignores another rate for a limit that exists, so a limit's name must tell its rate.
+ */
 export interface NftSet {
-  readonly kind: 'set' | 'map';
+  readonly kind: 'set' | 'map' | 'limit';
   /** Everything between the braces but the elements: `typeof iifname . ip saddr; counter;` */
   readonly spec: string;
   /** Filled by the packet path (`flags dynamic`): its elements are the kernel's, never compared or rewritten. */

@@ -41,7 +41,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const fallback = { ...defaultConfig, lxcPaths: shared.lxcPaths ?? defaultConfig.lxcPaths };
   const host = await readHostUnder(config ?? fallback, invocation, 'files');
   const assembled = createAssembler().assemble(host.inputs);
-  const inPolicies = shared.names.length > 0 ? [] : checkPolicies(host.inputs.loaded, assembled.book);
+  const inPolicies = shared.names.length > 0 ? [] : checkPolicies({ ...host.inputs, book: assembled.book });
   const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   return {
@@ -119,5 +119,7 @@ async function checkPolicyFile(
   const { inputs } = await readHostUnder(config ?? fallback, invocation, 'files');
   const loaded = loadPolicies(new Map([...(await readPolicyFiles(folder)), [name, content]]));
   const { book } = createAssembler().assemble({ ...inputs, loaded });
-  return checkPolicies(loaded, book).filter((problem) => join(folder, problem.file) === join(folder, name));
+  return checkPolicies({ loaded, book, now: inputs.now }).filter(
+    (problem) => join(folder, problem.file) === join(folder, name),
+  );
 }

@@ -88,7 +88,8 @@ function markOf({ verdict }: ExplainedStep, colours: Colours): string {
 
 function whyOf({ rule, note, verdict }: ExplainedStep, { lines }: Shown): string {
   if (rule === null) return note ?? verdict;
-  return wholeRule(lines(rule.file), rule.line) ?? rule.text;
+  const text = wholeRule(lines(rule.file), rule.line) ?? rule.text;
+  return note === undefined ? text : `${text}  (${note})`;
 }
 
 const placeOf = ({ rule }: ExplainedStep, { colours, folder }: Shown): string =>

@@ -140,9 +140,9 @@ async function recallLastGood(inputs: HostInputs, stateDirectory: string): Promi
   if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return recalled;
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
-  for (const { status, compiled } of createAssembler().assemble(inputs).policies.values()) {
+  for (const [id, { status, compiled }] of createAssembler().assemble(inputs).policies) {
     if (status !== 'closed' || compiled.ok) continue;
-    const policy = await lastGood.recall(compiled.container);
+    const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
     if (policy !== undefined) recalled.set(compiled.container, policy);
   }
   return recalled;

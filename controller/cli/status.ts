@@ -1,15 +1,22 @@
 /** `routewall status`: what is enforced and since when, what is wrong, and what differs. */
+import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { askDaemon } from '../ask-daemon.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
-import { type ContainerStatus, readProcessStart, readStatusFile, type StatusFile } from '../status-file.ts';
+import {
+  type ContainerStatus,
+  type EndStatus,
+  readProcessStart,
+  readStatusFile,
+  type StatusFile,
+} from '../status-file.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { changeText, colourDiff } from './preview.ts';
-import { placeProblems, printProblems } from './print-problems.ts';
+import { placeProblems, printProblems, shownPath } from './print-problems.ts';
 import { readHost } from './read-host.ts';
 import { restrict } from './render.ts';
 import { renderTable } from './table.ts';
@@ -58,7 +65,11 @@ function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
   }
   const containers = file.containers
     .filter(({ container }) => names.length === 0 || names.includes(container))
-    .map((entry) => ({ ...entry, problems: placeProblems(entry.problems, shown.policies) }));
+    .map((entry) => ({
+      ...entry,
+      problems: placeProblems(entry.problems, shown.policies),
+      ends: entry.ends.map((end) => ({ ...end, file: shownPath(end.file, shown.policies) })),
+    }));
   return { ...file, containers, problems: placeProblems(file.problems, shown.policies) };
 }
 
@@ -129,9 +140,17 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
   for (const { container, refused } of status.containers) {
     if (refused !== null) io.out.write(`${colours.red(`${container}: ${refused}`)}\n`);
   }
+  const ends = status.containers.flatMap((entry) => entry.ends.map((end) => endText(entry, end)));
+  if (ends.length > 0) io.out.write(`\n${ends.join('')}`);
   const problems = [...status.problems, ...status.containers.flatMap((entry) => entry.problems)];
   if (problems.length > 0) io.out.write('\n');
   printProblems(io.out, colours, problems);
+}
+
+/** `web: the rule at web.yaml:4 ends in 3 d 4 h (2027-01-31 00:00:00 UTC)` */
+function endText({ container }: ContainerStatus, { file, line, until }: EndStatus): string {
+  const left = formatDuration((Date.parse(until) - Date.now()) / 1000);
+  return `${container}: the rule at ${file}:${line} ends in ${left} (${timeText(until)})\n`;
 }
 
 function row({ container, state, policy, nics, since }: ContainerStatus, colours: Colours): string[] {

@@ -110,7 +110,7 @@ async function describeCheck(options: MethodOptions, { reader, assembled }: Know
         container.endpoints.length > 0 || reader.loaded.containers.has(container.name) || !lxc.loadable,
     )
     .flatMap(({ container }) => problemsOf(assembled, container));
-  const inPolicies = checkPolicies(reader.loaded, assembled.book);
+  const inPolicies = checkPolicies({ loaded: reader.loaded, book: assembled.book, now: Date.now() });
   const all = uniqueProblems([...(await options.configProblems()), ...inPolicies, ...inContainers]);
   return placeProblems(all, options.policyFolder);
 }

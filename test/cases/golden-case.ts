@@ -24,6 +24,9 @@ import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 
 export const casesFolder = fileURLToPath(new URL('../../fixtures/cases', import.meta.url));
 
+/** When the cases are read: what ends before it has ended, and what ends later is in force. */
+const NOW = Date.parse('2026-06-01T00:00:00Z');
+
 export const caseNames = (): string[] => readdirSync(casesFolder).sort();
 
 export interface CaseResult {
@@ -57,6 +60,7 @@ export async function runCase(name: string): Promise<CaseResult> {
     veths,
     lastGood: new Map(),
     answers,
+    now: NOW,
   });
   const ruleset = renderDesired(assembled.desired, nameOf);
   const routing = renderRouting(diffRouting(NOTHING, routingOf(assembled.desired)));

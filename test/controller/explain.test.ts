@@ -44,6 +44,7 @@ function inputs(
     veths: new Map(veths),
     lastGood: new Map(),
     answers: NO_NAMES,
+    now: 0,
   };
 }
 

@@ -23,7 +23,7 @@ const FILES = new Map([
 ]);
 
 function policyOf(name: string, files: ReadonlyMap<string, string>): ContainerPolicy {
-  const compiled = compilePolicy(name, loadPolicies(files), book);
+  const compiled = compilePolicy(name, { loaded: loadPolicies(files), book, now: 0 });
   return { file: compiled.file, status: compiled.ok ? 'ok' : 'last-good', compiled, enforced: compiled };
 }
 
@@ -36,7 +36,7 @@ async function opened(): Promise<LastGood> {
 it('gives a later run the same chains, whatever its files and names say by then', async () => {
   const policy = policyOf('web', FILES);
   await (await opened()).save([policy], FILES);
-  const recalled = await (await opened()).recall('web');
+  const recalled = await (await opened()).recall('web', { now: 0, id: 'web' });
   for (const direction of ['egress', 'ingress'] as const) {
     const lines = recalled === undefined ? [] : linesOf(recalled.default[direction]);
     expect(lines).toEqual(linesOf(policy.enforced.default[direction]));
@@ -49,9 +49,9 @@ it('keeps the good one when a broken one comes, and forgets it with the file', a
   await lastGood.save([policyOf('web', FILES)], FILES);
   const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
   await lastGood.save([policyOf('web', broken)], broken);
-  expect(await lastGood.recall('web')).toBeDefined();
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeDefined();
   await lastGood.save([policyOf('web', new Map())], new Map());
-  expect(await lastGood.recall('web')).toBeUndefined();
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
   expect(await readdir(join(folder, 'last-good'))).toEqual([]);
 });
 
@@ -59,7 +59,7 @@ it('has nothing for a container that never was good', async () => {
   const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
   const lastGood = await opened();
   await lastGood.save([policyOf('web', broken)], broken);
-  expect(await lastGood.recall('web')).toBeUndefined();
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
 });
 
 it('takes odd names, and is not harmed by files that are not its own', async () => {
@@ -69,7 +69,7 @@ it('takes odd names, and is not harmed by files that are not its own', async () 
   await lastGood.save([policyOf(name, files)], files);
   await writeFile(join(folder, 'last-good/100%.json'), '{}');
   await writeFile(join(folder, 'last-good/a b.json'), 'no json');
-  expect((await (await opened()).recall(name))?.default.egress.default.verdict).toBe('allow');
+  expect((await (await opened()).recall(name, { now: 0, id: name }))?.default.egress.default.verdict).toBe('allow');
 });
 
 it.each([
@@ -83,5 +83,5 @@ it.each([
   const lastGood = await opened();
   await lastGood.save([policyOf('web', FILES)], FILES);
   await writeFile(join(folder, 'last-good/web.json'), text);
-  expect(await (await opened()).recall('web')).toBeUndefined();
+  expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
 });

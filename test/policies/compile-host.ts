@@ -35,6 +35,7 @@ export class TestHost {
   #containers: readonly Container[] | undefined;
   #loaded: LoadedPolicies | undefined;
   #running: ReadonlyMap<string, InterfaceName> | undefined;
+  #now = 0;
 
   configure(name: string, ...lines: string[]): this {
     const text = ['lxc.net.0.type = veth', ...lines.map((line) => `lxc.net.0.${line}`)].join('\n');
@@ -43,6 +44,12 @@ export class TestHost {
     if (lxc === undefined) throw new Error(`${name}: no configuration`);
     this.#configs.set(name, describeContainer(PATH, name, lxc));
     this.#containers = undefined;
+    return this;
+  }
+
+  /** RFC 3339. */
+  clock(moment: string): this {
+    this.#now = Date.parse(moment);
     return this;
   }
 
@@ -83,6 +90,7 @@ export class TestHost {
       veths: this.#running,
       lastGood: new Map(),
       answers: NO_NAMES,
+      now: this.#now,
     };
   }
 }

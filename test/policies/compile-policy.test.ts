@@ -151,8 +151,8 @@ ingress:
   });
 
   test('names the container only where a chain logs, and keeps the names of rules', () => {
-    expect(compiled.default.egress.logName).toBe('web');
-    expect(compiled.default.ingress.logName).toBeUndefined();
+    expect(compiled.default.egress.owner).toEqual({ container: 'web', id: 'web' });
+    expect(compiled.default.ingress.owner).toBeUndefined();
     expect(compiled.default.egress.rules[1]?.name).toBe('no mail');
   });
 
@@ -217,7 +217,10 @@ describe('a container without a file', () => {
   test('gets _default.yaml, under its own name', () => {
     const compiled = compileFiles({ 'containers/_default.yaml': 'egress: {log: true}' }, 'other', 'open');
     expect(compiled.file).toBe('containers/_default.yaml');
-    expect(compiled.default.egress).toMatchObject({ default: { verdict: 'drop', log: true }, logName: 'other' });
+    expect(compiled.default.egress).toMatchObject({
+      default: { verdict: 'drop', log: true },
+      owner: { container: 'other' },
+    });
   });
 
   test('is closed where _default.yaml is broken, also on an open host', () => {
@@ -274,7 +277,8 @@ describe('a compiled policy is fresh until an answer changes', () => {
     'services.yaml': 'backup: rsync',
   };
   const loaded = loadPolicies(filesOf(files));
-  const compiled = compilePolicy('web', loaded, book);
+  const now = 0;
+  const compiled = compilePolicy('web', { loaded, book, now });
 
   test.each([
     ['nothing', {}, true],
@@ -285,27 +289,32 @@ describe('a compiled policy is fresh until an answer changes', () => {
     ['its set', { 'sets/mirrors.txt': '192.0.2.2' }, false],
     ['own services', { 'services.yaml': 'ssh: tcp/2222' }, false],
   ])('%s changes', (_title, change, fresh) => {
-    expect(isFresh(compiled, loadPolicies(filesOf({ ...files, ...change }), loaded), book)).toBe(fresh);
+    expect(isFresh(compiled, { loaded: loadPolicies(filesOf({ ...files, ...change }), loaded), book, now })).toBe(
+      fresh,
+    );
   });
 
   test('own services do not matter to a policy without names', () => {
-    const other = compilePolicy('other', loaded, book);
+    const other = compilePolicy('other', { loaded, book, now });
     const changed = loadPolicies(filesOf({ ...files, 'services.yaml': 'ssh: tcp/2222' }), loaded);
-    expect(isFresh(other, changed, book)).toBe(true);
+    expect(isFresh(other, { loaded: changed, book, now })).toBe(true);
   });
 
   test('the addresses of a container or group that it names change', () => {
     const groups = { ci: ['192.0.2.10/32', '192.0.2.11/32', '2001:db8::10/128'] };
     const same = bookOf({ builder: ['192.0.2.10/32', '2001:db8::10/128'] }, groups);
-    expect(isFresh(compiled, loaded, same)).toBe(true);
-    expect(isFresh(compiled, loaded, bookOf({ builder: ['192.0.2.99/32'] }, groups))).toBe(false);
-    expect(isFresh(compiled, loaded, bookOf({ builder: ['192.0.2.10/32', '2001:db8::10/128'] }))).toBe(false);
+    expect(isFresh(compiled, { loaded, book: same, now })).toBe(true);
+    expect(isFresh(compiled, { loaded, book: bookOf({ builder: ['192.0.2.99/32'] }, groups), now })).toBe(false);
+    expect(isFresh(compiled, { loaded, book: bookOf({ builder: ['192.0.2.10/32', '2001:db8::10/128'] }), now })).toBe(
+      false,
+    );
   });
 
   test('what a container without a file gets changes', () => {
-    const without = compilePolicy('new', loaded, book, 'closed');
-    expect(isFresh(without, loaded, book, 'closed')).toBe(true);
-    expect(isFresh(without, loaded, book, 'open')).toBe(false);
-    expect(isFresh(without, loadPolicies(filesOf({ ...files, 'containers/new.yaml': '' }), loaded), book)).toBe(false);
+    const without = compilePolicy('new', { loaded, book, now });
+    expect(isFresh(without, { loaded, book, now })).toBe(true);
+    expect(isFresh(without, { loaded, book, now }, 'open')).toBe(false);
+    const given = loadPolicies(filesOf({ ...files, 'containers/new.yaml': '' }), loaded);
+    expect(isFresh(without, { loaded: given, book, now })).toBe(false);
   });
 });

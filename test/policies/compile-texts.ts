@@ -28,14 +28,17 @@ export const book = bookOf(
   { ci: ['192.0.2.10/32', '192.0.2.11/32', '2001:db8::10/128'], empty: [] },
 );
 
+/** When the tests' policies are read. */
+const NOW = Date.parse('2026-06-01T00:00:00Z');
+
 export const filesOf = (files: Record<string, FileContent>): Map<string, FileContent> => new Map(Object.entries(files));
 
 export function compileFiles(
   files: Record<string, FileContent>,
   name = 'web',
-  withoutPolicy?: WithoutPolicy,
+  withoutPolicy: WithoutPolicy = 'closed',
 ): CompiledPolicy {
-  return compilePolicy(name, loadPolicies(filesOf(files)), book, withoutPolicy);
+  return compilePolicy(name, { loaded: loadPolicies(filesOf(files)), book, now: NOW }, { withoutPolicy });
 }
 
 export const compileText = (text: string): CompiledPolicy => compileFiles({ 'containers/web.yaml': text });

@@ -74,7 +74,7 @@ describe('names of files never become syntax', () => {
       expect(compiled).toMatchObject({
         ok: true,
         file: `containers/${name}.yaml`,
-        default: { egress: { logName: name } },
+        default: { egress: { owner: { container: name } } },
       });
     },
   );
@@ -158,13 +158,15 @@ describe('checking the folder', () => {
       'profiles/base.yaml': 'egres: {}',
       'profiles/unused.yaml': 'egress: {rules: [{allow: shh, to: any}]}',
     });
-    expect(checkPolicies(loaded, book).map((problem) => formatProblem(problem, '/etc/routewall/'))).toEqual([
-      '/etc/routewall/containers/_default.yaml:1:6: error: unknown profile "bas": did you mean "base"?',
-      '/etc/routewall/containers/a.yaml:1:6: error: the profile "base" has errors: see profiles/base.yaml:1',
-      '/etc/routewall/containers/b.yaml:2:6: error: the profile "base" has errors: see profiles/base.yaml:1',
-      '/etc/routewall/profiles/base.yaml:1:1: error: unknown key "egres": did you mean "egress"?',
-      '/etc/routewall/profiles/unused.yaml:1:26: error: unknown service "shh": did you mean "ssh"?',
-    ]);
+    expect(checkPolicies({ loaded, book, now: 0 }).map((problem) => formatProblem(problem, '/etc/routewall/'))).toEqual(
+      [
+        '/etc/routewall/containers/_default.yaml:1:6: error: unknown profile "bas": did you mean "base"?',
+        '/etc/routewall/containers/a.yaml:1:6: error: the profile "base" has errors: see profiles/base.yaml:1',
+        '/etc/routewall/containers/b.yaml:2:6: error: the profile "base" has errors: see profiles/base.yaml:1',
+        '/etc/routewall/profiles/base.yaml:1:1: error: unknown key "egres": did you mean "egress"?',
+        '/etc/routewall/profiles/unused.yaml:1:26: error: unknown service "shh": did you mean "ssh"?',
+      ],
+    );
   });
 
   test('what a file holds can not write control characters to a terminal', () => {

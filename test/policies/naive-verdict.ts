@@ -11,6 +11,9 @@ interface NaiveRule {
   readonly services: readonly string[];
   readonly peers: readonly string[];
   readonly enabled: boolean;
+  /** RFC 3339. */
+  readonly until: string | undefined;
+  readonly limit: string | undefined;
 }
 
 export interface NaivePolicy {
@@ -24,10 +27,17 @@ export interface NaiveNames {
   readonly services: Readonly<Record<string, readonly string[]>>;
 }
 
-export function naiveVerdict(policy: NaivePolicy, packet: Packet, facts: HostFacts, names: NaiveNames): string {
+/** `now` as Date.now() tells it; a limit that isn't reached changes no verdict. */
+export function naiveVerdict(
+  policy: NaivePolicy,
+  packet: Packet,
+  facts: HostFacts,
+  { now, ...names }: NaiveNames & { readonly now: number },
+): string {
   const rule = policy.rules.find(
-    ({ action, services, peers, enabled }) =>
+    ({ action, services, peers, enabled, until }) =>
       enabled &&
+      (until === undefined || Date.parse(until) > now) &&
       action !== 'log' &&
       services.some((word) => isService(word, packet, names)) &&
       peers.some((word) => isPeer(word, packet.destination, facts, names)),

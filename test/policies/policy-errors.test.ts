@@ -89,15 +89,67 @@ describe('a rule has one action and its peers', () => {
   ]);
 });
 
+describe('a limit is a rate of new flows', () => {
+  const limit = (text: string) => rule(`allow: ssh\n      to: any\n      limit: ${text}`);
+  expectProblems([
+    [limit('20'), '5:14: error: "limit" must be text, not 20: put quotes around it'],
+    [limit('fast'), '5:14: error: "fast" is no limit: write 20/second, or 20/second burst 40'],
+    [limit('20/s'), '5:14: error: "20/s": the unit is second, minute, hour or day, not "s"'],
+    [limit('20/second burst'), '5:14: error: "20/second burst" is no limit: write 20/second, or 20/second burst 40'],
+    [limit('0/second'), '5:14: error: "0/second" lets nothing pass: write drop, or remove the rule'],
+    [limit('1/second burst 0'), '5:14: error: "1/second burst 0": burst is at least 1'],
+    [
+      limit('1/day burst 200000'),
+      '5:14: error: "1/day burst 200000" is more than the kernel can count: write a smaller burst, or no limit',
+    ],
+    [
+      limit('2000000000/second'),
+      '5:14: error: "2000000000/second" is more than the kernel can count: write a smaller burst, or no limit',
+    ],
+    [
+      rule('drop: ssh\n      to: any\n      limit: 20/second'),
+      '5:7: error: "limit" goes only beside "allow": what is refused needs no limit',
+    ],
+    [
+      rule('log: ssh\n      to: any\n      limit: 20/second'),
+      '5:7: error: "limit" goes only beside "allow": what is refused needs no limit',
+    ],
+  ]);
+});
+
+describe('the end of a rule is a moment', () => {
+  const until = (text: string) => rule(`allow: ssh\n      to: any\n      until: ${text}`);
+  expectProblems([
+    [until('2027-01-31'), '5:14: error: "2027-01-31" has no time of day: did you mean "2027-01-31T00:00:00Z"?'],
+    [
+      until('2027-01-31T00:00:00'),
+      '5:14: error: "2027-01-31T00:00:00" has no offset: did you mean "2027-01-31T00:00:00Z"? Or an offset such as +02:00',
+    ],
+    [
+      until('tomorrow'),
+      '5:14: error: "tomorrow" is no moment: write 2027-01-31T00:00:00Z, or with an offset 2027-01-31T00:00:00+02:00',
+    ],
+    [until('2027-02-29T00:00:00Z'), '5:14: error: "2027-02-29T00:00:00Z": there is no such day or time'],
+    [until('2027-02-28T24:00:00Z'), '5:14: error: "2027-02-28T24:00:00Z": there is no such day or time'],
+    [until('2027-02-28T23:59:60Z'), '5:14: error: "2027-02-28T23:59:60Z": there is no such day or time'],
+    [until('2027-02-28T23:59:59+24:00'), '5:14: error: "2027-02-28T23:59:59+24:00": there is no such offset'],
+    [
+      until('9999-12-31T00:00:00Z'),
+      '5:14: error: "9999-12-31T00:00:00Z": the year is 1970 to 2199; a rule that never ends has no "until"',
+    ],
+    [until('2027'), '5:14: error: "until" must be text, not 2027: put quotes around it'],
+    // Switching it on again must hold no surprise.
+    [
+      `${until('soon')}      enabled: false\n`,
+      '5:14: error: "soon" is no moment: write 2027-01-31T00:00:00Z, or with an offset 2027-01-31T00:00:00+02:00',
+    ],
+  ]);
+});
+
 describe('what is not built yet is refused, not ignored', () => {
   expectProblems([
     ['mode: observe', '1:1: error: "mode" is not supported yet: remove it'],
     ['expect: []', '1:1: error: "expect" is not supported yet: remove it'],
-    [rule('allow: ssh\n      to: any\n      limit: 20/second'), '5:7: error: "limit" is not supported yet: remove it'],
-    [
-      rule('allow: ssh\n      to: any\n      until: 2027-01-31T00:00:00Z'),
-      '5:7: error: "until" is not supported yet: remove it',
-    ],
   ]);
 });
 
@@ -259,7 +311,7 @@ egress:
       to: any
     - allow: ssh
       to: [container:bilder, hosts]
-      limit: 3/second
+      mode: observe
     - allow: ssh
       to: container:bilder
     - allow: tcp/0
@@ -272,7 +324,7 @@ egress:
       '3:12: error: "default" is one of drop, reject, allow, not "alow": did you mean "allow"?',
       '5:14: error: unknown service "shh": did you mean "ssh"?',
       '7:7: error: unknown key "alow": did you mean "allow"?',
-      '11:7: error: "limit" is not supported yet: remove it',
+      '11:7: error: "mode" is not supported yet: remove it',
       '13:11: error: unknown container "bilder": did you mean "container:builder"?',
       '14:14: error: "tcp/0": "0" is no port: ports are 1 to 65535, without leading zeros',
       '15:11: error: "hosts" is no peer: did you mean "host"?',

@@ -72,11 +72,22 @@ const peer = fc.oneof(
     '203.0.113.100-203.0.113.130',
   ),
 );
+const bounds = {
+  until: fc.constantFrom(
+    undefined,
+    undefined,
+    '2026-06-01T00:00:00Z',
+    '2026-06-01T02:00:00+02:00',
+    '2026-06-01T00:00:01Z',
+  ),
+  limit: fc.constantFrom(undefined, undefined, '20/second', '3/day burst 1'),
+};
 const rule = fc.record({
   action: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const, 'log' as const),
   services: fc.array(service, { minLength: 1, maxLength: 3 }),
   peers: fc.array(peer, { minLength: 1, maxLength: 3 }),
   enabled: fc.constantFrom(true, true, true, false),
+  ...bounds,
 });
 /** What refuses can't go by a name. */
 const named = fc.record({
@@ -84,6 +95,7 @@ const named = fc.record({
   services: fc.array(service, { minLength: 1, maxLength: 3 }),
   peers: fc.array(peer, { maxLength: 2 }).map((peers) => ['dns:deb.example', ...peers]),
   enabled: fc.boolean(),
+  ...bounds,
 });
 const policy: fc.Arbitrary<NaivePolicy> = fc.record({
   rules: fc.array(fc.oneof(rule, rule, named), { maxLength: 5 }),
@@ -103,12 +115,20 @@ const textOf = ({ rules, default: verdict }: NaivePolicy): string =>
   JSON.stringify({
     egress: {
       default: verdict,
-      rules: rules.map(({ action, services, peers, enabled }) => ({ [action]: services, to: peers, enabled })),
+      rules: rules.map(({ action, services, peers, enabled, until, limit }) => ({
+        [action]: services,
+        to: peers,
+        enabled,
+        until,
+        limit: action === 'allow' ? limit : undefined,
+      })),
     },
   });
 
+const NOW = Date.parse('2026-06-01T00:00:00Z');
+
 const compile = (text: string) =>
-  compilePolicy('web', loadPolicies(filesOf({ ...files, 'containers/web.yaml': text })), book);
+  compilePolicy('web', { loaded: loadPolicies(filesOf({ ...files, 'containers/web.yaml': text })), book, now: NOW });
 
 test('a compiled policy says of every packet what its document says', () => {
   fc.assert(
@@ -117,7 +137,7 @@ test('a compiled policy says of every packet what its document says', () => {
       expect(compiled.problems.filter(({ severity }) => severity === 'error')).toEqual([]);
       for (const one of packets) {
         const { verdict } = evaluateChain(compiled.default.egress, one, testHost);
-        expect(verdict).toBe(naiveVerdict(document, one, testHost, names));
+        expect(verdict).toBe(naiveVerdict(document, one, testHost, { ...names, now: NOW }));
       }
     }),
     { numRuns: 400 },

@@ -33,7 +33,8 @@ function refuse(command: string, why: string): never {
   throw new Error(`${why}: ${command}`);
 }
 
-const COMMAND = /^(add|delete|flush) (table|chain|rule|set|map|element) (inet|arp) routewall(?: (\S+)(?: (.*))?)?$/;
+const COMMAND =
+  /^(add|delete|flush) (table|chain|rule|set|map|limit|element) (inet|arp) routewall(?: (\S+)(?: (.*))?)?$/;
 
 function applyOne(model: Model, command: string): void {
   const [, verb = '', object = '', family = '', name = '', rest = ''] = COMMAND.exec(command) ?? [];
@@ -61,11 +62,17 @@ function applyOne(model: Model, command: string): void {
       return;
     case 'add set':
     case 'add map':
+    case 'add limit':
       if (table.sets.has(name)) refuse(command, 'exists');
-      table.sets.set(name, { kind: object === 'set' ? 'set' : 'map', spec: braced(rest), elements: new Map() });
+      table.sets.set(name, {
+        kind: object === 'set' || object === 'map' ? object : 'limit',
+        spec: braced(rest),
+        elements: new Map(),
+      });
       return;
     case 'delete set':
     case 'delete map':
+    case 'delete limit':
       if (table.sets.get(name)?.kind !== object) refuse(command, 'no such set');
       if (isReferred(table, `@${name}`)) refuse(command, 'in use');
       table.sets.delete(name);
@@ -103,7 +110,7 @@ const elementsOf = (text: string): [string, string][] =>
   });
 
 function referencesOf(text: string): string[] {
-  const bare = text.replaceAll(/"[^"]*"/g, '""');
+  const bare = text.replaceAll(/limit name "(\w+)"/g, '@$1').replaceAll(/"[^"]*"/g, '""');
   return [...bare.matchAll(/(?:goto|jump) (\S+)|(@\S+)/g)].map(([, chain, set]) => chain ?? set ?? '');
 }
 

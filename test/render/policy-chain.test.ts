@@ -5,7 +5,15 @@ import { mergeRanges, rangeOf } from '../../render/address.ts';
 import type { HostState } from '../../render/desired.ts';
 import { parseDnsName } from '../../render/dns-name.ts';
 import { renderPolicyChain } from '../../render/policy-chain.ts';
-import type { Direction, PeerMatch, PolicyChain, Rule, ServiceMatch } from '../../render/rule.ts';
+import type {
+  ChainOwner,
+  Direction,
+  PeerMatch,
+  PolicyChain,
+  RateLimit,
+  Rule,
+  ServiceMatch,
+} from '../../render/rule.ts';
 import { prefix } from './random-desired.ts';
 
 const log: HostState['log'] = { group: 5, rate: '10/second' };
@@ -37,10 +45,12 @@ const chainOf = (direction: Direction, ...rules: Rule[]): PolicyChain => ({
   default: { verdict: 'drop', log: false, origin: null },
 });
 
-/** The rules between the first, which is always the same, and the default; without their comments. */
+/** The rules between the first, which is always the same, and the default; without their comments and hashes. */
 function rendered(direction: Direction, rule: Partial<Rule>): string[] {
   const { rules } = renderPolicyChain(chainOf(direction, ruleOf(rule)), log);
-  return rules.slice(1, -1).map((text) => text.replace(/ ?comment "[^"]*"$/, ''));
+  return rules
+    .slice(1, -1)
+    .map((text) => text.replace(/ ?comment "[^"]*"$/, '').replace(/((?:log|limit)_)\w{12}/g, '$1…'));
 }
 
 const [DEB] = ['deb.example'].flatMap((text) => parseDnsName(text) ?? []);
@@ -161,7 +171,7 @@ const services: Record<ServiceMatch['kind'], readonly Row[]> = {
   ],
 };
 
-const logged = (direction: Direction): string => `limit rate 10/second log prefix " ${direction} web.yaml:12 " group 5`;
+const logged = (direction: Direction): string => `limit name "log_…" log prefix " ${direction} web.yaml:12 " group 5`;
 
 const actions: Record<Rule['action'], readonly Row[]> = {
   allow: [[{ log: true }, [logged('egress'), 'accept'], [logged('ingress'), 'accept']]],
@@ -176,6 +186,35 @@ const actions: Record<Rule['action'], readonly Row[]> = {
   log: [[{ action: 'log' }, [logged('egress')], [logged('ingress')]]],
 };
 
+const few: RateLimit = { flows: 20, per: 'second', burst: 40, shared: '0123456789abcdef' };
+
+const bounds: readonly Row[] = [
+  // What is too much is refused before the rule that allows the rest, and counts as refused.
+  [
+    { service: tcp(1, 3), limit: few },
+    [1, 3].flatMap((port) => [`tcp dport ${port} limit name "limit_…" goto egress_drop`, `tcp dport ${port} accept`]),
+    [1, 3].flatMap((port) => [`tcp dport ${port} limit name "limit_…" goto ingress_drop`, `tcp dport ${port} accept`]),
+  ],
+  [
+    { until: 1_801_353_600, action: 'drop' },
+    ['meta time < 1801353600 goto egress_drop'],
+    ['meta time < 1801353600 goto ingress_drop'],
+  ],
+  [
+    { service: ssh, until: 1_801_353_600, log: true, limit: few },
+    [
+      'tcp dport 22 meta time < 1801353600 limit name "log_…" log prefix " egress web.yaml:12 " group 5',
+      'tcp dport 22 meta time < 1801353600 limit name "limit_…" goto egress_drop',
+      'tcp dport 22 meta time < 1801353600 accept',
+    ],
+    [
+      'tcp dport 22 meta time < 1801353600 limit name "log_…" log prefix " ingress web.yaml:12 " group 5',
+      'tcp dport 22 meta time < 1801353600 limit name "limit_…" goto ingress_drop',
+      'tcp dport 22 meta time < 1801353600 accept',
+    ],
+  ],
+];
+
 describe.each(
   Object.entries({
     ...peers,
@@ -184,6 +223,7 @@ describe.each(
     ports: services.ports,
     icmp: services.icmp,
     ...actions,
+    bounds,
   }),
 )('%s', (_kind, rows) => {
   it.each(rows.map(([rule, egress, ingress]) => [JSON.stringify(rule, withoutBigInt), rule, egress, ingress] as const))(
@@ -213,9 +253,17 @@ describe('a chain', () => {
       ['egress', egress],
       ['ingress', ingress],
     ] as const) {
-      const chain = { direction, rules: [], default: { verdict, log: true, origin }, logName: 'web' };
-      expect(renderPolicyChain(chain, { group: 'kernel', rate: '1/minute' }).rules.slice(1)).toEqual([
-        `limit rate 1/minute log prefix "web ${direction} web.yaml:3 " level info comment "web.yaml:3"`,
+      const chain = {
+        direction,
+        rules: [],
+        default: { verdict, log: true, origin },
+        owner: { container: 'web', id: 'web' },
+      };
+      const { rules, sets } = renderPolicyChain(chain, { group: 'kernel', rate: '1/minute' });
+      const [limit] = sets.keys();
+      expect([...sets.values()].map(({ spec }) => spec)).toEqual(['rate 1/minute;']);
+      expect(rules.slice(1)).toEqual([
+        `limit name "${limit}" log prefix "web ${direction} web.yaml:3 " level info comment "web.yaml:3"`,
         `${statement} comment "web.yaml:3"`,
       ]);
     }
@@ -228,7 +276,7 @@ describe('a chain', () => {
     const chain = {
       ...chainOf('egress', rule),
       default: { verdict: 'drop' as const, log: true, origin },
-      logName: name,
+      owner: { container: name, id: name },
     };
     for (const text of renderPolicyChain(chain, log).rules) {
       expect(text).not.toMatch(/[^\x20-\x7e]/);
@@ -239,6 +287,59 @@ describe('a chain', () => {
       }
       expect(text.replaceAll(/"[^"]*"/g, '')).not.toMatch(/[;{}\\#$']/);
     }
+  });
+});
+
+describe('named limits', () => {
+  const limited = (owner: ChainOwner, direction: Direction, limit: RateLimit) => {
+    const rule = ruleOf({ service: tcp(1, 3), peer: ranges(4, '192.0.2.1/32', '192.0.2.9/32'), limit, log: true });
+    return { ...chainOf(direction, rule), owner };
+  };
+  const namesOf = (chain: PolicyChain, kind: 'limit' | 'log', rate = log.rate): string[] => {
+    const { rules, sets } = renderPolicyChain(chain, { ...log, rate });
+    const used = rules.flatMap((rule) => [...rule.matchAll(/limit name "(\w+)"/g)].map(([, name = '']) => name));
+    expect(new Set(used)).toEqual(new Set(sets.keys()));
+    return [...sets.keys()].filter((name) => name.startsWith(kind));
+  };
+  const web: ChainOwner = { container: 'web', id: 'web' };
+  const one = limited(web, 'egress', few);
+
+  it('count all alternatives of a rule together', () => {
+    expect(namesOf(one, 'limit')).toHaveLength(1);
+    const [, { spec } = { spec: '' }] =
+      [...renderPolicyChain(one, log).sets].find(([name]) => name.startsWith('limit')) ?? [];
+    expect(spec).toBe('rate over 20/second burst 40 packets;');
+  });
+
+  it('are another for another container, NIC, direction, rule or rate', () => {
+    const others = [
+      one,
+      limited({ container: 'db', id: 'db' }, 'egress', few),
+      limited({ container: 'web', id: '/srv/lxc/web' }, 'egress', few),
+      limited({ ...web, nic: 'eth0' }, 'egress', few),
+      limited(web, 'ingress', few),
+      limited(web, 'egress', { ...few, shared: 'fedcba9876543210' }),
+      limited(web, 'egress', { ...few, flows: 21 }),
+      limited(web, 'egress', { ...few, per: 'minute' }),
+      limited(web, 'egress', { ...few, burst: 41 }),
+    ];
+    expect(new Set(others.flatMap((chain) => namesOf(chain, 'limit'))).size).toBe(others.length);
+  });
+
+  it('for logging are one for all that a container logs, of either direction and any NIC', () => {
+    const same = [one, limited({ ...web, nic: 'eth0' }, 'ingress', few)].flatMap((chain) => namesOf(chain, 'log'));
+    expect(new Set(same).size).toBe(1);
+    const other = namesOf(limited({ container: 'web', id: '/srv/lxc/web' }, 'egress', few), 'log');
+    expect(new Set([...same, ...other, ...namesOf(one, 'log', '5/minute')]).size).toBe(3);
+  });
+
+  it('give way in a prefix that would be too long to the policy line', () => {
+    const origin = { file: `${'x'.repeat(200)}.yaml`, line: 4321 };
+    const owner = { container: 'c'.repeat(64), id: '' };
+    const chain: PolicyChain = { ...chainOf('egress'), default: { verdict: 'drop', log: true, origin }, owner };
+    expect(renderPolicyChain(chain, log).rules.at(1)).toMatch(
+      / egress x+\.yaml:4321 " group 5 comment "x+\.yaml:4321"$/,
+    );
   });
 });
 

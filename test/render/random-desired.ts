@@ -17,7 +17,7 @@ import {
   parseInterfaceName,
   parseInterfacePattern,
 } from '../../render/names.ts';
-import type { PeerMatch, PolicyChain, Rule, ServiceMatch } from '../../render/rule.ts';
+import type { PeerMatch, PolicyChain, RateLimit, Rule, ServiceMatch } from '../../render/rule.ts';
 
 export const prefix = (text: string): Prefix => parsePrefix(text) ?? never(text);
 export const interfaceName = (text: string): InterfaceName => parseInterfaceName(text) ?? never(text);
@@ -75,6 +75,11 @@ const service: fc.Arbitrary<ServiceMatch> = fc.oneof(
   fc.constantFrom<ServiceMatch>({ kind: 'icmp', family: 6, type: 128 }, { kind: 'icmp', family: 4, type: 8 }),
 );
 
+const LIMITS: readonly RateLimit[] = [
+  { flows: 20, per: 'second', burst: 40, shared: '0123456789abcdef' },
+  { flows: 3, per: 'day', burst: 1, shared: 'fedcba9876543210' },
+];
+
 const rule: fc.Arbitrary<Rule> = fc
   .record({
     peer,
@@ -82,12 +87,18 @@ const rule: fc.Arbitrary<Rule> = fc
     action: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const, 'log' as const),
     log: fc.boolean(),
     family: fc.constantFrom<Family | undefined>(undefined, undefined, 4, 6),
+    limit: fc.constantFrom<RateLimit | undefined>(undefined, undefined, ...LIMITS),
+    until: fc.constantFrom<number | undefined>(undefined, undefined, 1_800_000_000, 1_900_000_000),
   })
-  .map(({ family, ...rest }) => {
+  .map(({ family, limit, until, ...rest }) => {
     const own = rest.peer.kind === 'ranges' ? rest.peer.family : rest.service.kind === 'icmp' ? rest.service.family : 0;
     const fits = family !== undefined && own === 0;
     // Equal rules have equal origins, as the compiler sees to.
-    return { ...rest, ...(fits ? { family } : {}), origin: { file: 'some.yaml', line: 1 } };
+    const bounds = {
+      ...(limit === undefined || rest.action !== 'allow' ? {} : { limit }),
+      ...(until === undefined ? {} : { until }),
+    };
+    return { ...rest, ...bounds, ...(fits ? { family } : {}), origin: { file: 'some.yaml', line: 1 } };
   });
 
 const chain = (direction: 'egress' | 'ingress'): fc.Arbitrary<PolicyChain> =>
@@ -96,13 +107,13 @@ const chain = (direction: 'egress' | 'ingress'): fc.Arbitrary<PolicyChain> =>
       rules: fc.array(rule, { maxLength: 5 }),
       verdict: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const),
       log: fc.boolean(),
-      logName: fc.constantFrom('web', 'db'),
+      owner: fc.constantFrom({ container: 'web', id: 'web' }, { container: 'web', id: 'web', nic: 'eth0' }),
     })
-    .map(({ rules, verdict, log, logName }) => ({
+    .map(({ rules, verdict, log, owner }) => ({
       direction,
       rules,
       default: { verdict, log, origin: null },
-      ...(log || rules.some((one) => one.log || one.action === 'log') ? { logName } : {}),
+      ...(log || rules.some((one) => one.log || one.action === 'log' || one.limit !== undefined) ? { owner } : {}),
     }));
 
 const hostState: fc.Arbitrary<HostState> = fc.record({

@@ -118,6 +118,7 @@ describe('status', () => {
         since: '2026-01-02T03:04:06.000Z',
         problems: [],
         nics: [{ nic: 'eth0', hostVeth: 'vethWeb', addresses: ['198.51.100.20/32'] }],
+        ends: [],
         refused: null,
       },
     ],
@@ -145,6 +146,18 @@ describe('status', () => {
     expect(live.out).toMatch(/\nweb +running +web.yaml +eth0 via vethWeb +2026-01-02 03:04:06 UTC\n/);
     await writeStatusFile(bed.folder, statusOf((started ?? 0) + 1));
     expect((await bed.rw('status', { env: env(), run: emptyKernel })).out).toMatch(/^not running; process \d+/);
+  });
+
+  test('counts down to the end of a rule', async () => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const until = new Date(Date.now() + (3 * 24 + 4.5) * 3_600_000).toISOString();
+    const containers = status.containers.map((entry) => ({
+      ...entry,
+      ends: [{ file: 'containers/web.yaml', line: 4, until }],
+    }));
+    await writeStatusFile(bed.folder, { ...status, containers });
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(out).toMatch(/\nweb: the rule at \S*pol\/containers\/web.yaml:4 ends in 3 d 4 h \(\S+ \S+ UTC\)\n/);
   });
 
   test('names the problems with their places, and fails for them', async () => {
