@@ -77,8 +77,8 @@ async function readTable(host: Place, family: 'inet' | 'arp'): Promise<Record<st
 }
 
 function contentOf(object: unknown): string[] {
-  const flags = fieldOf(object, 'flags');
-  const isDynamic = Array.isArray(flags) && flags.includes('timeout');
+  // nft's JSON has no word for `flags dynamic`; only what packets fill has a size.
+  const isDynamic = fieldOf(object, 'size') !== undefined;
   const elements = fieldOf(object, 'elem');
   const hook = fieldOf(object, 'hook');
   if (hook !== undefined)
