@@ -1,5 +1,5 @@
 /** The command line: every command with its options; what a command does is loaded when it is asked for. */
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import type { Family } from '../../render/address.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Io } from './io.ts';
@@ -47,7 +47,18 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
       '\nExit status: 0 fine, 1 the answer is no or the input has errors, 2 wrong usage, 3 the system refused.',
     );
   addSharedOptions(program);
-  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus, addMap, addHook])
+  for (const add of [
+    addDaemon,
+    addCheck,
+    addList,
+    addRender,
+    addPreview,
+    addExplain,
+    addStatus,
+    addMap,
+    addImport,
+    addHook,
+  ])
     add(program, act);
   return program;
 }
@@ -177,6 +188,32 @@ function addMap(program: Command, act: Act): void {
       act(async (invocation) => {
         const { runMap } = await import('./map.ts');
         return runMap(invocation, { format: flags.format, output: flags.output });
+      }),
+    );
+}
+
+function addImport(program: Command, act: Act): void {
+  program
+    .command('import')
+    .description('a policy that means what another firewall allows; a line for each thing that no policy can say')
+    .addArgument(new Argument('<PEER>', 'whose file it is').choices(['incus', 'proxmox'] as const))
+    .argument('<FILE>', "an Incus network ACL's YAML, or a Proxmox guest's or cluster's .fw")
+    .option('-o, --output <DIR>', 'write containers/, profiles/ and sets/ there; -n names the container')
+    .option('--force', 'write over files that are there')
+    .option('--cluster <FILE>', "Proxmox' cluster.fw, for the groups, aliases and IP sets that a guest's file names")
+    .addHelpText('after', '\nWhat can not be said makes the policy narrower, never wider, and the exit status 1.')
+    .addHelpText(
+      'after',
+      example(
+        'routewall import incus web-acl.yaml',
+        'routewall import proxmox 101.fw --cluster cluster.fw -n web -o draft',
+      ),
+    )
+    .action((peer: 'incus' | 'proxmox', file: string, flags: { output?: string; force?: boolean; cluster?: string }) =>
+      act(async (invocation) => {
+        const { output, force, cluster } = flags;
+        const { runImport } = await import('./import.ts');
+        return runImport(invocation, { peer, file, output, force: force === true, cluster });
       }),
     );
 }

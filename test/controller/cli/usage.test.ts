@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => bed.remove());
 
-const commands = ['daemon', 'check', 'list', 'render', 'preview', 'explain', 'status', 'map'] as const;
+const commands = ['daemon', 'check', 'list', 'render', 'preview', 'explain', 'status', 'map', 'import'] as const;
 
 describe('the command line', () => {
   test.each(commands)('%s explains itself with an example', async (command) => {
