@@ -63,7 +63,7 @@ export async function release(current: CurrentSession, container: string, veth: 
   });
 }
 
-async function withSession<T>(current: CurrentSession, work: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(current: CurrentSession, work: (session: Session) => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     const session = current();
     if (session === undefined) throw new SessionEnded();

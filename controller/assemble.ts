@@ -58,6 +58,8 @@ export interface Assembled extends Compiled {
 
 export interface Assembler {
   assemble(inputs: HostInputs): Assembled;
+  /** What was enforced until now is no container's last good policy any more. */
+  forgetLastGood(): void;
 }
 
 /** Remembers the last result: what didn't change is neither compiled nor rendered again. `adopted`: see createCompiler. */
@@ -95,6 +97,9 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const input = { containers, policies: enforced, veths, network, dns, settings: settingsOf(config) };
       const ends = endsOfAll(policies);
       return { ...compiler.compile(input), policies, network, book, names, ignoredAnswers, ends, chosenAt };
+    },
+    forgetLastGood: () => {
+      before = new Map();
     },
   };
 }

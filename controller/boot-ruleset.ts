@@ -2,7 +2,6 @@
  * Keeps the ruleset that is in force as a file that `nft -f` loads: for the next boot, when containers may start before
  * this daemon, or without it.
  */
-import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../render/desired.ts';
@@ -10,6 +9,7 @@ import { changedNames } from '../render/dns-sets.ts';
 import { renderDesired } from '../render/nft.ts';
 import { renderRuleset, type TableFlag, withFlags } from '../render/ruleset.ts';
 import { nameOf } from './apply.ts';
+import { realDisk, replaceFile } from './durable-disk.ts';
 import { type Log, messageOf } from './log.ts';
 
 const NAME = 'last-good.nft';
@@ -54,7 +54,7 @@ export class BootRuleset {
     const state = this.#wanted;
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
-      await replaceFile(this.#file, renderRuleset(withFlags(renderDesired(state, nameOf), this.#flags)));
+      await replaceFile(realDisk, this.#file, renderRuleset(withFlags(renderDesired(state, nameOf), this.#flags)));
       this.#saved = state;
     } catch (cause) {
       // What is in the kernel is right all the same; the next change tries again.
@@ -67,17 +67,4 @@ export class BootRuleset {
 function isSame(a: DesiredState | undefined, b: DesiredState): boolean {
   if (a === undefined || a.nics.size !== b.nics.size || changedNames(a.dns, b.dns).length > 0) return false;
   return isDeepStrictEqual(a.host, b.host) && [...b.nics].every(([key, nic]) => a.nics.get(key) === nic);
-}
-
-/** On the disk before it gets its name: a crash leaves the old one or the new one, whole. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = `${file}.new`;
-  const handle = await open(temporary, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
 }

@@ -1,5 +1,6 @@
 /** The service: takes the lock, keeps a session under the present configuration, and leaves the rules when it ends. */
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
 import type { Problem } from '../policies/problem.ts';
@@ -8,7 +9,10 @@ import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
 import { BootRuleset } from './boot-ruleset.ts';
 import { createConntrackCleaner } from './conntrack.ts';
+import { openControlSocket } from './control/control-socket.ts';
+import { type Controls, createControls } from './control/controls.ts';
 import { everythingDirty } from './dirty.ts';
+import { realDisk } from './durable-disk.ts';
 import { openIpChannel } from './ip-channel.ts';
 import { LastGood } from './last-good.ts';
 import { takeLock } from './lock.ts';
@@ -19,6 +23,9 @@ import { openOutside } from './outside.ts';
 import { Reconciler } from './reconcile.ts';
 import { createRefusalCleaner } from './refusal-counters.ts';
 import { type Report, Reporter } from './report.ts';
+import { hostClock } from './revisions/due.ts';
+import { createFollowedKeeper, type FollowedKeeper } from './revisions/keep-followed.ts';
+import { Revisions } from './revisions/revisions.ts';
 import { run, startResident } from './run.ts';
 import { openServiceManager, type ServiceManager } from './service-manager.ts';
 import { Session } from './session.ts';
@@ -64,6 +71,10 @@ interface Parts {
   readonly isOurProcess: (pid: number) => boolean;
   readonly serviceManager: ServiceManager;
   readonly bootRuleset: BootRuleset;
+  readonly revisions: Revisions;
+  readonly keeper: FollowedKeeper;
+  /** Has the time for a confirmation passed, this is called. */
+  onDue: () => void;
   /** Who is told of each pass. */
   readonly listeners: ((report: Report) => void)[];
   /** Who is told that the process went that may own our tables. */
@@ -80,6 +91,13 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
   const nft = openNftChannel(startResident, runDirectory, () => {
     for (const listener of onNftLost) listener();
   });
+  const bootRuleset = new BootRuleset(stateDirectory, log, ownsTables ? ORPHAN_TABLE : []);
+  const revisions = new Revisions({
+    ...{ folder: join(stateDirectory, 'revisions'), disk: realDisk, clock: hostClock, log },
+    beforeUnconfirmed: () => bootRuleset.flush(),
+    onDue: () => parts.onDue(),
+  });
+  await revisions.open();
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const rememberSysctls = openSysctlMemory(runDirectory);
@@ -98,23 +116,25 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
   const onReport = (report: Report): void => {
     for (const listener of listeners) listener(report);
   };
-  return {
-    serviceManager,
-    bootRuleset: new BootRuleset(stateDirectory, log, ownsTables ? ORPHAN_TABLE : []),
-    listeners,
-    onNftLost,
-    applier,
-    lastGood,
-    reporter: new Reporter({ log, run, conntrack, refusals, runDirectory, onReport }),
+  const keeper = createFollowedKeeper(revisions, run, log);
+  listeners.push((report) => keeper.observe(report));
+  const parts: Parts = {
+    ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, revisions, keeper },
+    onDue: () => undefined,
+    reporter: new Reporter({
+      ...{ log, run, conntrack, refusals, runDirectory, onReport },
+      revision: () => revisions.view,
+    }),
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.
       if (nft.pid !== undefined) ours.add(nft.pid);
       return ours.has(pid);
     },
     close: () => {
-      for (const part of [nft, ip, announcer, serviceManager]) part.stop();
+      for (const part of [nft, ip, announcer, serviceManager, revisions]) part.stop();
     },
   };
+  return parts;
 }
 
 async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: Parts): Promise<number> {
@@ -122,7 +142,8 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
   const begin = performance.now();
   const outcome = await reconciler.reconcile(everythingDirty());
   parts.reporter.report(outcome, reconciler.reader, performance.now() - begin);
-  parts.bootRuleset.keep(outcome.applied.enforced);
+  if (!outcome.choice.isUnconfirmed) parts.bootRuleset.keep(outcome.applied.enforced);
+  await parts.keeper.flush();
   await parts.bootRuleset.flush();
   await parts.reporter.settle();
   return parts.reporter.hasErrors ? 1 : 0;
@@ -134,7 +155,10 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   let present = config;
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
+  const controls: Controls = createControls({ ...options, ...parts, session: () => session, run });
   const outside = openOutside(options, parts, () => session);
+  const socket = await openControlSocket(options.runDirectory, controls, log);
+  parts.onDue = () => void session?.passAgain().catch(() => undefined);
   const metrics = openMetrics(run, log);
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
@@ -182,7 +206,9 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   parts.serviceManager.stopping();
   await changing;
   outside.stop();
+  await socket.stop();
   await session?.stop();
+  await parts.keeper.flush();
   await metrics.stop();
   await parts.bootRuleset.flush();
   await parts.reporter.settle();

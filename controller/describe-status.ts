@@ -9,6 +9,7 @@ import type { NicState } from '../render/desired.ts';
 import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
+import type { RevisionView } from './revisions/revisions.ts';
 import type { ContainerStatus, EndStatus, NicStatus, StatusFile, SysctlStatus } from './status-file.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
 
@@ -23,6 +24,7 @@ export interface ServiceFacts {
   readonly watchers: ReadonlyMap<string, string>;
   /** By NIC key: since when what is in force for it is. */
   readonly nicsSince: ReadonlyMap<string, string>;
+  readonly revision: RevisionView;
 }
 
 export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {

@@ -7,7 +7,6 @@ import type { HostLink } from '../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts';
 import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
-import type { FileContent } from '../policies/source-text.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
@@ -52,7 +51,9 @@ export class HostReader {
   readonly #known = new Map<string, KnownContainer>();
   #containers: readonly Container[] | undefined;
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
-  #files = new Map<string, FileContent>();
+  /** As on the disk when it was last read, and those that the policies are compiled from; neither map is ever changed. */
+  #disk: PolicyFiles | undefined;
+  #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
   #links: readonly HostLink[] = [];
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
@@ -76,8 +77,14 @@ export class HostReader {
     return this.#loaded;
   }
 
+  /** What the policies are compiled from. */
   get files(): PolicyFiles {
     return this.#files;
+  }
+
+  /** The policy folder's files when they were last read; `undefined` before. */
+  get disk(): PolicyFiles | undefined {
+    return this.#disk;
   }
 
   /** The container whose NIC has this host-side veth, or will have it by its configuration. */
@@ -155,20 +162,30 @@ export class HostReader {
     });
   }
 
-  /** `files`: absolute paths; without them the whole folder. */
+  /** Reads the policy folder and compiles from what is there. `files`: absolute paths; without them the whole folder. */
   async readPolicies(files?: Iterable<string>): Promise<void> {
+    this.useFiles(await this.readDisk(files));
+  }
+
+  /** The same without compiling from it. */
+  async readDisk(files?: Iterable<string>): Promise<PolicyFiles> {
     const { policyFolder } = this.#options;
-    if (files === undefined) this.#files = await readPolicyFiles(policyFolder);
-    else {
-      for (const file of files) {
-        const path = relative(policyFolder, file);
-        if (!isPolicyFileName(path)) continue;
-        const content = await readPolicyFile(policyFolder, path);
-        if (content === undefined) this.#files.delete(path);
-        else this.#files.set(path, content);
-      }
+    const read = files === undefined ? await readPolicyFiles(policyFolder) : new Map(this.#disk);
+    for (const file of files ?? []) {
+      const path = relative(policyFolder, file);
+      if (!isPolicyFileName(path)) continue;
+      const content = await readPolicyFile(policyFolder, path);
+      if (content === undefined) read.delete(path);
+      else read.set(path, content);
     }
-    this.#loaded = loadPolicies(this.#files, this.#loaded);
+    this.#disk = read;
+    return read;
+  }
+
+  useFiles(files: PolicyFiles): void {
+    if (files === this.#files) return;
+    this.#files = files;
+    this.#loaded = loadPolicies(files, this.#loaded);
   }
 
   async readLinks(): Promise<void> {

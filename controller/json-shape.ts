@@ -56,6 +56,11 @@ export function asNumber({ value, path }: Placed): number {
   return value;
 }
 
+export function asBoolean({ value, path }: Placed): boolean {
+  if (typeof value !== 'boolean') throw wrong(path, 'true or false', value);
+  return value;
+}
+
 export function asOneOf<T extends string>(of: Placed, words: readonly T[]): T {
   const word = words.find((candidate) => candidate === of.value);
   if (word === undefined) throw wrong(of.path, words.join(', '), of.value);

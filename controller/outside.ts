@@ -70,7 +70,8 @@ export function openOutside(
   listeners.push((report) => {
     const isFirst = latest === undefined;
     latest = report;
-    bootRuleset.keep(report.outcome.applied.enforced);
+    // The next boot begins with what was confirmed.
+    if (!report.outcome.choice.isUnconfirmed) bootRuleset.keep(report.outcome.applied.enforced);
     if (isFirst) void begin();
     else tellReport(report, service);
     if (isReloading) serviceManager.ready(statusLine(report));

@@ -1,15 +1,17 @@
 /** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
+import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { DesiredState } from '../render/desired.ts';
 import { parseOwned } from '../render/owned.ts';
 import type { Applied, Applier, LxcProxy } from './apply.ts';
-import { type Assembled, type Assembler, createAssembler } from './assemble.ts';
+import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
 import type { DirtyParts } from './dirty.ts';
 import { type ContainerRef, HostReader, type KnownContainer } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import { readRuleset } from './observe.ts';
+import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
 
 export interface ReconcilerOptions {
@@ -17,6 +19,7 @@ export interface ReconcilerOptions {
   readonly policyFolder: string;
   readonly applier: Applier;
   readonly lastGood: LastGood;
+  readonly revisions: Revisions;
   readonly run: Run;
   readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
@@ -32,6 +35,8 @@ export interface Outcome {
   readonly before: DesiredState | undefined;
   /** Drift that was found and mended, as lines. */
   readonly repaired: readonly string[];
+  /** What it was compiled from. */
+  readonly choice: Choice;
 }
 
 export class Reconciler {
@@ -44,11 +49,16 @@ export class Reconciler {
     this.reader = new HostReader(options);
   }
 
-  /** @throws Error when something could not be read, or when the kernel's state is not known afterwards. */
-  async reconcile(dirty: DirtyParts): Promise<Outcome> {
+  /**
+   * `order`: carried out with what is read now, or told to be refused in the outcome.
+   * @throws Error when something could not be read, or when the kernel's state is not known afterwards.
+   */
+  async reconcile(dirty: DirtyParts, order?: Order): Promise<Outcome> {
     const { applier, lastGood, log } = this.#options;
+    const disk = await this.#readFiles(dirty);
     await this.#read(dirty);
-    const assembled = await this.#assemble();
+    const choice = await this.#choose(disk, order);
+    const assembled = await this.#assemble(choice);
     const before = applier.enforced;
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
@@ -57,18 +67,38 @@ export class Reconciler {
     if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
     if (!dirty.resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
     try {
-      await lastGood.save(assembled.policies.values(), this.reader.files);
+      // What is taken back must not come back as somebody's last good policy.
+      if (!choice.isUnconfirmed) await lastGood.save(assembled.policies.values(), this.reader.files);
     } catch (cause) {
       // The kernel holds what it shall hold: a full disk must not make this pass a failed one.
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     }
-    return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired };
+    return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired, choice };
+  }
+
+  async #readFiles({ policies }: DirtyParts): Promise<PolicyFiles> {
+    const { reader } = this;
+    try {
+      if (policies === 'all' || reader.disk === undefined) return await reader.readDisk();
+      return policies.size === 0 ? reader.disk : await reader.readDisk(policies);
+    } catch (cause) {
+      // What has to be taken back doesn't wait for a folder that can't be read.
+      if (reader.disk === undefined || this.#options.revisions.book.journal.unconfirmed === null) throw cause;
+      this.#options.log('error', messageOf(cause));
+      return reader.disk;
+    }
+  }
+
+  async #choose(disk: PolicyFiles, order: Order | undefined): Promise<Choice> {
+    const { revisions, config } = this.#options;
+    const choice = await revisions.choose(disk, config.autoApply, order);
+    if (choice.isReturn) this.#assembler?.forgetLastGood();
+    this.reader.useFiles(choice.files);
+    return choice;
   }
 
   async #read(dirty: DirtyParts): Promise<void> {
     const { reader } = this;
-    if (dirty.policies === 'all') await reader.readPolicies();
-    else if (dirty.policies.size > 0) await reader.readPolicies(dirty.policies);
     if (dirty.links) await reader.readLinks();
     if (dirty.tree) {
       reader.readTree();
@@ -83,11 +113,15 @@ export class Reconciler {
   }
 
   /** A policy that is broken from the start may have been good in an earlier run. */
-  async #assemble(): Promise<Assembled> {
+  async #assemble({ isLost }: Choice): Promise<Assembled> {
     const { lastGood, run } = this.#options;
     // Whoever had an address before this run keeps it.
     this.#assembler ??= createAssembler(parseOwned((await readRuleset(run)).get('inet')));
-    const inputs = this.reader.inputs();
+    const inputsWith = (recalled?: ReadonlyMap<string, EnforcedPolicy>): HostInputs => {
+      const read = this.reader.inputs(recalled);
+      return isLost ? { ...read, config: { ...read.config, withoutPolicy: 'closed' } } : read;
+    };
+    const inputs = inputsWith();
     const assembled = this.#assembler.assemble(inputs);
     // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
     const recalled = new Map<string, EnforcedPolicy>();
@@ -96,7 +130,7 @@ export class Reconciler {
       const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
       if (policy !== undefined) recalled.set(compiled.container, policy);
     }
-    return recalled.size === 0 ? assembled : this.#assembler.assemble(this.reader.inputs(recalled));
+    return recalled.size === 0 ? assembled : this.#assembler.assemble(inputsWith(recalled));
   }
 
   #lxcProxies(): LxcProxy[] {

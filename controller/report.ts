@@ -10,6 +10,8 @@ import { ProblemLog } from './problem-log.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RefusalCleaner } from './refusal-counters.ts';
 import { tellRepairs } from './repair-log.ts';
+import { describeWaiting } from './revisions/describe-waiting.ts';
+import type { RevisionView } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
 import { readProcessStart, type StatusFile, writeStatusFile } from './status-file.ts';
 
@@ -19,6 +21,7 @@ export interface ReporterOptions {
   readonly conntrack: ConntrackCleaner;
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
+  readonly revision: () => RevisionView;
   /** Told after each pass, when it has been logged. */
   readonly onReport?: (report: Report) => void;
 }
@@ -48,6 +51,7 @@ export class Reporter {
   readonly #nicsSince = new Map<string, string>();
   #drift = { count: 0, last: null as string | null };
   readonly #problems: ProblemLog;
+  #waiting = '';
   #latest: StatusSource | undefined;
   #writing: Promise<void> | undefined;
   #cutting: Promise<void> = Promise.resolve();
@@ -71,6 +75,7 @@ export class Reporter {
     const { before, applied } = outcome;
     this.#reportChanges(outcome, tookMs);
     const raised = this.#problems.tell(outcome, reader);
+    this.#reportWaiting();
     conntrack.forget([
       ...goneAddresses(before, applied.enforced),
       // Whoever stopped while no daemon ran left its connections behind.
@@ -145,7 +150,7 @@ export class Reporter {
     const started = await readProcessStart(process.pid);
     return describeStatus(outcome, reader, {
       ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
-      ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince },
+      ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince, revision: this.#options.revision() },
     });
   }
 
@@ -161,6 +166,15 @@ export class Reporter {
       await new Promise((resolve) => setTimeout(resolve, STATUS_MS));
     }
     this.#writing = undefined;
+  }
+
+  /** Files that differ from what is in force are told once, and again when the reason changes. */
+  #reportWaiting(): void {
+    const { waiting, reason, inForce } = this.#options.revision();
+    const text = reason === null ? '' : `${describeWaiting(waiting, reason)}; in force is revision ${inForce}`;
+    if (text === this.#waiting) return;
+    if (text !== '') this.#options.log('info', text);
+    this.#waiting = text;
   }
 }
 

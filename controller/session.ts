@@ -19,6 +19,7 @@ import { type Log, messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
+import type { Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
 
 export interface SessionOptions {
@@ -27,6 +28,7 @@ export interface SessionOptions {
   readonly policyFolder: string;
   readonly applier: Applier;
   readonly lastGood: LastGood;
+  readonly revisions: Revisions;
   readonly run: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */
@@ -59,6 +61,7 @@ export class SessionEnded extends Error {
 }
 
 interface Waiter {
+  readonly order?: Order | undefined;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (cause: unknown) => void;
 }
@@ -157,10 +160,25 @@ export class Session {
     return await this.#passFor({ lxcPath, name });
   }
 
+  /** One at a time. @returns what the pass came to that carried it out, or refused it. */
+  async carryOut(order: Order): Promise<Outcome> {
+    if (order.kind === 'apply') this.#dirty = mergeDirty(this.#dirty, everythingDirty());
+    return await this.#nextPass(order);
+  }
+
+  /** Whatever changed since the last one. */
+  async passAgain(): Promise<Outcome> {
+    return await this.#nextPass(undefined);
+  }
+
   #passFor({ lxcPath, name }: ContainerRef): Promise<Outcome> {
     this.#dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
+    return this.#nextPass(undefined);
+  }
+
+  #nextPass(order: Order | undefined): Promise<Outcome> {
     const outcome = new Promise<Outcome>((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
+      this.#waiting.push({ resolve, reject, order });
     });
     this.#request();
     return outcome;
@@ -245,7 +263,8 @@ export class Session {
     const begin = performance.now();
     this.#passBegan = begin;
     try {
-      const outcome = await this.reconciler.reconcile(dirty);
+      const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
+      const outcome = await this.reconciler.reconcile(dirty, order);
       this.#retryMs = RETRY_MS.first;
       this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
       this.#options.onOutcome(outcome, performance.now() - begin);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Problem } from '../policies/problem.ts';
 import type { PolicyStatus } from './assemble.ts';
 import {
+  asBoolean,
   asList,
   asNumber,
   asObject,
@@ -15,6 +16,7 @@ import {
   type Placed,
   parseJson,
 } from './json-shape.ts';
+import type { RevisionView } from './revisions/revisions.ts';
 
 /** Times are ISO 8601 in UTC. */
 export interface StatusFile {
@@ -27,6 +29,8 @@ export interface StatusFile {
   readonly enforcedAt: string | null;
   /** nft's, after that pass, where known. */
   readonly generation: number | null;
+  /** Which texts of the policy files are in force, and which wait. */
+  readonly revision: RevisionView;
   readonly containers: readonly ContainerStatus[];
   /** What was set for containers. */
   readonly sysctls: readonly SysctlStatus[];
@@ -126,6 +130,7 @@ export function parseStatus(top: Placed): StatusFile {
     since: asText(field('since')),
     enforcedAt: orNull(field('enforcedAt'), asText),
     generation: orNull(field('generation'), asNumber),
+    revision: parseRevisionView(field('revision')),
     containers: asList(field('containers')).map(parseContainer),
     sysctls: asList(field('sysctls')).map(parseSysctl),
     problems: asList(field('problems')).map(parseProblem),
@@ -175,7 +180,8 @@ function parseSysctl(of: Placed): SysctlStatus {
   return { key: field('key'), value: field('value'), reason: field('reason') };
 }
 
-function parseProblem(of: Placed): Problem {
+/** @throws ShapeError */
+export function parseProblem(of: Placed): Problem {
   const object = asObject(of);
   const field = (key: string): Placed => at(object, key, of.path);
   return {
@@ -184,5 +190,26 @@ function parseProblem(of: Placed): Problem {
     column: asNumber(field('column')),
     message: asText(field('message')),
     severity: asOneOf(field('severity'), ['error', 'warning'] as const),
+  };
+}
+
+/** @throws ShapeError */
+export function parseRevisionView(of: Placed): RevisionView {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    inForce: orNull(field('inForce'), asNumber),
+    autoApply: asBoolean(field('autoApply')),
+    unconfirmed: orNull(field('unconfirmed'), (placed) => {
+      const entry = asObject(placed);
+      const inside = (key: string): Placed => at(entry, key, placed.path);
+      return {
+        revision: asNumber(inside('revision')),
+        previous: asNumber(inside('previous')),
+        until: asText(inside('until')),
+      };
+    }),
+    waiting: asList(field('waiting')).map(asText),
+    reason: orNull(field('reason'), (placed) => asOneOf(placed, ['apply', 'confirm', 'refused'] as const)),
   };
 }

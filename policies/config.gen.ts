@@ -21,6 +21,10 @@ export type Guard = string[];
  */
 export type WithoutPolicy = 'closed' | 'open';
 /**
+ * Whether a policy file that is saved comes into force at once. `false`: edits wait for `routewall apply`, and `routewall status` and `routewall preview` show them. This file is followed in either case. Default: true.
+ */
+export type AutoApply = boolean;
+/**
  * An NFLOG group from 0 to 65535 (default 5), or `kernel` for the kernel's log.
  */
 export type LogGroup = number | string;
@@ -75,6 +79,7 @@ export interface Config {
   uplinks?: Uplinks;
   guard?: Guard;
   withoutPolicy?: WithoutPolicy;
+  autoApply?: AutoApply;
   log?: LogSettings;
   connections?: Connections;
   metrics?: Metrics;

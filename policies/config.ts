@@ -20,6 +20,8 @@ export interface HostConfig {
   readonly uplinks: 'auto' | readonly InterfaceName[];
   readonly guard: readonly InterfacePattern[];
   readonly withoutPolicy: WithoutPolicy;
+  /** `false`: policy files that change wait for `apply`. */
+  readonly autoApply: boolean;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
   readonly connections: { readonly most: number; readonly rate: string };
   readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
@@ -39,6 +41,7 @@ export const defaultConfig: HostConfig = {
   uplinks: 'auto',
   guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
   withoutPolicy: 'closed',
+  autoApply: true,
   log: { group: 5, rate: '10/second' },
   connections: { most: 8192, rate: '1000/second' },
   metrics: { textfile: defaultTextfile, listen: undefined },
@@ -66,6 +69,7 @@ function fillDefaults(data: Config, fail: (path: Path, message: string) => void)
     uplinks: data.uplinks === undefined ? 'auto' : uplinksOf(data.uplinks, fail),
     guard: data.guard === undefined ? defaultConfig.guard : guardOf(data.guard, fail),
     withoutPolicy: data.withoutPolicy ?? defaultConfig.withoutPolicy,
+    autoApply: data.autoApply ?? defaultConfig.autoApply,
     log: {
       group: typeof group === 'string' ? 'kernel' : (group ?? defaultConfig.log.group),
       rate: rate ?? defaultConfig.log.rate,

@@ -1,9 +1,11 @@
 /** The command line: every command with its options; what a command does is loaded when it is asked for. */
 import { Argument, Command, CommanderError, Option } from 'commander';
 import type { Family } from '../../render/address.ts';
+import { type Act, example } from './command.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Io } from './io.ts';
-import { addSharedOptions, type Invocation, readShared } from './options.ts';
+import { addSharedOptions, readShared } from './options.ts';
+import { addRevisionCommands } from './revision-commands.ts';
 import { VERSION } from './version.ts';
 
 /** Never throws; answers the exit status. `args`: without the program itself. */
@@ -23,9 +25,6 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
     return failure.exitCode;
   }
 }
-
-/** Runs the command with the shared options as they stand on the line. */
-type Act = (work: (invocation: Invocation) => Promise<number>) => Promise<void>;
 
 function createProgram(io: Io, setExitCode: (code: number) => void): Command {
   const program = new Command('routewall');
@@ -47,24 +46,12 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
       '\nExit status: 0 fine, 1 the answer is no or the input has errors, 2 wrong usage, 3 the system refused.',
     );
   addSharedOptions(program);
-  for (const add of [
-    addDaemon,
-    addCheck,
-    addList,
-    addRender,
-    addPreview,
-    addExplain,
-    addStatus,
-    addMap,
-    addImport,
-    addHook,
-  ])
+  for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus, addMap, addImport])
     add(program, act);
+  addRevisionCommands(program, act);
+  addHook(program, act);
   return program;
 }
-
-const example = (...lines: readonly string[]): string =>
-  `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 
 function addDaemon(program: Command, act: Act): void {
   program

@@ -12,6 +12,7 @@ import { LastGood } from '../last-good.ts';
 import type { ContainerToList } from '../list-containers.ts';
 import { messageOf } from '../log.ts';
 import { hint } from '../name-hint.ts';
+import { readFilesInForce } from '../revisions/files-in-force.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation, SharedOptions } from './options.ts';
 import { printProblems } from './print-problems.ts';
@@ -31,17 +32,22 @@ export async function readHost(invocation: Invocation): Promise<CliHost> {
   return readHostUnder(await readValidConfig(invocation), invocation, 'everything');
 }
 
+/** The same with the policies that are in force, where saved files wait for something. */
+export async function readHostInForce(invocation: Invocation): Promise<CliHost> {
+  return readHostUnder(await readValidConfig(invocation), invocation, 'in-force');
+}
+
 /** `files`: what runs isn't asked for, and where the host can't be asked for its addresses, that is no failure. */
 export async function readHostUnder(
   config: HostConfig,
   { shared, io }: Invocation,
-  depth: 'everything' | 'files',
+  depth: 'everything' | 'in-force' | 'files',
 ): Promise<CliHost> {
   requireFolders(shared);
   const run = await io.loadRun();
   const reader = new HostReader({ config, policyFolder: shared.policyFolder, run });
   if (shared.stateFile !== undefined) return readFromState(reader, config, await readStateFile(shared.stateFile));
-  if (depth === 'everything') await reader.readAll();
+  if (depth !== 'files') await reader.readAll();
   else {
     await reader.readPolicies();
     reader.readTree();
@@ -49,7 +55,10 @@ export async function readHostUnder(
       io.err.write(`conflicts with this host's addresses are not checked: ${messageOf(cause)}\n`);
     });
   }
-  const lastGood = depth === 'everything' ? await recallLastGood(reader.inputs(), shared.stateDirectory) : new Map();
+  // Only the daemon's own user can look in there.
+  if (depth === 'in-force' && process.getuid?.() === 0)
+    reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, config.autoApply));
+  const lastGood = depth !== 'files' ? await recallLastGood(reader.inputs(), shared.stateDirectory) : new Map();
   const inputs = reader.inputs(lastGood);
   const { files } = reader;
   return { config, files, inputs, containers: sorted(reader).map((known) => toList(known, inputs.veths)) };

@@ -5,6 +5,8 @@ import { askDaemon } from '../ask-daemon.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
+import { describeWaiting } from '../revisions/describe-waiting.ts';
+import type { RevisionView } from '../revisions/revisions.ts';
 import {
   type ContainerStatus,
   type EndStatus,
@@ -17,7 +19,7 @@ import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, printProblems, shownPath } from './print-problems.ts';
-import { readHost } from './read-host.ts';
+import { readHostInForce } from './read-host.ts';
 import { restrict } from './render.ts';
 import { renderTable } from './table.ts';
 
@@ -36,8 +38,10 @@ export async function runStatus(invocation: Invocation): Promise<number> {
   if (shared.json) io.out.write(`${JSON.stringify(toJson(running, status, difference), null, 2)}\n`);
   else {
     io.out.write(daemonText(running, status, difference, colours));
+    if (status !== undefined) io.out.write(revisionLines(status.revision, colours));
     if (status !== undefined) printStatus(invocation, status);
-    io.out.write(differenceText(difference, colours));
+    const source = status?.revision.reason ? `revision ${status.revision.inForce} says` : 'the files say';
+    io.out.write(differenceText(difference, source, colours));
   }
   return fine ? EXIT.fine : EXIT.no;
 }
@@ -77,13 +81,14 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   status === undefined ||
   [...status.problems, ...status.containers.flatMap(({ problems }) => problems)].some(isError) ||
   status.containers.some(({ refused }) => refused !== null) ||
+  status.revision.reason === 'refused' ||
   Object.values(status.watchers).includes('failed');
 
 /** Only root may list nftables. What can't be compared must not hide what the daemon says. */
 async function readDifference(invocation: Invocation): Promise<Difference> {
   if (!invocation.io.isRoot) return { known: false, why: 'only root can compare with the kernel', failed: false };
   try {
-    const host = await readHost(invocation);
+    const host = await readHostInForce(invocation);
     const { desired } = createAssembler().assemble(host.inputs);
     const ids = new Set(host.inputs.containers.map(({ id }) => id));
     const comparison = await compareWithKernel(await invocation.io.loadRun(), restrict(desired, ids));
@@ -124,6 +129,19 @@ function kernelRules(difference: Difference): string {
     : '; the kernel holds no rules of ours: nothing is enforced';
 }
 
+function revisionLines({ inForce, unconfirmed, waiting, reason }: RevisionView, colours: Colours): string {
+  const lines = [
+    ...(unconfirmed === null
+      ? []
+      : [
+          `revision ${unconfirmed.revision} is in force until ${timeText(unconfirmed.until)}; keep it: routewall confirm`,
+          `otherwise revision ${unconfirmed.previous} comes back`,
+        ]),
+    ...(reason === null ? [] : [`revision ${inForce} is in force; ${describeWaiting(waiting, reason)}`]),
+  ];
+  return lines.map((line) => `${colours.yellow(line)}\n`).join('');
+}
+
 const timeText = (iso: string): string => iso.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
 
 function printStatus({ io, colours }: Invocation, status: StatusFile): void {
@@ -160,15 +178,15 @@ function row({ container, state, policy, nics, since }: ContainerStatus, colours
   return [container, state.toLowerCase(), shown, where, since === null ? '-' : timeText(since)];
 }
 
-function differenceText(difference: Difference, colours: Colours): string {
+function differenceText(difference: Difference, source: string, colours: Colours): string {
   if (!difference.known) return `\n${difference.why}\n`;
   const { changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
-  if (!changed) return '\nthe kernel holds what the files say\n';
+  if (!changed) return `\nthe kernel holds what ${source}\n`;
   const parts = [
     colourDiff(ruleset, colours),
     changeText('routes', routes, colours),
     changeText('neighbour proxies', neighbourProxies, colours),
     changeText('gateway addresses', gateways, colours),
   ];
-  return `\n${colours.red('the kernel differs from what the files say:')}\n${parts.filter((part) => part !== '').join('\n')}`;
+  return `\n${colours.red(`the kernel differs from what ${source}:`)}\n${parts.filter((part) => part !== '').join('\n')}`;
 }

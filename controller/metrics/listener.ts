@@ -1,9 +1,9 @@
 /** Answers `GET /metrics` on a unix socket or a loopback address. */
-import { chmod, lstat, rm } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
 import type { ListenAddress } from '../../policies/metrics-config.ts';
 import { type Log, messageOf } from '../log.ts';
+import { clearSocket } from '../unix-socket.ts';
 
 export interface ListenerOptions {
   readonly address: ListenAddress;
@@ -74,25 +74,3 @@ async function answer(
     say(500, 'the metrics cannot be read\n');
   }
 }
-
-/** Removes a socket that a killed daemon left behind; nothing else that is there, and none that somebody serves. */
-async function clearSocket(path: string): Promise<void> {
-  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined;
-    throw cause;
-  });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw new Error(`${path} exists and is no socket`);
-  if (await isServed(path)) throw new Error(`${path} is served by another process`);
-  await rm(path, { force: true });
-}
-
-const isServed = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });

@@ -110,6 +110,7 @@ describe('status', () => {
     since: '2026-01-02T03:04:05.678Z',
     enforcedAt: '2026-01-02T03:05:00.000Z',
     generation: 7,
+    revision: { inForce: 3, autoApply: true, unconfirmed: null, waiting: [], reason: null },
     containers: [
       {
         container: 'web',

@@ -1,0 +1,52 @@
+/** The commands that change what is in force, with their options. */
+import type { Command } from 'commander';
+import { type Act, example } from './command.ts';
+
+export function addRevisionCommands(program: Command, act: Act): void {
+  for (const add of [addApply, addConfirm, addRollback, addHistory]) add(program, act);
+}
+
+function addApply(program: Command, act: Act): void {
+  program
+    .command('apply')
+    .description(
+      'put what the policy files say into force, and say what that changes; for good, or until it is confirmed',
+    )
+    .option('--confirm <TIME>', 'take it back after this time (60s, 5m) unless `routewall confirm` comes before')
+    .addHelpText('after', '\nThe daemon keeps the time, also across a crash and a reboot.')
+    .addHelpText('after', example('routewall apply --confirm 60s', 'routewall confirm'))
+    .action((flags: { confirm?: string }) =>
+      act(async (invocation) => (await import('./apply.ts')).runApply(invocation, { confirm: flags.confirm })),
+    );
+}
+
+function addConfirm(program: Command, act: Act): void {
+  program
+    .command('confirm')
+    .description('keep what `apply --confirm` put into force')
+    .addHelpText('after', example('routewall confirm'))
+    .action(() => act(async (invocation) => (await import('./apply.ts')).runConfirm(invocation)));
+}
+
+function addRollback(program: Command, act: Act): void {
+  program
+    .command('rollback')
+    .description('go back to an earlier revision; without a number to the one before. The files stay as they are')
+    .argument('[REVISION]', 'its number in `routewall history`')
+    .addHelpText('after', '\nThe files are not followed again until they change, or `routewall apply` comes.')
+    .addHelpText('after', example('routewall rollback', 'routewall rollback 6'))
+    .action((number: string | undefined) =>
+      act(async (invocation) => (await import('./apply.ts')).runRollback(invocation, number)),
+    );
+}
+
+function addHistory(program: Command, act: Act): void {
+  program
+    .command('history')
+    .description('the revisions of the policies: when, by whom, which files, what it opened and closed')
+    .addHelpText(
+      'after',
+      example('routewall history', 'diff -r /var/lib/routewall/revisions/6/policies /etc/routewall'),
+    )
+    .action(() => act(async (invocation) => (await import('./history.ts')).runHistory(invocation)));
+}

@@ -1,0 +1,86 @@
+/** What root may order of the running daemon, whichever way the order comes in. */
+import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
+import { type CurrentSession, withSession } from '../admission.ts';
+import { placeProblems } from '../cli/print-problems.ts';
+import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../describe-changes.ts';
+import type { Outcome } from '../reconcile.ts';
+import { readFlowsBetween } from '../revisions/flows-between.ts';
+import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
+import { type Order, OrderRefused, type Revisions, type RevisionView } from '../revisions/revisions.ts';
+import type { Run } from '../run.ts';
+import { MAX_CONFIRM_S } from './requests.ts';
+
+/** What an order came to. */
+export interface Ordered extends RevisionView {
+  readonly changed: boolean;
+  /** Between what was in force and what is. */
+  readonly files: ChangedFiles;
+  readonly flows: readonly FlowRow[];
+  /** The same for people. */
+  readonly words: readonly ToldChange[];
+  /** Errors in what is in force; what they concern keeps its last good policy. */
+  readonly problems: readonly Problem[];
+}
+
+export interface Controls {
+  /** @throws OrderRefused, Error where the pass failed */
+  apply(confirmSeconds: number | undefined, by: string): Promise<Ordered>;
+  confirm(): Promise<Ordered>;
+  rollback(to: number | undefined, by: string): Promise<Ordered>;
+}
+
+export interface ControlOptions {
+  readonly session: CurrentSession;
+  readonly revisions: Revisions;
+  readonly policyFolder: string;
+  readonly run: Run;
+}
+
+export function createControls(options: ControlOptions): Controls {
+  // One order at a time: each shall say what it did itself.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = (order: Order): Promise<Ordered> => {
+    const done = last.then(() => carryOut(options, order));
+    last = done.catch(() => undefined);
+    return done;
+  };
+  return {
+    apply: async (confirmSeconds, by) => {
+      if (confirmSeconds !== undefined && !isCount(confirmSeconds, MAX_CONFIRM_S))
+        throw new OrderRefused(`a confirmation can be waited for 1 to ${MAX_CONFIRM_S} seconds`);
+      return await inTurn({ kind: 'apply', confirmSeconds, by: shownName(by) });
+    },
+    confirm: () => inTurn({ kind: 'confirm' }),
+    rollback: async (to, by) => {
+      if (to !== undefined && !isCount(to, Number.MAX_SAFE_INTEGER)) throw new OrderRefused(`${to} is no revision`);
+      return await inTurn({ kind: 'rollback', to, by: shownName(by) });
+    },
+  };
+}
+
+const isCount = (value: number, most: number): boolean => Number.isSafeInteger(value) && value >= 1 && value <= most;
+
+/** It goes into files and onto terminals. */
+const shownName = (by: string): string => (/^[\w.@ -]{1,64}$/.test(by) ? by : 'root');
+
+async function carryOut({ session, revisions, policyFolder, run }: ControlOptions, order: Order): Promise<Ordered> {
+  return await withSession(session, async (present) => {
+    const { reader } = present.reconciler;
+    const filesBefore = reader.files;
+    const outcome = await present.carryOut(order);
+    if (outcome.choice.refusal !== undefined) throw outcome.choice.refusal;
+    const files = diffFiles(filesBefore, outcome.choice.files);
+    const changed = allPaths(files).length > 0;
+    const { before, applied, assembled } = outcome;
+    const flows = changed ? await readFlowsBetween(run, before, applied.enforced, assembled, reader.loaded) : [];
+    const words = tellChanges(flows);
+    const record = revisions.book.current?.record;
+    if (record?.flows === null && record.digest === digestOf(outcome.choice.files))
+      await revisions.book.amend(record.number, { flows: words.map(({ text }) => text) });
+    const problems = placeProblems(errorsOf(outcome), policyFolder);
+    return { ...revisions.view, changed, files, flows: flowRows(flows), words, problems };
+  });
+}
+
+const errorsOf = ({ assembled }: Outcome): Problem[] =>
+  uniqueProblems([...assembled.policies.values()].flatMap(({ compiled }) => compiled.problems.filter(isError)));

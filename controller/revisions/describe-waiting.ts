@@ -1,0 +1,18 @@
+/** In words, which files wait and for what. */
+import type { WaitingReason } from './revisions.ts';
+
+const LISTED = 3;
+
+/** `containers/web.yaml and 2 more differ from what is in force and wait for routewall apply` */
+export function describeWaiting(files: readonly string[], reason: WaitingReason): string {
+  const shown = files.slice(0, LISTED).join(', ');
+  const more = files.length > LISTED ? ` and ${files.length - LISTED} more` : '';
+  const verb = files.length === 1 ? ['differs', 'waits'] : ['differ', 'wait'];
+  return `${shown}${more} ${verb[0]} from what is in force and ${verb[1]} ${WHAT_FOR[reason]}`;
+}
+
+const WHAT_FOR: Readonly<Record<WaitingReason, string>> = {
+  apply: 'for routewall apply',
+  confirm: 'until the revision in force is confirmed or taken back',
+  refused: 'until they change again, or for routewall apply: they were taken back',
+};

@@ -1,0 +1,31 @@
+/** What a change of policies opened and closed for what runs. */
+
+import type { LoadedPolicies } from '../../policies/load-policies.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import { renderDesired } from '../../render/nft.ts';
+import { nameOf } from '../apply.ts';
+import type { Assembled } from '../assemble.ts';
+import { changedPolicies } from '../cut-flows.ts';
+import { type NicChange, readFlowChanges } from '../flow-changes.ts';
+import { listElsewhere } from '../observe.ts';
+import type { Run } from '../run.ts';
+
+/** More NICs than this are judged by these: the answer is for a person. */
+const JUDGED = 500;
+
+/** Of NICs that had rules before and have others now. @throws CommandError */
+export async function readFlowsBetween(
+  run: Run,
+  before: DesiredState | undefined,
+  after: DesiredState,
+  { network, book, policies }: Pick<Assembled, 'network' | 'book' | 'policies'>,
+  loaded: LoadedPolicies,
+): Promise<NicChange[]> {
+  if (before === undefined) return [];
+  const keys = new Set(changedPolicies(before, after).slice(0, JUDGED));
+  if (keys.size === 0) return [];
+  const only = (nics: DesiredState['nics']) => new Map([...nics].filter(([key]) => keys.has(key)));
+  const list = (state: DesiredState) => listElsewhere(run, renderDesired({ ...state, nics: only(state.nics) }, nameOf));
+  const [observed, expected] = await Promise.all([list(before), list(after)]);
+  return readFlowChanges({ observed, expected }, { desired: after, network, book, policies }, loaded);
+}

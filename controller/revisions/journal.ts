@@ -1,0 +1,80 @@
+/** `revisions/journal.json`: which revision is in force, and what waits. Written before the kernel is. */
+import { readFile } from 'node:fs/promises';
+import { type DurableDisk, replaceFile } from '../durable-disk.ts';
+import { asNumber, asObject, asText, at, orNull, type Placed, parseJson } from '../json-shape.ts';
+
+/** A revision that is in force until `due` unless it is confirmed. */
+export interface Unconfirmed {
+  readonly revision: number;
+  /** What takes its place otherwise. */
+  readonly previous: number;
+  readonly by: string;
+  readonly due: Due;
+}
+
+/** A moment, by the host's clock and, within one boot, by its uptime, which nobody sets. */
+export interface Due {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** How long it was to wait. */
+  readonly seconds: number;
+  readonly boot: string;
+  /** Seconds since that boot. */
+  readonly uptime: number;
+}
+
+export interface Journal {
+  /** `null`: none yet. */
+  readonly inForce: number | null;
+  /** The digest of files that are not to be followed, after a rollback or a take-back; what differs from them is. */
+  readonly refused: string | null;
+  readonly unconfirmed: Unconfirmed | null;
+}
+
+export const EMPTY_JOURNAL: Journal = { inForce: null, refused: null, unconfirmed: null };
+
+export const writeJournal = (disk: DurableDisk, file: string, journal: Journal): Promise<void> =>
+  replaceFile(disk, file, `${JSON.stringify(journal, null, 2)}\n`);
+
+/** `undefined` where there is none. @throws Error for one that is no journal. */
+export async function readJournal(file: string): Promise<Journal | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw cause;
+  }
+  try {
+    return parseJournal(parseJson(text));
+  } catch (cause) {
+    throw new Error(file, { cause });
+  }
+}
+
+/** @throws ShapeError */
+export function parseJournal(top: Placed): Journal {
+  const object = asObject(top);
+  return {
+    inForce: orNull(at(object, 'inForce', ''), asNumber),
+    refused: orNull(at(object, 'refused', ''), asText),
+    unconfirmed: orNull(at(object, 'unconfirmed', ''), parseUnconfirmed),
+  };
+}
+
+function parseUnconfirmed(of: Placed): Unconfirmed {
+  const object = asObject(of);
+  const due = asObject(at(object, 'due', of.path));
+  const path = `${of.path}.due`;
+  return {
+    revision: asNumber(at(object, 'revision', of.path)),
+    previous: asNumber(at(object, 'previous', of.path)),
+    by: asText(at(object, 'by', of.path)),
+    due: {
+      at: asText(at(due, 'at', path)),
+      seconds: asNumber(at(due, 'seconds', path)),
+      boot: asText(at(due, 'boot', path)),
+      uptime: asNumber(at(due, 'uptime', path)),
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/** Keeps each change that was followed as a revision, a moment after it is in force: a burst of edits is one. */
+import type { DesiredState } from '../../render/desired.ts';
+import { tellChanges } from '../describe-changes.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { Report } from '../report.ts';
+import type { Run } from '../run.ts';
+import { readFlowsBetween } from './flows-between.ts';
+import { describeFiles } from './revision.ts';
+import type { Revisions } from './revisions.ts';
+
+const DELAY_MS = 1000;
+
+export interface FollowedKeeper {
+  /** After each pass. */
+  observe(report: Report): void;
+  /** Now, what still waits. */
+  flush(): Promise<void>;
+}
+
+export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): FollowedKeeper {
+  let latest: Report | undefined;
+  /** In force when the last revision was. */
+  let before: DesiredState | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let keeping: Promise<void> = Promise.resolve();
+
+  async function keep(): Promise<void> {
+    if (latest === undefined) return;
+    const { outcome: kept, reader } = latest;
+    const { loaded } = reader;
+    try {
+      const record = await revisions.keep();
+      const { enforced } = kept.applied;
+      const old = before;
+      before = enforced;
+      if (record === undefined) return;
+      log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
+      // After a start nobody knows what there was before.
+      if (old === undefined) return;
+      const flows = await readFlowsBetween(run, old, enforced, kept.assembled, loaded);
+      await revisions.book.amend(record.number, { flows: tellChanges(flows).map(({ text }) => text) });
+    } catch (cause) {
+      // The kernel has it all the same; the next change tries again.
+      log('error', `revisions: ${messageOf(cause)}`);
+    }
+  }
+
+  const flush = async (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    keeping = keeping.then(keep);
+    await keeping;
+  };
+
+  return {
+    observe: (report) => {
+      const isNew = report.reader.files !== latest?.reader.files || report.reader !== latest.reader;
+      latest = report;
+      if (isNew) timer ??= setTimeout(() => void flush(), DELAY_MS);
+    },
+    flush,
+  };
+}

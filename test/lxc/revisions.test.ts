@@ -1,0 +1,139 @@
+/** What is in force and what waits: confirmed or taken back, kept or rolled back, by a running daemon or the next one. */
+import { afterEach, expect, it } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { fieldOf, textOf } from '../../sandbox/json.ts';
+import type { Place } from '../../sandbox/place.ts';
+import { type Flow, listen, openFlow, probe } from '../../sandbox/services.ts';
+import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+const [WEB] = addressesOf(20);
+const MANUAL = 'autoApply: false\n';
+
+const allow = (...ports: readonly number[]): string => `
+routes: 203.0.113.${ports.length * 16}/28
+ingress: { rules: [{ allow: [${ports.map((port) => `tcp/${port}`).join(', ')}], from: any }] }
+`;
+
+interface Bed {
+  readonly routewall: Routewall;
+  readonly outside: Place;
+}
+
+async function startWeb(text: string, config: string): Promise<Bed> {
+  const routewall = await startRoutewall({ config, policies: { 'containers/web.yaml': text } });
+  const container = await routewall.addContainer('web', { lines: nic(addressesOf(20)) });
+  await routewall.start(container);
+  await listen(await container.inside(), ...[22, 80, 81].map((port) => ({ protocol: 'tcp' as const, port })));
+  return { routewall, outside: routewall.bed.outside };
+}
+
+const session = (from: Place, port: number): Promise<Flow> =>
+  openFlow(from, { protocol: 'tcp', to: WEB, port, timeout: 3_000 });
+const reach = (from: Place, port: number) => probe(from, { protocol: 'tcp', to: WEB, port });
+const becomes = (from: Place, port: number, what: string): Promise<unknown> =>
+  eventually(`${port} is ${what}`, async () => (await reach(from, port)) === what, 10_000);
+const isCut = (flow: Flow): Promise<unknown> =>
+  eventually('the session is cut', async () => (await flow.beat(300)) !== 'alive', 10_000);
+
+/** Exit status 0, and what was said. */
+async function done({ cli }: Routewall, ...words: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await cli(...words);
+  expect({ words, exitCode, stderr }).toEqual({ words, exitCode: 0, stderr: '' });
+  return stdout;
+}
+
+const route = async ({ bed }: Routewall): Promise<string> =>
+  (await bed.host.run('ip', ['route', 'show', 'proto', '119'])).stdout;
+
+async function revisionIn(routewall: Routewall): Promise<unknown> {
+  const { stdout } = await routewall.cli('status', '--json');
+  return fieldOf(JSON.parse(stdout), 'revision');
+}
+
+it('takes back in time what was not confirmed, with sessions, rules and routes', async () => {
+  const { routewall, outside } = await startWeb(allow(22, 80), MANUAL);
+  const ssh = await session(outside, 22);
+  await routewall.writePolicy('containers/web.yaml', allow(80));
+  // Saved, and not in force.
+  await eventually('it waits', async () => textOf(await revisionIn(routewall), 'reason') === 'apply');
+  expect(await ssh.beat()).toBe('alive');
+  expect(await done(routewall, 'status')).toMatch(/containers\/web.yaml differs .* waits for routewall apply/);
+  expect((await routewall.cli('preview', '--exit-code')).exitCode).toBe(1);
+
+  const said = await done(routewall, 'apply', '--confirm', '8s');
+  expect(said).toMatch(
+    /revision 2 is in force for 8 s; keep it: routewall confirm\notherwise revision 1 comes back at /,
+  );
+  expect(said).toContain('web loses tcp/22');
+  await isCut(ssh);
+  expect(await route(routewall)).toContain('203.0.113.16/28');
+  // Further edits wait too.
+  await routewall.writePolicy('containers/web.yaml', allow(80, 81));
+  expect((await routewall.cli('apply')).stderr).toContain('revision 2 waits for routewall confirm');
+
+  await becomes(outside, 22, 'allowed');
+  expect(await route(routewall)).toContain('203.0.113.32/28');
+  expect(await reach(outside, 81)).not.toBe('allowed');
+  expect((await routewall.cli('confirm')).stderr).toContain('nothing waits for a confirmation');
+  expect(await done(routewall, 'history')).toMatch(/^ {2}2 .*taken back$[^]*^\* 1 /m);
+  expect(textOf(await revisionIn(routewall), 'reason')).toBe('refused');
+});
+
+it('keeps what was confirmed, and goes back on request', async () => {
+  const { routewall, outside } = await startWeb(allow(22), MANUAL);
+  await routewall.writePolicy('containers/web.yaml', allow(22, 80));
+  await done(routewall, 'apply', '--confirm', '30s');
+  const [ssh, web] = [await session(outside, 22), await session(outside, 80)];
+  expect(await done(routewall, 'confirm')).toContain('revision 2 stays in force');
+  expect(await done(routewall, 'rollback')).toMatch(/revision 3 is in force[^]*web loses tcp\/80/);
+  await isCut(web);
+  expect(await ssh.beat()).toBe('alive');
+  // The files still say the other; a restart must not take that up.
+  await routewall.daemon.restart('SIGKILL');
+  expect(await ssh.beat()).toBe('alive');
+  expect(await reach(outside, 80)).not.toBe('allowed');
+  await done(routewall, 'rollback', '2');
+  await becomes(outside, 80, 'allowed');
+  expect((await routewall.cli('rollback', '77')).stderr).toContain('there is no revision 77');
+});
+
+it('is taken back by the next daemon when the time passed while none ran', async () => {
+  const { routewall, outside } = await startWeb(allow(22), 'autoApply: false\n');
+  const ssh = await session(outside, 22);
+  await routewall.writePolicy('containers/web.yaml', allow(80));
+  await done(routewall, 'apply', '--confirm', '2s');
+  await routewall.daemon.stop('SIGKILL');
+  await isCut(ssh);
+  expect(await reach(outside, 80)).toBe('allowed');
+  const { exitCode, stderr } = await routewall.cli('apply');
+  expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringContaining('no daemon runs') });
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await routewall.daemon.restart();
+  expect(await reach(outside, 22)).toBe('allowed');
+  expect(await reach(outside, 80)).not.toBe('allowed');
+  expect(routewall.daemon.log().join('\n')).toContain('revision 2 was not confirmed and is taken back');
+});
+
+it('follows files unless they were rolled back, until they change again', async () => {
+  const { routewall, outside } = await startWeb(allow(22), '');
+  await eventually('the first is kept', async () => (await done(routewall, 'history')).includes('* 1'));
+  await routewall.writePolicy('containers/web.yaml', allow(22, 80));
+  await becomes(outside, 80, 'allowed');
+  expect(await done(routewall, 'apply')).toMatch(/^nothing to apply: revision 2 is in force/);
+  await done(routewall, 'rollback', '1');
+  await becomes(outside, 80, 'dropped');
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await routewall.daemon.restart(signal);
+    expect(await reach(outside, 80)).toBe('dropped');
+  }
+  expect((await routewall.cli('status')).stdout).toMatch(
+    /revision 3 is in force; containers\/web.yaml differs .*taken back/,
+  );
+  // A container that comes now is served by what is in force.
+  const late = await routewall.addContainer('late', { lines: nic(addressesOf(30)), policy: allow(22, 80, 81) });
+  await routewall.start(late);
+  await becomes(outside, 80, 'allowed');
+});
