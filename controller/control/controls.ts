@@ -8,7 +8,9 @@ import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
 import { type Order, OrderRefused, type Revisions, type RevisionView } from '../revisions/revisions.ts';
 import type { Run } from '../run.ts';
-import { MAX_CONFIRM_S } from './requests.ts';
+
+/** A day: who isn't back by then doesn't need the way in. */
+const MAX_CONFIRM_S = 86_400;
 
 /** What an order came to. */
 export interface Ordered extends RevisionView {

@@ -7,9 +7,6 @@ export type Request =
   | { readonly order: 'confirm' }
   | { readonly order: 'rollback'; readonly to: number | null; readonly by: string };
 
-/** A day: who isn't back by then doesn't need the way in. */
-export const MAX_CONFIRM_S = 86_400;
-
 /** @throws ShapeError */
 export function parseRequest(top: Placed): Request {
   const object = asObject(top);

@@ -78,7 +78,7 @@ it('takes back in time what was not confirmed, with sessions, rules and routes',
   expect(await route(routewall)).toContain('203.0.113.32/28');
   expect(await reach(outside, 81)).not.toBe('allowed');
   expect((await routewall.cli('confirm')).stderr).toContain('nothing waits for a confirmation');
-  expect(await done(routewall, 'history')).toMatch(/^ {2}2 .*taken back$[^]*^\* 1 /m);
+  expect(await done(routewall, 'history')).toMatch(/^ {2}2 .*taken back$[\s\S]*^\* 1 /m);
   expect(textOf(await revisionIn(routewall), 'reason')).toBe('refused');
 });
 
@@ -88,7 +88,7 @@ it('keeps what was confirmed, and goes back on request', async () => {
   await done(routewall, 'apply', '--confirm', '30s');
   const [ssh, web] = [await session(outside, 22), await session(outside, 80)];
   expect(await done(routewall, 'confirm')).toContain('revision 2 stays in force');
-  expect(await done(routewall, 'rollback')).toMatch(/revision 3 is in force[^]*web loses tcp\/80/);
+  expect(await done(routewall, 'rollback')).toMatch(/revision 3 is in force[\s\S]*web loses tcp\/80/);
   await isCut(web);
   expect(await ssh.beat()).toBe('alive');
   // The files still say the other; a restart must not take that up.

@@ -11,6 +11,7 @@ test('an empty configuration is the default', () => {
     uplinks: 'auto',
     guard: ['veth*'],
     withoutPolicy: 'closed',
+    autoApply: true,
     log: { group: 5, rate: '10/second' },
     connections: { most: 8192, rate: '1000/second' },
     metrics: {
@@ -28,6 +29,7 @@ test('every key is read', () => {
 uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
 withoutPolicy: open
+autoApply: false
 log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
@@ -41,6 +43,7 @@ backend: nftables
       uplinks: ['eth0', 'wan-1'],
       guard: ['veth*', 'lab0'],
       withoutPolicy: 'open',
+      autoApply: false,
       log: { group: 'kernel', rate: '5/minute' },
       connections: { most: 200, rate: '1000/second' },
       metrics: {
