@@ -67,7 +67,7 @@ it('takes back in time what was not confirmed, with sessions, rules and routes',
   expect(said).toMatch(
     /revision 2 is in force for 8 s; keep it: routewall confirm\notherwise revision 1 comes back at /,
   );
-  expect(said).toContain('web loses tcp/22');
+  expect(said).toContain('web: from any ssh now dropped (was allowed by web.yaml:3)');
   await isCut(ssh);
   expect(await route(routewall)).toContain('203.0.113.16/28');
   // Further edits wait too.
@@ -88,7 +88,7 @@ it('keeps what was confirmed, and goes back on request', async () => {
   await done(routewall, 'apply', '--confirm', '30s');
   const [ssh, web] = [await session(outside, 22), await session(outside, 80)];
   expect(await done(routewall, 'confirm')).toContain('revision 2 stays in force');
-  expect(await done(routewall, 'rollback')).toMatch(/revision 3 is in force[\s\S]*web loses tcp\/80/);
+  expect(await done(routewall, 'rollback')).toMatch(/revision 3 is in force[\s\S]*web: from any http now dropped/);
   await isCut(web);
   expect(await ssh.beat()).toBe('alive');
   // The files still say the other; a restart must not take that up.
