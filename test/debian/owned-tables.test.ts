@@ -33,7 +33,7 @@ async function listTables(): Promise<string> {
   const tables: string[] = [];
   for (const family of FAMILIES) {
     const { stdout } = await host.system.run('nft', ['-s', '-a', 'list', 'table', family, 'routewall']);
-    tables.push(stdout.replace(/(\t\ttimeout 1h\n)\t\telements = \{[^}]*\}\n/g, '$1'));
+    tables.push(stdout.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1'));
   }
   return tables.join('\n');
 }
