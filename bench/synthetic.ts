@@ -1,0 +1,79 @@
+/** A host with any number of containers, as the assembler takes it: nothing of it exists but where a bench makes it. */
+import type { HostInputs } from '../controller/assemble.ts';
+import { chainHash } from '../policies/chain-hash.ts';
+import { defaultConfig } from '../policies/config.ts';
+import type { Container, Endpoint } from '../policies/endpoint.ts';
+import { parseLinks } from '../policies/host-network.ts';
+import { loadPolicies } from '../policies/load-policies.ts';
+import { type Address, addressFrom } from '../render/address.ts';
+import { NO_NAMES } from '../render/dns-name.ts';
+import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import { chainNaming } from '../render/nft.ts';
+
+export const nameOf = chainNaming(chainHash);
+
+const links = parseLinks([
+  { ifname: 'eth0', link_type: 'ether', addr_info: [{ local: '192.0.2.1', prefixlen: 24, scope: 'global' }] },
+]);
+
+// 198.18.0.0/15 is kept for benchmarks, and 2001:db8::/32 for documentation.
+const FIRST4 = 0xc612_0000n;
+const FIRST6 = 0x2001_0db8n << 96n;
+
+/** Of the container with that number, in either family. */
+export const addressesOf = (index: number): Address[] => [
+  addressFrom(FIRST4 + BigInt(index), 4),
+  addressFrom(FIRST6 + BigInt(index), 6),
+];
+
+export const vethOf = (index: number): string => `veth${index}`;
+
+function containerOf(index: number): Container {
+  const id = `/var/lib/lxc/c${String(index).padStart(5, '0')}`;
+  const endpoint: Endpoint = {
+    key: `${id}/0`,
+    index: 0,
+    nic: 'eth0',
+    addresses: addressesOf(index),
+    routes: [],
+    gateways: [],
+    fixedVeth: undefined,
+    proxiedByLxcOn: undefined,
+    places: new Map(),
+  };
+  return {
+    id,
+    name: id.slice('/var/lib/lxc/'.length),
+    groups: [],
+    endpoints: [endpoint],
+    file: `${id}/config`,
+    problems: [],
+  };
+}
+
+/** All run. `policyOf`: the policy file's text of the container with that number. */
+export function inputsOf(count: number, policyOf: (index: number) => string): HostInputs {
+  const containers = Array.from({ length: count }, (_, index) => containerOf(index));
+  const files = containers.map(({ name }, index): [string, string] => [`containers/${name}.yaml`, policyOf(index)]);
+  const veths = new Map<string, InterfaceName>();
+  for (const [index, { endpoints }] of containers.entries()) {
+    const veth = parseInterfaceName(vethOf(index));
+    for (const { key } of endpoints) if (veth !== undefined) veths.set(key, veth);
+  }
+  return {
+    config: defaultConfig,
+    loaded: loadPolicies(new Map(files)),
+    containers,
+    links,
+    veths,
+    lastGood: new Map(),
+    answers: NO_NAMES,
+    now: 0,
+  };
+}
+
+export const withoutVeth = (inputs: HostInputs, key: string): HostInputs => {
+  const veths = new Map(inputs.veths);
+  veths.delete(key);
+  return { ...inputs, veths };
+};
