@@ -117,11 +117,12 @@ const join = (...parts: readonly string[]): string => parts.filter((part) => par
 /** The alternatives of a rule, each an nft match; none where the rule can match nothing. */
 function matches(rule: Rule, direction: Direction, sets: Sets): string[] {
   const services = serviceMatches(rule.service, sets);
+  // A port is one comparison, a peer lookups in sets and in the routes: the service comes first.
   // The kernel ends the rule on time, whether the daemon lives or not. Seconds, since dates mean the reader's zone.
   const until = rule.until === undefined ? '' : `meta time < ${rule.until}`;
   return familiesOf(rule).flatMap((family) =>
     peerMatches(rule, direction, family, sets).flatMap((peer) =>
-      services.map((service) => join(needsNfproto(rule, family) ? NFPROTO[family ?? 4] : '', peer, service, until)),
+      services.map((service) => join(needsNfproto(rule, family) ? NFPROTO[family ?? 4] : '', service, peer, until)),
     ),
   );
 }

@@ -83,8 +83,8 @@ test('shows an edited policy as a diff and in words', async () => {
   );
   const { out, exitCode } = await rw('preview --exit-code');
   expect(exitCode).toBe(1);
-  expect(out).toMatch(/^-\t\tfib daddr type local tcp dport 3128 accept comment "tinderbox.yaml:4"$/m);
-  expect(out).toMatch(/^\+\t\tip daddr 203.0.113.0\/28 tcp dport 8000-8009 accept comment "tinderbox.yaml:5"$/m);
+  expect(out).toMatch(/^-\t\ttcp dport 3128 fib daddr type local accept comment "tinderbox.yaml:4"$/m);
+  expect(out).toMatch(/^\+\t\ttcp dport 8000-8009 ip daddr 203.0.113.0\/28 accept comment "tinderbox.yaml:5"$/m);
   expect(out.slice(out.indexOf('in words:')).split('\n').sort()).toEqual(
     [
       'in words:',

@@ -69,8 +69,8 @@ const peers: Record<PeerMatch['kind'], readonly Row[]> = {
   dns: [
     [
       { peer: { kind: 'dns', name: DEB }, service: ssh },
-      [4, 6].map((family) => `ip${family === 6 ? 6 : ''} daddr @dns${family}_${DEB_HASH} tcp dport 22 accept`),
-      [4, 6].map((family) => `ip${family === 6 ? 6 : ''} saddr @dns${family}_${DEB_HASH} tcp dport 22 accept`),
+      [4, 6].map((family) => `tcp dport 22 ip${family === 6 ? 6 : ''} daddr @dns${family}_${DEB_HASH} accept`),
+      [4, 6].map((family) => `tcp dport 22 ip${family === 6 ? 6 : ''} saddr @dns${family}_${DEB_HASH} accept`),
     ],
     [
       { peer: { kind: 'dns', name: DEB }, family: 6 },
@@ -81,13 +81,13 @@ const peers: Record<PeerMatch['kind'], readonly Row[]> = {
   host: [
     [
       { peer: { kind: 'host' }, service: ssh },
-      ['fib daddr type local tcp dport 22 accept'],
-      ['iif 0 fib saddr type local tcp dport 22 accept'],
+      ['tcp dport 22 fib daddr type local accept'],
+      ['tcp dport 22 iif 0 fib saddr type local accept'],
     ],
     [
       { peer: { kind: 'host' }, service: { kind: 'icmp', family: 6 } },
-      ['meta nfproto ipv6 fib daddr type local meta l4proto 58 accept'],
-      ['meta nfproto ipv6 iif 0 fib saddr type local meta l4proto 58 accept'],
+      ['meta nfproto ipv6 meta l4proto 58 fib daddr type local accept'],
+      ['meta nfproto ipv6 meta l4proto 58 iif 0 fib saddr type local accept'],
     ],
   ],
   lan: [
@@ -99,8 +99,8 @@ const peers: Record<PeerMatch['kind'], readonly Row[]> = {
     [{ peer: { kind: 'lan' }, family: 6 }, ['ip6 daddr @lan6 accept'], ['ip6 saddr @lan6 accept']],
     [
       { peer: { kind: 'lan' }, service: { kind: 'icmp', family: 4, type: 8 } },
-      ['ip daddr @lan4 icmp type 8 accept'],
-      ['ip saddr @lan4 icmp type 8 accept'],
+      ['icmp type 8 ip daddr @lan4 accept'],
+      ['icmp type 8 ip saddr @lan4 accept'],
     ],
   ],
   internet: [
@@ -151,8 +151,8 @@ const services: Record<ServiceMatch['kind'], readonly Row[]> = {
     ],
     [
       { service: tcp(1, 3), peer: ranges(4, '192.0.2.1/32', '192.0.2.3/32'), action: 'reject' },
-      [1, 3].flatMap((host) => [1, 3].map((port) => `ip daddr 192.0.2.${host} tcp dport ${port} goto egress_reject`)),
-      [1, 3].flatMap((host) => [1, 3].map((port) => `ip saddr 192.0.2.${host} tcp dport ${port} goto ingress_reject`)),
+      [1, 3].flatMap((host) => [1, 3].map((port) => `tcp dport ${port} ip daddr 192.0.2.${host} goto egress_reject`)),
+      [1, 3].flatMap((host) => [1, 3].map((port) => `tcp dport ${port} ip saddr 192.0.2.${host} goto ingress_reject`)),
     ],
   ],
   icmp: [
