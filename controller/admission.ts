@@ -56,6 +56,11 @@ export async function admit(current: CurrentSession, request: AdmissionRequest):
   });
 }
 
+/** Returns when all that was saved before the call has been read. @throws SessionEnded, Error where the pass failed. */
+export async function refresh(current: CurrentSession): Promise<void> {
+  await withSession(current, (session) => session.refresh());
+}
+
 /** @throws UnknownContainer, Error where the pass failed. */
 export async function release(current: CurrentSession, container: string, veth: string): Promise<void> {
   await withSession(current, async (session) => {

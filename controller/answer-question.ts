@@ -3,9 +3,11 @@ import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { ServiceTable } from '../policies/service-table.ts';
 import { maxStructuredBytes, readSourceText } from '../policies/source-text.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../render/address.ts';
+import { assembleAsIfRunning } from './as-if-running.ts';
+import type { HostInputs } from './assemble.ts';
 import { type AskedService, parseAskedService } from './cli/asked-service.ts';
 import { shownPath } from './cli/print-problems.ts';
-import { type ExplainHost, type Explanation, explainFlow } from './explain.ts';
+import { type ExplainedRule, type ExplainHost, type Explanation, explainFlow } from './explain.ts';
 import { type FlowParty, familiesOf, parseParty } from './flow-parties.ts';
 import { hint } from './name-hint.ts';
 
@@ -30,11 +32,11 @@ export class QuestionError extends Error {
   override readonly name = 'QuestionError';
 }
 
-/** The line of a policy file, where it is known. */
+/** What stands at a place of a policy file, where it is known. */
 export type LineAt = (file: string, line: number) => string | undefined;
 
 /** All services of one family, then of the other; at least one. @throws QuestionError */
-export function answerQuestion(
+function answerQuestion(
   host: ExplainHost,
   services: ServiceTable,
   question: Question,
@@ -98,8 +100,23 @@ function familiesFor(host: ExplainHost, from: FlowParty, to: FlowParty, source: 
   return [theirs[0] ?? ours[0] ?? 4];
 }
 
+/** A rule of several lines on one: those that follow and stand further in. */
+function wholeRule(lines: readonly string[], line: number): string | undefined {
+  const first = lines[line - 1];
+  if (first === undefined) return undefined;
+  const indent = first.search(/\S/);
+  const rest: string[] = [];
+  for (const next of lines.slice(line, line + 6)) {
+    if (next.trim() === '' || next.search(/\S/) <= indent) break;
+    if (!next.trim().startsWith('#')) rest.push(next.trim());
+  }
+  return [first.trim().replace(/^- /, ''), ...rest].join('  ');
+}
+
+type Lines = (file: string) => readonly string[];
+
 /** The lines of each policy file; each is split once. */
-export function policyLines(files: PolicyFiles): (file: string) => readonly string[] {
+function policyLines(files: PolicyFiles): Lines {
   const known = new Map<string, readonly string[]>();
   return (file) => {
     const before = known.get(file);
@@ -112,8 +129,23 @@ export function policyLines(files: PolicyFiles): (file: string) => readonly stri
   };
 }
 
-/** What `explain --json` prints; `folder` is the policies', as the user knows it. */
-export function answerToJson({ steps, verdict, from, to, service, ...rest }: Answer, folder: string): unknown {
+/**
+ * All answers, as D-Bus tells them; what is stopped is answered for as if it ran. `folder` as in `answerToJson`.
+ * @throws QuestionError
+ */
+export function describeAnswers(files: PolicyFiles, inputs: HostInputs, question: Question, folder: string): unknown {
+  const { desired, policies, network } = assembleAsIfRunning(inputs);
+  const host = { desired, policies, network, containers: inputs.containers };
+  const lines = policyLines(files);
+  const answers = answerQuestion(host, inputs.loaded.services, question, (file, line) => lines(file)[line - 1]);
+  return {
+    answers: answers.map((answer) => answerToJson(answer, folder, lines)),
+    lastGood: [...policies.values()].filter(({ status }) => status === 'last-good').map(({ file }) => file),
+  };
+}
+
+/** What `explain --json` prints, and beside each rule's `text`, its line, the `whole` of it; `folder` is the policies', as the user knows it. */
+function answerToJson({ steps, verdict, from, to, service, ...rest }: Answer, folder: string, lines: Lines): unknown {
   return {
     verdict,
     from,
@@ -123,8 +155,13 @@ export function answerToJson({ steps, verdict, from, to, service, ...rest }: Ans
     steps: steps.map(({ at, verdict: said, rule, ...more }) => ({
       at,
       verdict: said,
-      rule: rule === null ? null : { ...rule, file: shownPath(rule.file, folder) },
+      rule: rule === null ? null : ruleToJson(rule, folder, lines),
       ...more,
     })),
   };
+}
+
+function ruleToJson(rule: ExplainedRule, folder: string, lines: Lines): unknown {
+  const { file, line } = rule;
+  return { ...rule, file: shownPath(file, folder), whole: wholeRule(lines(file), line) ?? rule.text };
 }

@@ -49,12 +49,12 @@ export interface DaemonOptions {
 
 /** @returns the exit status once SIGTERM or SIGINT has come, or after the one pass. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const { log, runDirectory, stateDirectory } = options;
+  const { runDirectory } = options;
   const config = await options.readConfig();
   if (config === undefined) return 1;
   const lock = await takeLock();
   await mkdir(runDirectory, { recursive: true });
-  const parts = await openParts(runDirectory, stateDirectory, log);
+  const parts = await openParts(options);
   try {
     return options.once ? await reconcileOnce(options, config, parts) : await serve(options, config, parts);
   } finally {
@@ -82,7 +82,9 @@ interface Parts {
   close(): void;
 }
 
-async function openParts(runDirectory: string, stateDirectory: string, log: Log): Promise<Parts> {
+async function openParts(options: DaemonOptions): Promise<Parts> {
+  const { runDirectory, stateDirectory, log } = options;
+  const serves = { config: options.configFile, policies: options.policyFolder };
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
   const ownsTables = await canOwnTables(run);
@@ -122,7 +124,7 @@ async function openParts(runDirectory: string, stateDirectory: string, log: Log)
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, revisions, keeper },
     onDue: () => undefined,
     reporter: new Reporter({
-      ...{ log, run, conntrack, refusals, runDirectory, onReport },
+      ...{ log, run, conntrack, refusals, runDirectory, serves, onReport },
       revision: () => revisions.view,
     }),
     isOurProcess: (pid) => {
@@ -156,7 +158,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
   const controls: Controls = createControls({ ...options, ...parts, session: () => session, run });
-  const outside = openOutside(options, parts, () => session);
+  const outside = openOutside({ ...options, controls }, parts, () => session);
   const socket = await openControlSocket(options.runDirectory, controls, log);
   parts.onDue = () => void session?.passAgain().catch(() => undefined);
   const metrics = openMetrics(run, log);

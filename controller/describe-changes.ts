@@ -19,6 +19,15 @@ export interface FlowRow {
   readonly afterRules: readonly string[];
 }
 
+/** Of these containers alone, unless there are none. */
+export function describeFlows(
+  changes: readonly NicChange[],
+  names: readonly string[],
+): { readonly flows: readonly FlowRow[]; readonly words: readonly ToldChange[] } {
+  const chosen = changes.filter(({ container }) => names.length === 0 || names.includes(container));
+  return { flows: flowRows(chosen), words: tellChanges(chosen) };
+}
+
 export function flowRows(changes: readonly NicChange[]): FlowRow[] {
   return changes.flatMap(({ container, nic, direction, lines }) =>
     lines === 'unknown'

@@ -10,7 +10,7 @@ import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RevisionView } from './revisions/revisions.ts';
-import type { ContainerStatus, EndStatus, NicStatus, StatusFile, SysctlStatus } from './status-file.ts';
+import type { ContainerStatus, EndStatus, NicStatus, Serves, StatusFile, SysctlStatus } from './status-file.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
@@ -22,6 +22,7 @@ export interface ServiceFacts {
   readonly enforcedAt: string;
   readonly drift: { readonly count: number; readonly last: string | null };
   readonly watchers: ReadonlyMap<string, string>;
+  readonly serves: Serves;
   /** By NIC key: since when what is in force for it is. */
   readonly nicsSince: ReadonlyMap<string, string>;
   readonly revision: RevisionView;

@@ -28,7 +28,7 @@ export interface FlowQuestion {
   readonly source?: Address;
 }
 
-interface ExplainedRule {
+export interface ExplainedRule {
   /** Of a policy: relative to the policy folder, such as `containers/web.yaml`; of LXC: absolute. */
   readonly file: string;
   readonly line: number;

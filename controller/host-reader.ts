@@ -73,6 +73,10 @@ export class HostReader {
     return this.#known;
   }
 
+  get lxcPaths(): readonly string[] {
+    return this.#options.config.lxcPaths;
+  }
+
   get loaded(): LoadedPolicies {
     return this.#loaded;
   }
@@ -148,6 +152,15 @@ export class HostReader {
     const known = [...this.#known.values()];
     for (const one of known) if (!isLive(one)) this.#setRuntime(one, STOPPED);
     await this.readRuntimes(known.filter(isLive));
+  }
+
+  /** Those that run though they weren't known to, and the other way round; costs no fork. */
+  async changedRuntimes(): Promise<ContainerRef[]> {
+    const running = await readRunningContainers(this.#options.config.lxcPaths, this.#known.values());
+    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    return [...this.#known.values()].filter(
+      ({ container, runtime }) => ids.has(container.id) !== (runtime.state !== 'STOPPED'),
+    );
   }
 
   async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {

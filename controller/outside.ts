@@ -1,6 +1,7 @@
 /** What the outside sees of the daemon: systemd, D-Bus, and the rules for the next boot. */
 import type { Problem } from '../policies/problem.ts';
 import type { BootRuleset } from './boot-ruleset.ts';
+import type { Controls } from './control/controls.ts';
 import { createMethods } from './dbus/methods.ts';
 import { type BusService, createBusService } from './dbus/service.ts';
 import { describeProperties, tellReport } from './dbus/tell-report.ts';
@@ -14,6 +15,7 @@ export interface OutsideOptions {
   readonly log: Log;
   readonly policyFolder: string;
   readonly configProblems: () => Promise<readonly Problem[]>;
+  readonly controls: Controls;
 }
 
 export interface OutsideParts {

@@ -13,7 +13,7 @@ import { tellRepairs } from './repair-log.ts';
 import { describeWaiting } from './revisions/describe-waiting.ts';
 import type { RevisionView } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
-import { readProcessStart, type StatusFile, writeStatusFile } from './status-file.ts';
+import { readProcessStart, type Serves, type StatusFile, writeStatusFile } from './status-file.ts';
 
 export interface ReporterOptions {
   readonly log: Log;
@@ -22,6 +22,7 @@ export interface ReporterOptions {
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
   readonly revision: () => RevisionView;
+  readonly serves: Omit<Serves, 'lxcPaths'>;
   /** Told after each pass, when it has been logged. */
   readonly onReport?: (report: Report) => void;
 }
@@ -151,6 +152,7 @@ export class Reporter {
     return describeStatus(outcome, reader, {
       ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
       ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince, revision: this.#options.revision() },
+      serves: { ...this.#options.serves, lxcPaths: reader.lxcPaths },
     });
   }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { HostConfig } from '../policies/config.ts';
 import { createHostEventBus, type HostEventBus, type Source, type Watcher } from '../watchers/events.ts';
+import { readFileSignature } from '../watchers/file-signature.ts';
 import { watchHostBus } from '../watchers/host-bus.ts';
 import { watchIpMonitor } from '../watchers/ip-monitor.ts';
 import { watchLxcFolders } from '../watchers/lxc-folders.ts';
@@ -80,9 +81,11 @@ export class Session {
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
+  #configSignature: string | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#configSignature = readFileSignature(options.configFile)?.text;
     const { config, configFile, policyFolder } = options;
     const folders = watchLxcFolders(this.#bus, { lxcPaths: config.lxcPaths });
     // Monitors first: what changes while the folders are being listed is heard.
@@ -169,6 +172,20 @@ export class Session {
   /** Whatever changed since the last one. */
   async passAgain(): Promise<Outcome> {
     return await this.#nextPass(undefined);
+  }
+
+  /** Reads again whatever files say, since their watchers may be about to tell; of what runs, only what changed. */
+  async refresh(): Promise<void> {
+    const { configFile } = this.#options;
+    const signature = readFileSignature(configFile)?.text;
+    if (signature !== this.#configSignature) this.#dirty.config = true;
+    this.#configSignature = signature;
+    this.#dirty.policies = 'all';
+    this.#dirty.tree = true;
+    for (const container of await this.reconciler.reader.changedRuntimes()) {
+      this.#dirty.runtimes.set(containerId(container.lxcPath, container.name), container);
+    }
+    await this.#nextPass(undefined);
   }
 
   #passFor({ lxcPath, name }: ContainerRef): Promise<Outcome> {

@@ -39,6 +39,14 @@ export interface StatusFile {
   /** What others changed and the daemon put back. */
   readonly drift: { readonly count: number; readonly last: string | null };
   readonly watchers: Readonly<Record<string, string>>;
+  /** Absolute: whose questions the daemon can answer. */
+  readonly serves: Serves;
+}
+
+export interface Serves {
+  readonly config: string;
+  readonly policies: string;
+  readonly lxcPaths: readonly string[];
 }
 
 export interface ContainerStatus {
@@ -136,6 +144,17 @@ export function parseStatus(top: Placed): StatusFile {
     problems: asList(field('problems')).map(parseProblem),
     drift: { count: asNumber(at(drift, 'count', 'drift')), last: orNull(at(drift, 'last', 'drift'), asText) },
     watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
+    serves: parseServes(field('serves')),
+  };
+}
+
+function parseServes(of: Placed): Serves {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    config: asText(field('config')),
+    policies: asText(field('policies')),
+    lxcPaths: asList(field('lxcPaths')).map(asText),
   };
 }
 

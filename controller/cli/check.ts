@@ -12,11 +12,13 @@ import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { createAssembler, problemsOf } from '../assemble.ts';
 import { describeContainer } from '../containers.ts';
+import { parseCheck } from '../told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, plural, printProblems, summarize } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
-import { type CliHost, readHostUnder, selectContainers } from './read-host.ts';
+import { type CliHost, readHostUnder, requireKnown, selectContainers } from './read-host.ts';
+import { askServing } from './serving-daemon.ts';
 
 interface Checked {
   readonly problems: readonly Problem[];
@@ -37,6 +39,11 @@ export async function runCheck(invocation: Invocation, files: readonly string[])
 
 async function checkAll(invocation: Invocation): Promise<Checked> {
   const { shared } = invocation;
+  const told = await askServing(invocation, 'Check', [shared.names], parseCheck);
+  if (told !== undefined) {
+    requireKnown(shared.names, told.known);
+    return { problems: told.problems, what: whatOf(told.policyFiles, told.containers) };
+  }
   const { config, problems: inConfig } = await readConfig(shared);
   const fallback = { ...defaultConfig, lxcPaths: shared.lxcPaths ?? defaultConfig.lxcPaths };
   const host = await readHostUnder(config ?? fallback, invocation, 'files');
@@ -46,9 +53,12 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   return {
     problems: [...inConfig, ...placeProblems(uniqueProblems([...inPolicies, ...inContainers]), shared.shown.policies)],
-    what: `${plural(host.files.size, 'policy file')} and ${plural(chosen.length, 'container')}`,
+    what: whatOf(host.files.size, chosen.length),
   };
 }
+
+const whatOf = (files: number, containers: number): string =>
+  `${plural(files, 'policy file')} and ${plural(containers, 'container')}`;
 
 /** A container that neither has a routed NIC nor a policy is its owner's business, unless it can't start at all. */
 const concernsUs = ({ container, lxc }: CliHost['containers'][number], { inputs }: CliHost): boolean =>

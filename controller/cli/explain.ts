@@ -1,20 +1,12 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
-import {
-  type Answer,
-  answerQuestion,
-  answerToJson,
-  type LineAt,
-  policyLines,
-  QuestionError,
-} from '../answer-question.ts';
-import { assembleAsIfRunning } from '../as-if-running.ts';
-import type { ExplainedStep, ExplainHost } from '../explain.ts';
+import { describeAnswers, QuestionError } from '../answer-question.ts';
+import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
-import { shownPath } from './print-problems.ts';
-import { type CliHost, readHost } from './read-host.ts';
+import { readHost } from './read-host.ts';
+import { askServing } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
 
 export interface ExplainFlags {
@@ -28,82 +20,53 @@ export interface ExplainFlags {
 
 export async function runExplain(invocation: Invocation, flags: ExplainFlags): Promise<number> {
   const { io, shared, colours } = invocation;
-  const host = await readHost(invocation);
-  const { desired, policies, network } = assembleAsIfRunning(host.inputs);
-  const explainHost = { desired, policies, network, containers: host.inputs.containers };
-  const lines = policyLines(host.files);
-  const answers = answerOrRefuse(explainHost, host, flags, (file, line) => lines(file)[line - 1]);
-  const [first] = answers;
+  const args = [flags.from, flags.to, flags.service, flags.family ?? 0, flags.source ?? ''];
+  const told = (await askServing(invocation, 'Explain', args, parseAnswers)) ?? (await explainHost(invocation, flags));
+  const { answers, lastGood } = told;
   if (shared.json) {
-    // JSON has one answer.
-    io.out.write(`${JSON.stringify(answerToJson(first, shared.shown.policies), null, 2)}\n`);
-    return first.verdict === 'allow' ? EXIT.fine : EXIT.no;
+    // JSON has one answer, and of each rule its line.
+    const withoutWhole = (key: string, value: unknown): unknown => (key === 'whole' ? undefined : value);
+    io.out.write(`${JSON.stringify(answers[0].json, withoutWhole, 2)}\n`);
+    return answers[0].verdict === 'allow' ? EXIT.fine : EXIT.no;
   }
-  const broken = [...policies.values()].filter(({ status }) => status === 'last-good').map(({ file }) => file);
-  io.out.write(
-    answers.map((answer) => renderAnswer(answer, { colours, folder: shared.shown.policies, lines })).join('\n'),
-  );
-  if (broken.length > 0) io.err.write(`${broken.join(', ')}: has errors; answered by the last good policy\n`);
+  io.out.write(answers.map((answer) => renderAnswer(answer, colours)).join('\n'));
+  if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
   return answers.every(({ verdict }) => verdict === 'allow') ? EXIT.fine : EXIT.no;
 }
 
-function answerOrRefuse(
-  host: ExplainHost,
-  { inputs }: CliHost,
-  flags: ExplainFlags,
-  lineAt: LineAt,
-): readonly [Answer, ...Answer[]] {
+async function explainHost(invocation: Invocation, flags: ExplainFlags): Promise<ToldAnswers> {
+  const { files, inputs } = await readHost(invocation);
   try {
-    return answerQuestion(host, inputs.loaded.services, flags, lineAt);
+    // Through the same words as the daemon's answer, so that both say the same.
+    return parseAnswers({ value: describeAnswers(files, inputs, flags, invocation.shared.shown.policies), path: '' });
   } catch (cause) {
     if (cause instanceof QuestionError) throw new CliError(EXIT.usage, cause.message, { cause });
     throw cause;
   }
 }
 
-interface Shown {
-  readonly colours: Colours;
-  readonly folder: string;
-  readonly lines: (file: string) => readonly string[];
-}
-
-function renderAnswer(answer: Answer, shown: Shown): string {
-  const { colours } = shown;
+function renderAnswer(answer: ToldAnswer, colours: Colours): string {
   const { verdict, service, steps } = answer;
   const word = verdict === 'allow' ? colours.green('allow') : colours.red(verdict);
-  const rows = steps.map((step) => [`  ${markOf(step, colours)} ${step.at}`, whyOf(step, shown), placeOf(step, shown)]);
+  const rows = steps.map((step) => [`  ${markOf(step, colours)} ${step.at}`, whyOf(step), placeOf(step, colours)]);
   return `${colours.bold(word)}  ${service}  ${endText(answer, 'from')} → ${endText(answer, 'to')}\n${renderTable(rows)}`;
 }
 
-function endText(answer: Answer, end: 'from' | 'to'): string {
+function endText(answer: ToldAnswer, end: 'from' | 'to'): string {
   const name = answer[end].replace(/^container:/, '');
   const address = end === 'from' ? answer.source : answer.destination;
   return address === null || address === name ? name : `${name} (${address})`;
 }
 
-function markOf({ verdict }: ExplainedStep, colours: Colours): string {
+function markOf({ verdict }: ToldStep, colours: Colours): string {
   if (verdict === 'allow') return colours.green('✓');
   return verdict === 'log' ? colours.yellow('·') : colours.red('✗');
 }
 
-function whyOf({ rule, note, verdict }: ExplainedStep, { lines }: Shown): string {
+function whyOf({ rule, note, verdict }: ToldStep): string {
   if (rule === null) return note ?? verdict;
-  const text = wholeRule(lines(rule.file), rule.line) ?? rule.text;
-  return note === undefined ? text : `${text}  (${note})`;
+  return note === undefined ? rule.whole : `${rule.whole}  (${note})`;
 }
 
-const placeOf = ({ rule }: ExplainedStep, { colours, folder }: Shown): string =>
-  rule === null ? '' : colours.dim(`${shownPath(rule.file, folder)}:${rule.line}`);
-
-/** A rule of several lines on one: those that follow and stand further in. */
-function wholeRule(lines: readonly string[], line: number): string | undefined {
-  const first = lines[line - 1];
-  if (first === undefined) return undefined;
-  const indent = first.search(/\S/);
-  const rest: string[] = [];
-  for (const next of lines.slice(line, line + 6)) {
-    if (next.trim() === '' || next.search(/\S/) <= indent) break;
-    if (!next.trim().startsWith('#')) rest.push(next.trim());
-  }
-  return [first.trim().replace(/^- /, ''), ...rest].join('  ');
-}
+const placeOf = ({ rule }: ToldStep, colours: Colours): string =>
+  rule === null ? '' : colours.dim(`${rule.file}:${rule.line}`);

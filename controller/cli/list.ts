@@ -1,26 +1,27 @@
 /** `routewall list`: what is known of each container. */
 import { createAssembler } from '../assemble.ts';
 import { type ListedContainer, type ListedNic, listContainer } from '../list-containers.ts';
+import { parseListed } from '../told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
-import { readHost, selectContainers } from './read-host.ts';
+import { readConfig } from './read-config.ts';
+import { readHost, selectNamed } from './read-host.ts';
+import { askServing } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
 
 export async function runList(invocation: Invocation): Promise<number> {
   const { io, shared, colours, errColours } = invocation;
-  const host = await readHost(invocation);
-  const assembled = createAssembler().assemble(host.inputs);
-  const listed = selectContainers(host.containers, shared.names)
-    .map((container) => listContainer(container, assembled))
-    .map((container) => withShownPaths(container, shared.shown.policies));
+  const all = (await askServing(invocation, 'List', [], parseListed)) ?? (await listHost(invocation));
+  const listed = selectNamed(all, shared.names, ({ container }) => container);
   if (shared.json) {
     io.out.write(`${JSON.stringify(listed.map(toJson), null, 2)}\n`);
     return EXIT.fine;
   }
   if (listed.length === 0) {
-    io.err.write(`no containers in ${host.config.lxcPaths.join(', ')}; -P names another LXC path\n`);
+    const { config } = await readConfig(shared);
+    io.err.write(`no containers in ${config?.lxcPaths.join(', ')}; -P names another LXC path\n`);
     return EXIT.fine;
   }
   io.out.write(renderTable([heading(colours), ...listed.flatMap((container) => rows(container, colours))]));
@@ -28,6 +29,14 @@ export async function runList(invocation: Invocation): Promise<number> {
   if (problems.length > 0) io.err.write(`\n${plural(problems.length, 'problem')}:\n`);
   printProblems(io.err, errColours, problems);
   return EXIT.fine;
+}
+
+async function listHost(invocation: Invocation): Promise<ListedContainer[]> {
+  const host = await readHost(invocation);
+  const assembled = createAssembler().assemble(host.inputs);
+  return host.containers
+    .map((container) => listContainer(container, assembled))
+    .map((container) => withShownPaths(container, invocation.shared.shown.policies));
 }
 
 const withShownPaths = (container: ListedContainer, folder: string): ListedContainer => ({

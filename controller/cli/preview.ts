@@ -2,57 +2,66 @@
 
 import { isError, uniqueProblems } from '../../policies/problem.ts';
 import { createAssembler, problemsOf } from '../assemble.ts';
-import { flowRows, tellChanges } from '../describe-changes.ts';
-import { type NicChange, readFlowChanges } from '../flow-changes.ts';
-import { type Change, compareWithKernel, type KernelComparison, readKernel } from '../kernel-comparison.ts';
+import { describeFlows, type ToldChange } from '../describe-changes.ts';
+import { readFlowChanges } from '../flow-changes.ts';
+import { type Change, compareWithKernel, readKernel } from '../kernel-comparison.ts';
+import { parsePreview, type ToldPreview } from '../told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, printProblems } from './print-problems.ts';
-import { readHost, selectContainers } from './read-host.ts';
+import { readHost, requireKnown } from './read-host.ts';
 import { restrict } from './render.ts';
+import { askServing } from './serving-daemon.ts';
 
 export async function runPreview(
   invocation: Invocation,
   { exitCode }: { readonly exitCode: boolean },
 ): Promise<number> {
   const { io, shared, colours, errColours } = invocation;
+  const { names } = shared;
+  const preview = (await askServing(invocation, 'Preview', [names], parsePreview)) ?? (await previewHost(invocation));
+  requireKnown(names, preview.known);
+  printProblems(io.err, errColours, preview.problems);
+  io.out.write(shared.json ? `${JSON.stringify(toJson(preview), null, 2)}\n` : asText(preview, colours));
+  return exitCode && preview.changed ? EXIT.no : EXIT.fine;
+}
+
+async function previewHost(invocation: Invocation): Promise<ToldPreview> {
+  const { io, shared } = invocation;
   const run = await io.loadRun();
   const reading = readKernel(run);
   // Awaited below; until then a failure of the files has precedence.
   reading.catch(() => undefined);
   const host = await readHost(invocation);
   const assembled = createAssembler().assemble(host.inputs);
-  const chosen = selectContainers(host.containers, shared.names);
+  const known = host.containers.map(({ container }) => container.name);
+  requireKnown(shared.names, known);
   const comparison = await compareWithKernel(run, restrict(assembled.desired, allIds(host.containers)), reading);
-  const names = new Set(chosen.map(({ container }) => container.name));
-  const flows = readFlowChanges(comparison, assembled, host.inputs.loaded).filter(({ container }) =>
-    names.has(container),
-  );
   const problems = uniqueProblems(host.inputs.containers.flatMap((container) => problemsOf(assembled, container)));
-  printProblems(io.err, errColours, placeProblems(problems.filter(isError), shared.shown.policies));
-  io.out.write(
-    shared.json ? `${JSON.stringify(toJson(comparison, flows), null, 2)}\n` : asText(comparison, flows, colours),
-  );
-  return exitCode && comparison.changed ? EXIT.no : EXIT.fine;
+  return {
+    ...comparison,
+    ...describeFlows(readFlowChanges(comparison, assembled, host.inputs.loaded), shared.names),
+    problems: placeProblems(problems.filter(isError), shared.shown.policies),
+    known,
+  };
 }
 
 const allIds = (containers: readonly { readonly container: { readonly id: string } }[]): Set<string> =>
   new Set(containers.map(({ container }) => container.id));
 
-function toJson(comparison: KernelComparison, flows: readonly NicChange[]): unknown {
-  const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
-  return { changed, ruleset, routes, neighbourProxies, gateways, flows: flowRows(flows) };
+function toJson({ changed, ruleset, routes, neighbourProxies, gateways, flows }: ToldPreview): unknown {
+  return { changed, ruleset, routes, neighbourProxies, gateways, flows };
 }
 
-function asText(comparison: KernelComparison, flows: readonly NicChange[], colours: Colours): string {
-  if (!comparison.changed) return 'nothing would change: the kernel holds what the files say\n';
+function asText(preview: ToldPreview, colours: Colours): string {
+  if (!preview.changed) return 'nothing would change: the kernel holds what the files say\n';
   const parts = [
-    colourDiff(comparison.ruleset, colours),
-    changeText('routes', comparison.routes, colours),
-    changeText('neighbour proxies', comparison.neighbourProxies, colours),
-    changeText('gateway addresses', comparison.gateways, colours),
-    flowText(flows, colours),
+    colourDiff(preview.ruleset, colours),
+    changeText('routes', preview.routes, colours),
+    changeText('neighbour proxies', preview.neighbourProxies, colours),
+    changeText('gateway addresses', preview.gateways, colours),
+    flowText(preview.words, colours),
   ];
   return parts.filter((part) => part !== '').join('\n');
 }
@@ -75,8 +84,8 @@ export function colourDiff(diff: string, colours: Colours): string {
     .join('\n');
 }
 
-function flowText(flows: readonly NicChange[], colours: Colours): string {
-  if (flows.length === 0) return '';
-  const lines = tellChanges(flows).map(({ text, opens }) => `${opens ? colours.green(text) : colours.red(text)}\n`);
+function flowText(words: readonly ToldChange[], colours: Colours): string {
+  if (words.length === 0) return '';
+  const lines = words.map(({ text, opens }) => `${opens ? colours.green(text) : colours.red(text)}\n`);
   return `${colours.bold('in words:')}\n${lines.join('')}`;
 }

@@ -162,9 +162,18 @@ export function selectContainers<T extends { readonly container: { readonly name
   containers: readonly T[],
   names: readonly string[],
 ): T[] {
-  const known = containers.map(({ container }) => container.name);
+  return selectNamed(containers, names, ({ container }) => container.name);
+}
+
+/** As `selectContainers`, whatever tells the name. */
+export function selectNamed<T>(list: readonly T[], names: readonly string[], nameOf: (item: T) => string): T[] {
+  requireKnown(names, list.map(nameOf));
+  return list.filter((item) => names.length === 0 || names.includes(nameOf(item)));
+}
+
+/** @throws CliError for a name that nobody has. */
+export function requireKnown(names: readonly string[], known: readonly string[]): void {
   for (const name of names) {
     if (!known.includes(name)) throw new CliError(EXIT.usage, `there is no container "${name}"${hint(name, known)}`);
   }
-  return containers.filter(({ container }) => names.length === 0 || names.includes(container.name));
 }

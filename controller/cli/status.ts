@@ -1,7 +1,7 @@
 /** `routewall status`: what is enforced and since when, what is wrong, and what differs. */
 import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
-import { askDaemon } from '../ask-daemon.ts';
+import { askStatus } from '../ask-daemon.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
@@ -56,7 +56,7 @@ async function readDaemonStatus({ io, shared }: Invocation): Promise<DaemonStatu
   const file = await readStatusFile(shared.runtimeDirectory);
   const running = file !== undefined && (await readProcessStart(file.pid)) === file.started;
   if (!running) return { file, running };
-  const said = await askDaemon(await io.loadRun());
+  const said = await askStatus(await io.loadRun());
   // The bus doesn't end at a network namespace: whoever answers may be another one's daemon.
   return { file: said?.pid === file.pid ? said : file, running };
 }

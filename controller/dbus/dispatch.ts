@@ -13,10 +13,10 @@ import {
   signatureOf,
 } from './interface.ts';
 
+export type ArgumentValue = string | number | readonly string[];
+
 /** What the methods do; arguments have their declared types. The answer is the JSON text, or nothing. */
-export type Methods = Readonly<
-  Record<MethodName, (...args: readonly (string | number)[]) => Promise<string | undefined>>
->;
+export type Methods = Readonly<Record<MethodName, (...args: readonly ArgumentValue[]) => Promise<string | undefined>>>;
 
 export interface DispatchOptions {
   readonly methods: Methods;
@@ -31,6 +31,7 @@ const NOTHING: BusReply = { signature: '', body: [] };
 
 /** The longest word that means anything here is a path with a container's name. */
 const MAX_TEXT = 4096;
+const MAX_LIST = 10_000;
 /** The bus cuts off who sends more than 32 MiB. */
 const MAX_ANSWER = 31 * 1024 * 1024;
 
@@ -144,8 +145,11 @@ async function answerMethod(call: BusMessage, { methods, userOf }: DispatchOptio
 
 const methodNames = Object.keys(METHODS).filter((name): name is MethodName => Object.hasOwn(METHODS, name));
 
-function checkArgument(name: string, value: unknown): string | number {
+function checkArgument(name: string, value: unknown): ArgumentValue {
   if (typeof value === 'number') return value;
-  if (typeof value === 'string' && value.length <= MAX_TEXT) return value;
+  if (isShortText(value)) return value;
+  if (Array.isArray(value) && value.length <= MAX_LIST && value.every(isShortText)) return value;
   throw new BusError(standard('InvalidArgs'), `${name}: longer than ${MAX_TEXT} characters`);
 }
+
+const isShortText = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_TEXT;

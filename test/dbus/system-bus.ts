@@ -14,8 +14,8 @@ export interface TestBus {
   call(method: string, ...signatureAndArguments: readonly string[]): Promise<string>;
   /** Any command with this bus as its system bus; `user` is a numeric id. */
   run(command: readonly [string, ...string[]], options?: { readonly user?: number }): Promise<RunResult>;
-  /** A line for each signal that anyone sends from now on, in busctl's JSON. */
-  listen(): Promise<Child>;
+  /** A line for each signal (or call) that anyone sends from now on, in busctl's JSON. */
+  listen(type?: 'signal' | 'method_call'): Promise<Child>;
   stop(): Promise<void>;
   /** Listens again under the same address. */
   start(): Promise<void>;
@@ -89,8 +89,8 @@ export async function startBus(): Promise<TestBus> {
       const [first = command, ...more] = [...as, command, ...args];
       return await runForResult(first, more, { env });
     },
-    listen: async () => {
-      const child = startChild('busctl', [`--address=${address}`, '--json=short', 'monitor', `--match=type='signal'`]);
+    listen: async (type = 'signal') => {
+      const child = startChild('busctl', [`--address=${address}`, '--json=short', 'monitor', `--match=type='${type}'`]);
       await child.waitForLine(/Monitoring/);
       return child;
     },

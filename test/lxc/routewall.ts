@@ -42,6 +42,10 @@ export interface Routewall {
   readonly env: Readonly<Record<string, string>>;
   /** The command line that the user would type, with this bed's folders; throws for no exit status. */
   cli(...words: readonly string[]): Promise<RunResult>;
+  /** What `cli` runs. */
+  command(words: readonly string[]): readonly [string, ...string[]];
+  /** The same where the daemon can't be asked. */
+  cliAlone(...words: readonly string[]): Promise<RunResult>;
   /** Makes it; nothing runs yet. */
   addContainer(name: string, spec: ContainerSpec): Promise<Container>;
   /** Starts it and waits until the daemon says that each of its NICs (1 by default) is enforced. */
@@ -112,6 +116,13 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     cli: async (...words) => {
       const [program, ...args] = commandOf(words);
       return await bed.host.runForResult(program, args, { env });
+    },
+    command: commandOf,
+    cliAlone: async (...words) => {
+      const [program, ...args] = commandOf(words);
+      return await bed.host.runForResult(program, args, {
+        env: { ...env, DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nowhere' },
+      });
     },
     addContainer: async (name, { lines, policy, command = '', lxcPath = bed.lxcPath }) => {
       if (policy !== undefined) await writePolicy(`containers/${name}.yaml`, policy);

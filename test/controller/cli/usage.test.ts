@@ -127,6 +127,7 @@ describe('status', () => {
     problems: [],
     drift: { count: 0, last: null },
     watchers: { 'lxc-monitor': 'synced' },
+    serves: { config: '/etc/routewall/routewall.yaml', policies: '/etc/routewall', lxcPaths: ['/var/lib/lxc'] },
   });
   const env = () => ({ ...unprivileged, RUNTIME_DIRECTORY: bed.folder });
 

@@ -1,0 +1,108 @@
+/** The command line's answers, from what the daemon knows already; paths are absolute. */
+import { checkPolicies } from '../../policies/check-policies.ts';
+import type { EnforcedPolicy } from '../../policies/compile.ts';
+import { loadPolicies } from '../../policies/load-policies.ts';
+import type { PolicyFiles } from '../../policies/policy-files.ts';
+import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
+import { describeAnswers, type Question } from '../answer-question.ts';
+import { type Assembled, createAssembler, type HostInputs, problemsOf } from '../assemble.ts';
+import { placeProblems } from '../cli/print-problems.ts';
+import { describeFlows } from '../describe-changes.ts';
+import { readFlowChanges } from '../flow-changes.ts';
+import type { HostReader } from '../host-reader.ts';
+import { compareWithKernel } from '../kernel-comparison.ts';
+import { listContainer } from '../list-containers.ts';
+import { digestOf } from '../revisions/revision.ts';
+import type { Run } from '../run.ts';
+
+/** What the daemon knows after its last pass. */
+export interface Known {
+  readonly reader: HostReader;
+  readonly assembled: Assembled;
+}
+
+/** The host as it is, under the policies that were saved: they may wait for `apply` or a confirmation. */
+interface Saved {
+  readonly files: PolicyFiles;
+  readonly inputs: HostInputs;
+  readonly assembled: Assembled;
+}
+
+function readSaved({ reader, assembled }: Known): Saved {
+  const { disk = reader.files } = reader;
+  // Broken policies are answered for as they would be enforced.
+  const inputs = reader.inputs(lastGoodOf(assembled));
+  if (disk === reader.files || digestOf(disk) === digestOf(reader.files)) return { files: disk, inputs, assembled };
+  const saved = { ...inputs, loaded: loadPolicies(disk, reader.loaded) };
+  return { files: disk, inputs: saved, assembled: createAssembler().assemble(saved) };
+}
+
+function lastGoodOf({ policies }: Assembled): ReadonlyMap<string, EnforcedPolicy> {
+  const good = [...policies.values()].filter(({ file, status }) => file !== null && status !== 'closed');
+  return new Map(good.map(({ compiled, enforced }) => [compiled.container, enforced]));
+}
+
+export function describeList(known: Known, folder: string): unknown {
+  const { reader } = known;
+  const { inputs, assembled } = readSaved(known);
+  const { veths } = inputs;
+  return [...reader.known.values()]
+    .sort((a, b) => (a.container.id < b.container.id ? -1 : 1))
+    .map(({ container, lxc, runtime }) => listContainer({ container, lxc, state: runtime.state, veths }, assembled))
+    .map((listed) => ({
+      ...listed,
+      policy: { ...listed.policy, file: listed.policy.file === null ? null : `${folder}/${listed.policy.file}` },
+      problems: placeProblems(listed.problems, folder),
+    }));
+}
+
+/** Whatever runs: a file is as right or wrong as without. `names`: of these containers alone, unless empty. */
+export function describeCheck(
+  known: Known,
+  inConfig: readonly Problem[],
+  folder: string,
+  names: readonly string[],
+): unknown {
+  const { reader } = known;
+  const { files, inputs: present } = readSaved(known);
+  const inputs = { ...present, veths: new Map(), lastGood: new Map() };
+  const assembled = createAssembler().assemble(inputs);
+  const chosen = [...reader.known.values()].filter(
+    ({ container, lxc, name }) =>
+      (names.length === 0 || names.includes(name)) &&
+      (container.endpoints.length > 0 || inputs.loaded.containers.has(name) || !lxc.loadable),
+  );
+  const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
+  const inPolicies = names.length > 0 ? [] : checkPolicies({ ...inputs, book: assembled.book });
+  const problems = uniqueProblems([...inPolicies, ...inContainers]);
+  return {
+    problems: [...inConfig, ...placeProblems(problems, folder)],
+    policyFiles: files.size,
+    containers: chosen.length,
+    known: [...reader.known.values()].map(({ name }) => name),
+  };
+}
+
+/** A preview for anyone who asks; `names` as in `describeFlows`. */
+export type Preview = (names: readonly string[]) => unknown;
+
+/** @throws CommandError where the kernel can't be listed. */
+export async function readPreview(run: Run, latest: Known, folder: string): Promise<Preview> {
+  const { inputs, assembled } = readSaved(latest);
+  const comparison = await compareWithKernel(run, assembled.desired);
+  const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
+  const known = [...latest.reader.known.values()];
+  const changes = readFlowChanges(comparison, assembled, inputs.loaded);
+  const problems = uniqueProblems(known.flatMap(({ container }) => problemsOf(assembled, container)));
+  return (names) => ({
+    ...{ changed, ruleset, routes, neighbourProxies, gateways, ...describeFlows(changes, names) },
+    problems: placeProblems(problems.filter(isError), folder),
+    known: known.map(({ name }) => name),
+  });
+}
+
+/** @throws QuestionError */
+export function explainKnown(known: Known, question: Question, folder: string): unknown {
+  const { files, inputs } = readSaved(known);
+  return describeAnswers(files, inputs, question, folder);
+}
