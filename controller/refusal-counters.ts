@@ -1,5 +1,7 @@
 /** Clears what was counted as refused for interfaces that are gone; the next owner of the name starts at nothing. */
 import { TABLE } from '../render/ruleset.ts';
+import { type CountedElement, readCounted } from './counted-packets.ts';
+import { DENIED } from './denials.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel } from './nft-channel.ts';
 import type { Run } from './run.ts';
@@ -10,8 +12,6 @@ export interface RefusalCleaner {
   /** Resolves when nothing waits any more. */
   idle(): Promise<void>;
 }
-
-const SETS = ['refused_egress4', 'refused_egress6', 'refused_ingress4', 'refused_ingress6'];
 
 /** An element may expire between listing and deleting, which refuses the whole transaction. */
 const ATTEMPTS = 3;
@@ -30,16 +30,15 @@ export function createRefusalCleaner(
     while (waiting.size > 0) {
       const veths = [...waiting].filter((veth) => !isClaimed(veth));
       waiting.clear();
-      for (const set of SETS) await clear(set, veths);
+      await clear(new Set(veths));
     }
   }
 
-  async function clear(set: string, veths: readonly string[]): Promise<void> {
-    for (let attempt = 1; veths.length > 0; attempt += 1) {
-      const { stdout, exitCode } = await run('nft', ['list', 'set', 'inet', TABLE, set]);
-      const keys = exitCode === 0 ? elementsOf(stdout, veths) : [];
-      if (keys.length === 0) return;
-      const refusal = await nft.commit([`delete element inet ${TABLE} ${set} { ${keys.join(', ')} }`]);
+  async function clear(veths: ReadonlySet<string>): Promise<void> {
+    for (let attempt = 1; veths.size > 0; attempt += 1) {
+      const elements = (await readCounted(run, DENIED)).filter(({ veth }) => veths.has(veth));
+      if (elements.length === 0) return;
+      const refusal = await nft.commit(deletions(elements));
       if (refusal === undefined) return;
       if (attempt === ATTEMPTS) throw new Error(refusal.message);
     }
@@ -61,10 +60,11 @@ export function createRefusalCleaner(
   };
 }
 
-/** Elements as nft lists them, `"veth0" . 192.0.2.53 . udp . 53 counter packets 1 bytes 29 expires 59m40s`, less the rest. */
-export function elementsOf(listing: string, veths: readonly string[]): string[] {
-  const wanted = new Set(veths);
-  return [...listing.matchAll(/"([^"]+)" \. \S+ \. \S+ \. \d+/g)]
-    .filter(([, veth]) => wanted.has(veth ?? ''))
-    .map(([key]) => key);
+/** One command for each set. */
+function deletions(elements: readonly CountedElement[]): string[] {
+  const sets = new Set(elements.map(({ set }) => set));
+  return [...sets].map((name) => {
+    const keys = elements.filter(({ set }) => set === name).map(({ key }) => key);
+    return `delete element inet ${TABLE} ${name} { ${keys.join(', ')} }`;
+  });
 }

@@ -1,6 +1,7 @@
 /** The part of the ruleset that no container changes: base chains, guard, anti-spoofing and the refusals. */
 import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
 import { arpBoundingChains, arpSenders, boundingChains, boundingSets, neighbourSets } from './bounds.ts';
+import { countedSets, countingChains } from './counted.ts';
 import type { HostState } from './desired.ts';
 import { matchesPattern } from './names.ts';
 import { NON_PUBLIC } from './non-public.ts';
@@ -44,7 +45,8 @@ const NEIGHBOUR6 = { report: 131, done: 132, solicit: 135, advert: 136, report2:
  */
 const SOURCE_ROUTED = ['ip hdrlength > 5 iifname @veths jump source_route', 'exthdr rt exists iifname @veths drop'];
 
-const REFUSED_SPEC = 'size 65535; flags dynamic,timeout; counter; timeout 1h;';
+/** What every stack says on a link that comes up, from nobody's address: not worth counting. */
+const FIRST_WORDS = ['ip6 saddr :: drop', 'ip6 saddr fe80::/10 drop'];
 
 export function inetSets(host: HostState): [string, NftSet][] {
   return [
@@ -70,12 +72,7 @@ export function inetSets(host: HostState): [string, NftSet][] {
     ['neighbour6', constants('icmpv6_type', Object.values(NEIGHBOUR6))],
     ['ported', constants('inet_proto', [6, 17, 132])],
     ...boundingSets(host),
-    ...(['egress', 'ingress'] as const).flatMap((direction) =>
-      (['4', '6'] as const).map((family): [string, NftSet] => [
-        `refused_${direction}${family}`,
-        refusedSet(direction, family),
-      ]),
-    ),
+    ...countedSets(),
   ];
 }
 
@@ -90,7 +87,7 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
         ...SOURCE_ROUTED,
         ...owners(ownedSets),
         'iifname @veths goto link_local',
-        ...guard('iifname', host),
+        ...guard('iifname', host, 'goto guard_drop'),
       ]),
     ],
     ['source_route', chain('', ['ip option lsrr exists drop', 'ip option ssrr exists drop'])],
@@ -100,9 +97,12 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
       chain('', [
         'ip6 saddr :: icmpv6 type @neighbour6 return',
         'ip6 saddr fe80::/10 icmpv6 type @neighbour6 return',
+        ...FIRST_WORDS,
+        'jump spoof_note',
         'drop',
       ]),
     ],
+    ['guard_drop', chain('', [...FIRST_WORDS, 'jump guard_note', 'drop'])],
     [
       'forward_from',
       chain(HOOKS.forwardFrom, [
@@ -164,6 +164,7 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
       ]),
     ],
     ['never', chain('', ['jump orphans', 'udp sport 67 udp dport 68 drop', 'udp sport 547 udp dport 546 drop'])],
+    ...countingChains(),
     ...(['egress', 'ingress'] as const).flatMap(refusals),
   ];
 }
@@ -187,28 +188,18 @@ const partners = (sets: readonly OwnedSet[]): string[] =>
  * What nobody claims gets nothing; uplinks that the administrator names are never guarded:
  * `iifname "veth*" iifname != "veth-up" drop`
  */
-function guard(key: 'iifname' | 'oifname', host: HostState): string[] {
+function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'drop'): string[] {
   const patterns = host.guardPatterns.map((pattern) => {
     const exempt = host.uplinks.filter((uplink) => matchesPattern(uplink, pattern));
-    return [`${key} "${pattern}"`, ...exempt.map((uplink) => `${key} != "${uplink}"`), 'drop'].join(' ');
+    return [`${key} "${pattern}"`, ...exempt.map((uplink) => `${key} != "${uplink}"`), verdict].join(' ');
   });
-  return [`${key} @guarded drop`, ...patterns];
+  return [`${key} @guarded ${verdict}`, ...patterns];
 }
 
 const guardedSet = (host: HostState): NftSet => names(host.guardedNames.filter((name) => !host.uplinks.includes(name)));
 
 function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
-  const [veth, side] = direction === 'egress' ? ['iifname', 'daddr'] : ['oifname', 'saddr'];
-  const note = (['4', '6'] as const).flatMap((family) => {
-    const [nfproto, l3] = family === '4' ? ['ipv4', 'ip'] : ['ipv6', 'ip6'];
-    const key = `${veth} . ${l3} ${side} . meta l4proto`;
-    return [
-      `meta nfproto ${nfproto} meta l4proto @ported update @refused_${direction}${family} { ${key} . th dport }`,
-      `meta nfproto ${nfproto} meta l4proto != @ported update @refused_${direction}${family} { ${key} . 0 }`,
-    ];
-  });
   return [
-    [`${direction}_note`, chain('', note)],
     [`${direction}_drop`, chain('', [`jump ${direction}_note`, 'drop'])],
     [
       `${direction}_reject`,
@@ -219,17 +210,6 @@ function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
       ]),
     ],
   ];
-}
-
-function refusedSet(direction: 'egress' | 'ingress', family: '4' | '6'): NftSet {
-  const l3 = family === '4' ? 'ip' : 'ip6';
-  const key = direction === 'egress' ? `iifname . ${l3} daddr` : `oifname . ${l3} saddr`;
-  return {
-    kind: 'set',
-    spec: `typeof ${key} . meta l4proto . th dport; ${REFUSED_SPEC}`,
-    dynamic: true,
-    elements: new Map(),
-  };
 }
 
 const chain = (hook: string, rules: readonly string[]): NftChain => ({ hook, rules });

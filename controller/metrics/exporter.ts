@@ -1,12 +1,12 @@
 /** The metrics of this daemon: told of each pass, and put into words when somebody asks. */
 import { setImmediate } from 'node:timers/promises';
 import { VERSION } from '../cli/version.ts';
+import { readCounted } from '../counted-packets.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { Report } from '../report.ts';
 import type { Run } from '../run.ts';
 import { readInterfaceCounters } from './interface-counters.ts';
 import { type CountedNic, NicCounters } from './nic-counters.ts';
-import { readRefused } from './refused-counters.ts';
 import { createMetrics } from './registry.ts';
 
 /** A full listing takes seconds: one that took long isn't had again before a hundred times that long. */
@@ -115,4 +115,18 @@ export class Exporter {
       this.#complaints.set(what, message);
     }
   }
+}
+
+/** What policies refused. */
+async function readRefused(run: Run) {
+  const directions = ['egress', 'ingress'] as const;
+  const elements = await readCounted(
+    run,
+    directions.map((by) => ({ as: 'refused', by })),
+  );
+  return directions.flatMap((direction) =>
+    elements
+      .filter(({ by }) => by === direction)
+      .map(({ veth, key, packets }) => ({ veth, direction, key: `${direction} ${key}`, packets })),
+  );
 }

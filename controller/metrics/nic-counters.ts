@@ -1,6 +1,6 @@
 /** Counters by container, out of counters by interface that begin anew with each veth. */
+import type { Direction } from '../../render/rule.ts';
 import type { InterfaceCounters } from './interface-counters.ts';
-import type { Direction, RefusedElement } from './refused-counters.ts';
 import type { Metrics, NicCounter, NicLabels } from './registry.ts';
 
 /** One routed NIC of a container that is configured; `hostVeth` while it is enforced. */
@@ -10,6 +10,14 @@ export interface CountedNic {
   readonly lxcPath: string;
   readonly nic: string;
   readonly hostVeth: string | undefined;
+}
+
+/** One element of a set: a key of its own, and how often it was met since it came into the set. */
+interface RefusedElement {
+  readonly veth: string;
+  readonly direction: Direction;
+  readonly key: string;
+  readonly packets: number;
 }
 
 interface Counted {

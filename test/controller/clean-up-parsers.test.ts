@@ -1,7 +1,6 @@
-/** What conntrack and nft list, read to find the entries that have to go. */
+/** What conntrack lists, read to find the entries that have to go. */
 import { describe, expect, it } from 'vitest';
 import { parseFlows } from '../../controller/cut-flows.ts';
-import { elementsOf } from '../../controller/refusal-counters.ts';
 
 /** conntrack 1.4.7, `conntrack -L -f ipv4` */
 const LISTING = `tcp      6 431999 ESTABLISHED src=198.51.100.10 dst=192.0.2.1 sport=36032 dport=873 src=192.0.2.1 dst=198.51.100.10 sport=873 dport=36032 [ASSURED] mark=0 use=1
@@ -35,30 +34,5 @@ describe("conntrack's listing", () => {
     expect(
       parseFlows('conntrack v1.4.7 (conntrack-tools): 0 flow entries have been shown.\n\ntcp garbage\n', 4),
     ).toEqual([]);
-  });
-});
-
-describe("nft's listing of refused packets", () => {
-  /** nft 1.0.6, `nft list set inet routewall refused_egress4` */
-  const SET = `table inet routewall {
-	set refused_egress4 {
-		typeof iifname . ip daddr . meta l4proto . th dport
-		size 65535
-		flags dynamic,timeout
-		counter
-		timeout 1h
-		elements = { "vethA" . 192.0.2.1 . icmp . 0 counter packets 1 bytes 84 expires 59m41s572ms,
-			     "vethB" . 192.0.2.1 . tcp . 22 counter packets 8 bytes 480 expires 59m51s220ms,
-			     "vethA" . 203.0.113.80 . 47 . 0 counter packets 7 bytes 420 expires 59m48s688ms }
-	}
-}
-`;
-
-  it('gives the elements of the interfaces that are gone, and of no other', () => {
-    expect(elementsOf(SET, ['vethA', 'vethC'])).toEqual([
-      '"vethA" . 192.0.2.1 . icmp . 0',
-      '"vethA" . 203.0.113.80 . 47 . 0',
-    ]);
-    expect(elementsOf(SET, [])).toEqual([]);
   });
 });
