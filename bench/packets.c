@@ -2,9 +2,10 @@
  * Sends batches of packets when told to, and says what each batch cost. A veth hands a packet on in the sender's own
  * context, so the time of a batch is the time of the whole path: sender, router, receiver.
  *
- *     packets sink PORT                           counts nothing, answers nothing: a bound socket that nobody reads
+ *     packets sink ADDRESS PORT                   answers the first packet over UDP and reads no other
  *     packets echo PORT                           answers each byte over TCP; reads what it can
- *     packets udp SOURCE ADDRESS PORT             one flow
+ *     packets udp SOURCE ADDRESS PORT             one flow, which a sink has answered if it could
+ *     packets oneway SOURCE ADDRESS PORT          one flow that nobody answers
  *     packets flows SOURCE ADDRESS PORT           each packet from the next source port: a flow each
  *     packets ask SOURCE ADDRESS PORT             one byte over TCP and back
  *     packets bulk SOURCE ADDRESS PORT             64 KiB writes over TCP
@@ -97,6 +98,25 @@ static int connected(int type, const char *source, struct sockaddr_in to) {
   return fd;
 }
 
+/* A flow counts as established once it was answered. */
+static void knock(int fd) {
+  char byte = 0;
+  struct timeval wait = {.tv_usec = 300000};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  if (write(fd, &byte, 1) == 1 && read(fd, &byte, 1) == 1) fputs("answered\n", stderr);
+}
+
+static void sink(const char *address, int port) {
+  char byte;
+  int small = 1, fd = bound(SOCK_DGRAM, address, port);
+  struct sockaddr_in from;
+  socklen_t size = sizeof from;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  puts("ready"), fflush(stdout);
+  if (recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &size) == 1) sendto(fd, &byte, 1, 0, (struct sockaddr *)&from, size);
+  pause();
+}
+
 static void echo(int port) {
   static char part[1 << 20];
   int listener = bound(SOCK_STREAM, "0.0.0.0", port);
@@ -119,12 +139,7 @@ static void echo(int port) {
 int main(int count, char **words) {
   if (count < 3) errx(2, "usage: see the head of packets.c");
   const char *mode = words[1];
-  if (!strcmp(mode, "sink")) {
-    int small = 1, fd = bound(SOCK_DGRAM, "0.0.0.0", atoi(words[2]));
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    puts("ready"), fflush(stdout);
-    return pause();
-  }
+  if (!strcmp(mode, "sink") && count == 4) return sink(words[2], atoi(words[3])), 0;
   if (!strcmp(mode, "echo")) return echo(atoi(words[2])), 0;
   if (count != 5) errx(2, "usage: see the head of packets.c");
   const char *source = words[2];
@@ -132,6 +147,7 @@ int main(int count, char **words) {
   int flows = !strcmp(mode, "flows"), stream = !strcmp(mode, "ask") || !strcmp(mode, "bulk");
   int fd = flows ? -1 : connected(stream ? SOCK_STREAM : SOCK_DGRAM, source, to);
   char line[32];
+  if (!strcmp(mode, "udp")) knock(fd);
   puts("ready"), fflush(stdout);
   while (fgets(line, sizeof line, stdin) != NULL) {
     long packets = atol(line);
