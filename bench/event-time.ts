@@ -4,41 +4,15 @@
  * fork for the same change, and a hook that runs one `ip` for each thing, as lxc-routednet does. Prints a table; needs root.
  * `node scripts/bench.mjs event-time [OTHERS,OTHERS…] [ROUNDS]`
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
-import type { Host } from '../sandbox/host.ts';
 import { createNamespace, type Namespace } from '../sandbox/namespace.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { makeOthers, policyOf } from './others.ts';
+import { quantile, report } from './report.ts';
 
 const counts = (process.argv[2] ?? '0,1000,10000').split(',').map(Number);
 const rounds = Number(process.argv[3] ?? 30);
-/** Distinct policies among the others. */
-const POLICIES = 20;
-
-const policyOf = (port: number): string =>
-  `egress:\n  default: reject\n  rules:\n    - allow: [dns, https]\n      to: internet\n` +
-  `ingress:\n  rules:\n    - allow: tcp/${port}\n      from: any\n    - allow: ssh\n      from: lan\n`;
-
-/** 198.18.0.0/15 is kept for benchmarks. */
-const addressOf = (index: number): string => `198.${18 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
-
-/** The daemon takes them for running: their configurations name veths that are there. */
-async function makeOthers({ host, lxcPath }: Host, policyFolder: string, count: number): Promise<void> {
-  for (let index = 0; index < count; index += 1) {
-    const folder = join(lxcPath, `other${index}`);
-    await mkdir(folder);
-    await writeFile(join(folder, 'config'), nic([addressOf(index)], { extra: [`veth.pair = vo${index}`] }).join('\n'));
-    await writeFile(join(policyFolder, 'containers', `other${index}.yaml`), policyOf(8000 + (index % POLICIES)));
-  }
-  const lines = Array.from({ length: count / 2 }, (_, index) => [
-    `link add vo${2 * index} up type veth peer name vo${2 * index + 1}`,
-    `link set vo${2 * index + 1} up`,
-  ]).flat();
-  if (count > 0) await host.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, timeout: 600_000 });
-}
-
 interface Times {
   /** From lxc-monitor's line that the container starts, and that it runs. */
   readonly starting: number[];
@@ -149,12 +123,7 @@ async function timeForks(twin: Namespace, into: Times): Promise<void> {
   await remove();
 }
 
-function quantile(values: readonly number[], share: number): string {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
-  return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN).toFixed(1);
-}
-
-async function measure(others: number): Promise<Record<string, string>[]> {
+async function measure(others: number): Promise<string[][]> {
   const routewall = await startRoutewall({
     config: 'uplinks: [eth0]\n',
   });
@@ -176,13 +145,11 @@ async function measure(others: number): Promise<Record<string, string>[]> {
   }
   const { stdout } = await routewall.bed.host.run('ps', ['-o', 'rss=', '-p', `${routewall.daemon.child().pid}`]);
   await cleanUp();
-  const row = (what: string, values: readonly number[]): Record<string, string> => ({
-    others: String(others),
+  const row = (what: string, values: readonly number[]): string[] => [
+    others.toLocaleString('en'),
     what,
-    median: quantile(values, 0.5),
-    p90: quantile(values, 0.9),
-    p99: quantile(values, 0.99),
-  });
+    ...[0.5, 0.9, 0.99].map((share) => quantile(values, share).toFixed(1)),
+  ];
   console.log(
     `${others} others: daemon ready after ${boot.toFixed(0)} ms, ${(Number(stdout) / 1024).toFixed(0)} MB resident`,
   );
@@ -197,10 +164,15 @@ async function measure(others: number): Promise<Record<string, string>[]> {
 }
 
 try {
-  const rows: Record<string, string>[] = [];
+  const rows: string[][] = [];
   for (const count of counts) rows.push(...(await measure(count)));
-  console.log(`milliseconds over ${rounds} starts`);
-  console.table(rows);
+  await report('event-time', {
+    title: 'From an event to rules in force',
+    about: `Milliseconds over ${rounds} starts of real containers beside others that run.`,
+    command: `node scripts/bench.mjs event-time ${counts.join(',')} ${rounds}`,
+    columns: ['others', 'what', 'median', 'p90', 'p99'],
+    rows,
+  });
 } finally {
   await cleanUp();
 }
