@@ -11,6 +11,7 @@ import {
   proxyKey,
   type Routing,
   type RoutingDiff,
+  renderProxyQuestion,
   renderRouting,
   routingOf,
 } from '../render/routing.ts';
@@ -72,6 +73,8 @@ const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 /** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
 export const GONE =
   /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
+
+const NO_PROXY = /Proxy neighbour entry not found/;
 
 export class Applier {
   readonly #ports: KernelPorts;
@@ -143,7 +146,7 @@ export class Applier {
     const fresh = diffRouting(remaining, routingOf(changed)).add;
     const coming = joinRouting(fresh, this.#failed.wanted(result.enforced));
     // Nobody tells of proxies: one that somebody else made since the last reading would be taken over by `replace`.
-    if (coming.proxies.length > 0)
+    if (!(await this.#areFree(coming.proxies)))
       this.#learnForeign((await readProxies(this.#ports.run)).foreignProxies, lxcProxies());
     const lines = await this.#bringUp(changed, coming, network);
     this.#enforced = result.enforced;
@@ -250,6 +253,15 @@ export class Applier {
       this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
     );
     return written;
+  }
+
+  /** Whether nobody has a proxy there. The resident ip tells it by its complaints, which costs no fork. */
+  async #areFree(proxies: readonly NeighbourProxy[]): Promise<boolean> {
+    const failures = await this.#ports.ip.run(proxies.map(renderProxyQuestion));
+    if (failures.length < proxies.length || failures.some(({ message }) => !NO_PROXY.test(message))) return false;
+    const free = keysOf(proxies);
+    this.#foreignProxies = new Set([...this.#foreignProxies].filter((key) => !free.has(key)));
+    return true;
   }
 
   #learnForeign(proxies: readonly NeighbourProxy[], lxcProxies: readonly LxcProxy[]): void {

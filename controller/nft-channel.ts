@@ -1,5 +1,5 @@
 /** Commits transactions to nftables through a resident `nft -i`: one text in, committed or refused with the place out. */
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openChannel } from './channel.ts';
 import type { StartResident } from './run.ts';
@@ -45,8 +45,9 @@ export function openNftChannel(start: StartResident, runDirectory: string, onLos
 
   async function commitNow(commands: readonly string[]): Promise<Refusal | undefined> {
     if (commands.length === 0) return undefined;
-    // A line of its own for each command, so that nft's line number is the command's.
-    await writeFile(file, `${commands.join('\n')}\n`, { mode: 0o600 });
+    // A line of its own for each command, so that nft's line number is the command's. Below /run, so that writing takes
+    // less time than handing it to another thread.
+    writeFileSync(file, `${commands.join('\n')}\n`, { mode: 0o600 });
     const { output } = await channel.send(`include "${file}"`);
     return output === '' ? undefined : parseRefusal(output, file, commands);
   }

@@ -85,6 +85,10 @@ function renderRoute({ prefix, dev, via }: Route): string {
 }
 
 /** `nodad`: a container must not be able to claim its gateway's address by answering the probe for it. */
+/** Fails where there is none. */
+export const renderProxyQuestion = ({ address, dev }: NeighbourProxy): string =>
+  `neigh get proxy ${address} dev ${dev}`;
+
 function renderGateway({ address, dev }: GatewayAddress): string {
   return `address replace ${hostPrefix(address)} dev ${dev} scope link${address.includes(':') ? ' nodad' : ''}`;
 }
