@@ -1,4 +1,4 @@
-/** Reads what the ruleset has counted: packets refused, by interface, peer, protocol and port. */
+/** Reads what the ruleset has counted: packets refused and packets observed, by peer, protocol and port. */
 import { type Address, parseAddress } from '../render/address.ts';
 import { COUNTED_SECONDS, type CountedAs, type CountedBy, countedSetName } from '../render/counted.ts';
 import { TABLE } from '../render/ruleset.ts';
@@ -14,7 +14,8 @@ export interface CountedElement extends Counting {
   /** The set that holds it, and its key in nft's words: `"veth0" . 192.0.2.53 . 17 . 53`. */
   readonly set: string;
   readonly key: string;
-  readonly veth: string;
+  /** Of what is refused the host-side interface; of what is observed the container's own address. */
+  readonly whose: string;
   /** The destination of egress; whoever sent it, or said so, of everything else. */
   readonly peer: Address;
   readonly protocol: number;
@@ -42,24 +43,25 @@ export async function readCounted(run: Run, countings: readonly Counting[]): Pro
 
 const SET = /set ((refused|observed)_(egress|ingress|spoof|guard)[46]) \{/;
 const ELEMENT =
-  /("([^"]+)" \. (\S+) \. (\d+) \. (\d+)) counter packets (\d+) bytes (\d+)(?: timeout \S+)?(?: expires (\w+))?/;
+  /((?:"([^"]+)"|([\da-f.:]+)) \. (\S+) \. (\d+) \. (\d+)) counter packets (\d+) bytes (\d+)(?: timeout \S+)?(?: expires (\w+))?/;
 const PATTERN = new RegExp(`${SET.source}|${ELEMENT.source}`, 'g');
 
 /** `"veth0" . 192.0.2.53 . 17 . 53 counter packets 1 bytes 29 expires 59m40s` below `set refused_egress4 {` */
 export function parseCounted(listing: string): CountedElement[] {
   const found: CountedElement[] = [];
   let within: (Counting & { readonly set: string }) | undefined;
-  for (const [, set, as, by, key, veth, text = '', ...rest] of listing.matchAll(PATTERN)) {
+  for (const [, set, as, by, key, veth, own, text = '', ...rest] of listing.matchAll(PATTERN)) {
     if (set !== undefined) {
       within = { set, as: as === 'observed' ? 'observed' : 'refused', by: countedBy(by) };
       continue;
     }
     const peer = parseAddress(text);
-    if (within === undefined || key === undefined || veth === undefined || peer === undefined) continue;
+    const whose = veth ?? own;
+    if (within === undefined || key === undefined || whose === undefined || peer === undefined) continue;
     const [protocol, port, packets, bytes] = rest.slice(0, 4).map(Number);
     const age = COUNTED_SECONDS[within.as] * 1000 - milliseconds(rest[4] ?? '');
     found.push({
-      ...{ ...within, key, veth, peer, protocol: protocol ?? 0, port: port ?? 0 },
+      ...{ ...within, key, whose, peer, protocol: protocol ?? 0, port: port ?? 0 },
       ...{ packets: packets ?? 0, bytes: bytes ?? 0, age: Math.max(0, age) },
     });
   }

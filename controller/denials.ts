@@ -50,7 +50,7 @@ export function describeDenials(elements: readonly CountedElement[], host: Denia
       endpoints.map(({ key, nic }) => [host.veths.get(key), { container: name, nic }] as const),
     ),
   );
-  return elements.map(({ veth, by, peer, protocol, port, packets, bytes, age }) => {
+  return elements.map(({ whose: veth, by, peer, protocol, port, packets, bytes, age }) => {
     const service = seenServiceWord({ family: familyOf(peer), protocol, port });
     return {
       ...(owners.get(veth) ?? { container: null, nic: null }),

@@ -8,6 +8,7 @@ import { rulesOf } from '../policies/rule-ends.ts';
 import type { NicState } from '../render/desired.ts';
 import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
+import { observingOf } from './observing.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RevisionView } from './revisions/revisions.ts';
 import type { ContainerStatus, EndStatus, NicStatus, Serves, StatusFile, SysctlStatus } from './status-file.ts';
@@ -57,7 +58,11 @@ function describeContainer(
   return {
     container: name,
     state: runtime.state,
-    policy: { file: policy?.file ?? null, status: policy?.status ?? 'closed' },
+    policy: {
+      file: policy?.file ?? null,
+      status: policy?.status ?? 'closed',
+      observing: observingOf(policy?.enforced),
+    },
     since:
       keys
         .flatMap((key) => facts.nicsSince.get(key) ?? [])

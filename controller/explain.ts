@@ -154,9 +154,10 @@ interface StepContext {
 }
 
 function explainStep(host: ExplainHost, step: TraceStep, context: StepContext): ExplainedStep {
-  const { at, verdict, origin, note } = step;
+  const { at, verdict, origin, observed } = step;
+  const note = observed === undefined ? step.note : `observed, or else: ${observed}`;
   if (origin !== null) {
-    const bounds = step.rule === null ? undefined : describeBounds(step.rule);
+    const bounds = note ?? (step.rule === null ? undefined : describeBounds(step.rule));
     const rule = ruleOf(step, origin, context.lineAt);
     return { at, verdict, rule, ...(bounds === undefined ? {} : { note: bounds }) };
   }
@@ -165,9 +166,9 @@ function explainStep(host: ExplainHost, step: TraceStep, context: StepContext): 
   return { at, verdict, rule: null, note: note ?? defaultNote(host, step, context) };
 }
 
-function ruleOf({ rule, verdict, direction }: TraceStep, origin: Origin, lineAt: LineAt): ExplainedRule {
+function ruleOf({ rule, verdict, observed, direction }: TraceStep, origin: Origin, lineAt: LineAt): ExplainedRule {
   const file = policyPath(origin.file);
-  const words = rule === null ? `default: ${verdict}` : describeRule(rule, direction ?? 'egress');
+  const words = rule === null ? `default: ${observed ?? verdict}` : describeRule(rule, direction ?? 'egress');
   return { file, line: origin.line, text: lineAt(file, origin.line)?.trim() || words };
 }
 

@@ -7,6 +7,7 @@ import { type Family, hostPrefix, parseAddress, parsePrefix } from '../render/ad
 import type { LxcConfig, LxcGateway, LxcNic } from '../watchers/lxc-config/config.ts';
 import { type Assembled, type PolicyStatus, problemsOf } from './assemble.ts';
 import { type NicKind, nicKind, nicName } from './containers.ts';
+import { type Observing, observingOf } from './observing.ts';
 
 export interface ListedNic {
   readonly index: number;
@@ -24,7 +25,11 @@ export interface ListedContainer {
   readonly container: string;
   readonly state: string;
   readonly groups: readonly string[];
-  readonly policy: { readonly file: string | null; readonly status: PolicyStatus };
+  readonly policy: {
+    readonly file: string | null;
+    readonly status: PolicyStatus;
+    readonly observing: Observing | null;
+  };
   readonly nics: readonly ListedNic[];
   readonly problems: readonly Problem[];
 }
@@ -47,7 +52,11 @@ export function listContainer(
     container: container.name,
     state,
     groups: container.groups,
-    policy: { file: policy?.file ?? null, status: policy?.status ?? 'closed' },
+    policy: {
+      file: policy?.file ?? null,
+      status: policy?.status ?? 'closed',
+      observing: observingOf(policy?.enforced),
+    },
     nics: lxc.nics.map((nic) => listNic(nic, container, veths, assembled)),
     problems: problemsOf(assembled, container),
   };

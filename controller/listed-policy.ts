@@ -21,6 +21,7 @@ interface Draft {
   peer: PeerMatch;
   service: ServiceMatch;
   action?: Verdict;
+  observes?: true;
   until?: number;
   limit?: RateLimit;
 }
@@ -31,11 +32,16 @@ type Apply = (draft: Draft, words: readonly string[], table: NftTable) => boolea
 export function parsePolicyChain(table: NftTable, name: string, direction: Direction): PolicyChain | undefined {
   const rules: ListedRule[] = [];
   let limit: RateLimit | undefined;
+  let observe: PolicyChain['observe'];
   for (const line of table.chains.get(name)?.rules ?? []) {
     if (line === 'jump never' || line === 'jump orphans') continue;
     const rule = parseRule(line, table);
     if (rule === undefined) return undefined;
     if (rule === 'no verdict') continue;
+    if ('observe' in rule) {
+      observe = rule.observe;
+      continue;
+    }
     // What is too much is refused in front of the rule that allows the rest.
     if (rule.limit !== undefined) limit = rule.limit;
     else {
@@ -50,6 +56,7 @@ export function parsePolicyChain(table: NftTable, name: string, direction: Direc
     direction,
     rules: (isDefault ? rules.slice(0, -1) : rules).map((rule) => ({ ...rule, origin: rule.origin ?? NOWHERE })),
     default: { ...byDefault, log: false },
+    ...(observe === undefined ? {} : { observe }),
   };
 }
 
@@ -62,8 +69,11 @@ type ListedRule = Omit<Rule, 'origin' | 'action'> & { readonly action: Verdict; 
 const FALLEN_THROUGH = { verdict: 'allow', origin: null } as const;
 const NOWHERE: Origin = { file: '', line: 1 };
 
+/** What stands in front of a refusal while a chain observes. */
+type Observation = Required<Pick<PolicyChain, 'observe'>>;
+
 /** A rule that only logs decides nothing. */
-function parseRule(line: string, table: NftTable): ListedRule | 'no verdict' | undefined {
+function parseRule(line: string, table: NftTable): ListedRule | Observation | 'no verdict' | undefined {
   const draft: Draft = { peer: { kind: 'any' }, service: { kind: 'any' } };
   const [comment = '', text = ''] = /\s*comment "([^"]*)"$/.exec(line) ?? [];
   const [, file, place] = /^(.*):(\d+)$/.exec(text) ?? [];
@@ -73,9 +83,13 @@ function parseRule(line: string, table: NftTable): ListedRule | 'no verdict' | u
     if (found === undefined) return undefined;
     rest = rest.slice(found).trimStart();
   }
-  const { action, ...matches } = draft;
+  const { action, observes, ...matches } = draft;
+  const origin = file === undefined ? null : { file, line: Number(place) };
+  if (observes === true) {
+    return draft.until === undefined ? undefined : { observe: { until: draft.until, origin: origin ?? NOWHERE } };
+  }
   if (action === undefined) return 'no verdict';
-  return { ...matches, action, log: false, origin: file === undefined ? null : { file, line: Number(place) } };
+  return { ...matches, action, log: false, origin };
 }
 
 /** How many characters of the text were understood. */
@@ -102,11 +116,14 @@ const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^icmp(v6)? type (\S+)/, setIcmpType],
   [/^meta l4proto (\S+)/, setProtocol],
   [/^meta time < "(\d+-\d+-\d+) (\d+:\d+:\d+)"/, setUntil],
+  // The rule before it, until then, observes.
+  [/^meta time >= "[^"]*"/, () => true],
   [/^limit name "log_\w+"/, () => true],
   [/^limit name "(limit_(\w+))"/, setLimit],
   [/^limit rate \S+(?: burst \d+ packets)?/, () => true],
   [/^log prefix "[^"]*"(?: group \d+| level \w+)?/, () => true],
   [/^accept$/, (draft) => setAction(draft, 'allow')],
+  [/^goto (?:egress|ingress)_observe$/, (draft) => setObserves(draft)],
   [/^goto (?:egress|ingress)_(drop|reject)$/, (draft, [word]) => setAction(draft, word === 'drop' ? 'drop' : 'reject')],
 ];
 
@@ -123,6 +140,11 @@ function setPeer(draft: Draft, peer: PeerMatch, six?: string): boolean {
 
 function setAction(draft: Draft, action: Verdict): boolean {
   draft.action = action;
+  return true;
+}
+
+function setObserves(draft: Draft): boolean {
+  draft.observes = true;
   return true;
 }
 

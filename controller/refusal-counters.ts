@@ -36,7 +36,7 @@ export function createRefusalCleaner(
 
   async function clear(veths: ReadonlySet<string>): Promise<void> {
     for (let attempt = 1; veths.size > 0; attempt += 1) {
-      const elements = (await readCounted(run, DENIED)).filter(({ veth }) => veths.has(veth));
+      const elements = (await readCounted(run, DENIED)).filter(({ whose }) => veths.has(whose));
       if (elements.length === 0) return;
       const refusal = await nft.commit(deletions(elements));
       if (refusal === undefined) return;

@@ -16,6 +16,7 @@ import {
   type Placed,
   parseJson,
 } from './json-shape.ts';
+import { type Observing, parseObserving } from './observing.ts';
 import type { RevisionView } from './revisions/revisions.ts';
 
 /** Times are ISO 8601 in UTC. */
@@ -53,7 +54,11 @@ export interface ContainerStatus {
   readonly container: string;
   /** As lxc-info says it. */
   readonly state: string;
-  readonly policy: { readonly file: string | null; readonly status: PolicyStatus };
+  readonly policy: {
+    readonly file: string | null;
+    readonly status: PolicyStatus;
+    readonly observing: Observing | null;
+  };
   /** Since when what is in force for it is in force; `null` where nothing is. */
   readonly since: string | null;
   readonly problems: readonly Problem[];
@@ -168,6 +173,7 @@ function parseContainer(of: Placed): ContainerStatus {
     policy: {
       file: orNull(at(policy, 'file', of.path), asText),
       status: asOneOf(at(policy, 'status', of.path), STATUSES),
+      observing: parseObserving(at(policy, 'observing', of.path)),
     },
     since: orNull(field('since'), asText),
     problems: asList(field('problems')).map(parseProblem),

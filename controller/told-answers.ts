@@ -6,6 +6,7 @@ import type { ToldChange } from './describe-changes.ts';
 import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from './json-shape.ts';
 import type { Change } from './kernel-comparison.ts';
 import type { ListedContainer, ListedNic } from './list-containers.ts';
+import { parseObserving } from './observing.ts';
 import { parseProblem } from './status-file.ts';
 
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
@@ -29,7 +30,11 @@ function parseContainer(of: Placed): ListedContainer {
     container: asText(field('container')),
     state: asText(field('state')),
     groups: textsOf(field('groups')),
-    policy: { file: orNull(policy('file'), asText), status: asOneOf(policy('status'), STATUSES) },
+    policy: {
+      file: orNull(policy('file'), asText),
+      status: asOneOf(policy('status'), STATUSES),
+      observing: parseObserving(policy('observing')),
+    },
     nics: asList(field('nics')).map(parseNic),
     problems: asList(field('problems')).map(parseProblem),
   };

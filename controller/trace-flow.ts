@@ -28,6 +28,8 @@ export interface TraceStep {
   /** Where the user said so. */
   readonly origin: Origin | null;
   readonly direction?: Direction;
+  /** Where it passes only because the policy observes: what it would meet else. */
+  readonly observed?: Verdict;
   /** What decided, where no user said so. */
   readonly note?: string;
 }
@@ -140,12 +142,13 @@ function factsOf({ desired }: FlowHost, peer: Side): HostFacts {
 }
 
 function walk(at: string, chain: PolicyChain, packet: Packet, facts: HostFacts): TraceStep[] {
-  return evaluateChain(chain, packet, facts).steps.map(({ rule, action, origin }) => ({
+  return evaluateChain(chain, packet, facts).steps.map(({ rule, action, origin, observed }) => ({
     at,
     verdict: action,
     rule,
     origin,
     direction: chain.direction,
+    ...(observed === undefined ? {} : { observed }),
   }));
 }
 

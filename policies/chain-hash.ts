@@ -6,12 +6,13 @@ import type { ChainOwner, PeerMatch, PolicyChain, Rule, ServiceMatch } from '../
 const hashes = new WeakMap<PolicyChain, string>();
 const rangeHashes = new WeakMap<readonly AddressRange[], string>();
 
-/** 16 hex digits over direction, rules, default and owner; not over origins and names of rules. */
+/** 16 hex digits over direction, rules, default, owner and observation; not over origins and names of rules. */
 export function chainHash(chain: PolicyChain): string {
   const known = hashes.get(chain);
   if (known !== undefined) return known;
   const { verdict, log } = chain.default;
-  const parts = [chain.direction, verdict, log, ownerKey(chain.owner), chain.rules.map(ruleKey)];
+  const observed = chain.observe === undefined ? [] : [chain.observe.until];
+  const parts = [chain.direction, verdict, log, ownerKey(chain.owner), chain.rules.map(ruleKey), ...observed];
   const hash = digest(JSON.stringify(parts));
   hashes.set(chain, hash);
   return hash;

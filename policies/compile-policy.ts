@@ -2,6 +2,7 @@
 import type { ChainOwner, Direction, PolicyChain } from '../render/rule.ts';
 import type { CompileContext, Layer } from './compile-context.ts';
 import { compileDirection, type Section } from './compile-direction.ts';
+import { compileObservation, observeOf } from './compile-observation.ts';
 import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
 import { areFresh, createLookups, type Lookup, type PolicySources } from './lookups.ts';
 import type { PolicyDocument } from './policy-document.ts';
@@ -111,15 +112,20 @@ export function compileDocument(owner: ChainOwner, document: PolicyDocument, con
       context.report(problem);
     },
   };
-  const layers = [own, ...profiles.map(({ layer }) => layer)];
-  const content = compileLayers(owner, layers, watched);
+  const content = compileLayers(owner, [own, ...profiles.map(({ layer }) => layer)], watched);
   for (const problem of broken.values()) context.report(problem);
   return content;
 }
 
-function compileLayers(owner: ChainOwner, layers: readonly Layer[], context: CompileContext): Content {
-  const compile = (direction: Direction, sections: readonly Section[], nic?: string) =>
-    compileDirection(direction, sections, nic === undefined ? owner : { ...owner, nic }, context);
+/** The container's own file first. */
+type Layers = readonly [Layer, ...Layer[]];
+
+function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContext): Content {
+  const observation = compileObservation(layers[0], context);
+  const compile = (direction: Direction, sections: readonly Section[], nic?: string): PolicyChain => ({
+    ...compileDirection(direction, sections, nic === undefined ? owner : { ...owner, nic }, context),
+    ...observeOf(observation, direction),
+  });
   const wide: CompiledNic = {
     egress: compile('egress', wideSections('egress', layers)),
     ingress: compile('ingress', wideSections('ingress', layers)),

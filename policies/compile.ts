@@ -254,6 +254,7 @@ const comparable = ({ egress, ingress, ...rest }: NicState): unknown => ({
   chains: [egress, ingress].map((chain) => [
     chainHash(chain),
     chain.default.origin,
+    chain.observe?.origin,
     chain.rules.map(({ origin }) => origin),
   ]),
 });

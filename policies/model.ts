@@ -39,6 +39,8 @@ interface Step {
   readonly action: Verdict | 'log';
   readonly logged: boolean;
   readonly origin: Origin | null;
+  /** Where it passes only because the chain observes: what it would meet else. */
+  readonly observed?: Verdict;
 }
 
 export interface Evaluation {
@@ -55,13 +57,22 @@ export function evaluateChain(chain: PolicyChain, packet: Packet, facts: HostFac
   for (const rule of chain.rules) {
     if (!matchesRule(rule, packet, peer, facts)) continue;
     const logged = rule.log || rule.action === 'log';
-    steps.push({ rule, action: rule.action, logged, origin: rule.origin });
-    if (rule.action !== 'log') return { verdict: rule.action, rule, steps };
+    if (rule.action === 'log') steps.push({ rule, action: 'log', logged, origin: rule.origin });
+    else return decided(steps, { rule, logged, origin: rule.origin, ...passing(chain, rule.action) });
   }
   const { verdict, log, origin } = chain.default;
-  steps.push({ rule: null, action: verdict, logged: log, origin });
-  return { verdict, rule: null, steps };
+  return decided(steps, { rule: null, logged: log, origin, ...passing(chain, verdict) });
 }
+
+/** What a chain that observes refuses passes. */
+const passing = ({ observe }: PolicyChain, verdict: Verdict): { action: Verdict; observed?: Verdict } =>
+  observe === undefined || verdict === 'allow' ? { action: verdict } : { action: 'allow', observed: verdict };
+
+const decided = (before: readonly Step[], last: Step & { readonly action: Verdict }): Evaluation => ({
+  verdict: last.action,
+  rule: last.rule,
+  steps: [...before, last],
+});
 
 function matchesRule(rule: Rule, packet: Packet, peer: Address, facts: HostFacts): boolean {
   if (rule.family !== undefined && rule.family !== packet.family) return false;

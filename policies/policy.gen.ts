@@ -5,6 +5,14 @@
  */
 export type Use = string | string[];
 /**
+ * `observe` lets pass what this policy refuses, in the direction that is named or in both, and records it for `routewall learn`; it needs `until`. What no policy can allow stays refused, and so do addresses that aren't the container's. `enforce` is what holds without it.
+ */
+export type Mode = 'enforce' | 'observe' | 'observe-egress' | 'observe-ingress';
+/**
+ * Beside `mode: observe`: when observing ends by itself, at most 31 days from now (a week is a good time); from then on the policy is enforced, and the connections that it doesn't allow are cut. A date and a time with an offset from UTC (RFC 3339). The kernel ends it on time also while the daemon doesn't run.
+ */
+export type ObserveUntil = string;
+/**
  * Further prefixes that are routed to the container, besides its own addresses.
  */
 export type Routes = string | string[];
@@ -88,6 +96,8 @@ export type IngressRules = IngressRule[];
  */
 export interface Policy {
   use?: Use;
+  mode?: Mode;
+  until?: ObserveUntil;
   routes?: Routes;
   egress?: Egress;
   ingress?: Ingress;

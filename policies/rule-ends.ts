@@ -12,6 +12,7 @@ export function endsOf(
   for (const { lookups, enforced } of policies) {
     for (const { kind, name } of lookups) if (kind === 'ended') ends.add(Number(name));
     for (const { until } of rulesOf(enforced)) if (until !== undefined) ends.add(until);
+    for (const { observe } of chainsOf(enforced)) if (observe !== undefined) ends.add(observe.until);
   }
   return [...ends].sort((a, b) => a - b);
 }
@@ -20,14 +21,15 @@ export function endsOf(
 export const hasEnded = (end: number, now: number): boolean => end * 1000 <= now;
 
 /** Of every chain, each rule once. */
-export function rulesOf({ default: wide, interfaces }: EnforcedPolicy): ReadonlySet<Rule> {
-  const chains = [wide, ...interfaces.values()].flatMap(({ egress, ingress }) => [egress, ingress]);
-  return new Set(chains.flatMap(({ rules }) => rules));
-}
+export const rulesOf = (policy: EnforcedPolicy): ReadonlySet<Rule> =>
+  new Set(chainsOf(policy).flatMap(({ rules }) => rules));
 
-/** The same object where none of its rules has ended: a last good policy ends its rules as any other does. */
+export const chainsOf = ({ default: wide, interfaces }: EnforcedPolicy): PolicyChain[] =>
+  [wide, ...interfaces.values()].flatMap(({ egress, ingress }) => [egress, ingress]);
+
+/** The same object where nothing of it has ended: a last good policy ends its rules as any other does. */
 export function withoutEnded(policy: EnforcedPolicy, now: number): EnforcedPolicy {
-  if (![...rulesOf(policy)].some((rule) => isOver(rule, now))) return policy;
+  if (!chainsOf(policy).some((chain) => chainWithout(chain, now) !== chain)) return policy;
   const nic = ({ egress, ingress }: CompiledNic): CompiledNic => ({
     egress: chainWithout(egress, now),
     ingress: chainWithout(ingress, now),
@@ -36,9 +38,18 @@ export function withoutEnded(policy: EnforcedPolicy, now: number): EnforcedPolic
   return { ...policy, default: nic(policy.default), interfaces };
 }
 
-const isOver = ({ until }: Rule, now: number): boolean => until !== undefined && hasEnded(until, now);
+const isOver = ({ until }: { readonly until?: number }, now: number): boolean =>
+  until !== undefined && hasEnded(until, now);
 
-const chainWithout = (chain: PolicyChain, now: number): PolicyChain =>
-  chain.rules.some((rule) => isOver(rule, now))
-    ? { ...chain, rules: chain.rules.filter((rule) => !isOver(rule, now)) }
-    : chain;
+function chainWithout(chain: PolicyChain, now: number): PolicyChain {
+  const observes = chain.observe !== undefined && !isOver(chain.observe, now);
+  const kept = observes === (chain.observe !== undefined) ? chain : enforced(chain);
+  return kept.rules.some((rule) => isOver(rule, now))
+    ? { ...kept, rules: kept.rules.filter((rule) => !isOver(rule, now)) }
+    : kept;
+}
+
+/** As it is when it doesn't observe. */
+export function enforced({ observe: _, ...chain }: PolicyChain): PolicyChain {
+  return chain;
+}

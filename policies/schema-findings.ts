@@ -14,7 +14,7 @@ export interface SchemaFinding {
 }
 
 /** Keys that the format is going to have. */
-const notYet = new Set(['mode', 'expect']);
+const notYet = new Set(['expect']);
 const actions = ['allow', 'drop', 'reject', 'log'];
 
 export function checkFormat(format: Format, data: unknown): SchemaFinding[] {
@@ -105,6 +105,7 @@ function unknownKey(error: ErrorObject, parent: Path): SchemaFinding {
   const key = String(error.params['additionalProperty']);
   const path = [...parent, key];
   if (notYet.has(key)) return { path, part: 'key', message: `"${key}" is not supported yet: remove it` };
+  if (key === 'mode') return { path, part: 'key', message: misplacedMode(parent) };
   const known = knownKeys(error);
   const other = counterpart(key, known);
   if (other !== undefined) {
@@ -115,6 +116,12 @@ function unknownKey(error: ErrorObject, parent: Path): SchemaFinding {
   const closest = closestWord(key, known);
   const hint = closest === undefined ? `the keys here are ${known.join(', ')}` : `did you mean "${closest}"?`;
   return { path, part: 'key', message: `unknown key "${key}": ${hint}` };
+}
+
+function misplacedMode(parent: Path): string {
+  const direction = parent.at(-1);
+  const there = direction === 'egress' || direction === 'ingress' ? `: write mode: observe-${direction} there` : '';
+  return `"mode" stands at the top of a container's policy${there}`;
 }
 
 function counterpart(key: string, known: readonly string[]): string | undefined {
@@ -175,6 +182,7 @@ const mistakes: Readonly<Record<string, (text: string) => string | undefined>> =
   Peers: peerMistake,
   Limit: (text) => onlyText(parseLimit(text)),
   Until: (text) => onlyText(parseMoment(text)),
+  ObserveUntil: (text) => onlyText(parseMoment(text)),
 };
 
 const onlyText = (parsed: unknown): string | undefined => (typeof parsed === 'string' ? parsed : undefined);

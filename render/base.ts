@@ -200,6 +200,7 @@ const guardedSet = (host: HostState): NftSet => names(host.guardedNames.filter((
 
 function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
   return [
+    [`${direction}_observe`, chain('', [`jump ${direction}_seen`, 'accept'])],
     [`${direction}_drop`, chain('', [`jump ${direction}_note`, 'drop'])],
     [
       `${direction}_reject`,

@@ -18,13 +18,20 @@ interface Counting {
   readonly interface: 'iifname' | 'oifname';
   /** Whose address is counted: the destination's, or the sender's. */
   readonly side: 'daddr' | 'saddr';
+  /**
+   * Whom it is counted for. What is observed outlives the interface, which has another name after each start; what is
+   * refused may come from an address that isn't the container's.
+   */
+  readonly of: 'interface' | 'address';
 }
 
 const COUNTINGS: readonly Counting[] = [
-  { as: 'refused', by: 'egress', chain: 'egress_note', interface: 'iifname', side: 'daddr' },
-  { as: 'refused', by: 'ingress', chain: 'ingress_note', interface: 'oifname', side: 'saddr' },
-  { as: 'refused', by: 'spoof', chain: 'spoof_note', interface: 'iifname', side: 'saddr' },
-  { as: 'refused', by: 'guard', chain: 'guard_note', interface: 'iifname', side: 'saddr' },
+  { as: 'refused', by: 'egress', chain: 'egress_note', interface: 'iifname', side: 'daddr', of: 'interface' },
+  { as: 'refused', by: 'ingress', chain: 'ingress_note', interface: 'oifname', side: 'saddr', of: 'interface' },
+  { as: 'refused', by: 'spoof', chain: 'spoof_note', interface: 'iifname', side: 'saddr', of: 'interface' },
+  { as: 'refused', by: 'guard', chain: 'guard_note', interface: 'iifname', side: 'saddr', of: 'interface' },
+  { as: 'observed', by: 'egress', chain: 'egress_seen', interface: 'iifname', side: 'daddr', of: 'address' },
+  { as: 'observed', by: 'ingress', chain: 'ingress_seen', interface: 'oifname', side: 'saddr', of: 'address' },
 ];
 
 /** Seconds without a packet after which an element goes: its age is this less what nft says it expires in. */
@@ -38,7 +45,7 @@ const TIMEOUT: Readonly<Record<CountedAs, string>> = { refused: '1h', observed: 
  */
 const ROOM: Readonly<Record<CountedAs, string>> = {
   refused: 'limit rate over 1000/hour burst 1000 packets',
-  observed: 'limit rate over 100/day burst 4000 packets',
+  observed: 'limit rate over 100/day burst 2000 packets',
 };
 
 const FAMILIES = ['4', '6'] as const;
@@ -81,8 +88,10 @@ const roomName = ({ as, by }: Counting): string => `${as}_${by}_room`;
 
 const dynamicSet = (spec: string): NftSet => ({ kind: 'set', spec, dynamic: true, elements: new Map() });
 
-function keyOf({ interface: name, side }: Counting, family: '4' | '6'): string {
-  return `${name} . ${family === '4' ? 'ip' : 'ip6'} ${side} . meta l4proto`;
+function keyOf({ interface: name, side, of }: Counting, family: '4' | '6'): string {
+  const ip = family === '4' ? 'ip' : 'ip6';
+  const whose = of === 'interface' ? name : `${ip} ${side === 'daddr' ? 'saddr' : 'daddr'}`;
+  return `${whose} . ${ip} ${side} . meta l4proto`;
 }
 
 /** ICMP has no ports: in the place of the source port stand its type and code, as type × 256 + code. */

@@ -58,10 +58,8 @@ function renderRule(rule: Rule, chain: PolicyChain, log: HostState['log'], sets:
   return matches(rule, direction, sets).flatMap((match) => [
     ...(rule.log || action === 'log' ? [join(match, logStatement(chain, rule.origin, log, sets), comment)] : []),
     // What is too much is refused here: it must not fall through to a later rule that allows it.
-    ...(limit === undefined
-      ? []
-      : [join(match, limitStatement(limit, chain, sets), verdictStatement('drop', direction), comment)]),
-    ...(action === 'log' ? [] : [join(match, verdictStatement(action, direction), comment)]),
+    ...(limit === undefined ? [] : decide(chain, 'drop', match, rule.origin, limitStatement(limit, chain, sets))),
+    ...(action === 'log' ? [] : decide(chain, action, match, rule.origin)),
   ]);
 }
 
@@ -70,7 +68,31 @@ function renderDefault(chain: PolicyChain, log: HostState['log'], sets: Sets): s
   const comment = origin === null ? '' : commentOf(origin);
   return [
     ...(chain.default.log ? [join(logStatement(chain, origin, log, sets), comment)] : []),
-    join(verdictStatement(verdict, chain.direction), comment),
+    ...decide(chain, verdict, '', origin),
+  ];
+}
+
+/**
+ * While a chain observes, each refusal has a rule in front of it, which the kernel ends on time; times exclude each
+ * other, since a packet must not count twice for a limit:
+ *
+ *     tcp dport 25 meta time < 1801353600 goto egress_observe
+ *     tcp dport 25 meta time >= 1801353600 goto egress_drop
+ */
+function decide(
+  { direction, observe }: PolicyChain,
+  verdict: Verdict,
+  match: string,
+  origin: Origin | null,
+  limit = '',
+): string[] {
+  const comment = origin === null ? '' : commentOf(origin);
+  const statement = verdictStatement(verdict, direction);
+  if (verdict === 'allow' || observe === undefined) return [join(match, limit, statement, comment)];
+  const { until } = observe;
+  return [
+    join(match, `meta time < ${until}`, limit, `goto ${direction}_observe`, commentOf(observe.origin)),
+    join(match, `meta time >= ${until}`, limit, statement, comment),
   ];
 }
 

@@ -90,4 +90,6 @@ export interface PolicyChain {
   };
   /** Present only where something logs or is limited. */
   readonly owner?: ChainOwner;
+  /** Before this moment, in seconds since 1970, what it refuses passes and is recorded. */
+  readonly observe?: { readonly until: number; readonly origin: Origin };
 }

@@ -1,6 +1,7 @@
 /** `routewall list`: what is known of each container. */
 import { createAssembler } from '../assemble.ts';
 import { type ListedContainer, type ListedNic, listContainer } from '../list-containers.ts';
+import { observingText } from '../observing.ts';
 import { parseListed } from '../told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
@@ -68,6 +69,12 @@ function policyText({ policy, nics, problems }: ListedContainer, colours: Colour
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
   switch (policy.status) {
     case 'ok':
+      if (policy.observing !== null) {
+        const { until } = policy.observing;
+        return colours.yellow(
+          `${name}: ${observingText(policy.observing)} until ${until.slice(0, 16).replace('T', ' ')}`,
+        );
+      }
       return problems.length > 0 ? `${name} ${colours.yellow('!')}` : name;
     case 'open':
       return colours.yellow(`${name}: open`);

@@ -5,6 +5,7 @@ import { askStatus } from '../ask-daemon.ts';
 import { createAssembler } from '../assemble.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
+import { observingText } from '../observing.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
 import {
@@ -158,22 +159,38 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
   for (const { container, refused } of status.containers) {
     if (refused !== null) io.out.write(`${colours.red(`${container}: ${refused}`)}\n`);
   }
-  const ends = status.containers.flatMap((entry) => entry.ends.map((end) => endText(entry, end)));
+  const ends = status.containers.flatMap((entry) => [
+    ...observedText(entry, colours),
+    ...entry.ends.map((end) => endText(entry, end)),
+  ]);
   if (ends.length > 0) io.out.write(`\n${ends.join('')}`);
   const problems = [...status.problems, ...status.containers.flatMap((entry) => entry.problems)];
   if (problems.length > 0) io.out.write('\n');
   printProblems(io.out, colours, problems);
 }
 
+/** `web: observes; it is enforced in 6 d 3 h (2027-01-31 00:00:00 UTC)` */
+function observedText({ container, policy: { observing } }: ContainerStatus, colours: Colours): string[] {
+  if (observing === null) return [];
+  const left = leftUntil(observing.until);
+  const text = `${container}: ${observingText(observing)}; it is enforced in ${left} (${timeText(observing.until)})`;
+  return [`${colours.yellow(text)}\n`];
+}
+
+const leftUntil = (iso: string): string => formatDuration((Date.parse(iso) - Date.now()) / 1000);
+
 /** `web: the rule at web.yaml:4 ends in 3 d 4 h (2027-01-31 00:00:00 UTC)` */
 function endText({ container }: ContainerStatus, { file, line, until }: EndStatus): string {
-  const left = formatDuration((Date.parse(until) - Date.now()) / 1000);
-  return `${container}: the rule at ${file}:${line} ends in ${left} (${timeText(until)})\n`;
+  return `${container}: the rule at ${file}:${line} ends in ${leftUntil(until)} (${timeText(until)})\n`;
 }
 
 function row({ container, state, policy, nics, since }: ContainerStatus, colours: Colours): string[] {
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
-  const shown = policy.status === 'ok' ? name : colours.yellow(`${name}: ${policy.status}`);
+  const said = [
+    ...(policy.status === 'ok' ? [] : [policy.status]),
+    ...(policy.observing === null ? [] : [observingText(policy.observing)]),
+  ];
+  const shown = said.length === 0 ? name : colours.yellow(`${name}: ${said.join(', ')}`);
   const where = nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`).join(', ') || '-';
   return [container, state.toLowerCase(), shown, where, since === null ? '-' : timeText(since)];
 }

@@ -127,6 +127,6 @@ async function readRefused(run: Run) {
   return directions.flatMap((direction) =>
     elements
       .filter(({ by }) => by === direction)
-      .map(({ veth, key, packets }) => ({ veth, direction, key: `${direction} ${key}`, packets })),
+      .map(({ whose: veth, key, packets }) => ({ veth, direction, key: `${direction} ${key}`, packets })),
   );
 }

@@ -31,7 +31,11 @@ export function flowsOfChain(
   reached: (rule: Rule) => void = () => undefined,
 ): FlowTable<Decision> {
   const { verdict, origin } = chain.default;
-  const decisions = { default: { verdict, rule: null, origin }, ofRule: new Map<Rule, Decision>() };
+  const decisions: Decisions = {
+    default: observed(chain, { verdict, rule: null, origin }),
+    ofRule: new Map(),
+    of: (rule, action) => observed(chain, { verdict: action, rule, origin: rule.origin }),
+  };
   return {
     4: flowsOfFamily(chain, 4, addresses, decisions, reached),
     6: flowsOfFamily(chain, 6, addresses, decisions, reached),
@@ -41,7 +45,14 @@ export function flowsOfChain(
 interface Decisions {
   readonly default: Decision;
   readonly ofRule: Map<Rule, Decision>;
+  readonly of: (rule: Rule, action: Verdict) => Decision;
 }
+
+/** What a chain that observes refuses passes, because of the line that says so. */
+const observed = ({ observe }: PolicyChain, decision: Decision): Decision =>
+  observe === undefined || decision.verdict === 'allow'
+    ? decision
+    : { ...decision, verdict: 'allow', origin: observe.origin };
 
 /** A rule that packets of the family can match, with its part of the service line. */
 interface Painter {
@@ -143,7 +154,7 @@ function paintRow(
   painters: readonly Painter[],
   here: bigint,
   family: Family,
-  { default: byDefault, ofRule }: Decisions,
+  { default: byDefault, ofRule, of }: Decisions,
   reached: (rule: Rule) => void,
 ): Segment<Decision>[] {
   const segments: Segment<Decision>[] = [];
@@ -155,7 +166,7 @@ function paintRow(
     reached(rule);
     if (rule.action === 'log') continue;
     const known = ofRule.get(rule);
-    const label = known ?? { verdict: rule.action, rule, origin: rule.origin };
+    const label = known ?? of(rule, rule.action);
     if (known === undefined) ofRule.set(rule, label);
     for (const span of hit) segments.push({ ...span, label });
     blank = subtractSpans(blank, hit);

@@ -15,8 +15,8 @@ const LISTING = `table inet routewall {
 }
 table inet routewall {
 	set observed_ingress6 {
-		typeof oifname . ip6 saddr . meta l4proto . th dport
-		elements = { "veth0" . 2001:db8::1 . 6 . 22 counter packets 9 bytes 720 expires 30d23h59m59s }
+		typeof ip6 daddr . ip6 saddr . meta l4proto . th dport
+		elements = { 2001:db8:100::10 . 2001:db8::1 . 6 . 22 counter packets 9 bytes 720 expires 30d23h59m59s }
 	}
 }
 table inet routewall {
@@ -28,15 +28,15 @@ table inet routewall {
 
 test('each element is read with what it met, its peer, its counters and its age', () => {
   const found = parseCounted(LISTING);
-  expect(found.map(({ as, by, veth, peer, protocol, port }) => [as, by, veth, peer, protocol, port].join(' '))).toEqual(
-    [
-      'refused egress veth0 192.0.2.53 17 53',
-      'refused egress veth}1 203.0.113.80 6 25',
-      'refused egress veth0 192.0.2.1 1 2048',
-      'observed ingress veth0 2001:db8::1 6 22',
-      'refused spoof veth0 192.0.2.1 6 22',
-    ],
-  );
+  expect(
+    found.map(({ as, by, whose, peer, protocol, port }) => [as, by, whose, peer, protocol, port].join(' ')),
+  ).toEqual([
+    'refused egress veth0 192.0.2.53 17 53',
+    'refused egress veth}1 203.0.113.80 6 25',
+    'refused egress veth0 192.0.2.1 1 2048',
+    'observed ingress 2001:db8:100::10 2001:db8::1 6 22',
+    'refused spoof veth0 192.0.2.1 6 22',
+  ]);
   expect(found.map(({ packets, bytes, age }) => [packets, bytes, age])).toEqual([
     [3, 87, 19_960],
     [1, 60, 59 * 60_000],
@@ -45,7 +45,7 @@ test('each element is read with what it met, its peer, its counters and its age'
     [2, 80, 1000],
   ]);
   expect(found.map(({ set, key }) => `${set} { ${key} }`)[3]).toBe(
-    'observed_ingress6 { "veth0" . 2001:db8::1 . 6 . 22 }',
+    'observed_ingress6 { 2001:db8:100::10 . 2001:db8::1 . 6 . 22 }',
   );
 });
 

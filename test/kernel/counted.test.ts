@@ -1,4 +1,4 @@
-/** What the rules count of refused packets, by whom it can be filled, and that a full set opens nothing. */
+/** What the rules count of refused and of observed packets, by whom it can be filled, and that a full set opens nothing. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { nameOf } from '../../controller/apply.ts';
 import { readCounted } from '../../controller/counted-packets.ts';
@@ -30,8 +30,11 @@ beforeEach(async () => {
 });
 afterEach(cleanUp);
 
-function ruleset(): string {
-  const base = stateOf(nicOf(1, 80), nicOf(2, 80));
+/** `until`: container 1 is observed, in seconds since 1970. */
+function ruleset(until?: number): string {
+  const first = nicOf(1, 80);
+  const observe = until === undefined ? {} : { observe: { until, origin: { file: 'c1.yaml', line: 1 } } };
+  const base = stateOf({ ...first, egress: { ...first.egress, ...observe } }, nicOf(2, 80));
   const state = { ...base, host: { ...base.host, guardPatterns: [certain(parseInterfacePattern('veth*'))] } };
   return renderRuleset(renderDesired(state, nameOf));
 }
@@ -60,7 +63,7 @@ const udp = (first: number, last = first): string =>
 async function counted(veth: string): Promise<string[]> {
   const elements = await readCounted(runIn(host), DENIED);
   return elements
-    .filter((element) => element.veth === veth && !element.peer.includes(':'))
+    .filter((element) => element.whose === veth && !element.peer.includes(':'))
     .map(({ by, peer, protocol, port, packets }) => `${by} ${peer} ${protocol} ${port}: ${packets}`)
     .sort();
 }
@@ -128,8 +131,7 @@ it("keeps a container that tries every port from filling the set: the others' re
 
 it('refuses what a full set has no place for', async () => {
   // The same rules with small sets: to fill the real ones takes many seconds.
-  const small = ruleset().replaceAll('size 65535', 'size 2');
-  await host.run('nft', ['-f', '-'], { input: `delete table inet routewall\ndelete table arp routewall\n${small}` });
+  await loadAnew(ruleset().replaceAll('size 65535', 'size 2'));
   await send(inside[0], udp(1, 2));
   await send(inside[1], udp(53));
   expect(await counted('veth1')).toHaveLength(2);
@@ -139,4 +141,42 @@ it('refuses what a full set has no place for', async () => {
   await host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'egress_drop']);
   await send(inside[0], udp(53));
   expect(await passed()).toBe(1);
+});
+
+const loadAnew = (text: string) =>
+  host.run('nft', ['-f', '-'], { input: `delete table inet routewall\ndelete table arp routewall\n${text}` });
+
+const observed = async (): Promise<string[]> =>
+  (await readCounted(runIn(host), [{ as: 'observed', by: 'egress' }]))
+    .map(({ whose, peer, protocol, port, packets }) => `${whose} ${peer} ${protocol} ${port}: ${packets}`)
+    .sort();
+
+it('what is observed passes and is recorded by address, until the kernel itself ends it; spoofing never passes', async () => {
+  const until = Math.floor(Date.now() / 1000) + 6;
+  await loadAnew(ruleset(until));
+  await send(
+    inside[0],
+    udp(53),
+    udp(54),
+    udp(54),
+    RAW,
+    header('198.51.100.2', 17, 'struct.pack("!HHHH", 7, 53, 8, 0)'),
+  );
+  await send(inside[1], udp(53));
+  expect(await observed()).toEqual(['198.51.100.1 192.0.2.1 17 53: 1', '198.51.100.1 192.0.2.1 17 54: 2']);
+  expect(await counted('veth1')).toEqual(['spoof 198.51.100.2 17 53: 1']);
+  expect(await passed()).toBe(3);
+  await new Promise((resolve) => setTimeout(resolve, until * 1000 + 1000 - Date.now()));
+  await send(inside[0], udp(55));
+  expect(await counted('veth1')).toContain('egress 192.0.2.1 17 55: 1');
+  expect(await passed()).toBe(3);
+  expect(await observed()).toHaveLength(2);
+});
+
+it('an observed container that tries every port leaves room for the next one', async () => {
+  await loadAnew(ruleset(4_000_000_000));
+  await send(inside[0], udp(1, 65_535));
+  const records = await observed();
+  expect(records.length).toBeGreaterThanOrEqual(1000);
+  expect(records.length).toBeLessThan(2100);
 });

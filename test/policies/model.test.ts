@@ -99,6 +99,26 @@ describe('peers', () => {
   });
 });
 
+test('what a policy that observes refuses passes, in the directions that it observes', () => {
+  const { egress, ingress } = compileText(`mode: observe-egress
+until: 2026-06-08T00:00:00Z
+egress:
+  rules:
+    - reject: smtp
+      to: any
+    - allow: dns
+      to: any
+`).default;
+  const said = (words: string) => {
+    const { verdict, steps } = evaluateChain(egress, packet(words, '203.0.113.1'), testHost);
+    return [verdict, steps.at(-1)?.observed, steps.at(-1)?.origin?.line];
+  };
+  expect(said('tcp/25')).toEqual(['allow', 'reject', 5]);
+  expect(said('tcp/26')).toEqual(['allow', 'drop', undefined]);
+  expect(said('udp/53')).toEqual(['allow', undefined, 7]);
+  expect(evaluateChain(ingress, packet('tcp/26', '203.0.113.1'), testHost).verdict).toBe('drop');
+});
+
 test('the first rule that matches decides, and log rules are steps on the way', () => {
   const { egress } = compileText(`egress:
   default: reject

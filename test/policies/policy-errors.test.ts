@@ -44,7 +44,10 @@ describe('the shape of a policy is checked', () => {
     ['- ssh', '1:1: error: the file must be a mapping, not a list'],
     ['ssh', '1:1: error: the file must be a mapping, not "ssh"'],
     ['egres: {}', '1:1: error: unknown key "egres": did you mean "egress"?'],
-    ['firewall: {}', '1:1: error: unknown key "firewall": the keys here are use, routes, egress, ingress, interfaces'],
+    [
+      'firewall: {}',
+      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, egress, ingress, interfaces',
+    ],
     ['egress:\n', '1:8: error: "egress" has no value: fill it in or remove it'],
     ['use: [1]', '1:7: error: an item of "use" must be text, not 1: put quotes around it'],
     [
@@ -146,11 +149,39 @@ describe('the end of a rule is a moment', () => {
   ]);
 });
 
-describe('what is not built yet is refused, not ignored', () => {
+describe('an observation has an end that is near', () => {
   expectProblems([
-    ['mode: observe', '1:1: error: "mode" is not supported yet: remove it'],
-    ['expect: []', '1:1: error: "expect" is not supported yet: remove it'],
+    ['mode: observe', '1:7: error: an observation has an end, within 31 days: add until: 2026-06-08T00:00:00Z'],
+    [
+      'mode: observe\nuntil: 2026-07-03T00:00:00Z',
+      '2:8: error: that is more than 31 days away: observe until 2026-07-02T00:00:00Z at the latest',
+    ],
+    [
+      'until: 2026-06-08T00:00:00Z',
+      '1:8: error: "until" ends an observation, and nothing is observed: remove it, or write mode: observe',
+    ],
+    [
+      'mode: enforce\nuntil: 2026-06-08T00:00:00Z',
+      '2:8: error: "until" ends an observation, and nothing is observed: remove it, or write mode: observe',
+    ],
+    [
+      'mode: observes\nuntil: 2026-06-08T00:00:00Z',
+      '1:7: error: "mode" is one of enforce, observe, observe-egress, observe-ingress, not "observes": did you mean "observe"?',
+    ],
+    [
+      'mode: observe\nuntil: 2026-06-08',
+      '2:8: error: "2026-06-08" has no time of day: did you mean "2026-06-08T00:00:00Z"?',
+    ],
+    [
+      'egress: {mode: observe}',
+      '1:10: error: "mode" stands at the top of a container\'s policy: write mode: observe-egress there',
+    ],
+    ['interfaces: {eth0: {mode: observe}}', '1:21: error: "mode" stands at the top of a container\'s policy'],
   ]);
+});
+
+describe('what is not built yet is refused, not ignored', () => {
+  expectProblems([['expect: []', '1:1: error: "expect" is not supported yet: remove it']]);
 });
 
 describe('names', () => {
@@ -324,7 +355,7 @@ egress:
       '3:12: error: "default" is one of drop, reject, allow, not "alow": did you mean "allow"?',
       '5:14: error: unknown service "shh": did you mean "ssh"?',
       '7:7: error: unknown key "alow": did you mean "allow"?',
-      '11:7: error: "mode" is not supported yet: remove it',
+      '11:7: error: "mode" stands at the top of a container\'s policy',
       '13:11: error: unknown container "bilder": did you mean "container:builder"?',
       '14:14: error: "tcp/0": "0" is no port: ports are 1 to 65535, without leading zeros',
       '15:11: error: "hosts" is no peer: did you mean "host"?',

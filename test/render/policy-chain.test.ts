@@ -269,6 +269,28 @@ describe('a chain', () => {
     }
   });
 
+  it('that observes refuses from its end on, and lets pass and counts until then; nothing counts twice', () => {
+    const observed = (...rules: readonly Rule[]) => {
+      const observe = { until: 1_801_353_600, origin: { file: 'web.yaml', line: 1 } };
+      const text = renderPolicyChain({ ...chainOf('egress', ...rules), observe }, log)
+        .rules.slice(1)
+        .join('\n');
+      return text.replaceAll(/limit_\w+/g, 'limit_…').split('\n');
+    };
+    expect(observed(ruleOf({ service: ssh, limit: few, action: 'allow' }), ruleOf({ action: 'log' }))).toEqual([
+      'tcp dport 22 meta time < 1801353600 limit name "limit_…" goto egress_observe comment "web.yaml:1"',
+      'tcp dport 22 meta time >= 1801353600 limit name "limit_…" goto egress_drop comment "web.yaml:12"',
+      'tcp dport 22 accept comment "web.yaml:12"',
+      expect.stringMatching(/^limit name "log_\w+" log prefix " egress web.yaml:12 " group 5 comment "web.yaml:12"$/),
+      'meta time < 1801353600 goto egress_observe comment "web.yaml:1"',
+      'meta time >= 1801353600 goto egress_drop',
+    ]);
+    expect(observed(ruleOf({ service: ssh, action: 'reject', until: 1_801_353_500 })).slice(0, 2)).toEqual([
+      'tcp dport 22 meta time < 1801353500 meta time < 1801353600 goto egress_observe comment "web.yaml:1"',
+      'tcp dport 22 meta time < 1801353500 meta time >= 1801353600 goto egress_reject comment "web.yaml:12"',
+    ]);
+  });
+
   it('lets no name out of its quotes, and no comment or prefix be longer than the kernel takes', () => {
     const name = `a";drop\n{}'$\\#${'ü'.repeat(200)}`;
     const origin = { file: `${name}.yaml`, line: 1 };

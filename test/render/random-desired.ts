@@ -108,11 +108,13 @@ const chain = (direction: 'egress' | 'ingress'): fc.Arbitrary<PolicyChain> =>
       verdict: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const),
       log: fc.boolean(),
       owner: fc.constantFrom({ container: 'web', id: 'web' }, { container: 'web', id: 'web', nic: 'eth0' }),
+      until: fc.constantFrom<number | undefined>(undefined, undefined, undefined, 1_800_000_000),
     })
-    .map(({ rules, verdict, log, owner }) => ({
+    .map(({ rules, verdict, log, owner, until }) => ({
       direction,
       rules,
       default: { verdict, log, origin: null },
+      ...(until === undefined ? {} : { observe: { until, origin: { file: 'some.yaml', line: 1 } } }),
       ...(log || rules.some((one) => one.log || one.action === 'log' || one.limit !== undefined) ? { owner } : {}),
     }));
 

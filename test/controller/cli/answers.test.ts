@@ -17,7 +17,7 @@ describe('list', () => {
         container: 'web',
         state: 'RUNNING',
         groups: ['farm'],
-        policy: { file: 'pol/containers/web.yaml', status: 'ok' },
+        policy: { file: 'pol/containers/web.yaml', status: 'ok', observing: null },
         nics: [
           {
             index: 0,
@@ -58,8 +58,8 @@ describe('list', () => {
     bed.write('open.yaml', 'withoutPolicy: open\n');
     const closed = await bed.rw('list --json -n stray');
     const open = await bed.rw('list --json -n stray --config open.yaml');
-    expect(JSON.parse(closed.out)[0].policy).toEqual({ file: null, status: 'closed' });
-    expect(JSON.parse(open.out)[0].policy).toEqual({ file: null, status: 'open' });
+    expect(JSON.parse(closed.out)[0].policy).toEqual({ file: null, status: 'closed', observing: null });
+    expect(JSON.parse(open.out)[0].policy).toEqual({ file: null, status: 'open', observing: null });
   });
 
   test('shows people one line for each NIC, and problems on standard error', async () => {

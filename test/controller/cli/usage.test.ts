@@ -115,7 +115,7 @@ describe('status', () => {
       {
         container: 'web',
         state: 'RUNNING',
-        policy: { file: 'containers/web.yaml', status: 'ok' },
+        policy: { file: 'containers/web.yaml', status: 'ok', observing: null },
         since: '2026-01-02T03:04:06.000Z',
         problems: [],
         nics: [{ nic: 'eth0', hostVeth: 'vethWeb', addresses: ['198.51.100.20/32'] }],

@@ -100,8 +100,14 @@ export const chain = (direction: Direction, maxLength = 8): fc.Arbitrary<PolicyC
     .record({
       rules: fc.array(rule, { maxLength }),
       verdict: fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const),
+      observes: fc.constantFrom(false, false, false, true),
     })
-    .map(({ rules, verdict }) => ({ direction, rules, default: { verdict, log: false, origin: null } }));
+    .map(({ rules, verdict, observes }) => ({
+      direction,
+      rules,
+      default: { verdict, log: false, origin: null },
+      ...(observes ? { observe: { until: 1_800_000_000, origin: { file: 'web.yaml', line: 100 } } } : {}),
+    }));
 
 /** At and beside each end of each range that any peer can be. */
 function edges(family: Family): bigint[] {
