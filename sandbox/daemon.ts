@@ -32,7 +32,7 @@ export async function startDaemon({ host, command, env = {}, ready }: DaemonOpti
   const earlier: string[] = [];
   const begin = async (): Promise<Child> => {
     const child = host.spawn(program, args, { env: { ...NO_BUS, ...env } });
-    if (ready !== undefined) await child.waitForLine(ready, { timeout: 20_000 });
+    if (ready !== undefined) await child.waitForLine(ready, { timeout: 120_000 });
     return child;
   };
   let child = await begin();
