@@ -2,6 +2,7 @@
 import { chainHash } from '../policies/chain-hash.ts';
 import type { HostNetwork } from '../policies/host-network.ts';
 import type { Prefix } from '../render/address.ts';
+import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NeighbourProxy } from '../render/desired.ts';
 import { diffListings } from '../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
@@ -122,7 +123,7 @@ export class Applier {
 
   async #change(before: DesiredState, { desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     // Everything else is the same object before and after, and costs nothing here.
-    const keys = changedKeys(before, desired);
+    const keys = changedNicKeys(before, desired);
     const old = routingOf(pick(before, keys));
     const leaving = this.#spareForeign(diffRouting(old, routingOf(pick(desired, keys))).remove);
     await this.#route({ add: NOTHING, remove: leaving });
@@ -286,11 +287,6 @@ export class Applier {
     this.#ports.log('error', `ip ${line}: ${message}`);
   }
 }
-
-const changedKeys = (before: DesiredState, after: DesiredState): string[] => [
-  ...[...before.nics].filter(([key, nic]) => after.nics.get(key) !== nic).map(([key]) => key),
-  ...[...after.nics.keys()].filter((key) => !before.nics.has(key)),
-];
 
 /** The part of a state that these NICs are. */
 const pick = (state: DesiredState, keys: readonly string[]): DesiredState => ({

@@ -1,4 +1,5 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
+import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
 import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
 import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
@@ -45,6 +46,7 @@ export interface Report {
 
 /** The status file is for people and rare readers: a burst of passes writes it at most this often. */
 const STATUS_MS = 300;
+const PAUSE_PER_COST = 20;
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -114,18 +116,31 @@ export class Reporter {
       log('info', `ready: ${after.nics.size} interfaces enforced, ${applied.written} changes written, ${took}`, {
         EVENT: 'ready',
       });
-    for (const [key, nic] of after.nics) {
-      if (before?.nics.get(key) === nic) continue;
-      if (before !== undefined || !this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
-      if (before !== undefined) log('info', `${describe(nic)}: enforced in ${took}`, fieldsOf(nic, 'enforced'));
-    }
-    for (const [key, nic] of before?.nics ?? []) {
-      if (after.nics.has(key)) continue;
-      this.#nicsSince.delete(key);
-      log('info', `${describe(nic)}: removed in ${took}`, fieldsOf(nic, 'removed'));
+    if (before === undefined) {
+      for (const key of after.nics.keys()) if (!this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
+    } else {
+      for (const key of changedNicKeys(before, after)) this.#reportChange(key, before, after, { now, took });
     }
     tellRepairs(log, repaired, after);
     if (repaired.length > 0) this.#drift = { count: this.#drift.count + repaired.length, last: now };
+  }
+
+  #reportChange(
+    key: string,
+    before: DesiredState,
+    after: DesiredState,
+    { now, took }: { readonly now: string; readonly took: string },
+  ): void {
+    const { log } = this.#options;
+    const nic = after.nics.get(key);
+    if (nic !== undefined) {
+      this.#nicsSince.set(key, now);
+      log('info', `${describe(nic)}: enforced in ${took}`, fieldsOf(nic, 'enforced'));
+      return;
+    }
+    this.#nicsSince.delete(key);
+    const gone = before.nics.get(key);
+    if (gone !== undefined) log('info', `${describe(gone)}: removed in ${took}`, fieldsOf(gone, 'removed'));
   }
 
   #cut({ before, assembled, applied }: Outcome): void {
@@ -159,13 +174,16 @@ export class Reporter {
   async #writeStatus(): Promise<void> {
     while (this.#latest !== undefined) {
       const written = this.#latest;
+      const begin = performance.now();
       try {
         await writeStatusFile(this.#options.runDirectory, await this.#describe(written));
       } catch (cause) {
         this.#options.log('warning', `status file: ${messageOf(cause)}`);
       }
       if (this.#latest === written) break;
-      await new Promise((resolve) => setTimeout(resolve, STATUS_MS));
+      // All containers stand in it: with thousands, writing it at each event would keep the next one waiting.
+      const pause = Math.max(STATUS_MS, PAUSE_PER_COST * (performance.now() - begin));
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
     this.#writing = undefined;
   }
@@ -197,16 +215,24 @@ const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
   `${container} ${nic} via ${hostVeth} (${owned.join(', ')})`;
 
 function goneVeths(before: DesiredState | undefined, after: DesiredState): string[] {
-  return [...(before?.nics ?? [])].flatMap(([key, { hostVeth }]) =>
+  return changedBefore(before, after).flatMap(([key, { hostVeth }]) =>
     after.nics.get(key)?.hostVeth === hostVeth ? [] : [hostVeth],
   );
 }
 
 /** What was owned and is owned no more, or by another interface. */
 function goneAddresses(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {
-  return [...(before?.nics ?? [])].flatMap(([key, nic]) => {
+  return changedBefore(before, after).flatMap(([key, nic]) => {
     const now = after.nics.get(key);
-    if (now === nic) return [];
     return nic.owned.filter((prefix) => now?.owned.includes(prefix) !== true).map((prefix) => ({ key, prefix }));
   });
 }
+
+/** NICs that changed, as they were. */
+const changedBefore = (before: DesiredState | undefined, after: DesiredState): [string, NicState][] =>
+  before === undefined
+    ? []
+    : changedNicKeys(before, after).flatMap((key): [string, NicState][] => {
+        const nic = before.nics.get(key);
+        return nic === undefined ? [] : [[key, nic]];
+      });

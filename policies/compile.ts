@@ -1,17 +1,16 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
 import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } from '../render/address.ts';
-import type { DesiredState, HostState, NicState } from '../render/desired.ts';
+import type { DesiredState, HostState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
-import type { PolicyChain } from '../render/rule.ts';
 import { canonicalChains } from './canonical-chains.ts';
-import { chainHash } from './chain-hash.ts';
 import { type Claim, type RefusedClaim, refuseClaims } from './claims.ts';
-import { claimedPrefixes, compileNic, unproxiedPrefixes } from './compile-nic.ts';
+import { claimedPrefixes } from './compile-nic.ts';
 import { type CompiledPolicy, policyOfNic } from './compile-policy.ts';
-import type { Container, Endpoint, Place } from './endpoint.ts';
+import type { Container, Place } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import type { Problem } from './problem.ts';
+import { compileChangedNics, compileNics, type NicMemo, type NicPlan, type Report } from './running-nics.ts';
 
 /** What decides about one container: its policy as it is enforced, be it the last good one. */
 export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes'>;
@@ -41,23 +40,6 @@ export interface Compiler {
   compile(input: CompileInput): Compiled;
 }
 
-interface NicPlan {
-  readonly container: Container;
-  readonly endpoint: Endpoint;
-  readonly prefixes: readonly Prefix[];
-  readonly egress: PolicyChain;
-  readonly ingress: PolicyChain;
-}
-
-interface NicMemo {
-  readonly plan: NicPlan;
-  readonly hostVeth: InterfaceName;
-  readonly network: HostNetwork;
-  readonly nic: NicState;
-  /** On a link, and too wide to be proxied. */
-  readonly unproxied: readonly Prefix[];
-}
-
 /**
  * Remembers the last result: what stands in the kernel keeps its claims, and unchanged NICs their identity.
  *
@@ -65,37 +47,63 @@ interface NicMemo {
  */
 export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compiler {
   let plans = new Map<string, NicPlan>();
-  let planned: Pick<CompileInput, 'containers' | 'policies'> | undefined;
   let nics = new Map<string, NicMemo>();
-  let host: HostState | undefined;
+  let last: { readonly input: CompileInput; readonly result: Compiled } | undefined;
   let withoutConflict: typeof plans | undefined;
+
+  function compileWhole(input: CompileInput): Compiled {
+    const known = last?.input;
+    if (known?.containers !== input.containers || known.policies !== input.policies) plans = planNics(input, plans);
+    const problems = new Map<string, Problem[]>();
+    const report = (container: Container, problem: Problem) =>
+      problems.set(container.id, [...(problems.get(container.id) ?? []), problem]);
+    const holds = ({ key, prefix }: Claim): boolean => {
+      const veth = input.veths.get(key);
+      if (last === undefined) return veth !== undefined && adopted.has(`${veth} ${prefix}`);
+      const memo = nics.get(key);
+      return memo !== undefined && veth === memo.hostVeth && memo.nic.owned.includes(prefix);
+    };
+    // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
+    const refused = withoutConflict === plans ? [] : claimConflicts(plans, holds, input.veths);
+    withoutConflict = refused.length === 0 ? plans : undefined;
+    const lost = lostPrefixes(plans, refused, input, report);
+    nics = compileNics(plans, lost, input, nics, report);
+    const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
+    const host = sameHost(last?.result.desired.host, describeHostState(input));
+    return { desired: { host, nics: states, dns: input.dns }, problems };
+  }
+
+  /** The same, where only starts and stops lie between, and nobody wants what another has. */
+  function compileStartsAndStops(input: CompileInput): Compiled | undefined {
+    if (last === undefined || last.result.problems.size > 0) return undefined;
+    const { input: known, result } = last;
+    const same = (['containers', 'policies', 'network', 'settings'] as const).every((key) => known[key] === input[key]);
+    const changes = same ? compileChangedNics(plans, input, known.veths, nics) : undefined;
+    if (changes === undefined) return undefined;
+    nics = withChanges(nics, changes);
+    const states = new Map([...changes].map(([key, memo]) => [key, memo?.nic]));
+    return {
+      ...result,
+      desired: { ...result.desired, nics: withChanges(result.desired.nics, states), dns: input.dns },
+    };
+  }
+
   return {
     compile: (input) => {
-      if (planned?.containers !== input.containers || planned.policies !== input.policies) {
-        plans = planNics(input, plans);
-        planned = input;
-      }
-      const problems = new Map<string, Problem[]>();
-      const report = (container: Container, problem: Problem) =>
-        problems.set(container.id, [...(problems.get(container.id) ?? []), problem]);
-      const holds = ({ key, prefix }: Claim): boolean => {
-        const veth = input.veths.get(key);
-        if (host === undefined) return veth !== undefined && adopted.has(`${veth} ${prefix}`);
-        const memo = nics.get(key);
-        return memo !== undefined && veth === memo.hostVeth && memo.nic.owned.includes(prefix);
-      };
-      // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
-      const refused = withoutConflict === plans ? [] : claimConflicts(plans, holds, input.veths);
-      withoutConflict = refused.length === 0 ? plans : undefined;
-      const lost = lostPrefixes(plans, refused, input, report);
-      nics = compileNics(plans, lost, input, nics, report);
-      host = sameHost(host, describeHostState(input));
-      return {
-        desired: { host, nics: new Map([...nics].map(([key, { nic }]) => [key, nic])), dns: input.dns },
-        problems,
-      };
+      const result = compileStartsAndStops(input) ?? compileWhole(input);
+      last = { input, result };
+      return result;
     },
   };
+}
+
+function withChanges<T>(before: ReadonlyMap<string, T>, changes: ReadonlyMap<string, T | undefined>): Map<string, T> {
+  const after = new Map(before);
+  for (const [key, value] of changes) {
+    if (value === undefined) after.delete(key);
+    else after.set(key, value);
+  }
+  return after;
 }
 
 /** Everything about a NIC that doesn't depend on whether it runs; the same object as before where nothing changed. */
@@ -131,8 +139,6 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
     before.prefixes.join() === plan.prefixes.join();
   return same ? before : plan;
 }
-
-type Report = (container: Container, problem: Problem) => void;
 
 /** Prefixes that a NIC asks for and doesn't get, by its key; each is reported. */
 function lostPrefixes(
@@ -186,86 +192,6 @@ function placeOf({ container, endpoint }: NicPlan, prefix: Prefix, policies: Com
 }
 
 const shown = (prefix: Prefix): string => (isHostPrefix(prefix) ? networkOf(prefix) : prefix);
-
-function compileNics(
-  plans: ReadonlyMap<string, NicPlan>,
-  lost: ReadonlyMap<string, ReadonlySet<Prefix>>,
-  { veths, network }: CompileInput,
-  before: ReadonlyMap<string, NicMemo>,
-  report: Report,
-): Map<string, NicMemo> {
-  const nics = new Map<string, NicMemo>();
-  const owners = vethOwners(veths, before);
-  for (const [key, hostVeth] of veths) {
-    const plan = plans.get(key);
-    if (plan === undefined) continue;
-    const owner = owners.get(hostVeth) ?? key;
-    if (owner !== key) {
-      const message = `host-side interface ${hostVeth} belongs to ${owner}: set another veth.pair`;
-      report(plan.container, { ...problemAt(plan), message });
-      continue;
-    }
-    const memo = compileOne(plan, hostVeth, lost.get(key), network, before.get(key));
-    nics.set(key, memo);
-    for (const prefix of memo.unproxied) {
-      const message = `${prefix} lies on a link of this host and is too wide to answer for each address: route it to this host`;
-      report(plan.container, { ...problemAt(plan), severity: 'warning', message });
-    }
-  }
-  return nics;
-}
-
-/** The endpoint that had the veth before keeps it; else the first by key, so that order doesn't matter. */
-function vethOwners(
-  veths: ReadonlyMap<string, InterfaceName>,
-  before: ReadonlyMap<string, NicMemo>,
-): Map<InterfaceName, string> {
-  const owners = new Map<InterfaceName, string>();
-  for (const [key, veth] of veths) {
-    const rival = owners.get(veth);
-    const holds = (candidate: string): boolean => before.get(candidate)?.hostVeth === veth;
-    if (rival === undefined || (!holds(rival) && (holds(key) || key < rival))) owners.set(veth, key);
-  }
-  return owners;
-}
-
-function compileOne(
-  plan: NicPlan,
-  hostVeth: InterfaceName,
-  lost: ReadonlySet<Prefix> | undefined,
-  network: HostNetwork,
-  before: NicMemo | undefined,
-): NicMemo {
-  const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
-  const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;
-  if (unchanged && sameList(before.nic.owned, prefixes)) return before;
-  const { container, endpoint, egress, ingress } = plan;
-  const nic = compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network);
-  const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
-  const unproxied = unproxiedPrefixes(plan.prefixes, network);
-  return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied };
-}
-
-const sameList = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();
-
-/** A change of the host's network rarely changes a NIC. Chains are canonical, so their origins tell them apart. */
-const comparable = ({ egress, ingress, ...rest }: NicState): unknown => ({
-  ...rest,
-  chains: [egress, ingress].map((chain) => [
-    chainHash(chain),
-    chain.default.origin,
-    chain.observe?.origin,
-    chain.rules.map(({ origin }) => origin),
-  ]),
-});
-
-const problemAt = (plan: NicPlan): Problem => ({
-  file: plan.container.file,
-  line: 1,
-  column: 1,
-  message: '',
-  severity: 'error',
-});
 
 function describeHostState({ containers, network, settings }: CompileInput): HostState {
   const fixed = containers.flatMap(({ endpoints }) => endpoints.flatMap(({ fixedVeth }) => fixedVeth ?? []));

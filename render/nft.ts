@@ -2,11 +2,12 @@
 
 import { familyOf } from './address.ts';
 import { arpChains, arpSets, inetChains, inetSets } from './base.ts';
+import { changedNicKeys } from './changed-nics.ts';
 import type { DesiredState, HostState, NicState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
 import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
 import { type ChainName, chainName } from './names.ts';
-import { OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
+import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
 import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
 import type { PolicyChain } from './rule.ts';
 import type { NftChain, NftSet, NftTable, Ruleset } from './ruleset.ts';
@@ -38,16 +39,15 @@ export function renderDesired(desired: DesiredState, nameOf: ChainNaming): Rules
  */
 export function diffDesired(before: DesiredState, after: DesiredState, nameOf: ChainNaming): string[] {
   if (before.host !== after.host) return diffRulesets(renderDesired(before, nameOf), renderDesired(after, nameOf));
-  const gone = changedNics(before, after);
-  const come = changedNics(after, before);
+  const changed = changedNicKeys(before, after);
+  const gone = changed.flatMap((key) => before.nics.get(key) ?? []);
+  const come = changed.flatMap((key) => after.nics.get(key) ?? []);
+  followLengths(before.nics, after.nics, { gone, come });
   const answered = changedNames(before.dns, after.dns);
   if (gone.length === 0 && come.length === 0 && answered.length === 0) return [];
   const kept = keptChains(before, after, { nics: [...gone, ...come], names: answered }, nameOf);
   return diffRulesets(assemble(before, [...gone, ...kept], nameOf), assemble(after, [...come, ...kept], nameOf));
 }
-
-const changedNics = (state: DesiredState, other: DesiredState): NicState[] =>
-  [...state.nics].filter(([key, nic]) => other.nics.get(key) !== nic).map(([, nic]) => nic);
 
 interface Changed {
   readonly nics: readonly NicState[];
@@ -66,20 +66,41 @@ function keptChains(
   { nics, names }: Changed,
   nameOf: ChainNaming,
 ): NicState[] {
-  const chainsOf = (nic: NicState): string[] => [nameOf(nic.egress), nameOf(nic.ingress)];
-  const setsOf = (nic: NicState): string[] =>
-    [nic.egress, nic.ingress].flatMap((chain) => setNames(renderedChain(chain, after.host.log)));
-  const sets = [...nics.flatMap(setsOf), ...names.map((name) => dnsSetName(name, 4))];
-  const namesOf = sets.length === 0 ? chainsOf : (nic: NicState) => [...chainsOf(nic), ...setsOf(nic)];
-  const wanted = new Set([...nics.flatMap(chainsOf), ...sets]);
+  const namesOf = chainUse(nameOf, after.host.log);
+  const wanted = new Set([...nics.flatMap(chainsOf).flatMap(namesOf), ...names.map((name) => dnsSetName(name, 4))]);
   const kept: NicState[] = [];
   for (const [key, nic] of after.nics) {
     if (wanted.size === 0) break;
     if (before.nics.get(key) !== nic) continue;
-    if (namesOf(nic).filter((name) => wanted.delete(name)).length > 0) kept.push(nic);
+    let uses = false;
+    for (const chain of chainsOf(nic)) for (const name of namesOf(chain)) uses = wanted.delete(name) || uses;
+    if (uses) kept.push(nic);
   }
   return kept;
 }
+
+const chainsOf = ({ egress, ingress }: NicState): PolicyChain[] => [egress, ingress];
+
+/** A chain's own name and those of the sets that it refers to, each found once: all chains may be asked at each change. */
+function chainUse(nameOf: ChainNaming, log: HostState['log']): (chain: PolicyChain) => readonly string[] {
+  if (use?.nameOf === nameOf && use.log === log) return use.namesOf;
+  const known = new WeakMap<PolicyChain, readonly string[]>();
+  const namesOf = (chain: PolicyChain): readonly string[] => {
+    const names = known.get(chain) ?? [nameOf(chain), ...setNames(renderedChain(chain, log))];
+    known.set(chain, names);
+    return names;
+  };
+  use = { nameOf, log, namesOf };
+  return namesOf;
+}
+
+let use:
+  | {
+      readonly nameOf: ChainNaming;
+      readonly log: HostState['log'];
+      readonly namesOf: (chain: PolicyChain) => readonly string[];
+    }
+  | undefined;
 
 /** The two sets of a name go together: one of them stands for both. */
 const setNames = ({ sets, dnsNames }: RenderedChain): string[] => [

@@ -34,25 +34,51 @@ export function ownedSets(table: 'inet' | 'arp', nics: ReadonlyMap<string, NicSt
   const lengths = lengthsOf(nics);
   const families: readonly Family[] = table === 'inet' ? [4, 6] : [4];
   return families.flatMap((family) =>
-    [...lengths[family]]
+    [bitsOf(family), ...lengths[family].keys()]
       .sort((a, b) => b - a)
       .map((length) => ({ name: ownedSetName(family, length), family, length, field: fieldOf(table, family) })),
   );
 }
 
-type Lengths = Readonly<Record<Family, ReadonlySet<number>>>;
+/** How many prefixes there are of each length; host prefixes are not counted. */
+type Lengths = Readonly<Record<Family, Map<number, number>>>;
 
-const known = new WeakMap<ReadonlyMap<string, NicState>, Lengths>();
+type Nics = ReadonlyMap<string, NicState>;
+
+const known = new WeakMap<Nics, Lengths>();
 
 /** One pass over all NICs for each state, though both tables ask, before and after. */
-function lengthsOf(nics: ReadonlyMap<string, NicState>): Lengths {
+function lengthsOf(nics: Nics): Lengths {
   const before = known.get(nics);
   if (before !== undefined) return before;
-  const lengths = { 4: new Set([32]), 6: new Set([128]) };
-  for (const { owned } of nics.values())
-    for (const prefix of owned) if (!isHostPrefix(prefix)) lengths[familyOf(prefix)].add(prefixLength(prefix));
+  const lengths: Lengths = { 4: new Map(), 6: new Map() };
+  for (const nic of nics.values()) count(lengths, nic, 1);
   known.set(nics, lengths);
   return lengths;
+}
+
+/** Spares the next state its pass: its lengths are those before, less those that went and more those that came. */
+export function followLengths(
+  before: Nics,
+  after: Nics,
+  { gone, come }: { readonly gone: readonly NicState[]; readonly come: readonly NicState[] },
+): void {
+  if (known.has(after)) return;
+  const lengths = { 4: new Map(lengthsOf(before)[4]), 6: new Map(lengthsOf(before)[6]) };
+  for (const nic of gone) count(lengths, nic, -1);
+  for (const nic of come) count(lengths, nic, 1);
+  known.set(after, lengths);
+}
+
+function count(lengths: Lengths, { owned }: NicState, by: 1 | -1): void {
+  for (const prefix of owned) {
+    if (isHostPrefix(prefix)) continue;
+    const ofFamily = lengths[familyOf(prefix)];
+    const length = prefixLength(prefix);
+    const sum = (ofFamily.get(length) ?? 0) + by;
+    if (sum === 0) ofFamily.delete(length);
+    else ofFamily.set(length, sum);
+  }
 }
 
 /** The set and the element that let the NIC send from the prefix. */

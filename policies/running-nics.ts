@@ -1,0 +1,145 @@
+/** What runs, NIC by NIC: all of it, or only what came and went since the last time. */
+import type { Prefix } from '../render/address.ts';
+import type { NicState } from '../render/desired.ts';
+import type { InterfaceName } from '../render/names.ts';
+import type { PolicyChain } from '../render/rule.ts';
+import { chainHash } from './chain-hash.ts';
+import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
+import type { Container, Endpoint } from './endpoint.ts';
+import type { HostNetwork } from './host-network.ts';
+import type { Problem } from './problem.ts';
+
+/** What a NIC needs if it runs. */
+export interface NicPlan {
+  readonly container: Container;
+  readonly endpoint: Endpoint;
+  readonly prefixes: readonly Prefix[];
+  readonly egress: PolicyChain;
+  readonly ingress: PolicyChain;
+}
+
+/** What it was compiled from, and to. */
+export interface NicMemo {
+  readonly plan: NicPlan;
+  readonly hostVeth: InterfaceName;
+  readonly network: HostNetwork;
+  readonly nic: NicState;
+  /** On a link, and too wide to be proxied. */
+  readonly unproxied: readonly Prefix[];
+}
+
+export interface RunningInput {
+  /** By endpoint key: the host-side veths of what runs. */
+  readonly veths: ReadonlyMap<string, InterfaceName>;
+  readonly network: HostNetwork;
+}
+
+export type Report = (container: Container, problem: Problem) => void;
+
+/** All of what runs, in the order of `veths`. */
+export function compileNics(
+  plans: ReadonlyMap<string, NicPlan>,
+  lost: ReadonlyMap<string, ReadonlySet<Prefix>>,
+  { veths, network }: RunningInput,
+  before: ReadonlyMap<string, NicMemo>,
+  report: Report,
+): Map<string, NicMemo> {
+  const nics = new Map<string, NicMemo>();
+  const owners = vethOwners(veths, before);
+  for (const [key, hostVeth] of veths) {
+    const plan = plans.get(key);
+    if (plan === undefined) continue;
+    const owner = owners.get(hostVeth) ?? key;
+    if (owner !== key) {
+      const message = `host-side interface ${hostVeth} belongs to ${owner}: set another veth.pair`;
+      report(plan.container, { ...problemAt(plan), message });
+      continue;
+    }
+    const memo = compileOne(plan, hostVeth, lost.get(key), network, before.get(key));
+    nics.set(key, memo);
+    for (const prefix of memo.unproxied) {
+      const message = `${prefix} lies on a link of this host and is too wide to answer for each address: route it to this host`;
+      report(plan.container, { ...problemAt(plan), severity: 'warning', message });
+    }
+  }
+  return nics;
+}
+
+/**
+ * Those that came, went (`undefined`) or have another veth since `known`; equal to what `compileNics` makes of them.
+ * `undefined`: somebody has to be told something, or more than these may depend on it.
+ */
+export function compileChangedNics(
+  plans: ReadonlyMap<string, NicPlan>,
+  { veths, network }: RunningInput,
+  known: RunningInput['veths'],
+  before: ReadonlyMap<string, NicMemo>,
+): Map<string, NicMemo | undefined> | undefined {
+  const changed = [...veths].filter(([key, veth]) => known.get(key) !== veth);
+  const taken = new Set(changed.map(([, veth]) => veth));
+  if (taken.size < changed.length) return undefined;
+  const keys = new Set(changed.map(([key]) => key));
+  for (const [key, veth] of veths) if (taken.has(veth) && !keys.has(key)) return undefined;
+  const changes = new Map<string, NicMemo | undefined>();
+  for (const key of known.keys()) if (!veths.has(key)) changes.set(key, undefined);
+  for (const [key, veth] of changed) {
+    const plan = plans.get(key);
+    if (plan === undefined) continue;
+    const memo = compileOne(plan, veth, undefined, network, before.get(key));
+    if (memo.unproxied.length > 0) return undefined;
+    changes.set(key, memo);
+  }
+  return changes;
+}
+
+/** The endpoint that had the veth before keeps it; else the first by key, so that order doesn't matter. */
+function vethOwners(
+  veths: ReadonlyMap<string, InterfaceName>,
+  before: ReadonlyMap<string, NicMemo>,
+): Map<InterfaceName, string> {
+  const owners = new Map<InterfaceName, string>();
+  for (const [key, veth] of veths) {
+    const rival = owners.get(veth);
+    const holds = (candidate: string): boolean => before.get(candidate)?.hostVeth === veth;
+    if (rival === undefined || (!holds(rival) && (holds(key) || key < rival))) owners.set(veth, key);
+  }
+  return owners;
+}
+
+function compileOne(
+  plan: NicPlan,
+  hostVeth: InterfaceName,
+  lost: ReadonlySet<Prefix> | undefined,
+  network: HostNetwork,
+  before: NicMemo | undefined,
+): NicMemo {
+  const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
+  const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;
+  if (unchanged && sameList(before.nic.owned, prefixes)) return before;
+  const { container, endpoint, egress, ingress } = plan;
+  const nic = compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network);
+  const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
+  const unproxied = unproxiedPrefixes(plan.prefixes, network);
+  return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied };
+}
+
+const sameList = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();
+
+/** A change of the host's network rarely changes a NIC. Chains are canonical, so their origins tell them apart. */
+const comparable = ({ egress, ingress, ...rest }: NicState): unknown => ({
+  ...rest,
+  chains: [egress, ingress].map((chain) => [
+    chainHash(chain),
+    chain.default.origin,
+    chain.observe?.origin,
+    chain.rules.map(({ origin }) => origin),
+  ]),
+});
+
+const problemAt = (plan: NicPlan): Problem => ({
+  file: plan.container.file,
+  line: 1,
+  column: 1,
+  message: '',
+  severity: 'error',
+});

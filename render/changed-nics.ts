@@ -1,0 +1,16 @@
+/** Which NICs differ between two states; everything that follows a change asks it of the same two. */
+import type { DesiredState } from './desired.ts';
+
+type Nics = DesiredState['nics'];
+
+let last: { readonly before: Nics; readonly after: Nics; readonly keys: readonly string[] } | undefined;
+
+/** The keys of NICs that are another object after than before, or only in one of both. */
+export function changedNicKeys({ nics: before }: DesiredState, { nics: after }: DesiredState): readonly string[] {
+  if (last?.before === before && last.after === after) return last.keys;
+  const keys: string[] = [];
+  for (const [key, nic] of before) if (after.get(key) !== nic) keys.push(key);
+  for (const key of after.keys()) if (!before.has(key)) keys.push(key);
+  last = { before, after, keys };
+  return keys;
+}
