@@ -1,5 +1,6 @@
 /** Changes of flows as preview tells them: lines for people, rows for programs. */
 import { formatChangeLine, placeText, rowsOfLine } from '../policies/flows/change-lines.ts';
+import { describeTerms } from '../policies/flows/terms.ts';
 import type { Direction, Verdict } from '../render/rule.ts';
 import type { NicChange } from './flow-changes.ts';
 
@@ -12,6 +13,9 @@ export interface FlowRow {
   readonly service: string;
   readonly before: Verdict;
   readonly after: Verdict;
+  /** `at most 20/second, 40 at once, until 2027-01-31T00:00:00Z, then dropped`; empty where the verdict says all. */
+  readonly beforeTerms: string;
+  readonly afterTerms: string;
   /** Peer and service are `any`, less what rules decide. */
   readonly otherwise: boolean;
   /** `web.yaml:7`; the lines that said and say so. Empty where no file does. */
@@ -38,8 +42,10 @@ export function flowRows(changes: readonly NicChange[]): FlowRow[] {
             nic,
             direction,
             ...row,
-            before: line.before,
-            after: line.after,
+            before: line.before.verdict,
+            after: line.after.verdict,
+            beforeTerms: describeTerms(line.before),
+            afterTerms: describeTerms(line.after),
             otherwise: line.otherwise,
             beforeRules: line.origins.before.map(placeText),
             afterRules: line.origins.after.map(placeText),
@@ -62,7 +68,7 @@ export function tellChanges(changes: readonly NicChange[]): ToldChange[] {
       lines === 'unknown'
         ? [{ opens: false, tell: (who: string) => `${who}: ${direction} ${UNKNOWN}` }]
         : lines.map((line) => ({
-            opens: line.after === 'allow',
+            opens: line.opens,
             tell: (who: string) => formatChangeLine(line, direction, who),
           }));
     for (const part of parts) {
@@ -72,8 +78,7 @@ export function tellChanges(changes: readonly NicChange[]): ToldChange[] {
       told.set(key, entry);
     }
   }
-  const nicsOf = countNics(changes);
-  return [...told.values()].map(({ opens, tell, who }) => ({ opens, text: tell(whoText(who, nicsOf)) }));
+  return [...told.values()].map(({ opens, tell, who }) => ({ opens, text: tell(whoText(who)) }));
 }
 
 const UNKNOWN = 'rules in the kernel are not ours: what they let pass is not known';
@@ -81,18 +86,12 @@ const UNKNOWN = 'rules in the kernel are not ours: what they let pass is not kno
 /** More containers than this are counted, not listed. */
 const LISTED = 4;
 
-const countNics = (changes: readonly NicChange[]): ReadonlyMap<string, number> => {
-  const nics = new Map<string, Set<string>>();
-  for (const { container, nic } of changes) nics.set(container, (nics.get(container) ?? new Set()).add(nic));
-  return new Map([...nics].map(([container, names]) => [container, names.size]));
-};
-
-/** `web, db (eth1)`: the NIC where another one of the container changes too, and not in the same way. */
-function whoText(who: readonly NicChange[], nicsOf: ReadonlyMap<string, number>): string {
-  const nics = new Map<string, string[]>();
-  for (const { container, nic } of who) nics.set(container, [...(nics.get(container) ?? []), nic]);
-  const names = [...nics].map(([container, list]) =>
-    list.length < (nicsOf.get(container) ?? 1) ? `${container} (${list.join(', ')})` : container,
+/** `web, db (eth1)`: the NICs where it isn't all of the container's. */
+function whoText(who: readonly NicChange[]): string {
+  const changed = new Map<string, NicChange[]>();
+  for (const change of who) changed.set(change.container, [...(changed.get(change.container) ?? []), change]);
+  const names = [...changed].map(([container, changes]) =>
+    changes.length < (changes[0]?.nics ?? 1) ? `${container} (${changes.map(({ nic }) => nic).join(', ')})` : container,
   );
   if (names.length <= LISTED) return names.join(', ');
   return `${names.slice(0, LISTED - 1).join(', ')} and ${names.length - LISTED + 1} more`;

@@ -1,11 +1,10 @@
 /** What each container gains and loses between the kernel's rules and the desired ones. */
-import { policyOfNic } from '../policies/compile-policy.ts';
+import { type CompiledNic, policyOfNic } from '../policies/compile-policy.ts';
 import { type ChangeLine, changeLines } from '../policies/flows/change-lines.ts';
 import { compareChains } from '../policies/flows/compare-chains.ts';
 import { peerNames } from '../policies/flows/peer-names.ts';
 import { serviceNames } from '../policies/flows/service-names.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
-import { shownFile } from '../policies/policy-files.ts';
 import type { NicState } from '../render/desired.ts';
 import type { Direction, Origin, PolicyChain } from '../render/rule.ts';
 import type { NftTable, Ruleset } from '../render/ruleset.ts';
@@ -16,6 +15,8 @@ import { parsePolicyChain } from './listed-policy.ts';
 export interface NicChange {
   readonly container: string;
   readonly nic: string;
+  /** How many NICs of the container have rules; only where there are several is a NIC worth naming. */
+  readonly nics: number;
   readonly direction: Direction;
   /** `unknown`: what the kernel holds isn't in our words. Somebody else wrote it, and what it means can't be told. */
   readonly lines: readonly ChangeLine[] | 'unknown';
@@ -39,30 +40,32 @@ export function readFlowChanges(
   if (after === undefined) return [];
   const tables = { before: observed.get('inet'), after };
   const compare = createComparison(tables, host, listed);
+  const nicsOf = countNics(host.desired.nics.values());
   return [...host.desired.nics].flatMap(([key, nic]) =>
     (['egress', 'ingress'] as const).flatMap((direction) => {
-      const lines = compare(nic, direction, ownPolicy(host, key, nic));
-      return lines.length === 0 ? [] : [{ container: nic.container, nic: nic.nic, direction, lines }];
+      const lines = compare(nic, ownChains(host, key, nic)[direction]);
+      const nics = nicsOf.get(nic.container) ?? 1;
+      return lines.length === 0 ? [] : [{ container: nic.container, nic: nic.nic, nics, direction, lines }];
     }),
   );
 }
 
-interface OwnPolicy {
-  /** As places name it: `web.yaml`. */
-  readonly file: string | null;
-  readonly chains: Readonly<Record<Direction, PolicyChain>>;
+export function countNics(all: Iterable<NicState>): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { container } of all) counts.set(container, (counts.get(container) ?? 0) + 1);
+  return counts;
 }
 
 /** Chains that say the same are shared and name one file only; the container's own have its own places. */
-function ownPolicy({ policies }: Host, key: string, nic: NicState): OwnPolicy {
+export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic: NicState): CompiledNic {
   const slash = key.lastIndexOf('/');
   const policy = policies.get(key.slice(0, slash));
-  if (policy === undefined) return { file: null, chains: nic };
-  const chains = policyOfNic(policy.enforced, { name: nic.nic, index: Number(key.slice(slash + 1)) });
-  return { file: policy.file === null ? null : shownFile(policy.file), chains };
+  return policy === undefined
+    ? nic
+    : policyOfNic(policy.enforced, { name: nic.nic, index: Number(key.slice(slash + 1)) });
 }
 
-type Compare = (nic: NicState, direction: Direction, own: OwnPolicy) => NicChange['lines'];
+type Compare = (nic: NicState, own: PolicyChain) => NicChange['lines'];
 
 /** Equal pairs of chains are compared once. */
 function createComparison({ before, after }: Tables, host: Host, { sets, services }: Listed): Compare {
@@ -78,14 +81,14 @@ function createComparison({ before, after }: Tables, host: Host, { sets, service
     facts ??= readFacts();
     return changeLines(compareChains(chainBefore, chain, facts.addresses), facts.names);
   };
-  return (nic, direction, own) => {
+  return (nic, own) => {
+    const { direction } = own;
     const [old, next] = [chainName(before, nic, direction), chainName(after, nic, direction)];
     if (next === undefined || isUntouched({ before, after }, old, next)) return [];
     const key = `${old} ${next}`;
-    const chain = own.chains[direction];
-    const found = known.get(key) ?? { lines: linesOf(old, chain), chain };
+    const found = known.get(key) ?? { lines: linesOf(old, own), chain: own };
     known.set(key, found);
-    return found.lines === 'unknown' ? 'unknown' : withOwnPlaces(found.lines, found.chain, own, direction);
+    return found.lines === 'unknown' ? 'unknown' : withOwnPlaces(found.lines, found.chain, own, nic.container);
   };
 }
 
@@ -116,10 +119,9 @@ function readChain(
 function withOwnPlaces(
   lines: readonly ChangeLine[],
   compared: PolicyChain,
-  { file, chains }: OwnPolicy,
-  direction: Direction,
+  own: PolicyChain,
+  container: string,
 ): ChangeLine[] {
-  const own = chains[direction];
   const places = new Map<string, Origin>();
   for (const [index, { origin }] of compared.rules.entries()) {
     places.set(placeKey(origin), own.rules[index]?.origin ?? origin);
@@ -128,7 +130,8 @@ function withOwnPlaces(
     places.set(placeKey(compared.default.origin), own.default.origin);
   }
   // A comment in the kernel names one of several files that said the same: another container's would only confuse.
-  const isOurs = (origin: Origin): boolean => origin.file === file || /^(profiles\/|_default[.])/.test(origin.file);
+  const isOurs = ({ file }: Origin): boolean =>
+    /^(profiles\/|_default[.])/.test(file) || file.replace(/\.[a-z]+$/, '') === container;
   return lines.map((line) => ({
     ...line,
     origins: {

@@ -11,48 +11,85 @@
 import type { AddressRange, Family } from '../../render/address.ts';
 import type { Origin, PeerMatch, PolicyChain, Rule, Verdict } from '../../render/rule.ts';
 import { wholeFamily } from './address-ranges.ts';
-import { type FlowTable, type Row, RowPool, type Segment, StretchBuilder, type Stretches } from './flow-table.ts';
+import {
+  type FlowTable,
+  mapLabels,
+  type Row,
+  RowPool,
+  type Segment,
+  StretchBuilder,
+  type Stretches,
+} from './flow-table.ts';
 import { type HostAddresses, rangesOfPeer } from './peer-addresses.ts';
 import { LINE, spansOfService } from './service-line.ts';
 import { intersectSpans, type Span, subtractSpans } from './spans.ts';
+import { sameNow, type Terms, termsAt } from './terms.ts';
 
-/** What becomes of a flow, and by which rule; one object for each rule of a chain. */
-export interface Decision {
-  readonly verdict: Verdict;
+/** What becomes of a flow, and by which rule; one object for each rule of a chain and what comes after its end. */
+export interface Decision extends Terms {
   /** `null`: the chain's default. */
   readonly rule: Rule | null;
   readonly origin: Origin | null;
 }
 
-/** `reached`: is told each rule that some packet meets, `log` rules too. */
+/** `reached`: is told each rule that some packet meets, now or when rules before it have ended; `log` rules too. */
 export function flowsOfChain(
   chain: PolicyChain,
   addresses: HostAddresses,
   reached: (rule: Rule) => void = () => undefined,
 ): FlowTable<Decision> {
-  const { verdict, origin } = chain.default;
-  const decisions: Decisions = {
-    default: observed(chain, { verdict, rule: null, origin }),
-    ofRule: new Map(),
-    of: (rule, action) => observed(chain, { verdict: action, rule, origin: rule.origin }),
+  const decisions = createDecisions(chain, reached);
+  const table = {
+    4: flowsOfFamily(chain, 4, addresses, decisions),
+    6: flowsOfFamily(chain, 6, addresses, decisions),
   };
-  return {
-    4: flowsOfFamily(chain, 4, addresses, decisions, reached),
-    6: flowsOfFamily(chain, 6, addresses, decisions, reached),
-  };
+  return chain.observe === undefined ? table : mapLabels(table, createObserver(chain.observe));
 }
 
 interface Decisions {
+  readonly reached: (rule: Rule) => void;
   readonly default: Decision;
-  readonly ofRule: Map<Rule, Decision>;
-  readonly of: (rule: Rule, action: Verdict) => Decision;
+  /** `later`: what the flow meets when the rule has ended, where it ends. */
+  readonly by: (rule: Rule, action: Verdict, later?: Decision) => Decision;
 }
 
-/** What a chain that observes refuses passes, because of the line that says so. */
-const observed = ({ observe }: PolicyChain, decision: Decision): Decision =>
-  observe === undefined || decision.verdict === 'allow'
-    ? decision
-    : { ...decision, verdict: 'allow', origin: observe.origin };
+function createDecisions({ default: { verdict, origin } }: PolicyChain, reached: Decisions['reached']): Decisions {
+  const known = new Map<Rule, Map<Decision | undefined, Decision>>();
+  const by: Decisions['by'] = (rule, action, later) => {
+    const ofRule = known.get(rule) ?? new Map<Decision | undefined, Decision>();
+    known.set(rule, ofRule);
+    const decision = ofRule.get(later) ?? decide(rule, action, later);
+    ofRule.set(later, decision);
+    return decision;
+  };
+  return { reached, default: { verdict, rule: null, origin }, by };
+}
+
+/** An end after which the flow is treated the same is none. */
+function decide(rule: Rule, verdict: Verdict, later: Decision | undefined): Decision {
+  const { limit, until, origin } = rule;
+  const now = { verdict, rule, origin, ...(limit === undefined ? {} : { limit }) };
+  if (later === undefined || until === undefined) return now;
+  if (!sameNow(now, later)) return { ...now, end: { at: until, next: later } };
+  return later.end === undefined ? now : { ...now, end: later.end };
+}
+
+/** While a chain observes, what it refuses passes, because of the line that says so; limits don't hold. */
+function createObserver({ until, origin }: NonNullable<PolicyChain['observe']>): (enforced: Decision) => Decision {
+  const known = new Map<Decision, Decision>();
+  const observe = (enforced: Decision): Decision => {
+    const refused = enforced.verdict !== 'allow';
+    const now = { verdict: 'allow', rule: enforced.rule, origin: refused ? origin : enforced.origin } as const;
+    const next = termsAt(enforced, until);
+    if (!sameNow(now, next)) return { ...now, end: { at: until, next } };
+    return next.end === undefined ? now : { ...now, end: next.end };
+  };
+  return (enforced) => {
+    const decision = known.get(enforced) ?? observe(enforced);
+    known.set(enforced, decision);
+    return decision;
+  };
+}
 
 /** A rule that packets of the family can match, with its part of the service line. */
 interface Painter {
@@ -67,14 +104,13 @@ function flowsOfFamily(
   family: Family,
   addresses: HostAddresses,
   decisions: Decisions,
-  reached: (rule: Rule) => void,
 ): Stretches<Decision> {
   const { painters, peers } = paintersOf(chain, family, addresses);
   const pool = new RowPool<Decision>();
   const builder = new StretchBuilder<Decision>();
   const rows = new Map<bigint, Row<Decision>>();
   for (const [start, here] of cutAddresses(peers, family)) {
-    const row = rows.get(here) ?? pool.intern(paintRow(painters, here, family, decisions, reached));
+    const row = rows.get(here) ?? pool.intern(paintRow(painters, here, family, decisions));
     rows.set(here, row);
     builder.add(start, row);
   }
@@ -149,29 +185,38 @@ function nextPeers(): (here: bigint, index: number) => bigint {
   };
 }
 
-/** What the rules make of the line where these peers are: each takes what those before it left. */
 function paintRow(
   painters: readonly Painter[],
   here: bigint,
   family: Family,
-  { default: byDefault, ofRule, of }: Decisions,
-  reached: (rule: Rule) => void,
+  decisions: Decisions,
 ): Segment<Decision>[] {
+  const present = painters.filter(({ peer }) => peer === 0n || (here & peer) !== 0n);
+  return paint(present, LINE[family], decisions).sort((a, b) => a.first - b.first);
+}
+
+/** What the rules make of a part of the line: each takes what those before it left. */
+function paint(painters: readonly Painter[], part: readonly Span[], decisions: Decisions): Segment<Decision>[] {
   const segments: Segment<Decision>[] = [];
-  let blank: readonly Span[] = LINE[family];
-  for (const { rule, spans, peer } of painters) {
-    if (peer !== 0n && (here & peer) === 0n) continue;
+  let blank = part;
+  for (const [index, { rule, spans }] of painters.entries()) {
+    const { action, until } = rule;
     const hit = intersectSpans(spans, blank);
     if (hit.length === 0) continue;
-    reached(rule);
-    if (rule.action === 'log') continue;
-    const known = ofRule.get(rule);
-    const label = known ?? of(rule, rule.action);
-    if (known === undefined) ofRule.set(rule, label);
-    for (const span of hit) segments.push({ ...span, label });
+    decisions.reached(rule);
+    if (action === 'log') continue;
+    if (until === undefined) {
+      const label = decisions.by(rule, action);
+      for (const span of hit) segments.push({ ...span, label });
+    } else {
+      const left = painters.slice(index + 1).filter((later) => (later.rule.until ?? until + 1) > until);
+      for (const { label, ...span } of paint(left, hit, decisions)) {
+        segments.push({ ...span, label: decisions.by(rule, action, label) });
+      }
+    }
     blank = subtractSpans(blank, hit);
     if (blank.length === 0) break;
   }
-  for (const span of blank) segments.push({ ...span, label: byDefault });
-  return segments.sort((a, b) => a.first - b.first);
+  for (const span of blank) segments.push({ ...span, label: decisions.default });
+  return segments;
 }

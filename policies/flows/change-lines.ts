@@ -1,23 +1,27 @@
 /** What a changed chain opens and closes, as few lines as possible, in the words of the policy language. */
 import type { Family } from '../../render/address.ts';
-import type { Direction, Origin, Verdict } from '../../render/rule.ts';
+import type { Direction, Origin } from '../../render/rule.ts';
 import type { FamilyRanges } from '../address-book.ts';
 import type { ChangeTable, VerdictChange } from './compare-chains.ts';
 import { describePeers } from './describe-peers.ts';
 import { describeServices, type ServiceNames, type Wording } from './describe-services.ts';
+import { labelsOf } from './flow-table.ts';
 import type { PeerNames } from './peer-names.ts';
 import { type Rectangle, rectanglesOf } from './rectangles.ts';
 import { LINE } from './service-line.ts';
 import { intersectSpans } from './spans.ts';
+import { describeTerms, isLooser, PAST, type Terms, termsKey } from './terms.ts';
 
-/** A kind of flow whose verdict changes. */
+/** A kind of flow that is treated differently. */
 export interface ChangeLine {
   readonly peers: Wording;
   /** With names of services, and without. */
   readonly services: Wording;
   readonly plainServices: Wording;
-  readonly before: Verdict;
-  readonly after: Verdict;
+  readonly before: Terms;
+  readonly after: Terms;
+  /** More passes than before. */
+  readonly opens: boolean;
   /** It is about all flows that no rule decides, neither before nor after; `peers` and `services` are `any` then. */
   readonly otherwise: boolean;
   /** The lines that said and say so; empty where no file does. */
@@ -29,21 +33,30 @@ export interface Names {
   readonly services: ServiceNames;
 }
 
-const VERDICTS: readonly Verdict[] = ['allow', 'reject', 'drop'];
-
 /** What opens comes first. */
 export function changeLines(table: ChangeTable, names: Names): ChangeLine[] {
-  const pairs = VERDICTS.flatMap((after) => VERDICTS.map((before) => ({ before, after })));
-  return pairs.flatMap((pair) => (pair.before === pair.after ? [] : linesOfPair(table, pair, names)));
+  const pairs = new Map<string, TermsPair>();
+  for (const change of labelsOf(table)) if (change !== null) pairs.set(pairKey(change), pairOf(change));
+  return [...pairs]
+    .sort(([a, one], [b, other]) => Number(other.opens) - Number(one.opens) || (a < b ? -1 : 1))
+    .flatMap(([key, pair]) => linesOfPair(table, (change) => change !== null && pairKey(change) === key, pair, names));
 }
 
-type VerdictPair = Pick<ChangeLine, 'before' | 'after'>;
+type TermsPair = Pick<ChangeLine, 'before' | 'after' | 'opens'>;
+
+const pairKey = ({ before, after }: VerdictChange): string => `${termsKey(after.terms)} ${termsKey(before.terms)}`;
+
+const pairOf = ({ before, after }: VerdictChange): TermsPair => ({
+  before: before.terms,
+  after: after.terms,
+  opens: isLooser(after.terms, before.terms),
+});
+
+type Test = (change: VerdictChange | null) => boolean;
 
 /** Where a default changes, the flows that it is about are what all the rules leave over: shortest said so. */
-function linesOfPair(table: ChangeTable, pair: VerdictPair, names: Names): ChangeLine[] {
-  const isPair = (change: VerdictChange | null): boolean =>
-    change?.before.verdict === pair.before && change.after.verdict === pair.after;
-  const ruled = (change: VerdictChange | null): boolean => isPair(change) && !isOtherwise(change);
+function linesOfPair(table: ChangeTable, isPair: Test, pair: TermsPair, names: Names): ChangeLine[] {
+  const ruled: Test = (change) => isPair(change) && !isOtherwise(change);
   const whole = rectanglesOf(table, isPair);
   if (whole.length <= 1) return whole.map((one) => lineOf(one, pair, names));
   const rest = rectanglesOf(table, (change) => isPair(change) && isOtherwise(change));
@@ -57,7 +70,7 @@ const isOtherwise = (change: VerdictChange | null): boolean =>
 
 const ANY: Wording = { words: ['any'], except: [] };
 
-const otherwiseLine = (rest: readonly Rectangle<VerdictChange | null>[], pair: VerdictPair): ChangeLine => ({
+const otherwiseLine = (rest: readonly Rectangle<VerdictChange | null>[], pair: TermsPair): ChangeLine => ({
   peers: ANY,
   services: ANY,
   plainServices: ANY,
@@ -71,17 +84,18 @@ const lineKey = ({ peers, plainServices }: ChangeLine): string => JSON.stringify
 const FAMILIES: readonly Family[] = [4, 6];
 const NOTHING: ServiceNames = new Map();
 
+/** Services of one family alone tell the family (`icmp6/200`); where they exist in both, the peers have to tell it. */
 function lineOf(
   { peers, services, labels }: Rectangle<VerdictChange | null>,
-  pair: VerdictPair,
+  pair: TermsPair,
   names: Names,
 ): ChangeLine {
-  const withPeers = familiesIn(peers);
   const withServices = FAMILIES.filter((family) => intersectSpans(services, LINE[family]).length > 0);
+  const counting = withServices.length === 1 ? FAMILIES : familiesIn(peers);
   return {
     peers: describePeers(peers, withServices, names.peers),
-    services: describeServices(services, withPeers, names.services),
-    plainServices: describeServices(services, withPeers, NOTHING),
+    services: describeServices(services, counting, names.services),
+    plainServices: describeServices(services, counting, NOTHING),
     ...pair,
     otherwise: false,
     origins: originsIn(labels),
@@ -100,17 +114,23 @@ const originsOf = (origins: readonly Origin[]): Origin[] =>
     a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1,
   );
 
-const PAST: Readonly<Record<Verdict, string>> = { allow: 'allowed', drop: 'dropped', reject: 'rejected' };
-
 /** `web: from internet tcp/443 now dropped (was allowed by web.yaml:7)` */
 export function formatChangeLine(line: ChangeLine, direction: Direction, who: string): string {
   const preposition = direction === 'egress' ? 'to' : 'from';
   const flows = line.otherwise
     ? `${direction} that no rule decides`
     : `${preposition} ${wordingText(line.peers)} ${wordingText(line.services)}`;
-  const now = `now ${PAST[line.after]}${byText(line.origins.after)}`;
-  const was = `was ${PAST[line.before]}${byText(line.origins.before)}`;
+  const now = `now ${rulingText(line.after, line.origins.after)}`;
+  const was = `was ${rulingText(line.before, line.origins.before)}`;
   return `${who}: ${flows} ${now} (${was})`;
+}
+
+/** `allowed by web.yaml:4, at most 20/second, 40 at once` */
+function rulingText(terms: Terms, origins: readonly Origin[]): string {
+  const ruling = `${PAST[terms.verdict]}${byText(origins)}`;
+  const more = describeTerms(terms);
+  if (more === '') return ruling;
+  return `${ruling}${more.startsWith('until') ? ' ' : ', '}${more}`;
 }
 
 /** More than these are counted, not listed. */

@@ -1,17 +1,19 @@
-/** What differs between two chains of one direction, exactly: a flow is in the difference iff its verdict differs. */
-import type { Origin, PolicyChain, Rule, Verdict } from '../../render/rule.ts';
+/** What differs between two chains of one direction, exactly: a flow is in the difference iff it is treated differently. */
+import type { Origin, PolicyChain, Rule } from '../../render/rule.ts';
 import { type Decision, flowsOfChain } from './chain-flows.ts';
 import { type FlowTable, overlay, someLabel } from './flow-table.ts';
 import type { HostAddresses } from './peer-addresses.ts';
+import { type Terms, termsKey } from './terms.ts';
 
-/** What a flow's verdict was and is, and which lines say so; `null` for a verdict that no file states. */
+/** How a flow was and is treated, and which lines say so. */
 export interface VerdictChange {
   readonly before: Ruling;
   readonly after: Ruling;
 }
 
 export interface Ruling {
-  readonly verdict: Verdict;
+  readonly terms: Terms;
+  /** `null` where no file says so. */
   readonly origin: Origin | null;
   /** By the chain's default, or by a rule for any flow at all, which is the same by another name. */
   readonly byDefault: boolean;
@@ -32,7 +34,7 @@ function compareTables(before: FlowTable<Decision>, after: FlowTable<Decision>):
     changes.set(old, row);
     const known = row.get(next);
     if (known !== undefined) return known;
-    const change = old.verdict === next.verdict ? null : internChange(old, next, meanings);
+    const change = termsKey(old) === termsKey(next) ? null : internChange(old, next, meanings);
     row.set(next, change);
     return change;
   });
@@ -47,14 +49,20 @@ function internChange(old: Decision, next: Decision, meanings: Map<string, Verdi
   return known;
 }
 
-const rulingOf = ({ verdict, origin, rule }: Decision): Ruling => ({
-  verdict,
-  origin,
-  byDefault: rule === null || takesAll(rule),
+const rulingOf = (decision: Decision): Ruling => ({
+  terms: termsOf(decision),
+  origin: decision.origin,
+  byDefault: decision.rule === null || takesAll(decision.rule),
 });
 
-const takesAll = ({ peer, service, family }: Rule): boolean =>
-  peer.kind === 'any' && service.kind === 'any' && family === undefined;
+const termsOf = ({ verdict, limit, end }: Terms): Terms => ({
+  verdict,
+  ...(limit === undefined ? {} : { limit: { flows: limit.flows, per: limit.per, burst: limit.burst } }),
+  ...(end === undefined ? {} : { end: { at: end.at, next: termsOf(end.next) } }),
+});
+
+const takesAll = ({ peer, service, family, until }: Rule): boolean =>
+  peer.kind === 'any' && service.kind === 'any' && family === undefined && until === undefined;
 
 /** Whether both chains say the same about every flow; logging and places don't count. */
 export const sameMeaning = (a: PolicyChain, b: PolicyChain, addresses: HostAddresses): boolean =>

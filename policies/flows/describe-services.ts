@@ -17,11 +17,19 @@ export type ServiceNames = ReadonlyMap<string, readonly Span[]>;
 export function describeServices(spans: readonly Span[], families: readonly Family[], names: ServiceNames): Wording {
   const all = mergeSpans(families.flatMap((family) => LINE[family]));
   const wanted = intersectSpans(spans, all);
-  const words = wordsFor(wanted, all, names);
-  if (words.length <= 2) return { words, except: [] };
-  const except = wordsFor(subtractSpans(all, wanted), all, names);
-  return except.length + 1 < words.length ? { words: ['any'], except } : { words, except: [] };
+  let best: Wording = { words: wordsFor(wanted, all, names), except: [] };
+  for (const base of [all, ...WIDE.map((spans) => intersectSpans(spans, all))]) {
+    if (best.words.length + best.except.length <= 2) return best;
+    if (subtractSpans(wanted, base).length > 0) continue;
+    const words = wordsFor(base, all, names);
+    const except = wordsFor(subtractSpans(base, wanted), all, names);
+    if (words.length === 1 && except.length + 1 < best.words.length + best.except.length) best = { words, except };
+  }
+  return best;
 }
+
+/** What may be told as `icmp except …`. */
+const WIDE: readonly (readonly Span[])[] = [mergeSpans([...ICMP[4], ...ICMP[6]]), ICMP[4], ICMP[6]];
 
 function wordsFor(wanted: readonly Span[], all: readonly Span[], names: ServiceNames): string[] {
   if (sameSpans(wanted, all)) return ['any'];

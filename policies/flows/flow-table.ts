@@ -145,9 +145,13 @@ export function rowsOf<L>({ starts, rows }: Stretches<L>, family: Family): Map<R
   return found;
 }
 
+/** Each label that some flow has. */
+export const labelsOf = <L>(table: FlowTable<L>): ReadonlySet<L> =>
+  new Set([...new Set([...table[4].rows, ...table[6].rows])].flatMap((row) => row.map(({ label }) => label)));
+
 /** Whether any flow at all has a label that the test takes. */
 export const someLabel = <L>(table: FlowTable<L>, test: (label: L) => boolean): boolean =>
-  [table[4], table[6]].some(({ rows }) => rows.some((row) => row.some(({ label }) => test(label))));
+  [...labelsOf(table)].some(test);
 
 /** `peer`: the far end. `undefined` for packets that no policy decides, see placeOfPacket. */
 export function labelAt<L>(table: FlowTable<L>, packet: Packet, peer: Packet['source']): L | undefined {

@@ -17,20 +17,24 @@ import {
 import { type FlowTable, labelAt } from '../../../policies/flows/flow-table.ts';
 import { factsOf } from '../../../policies/flows/peer-addresses.ts';
 import { LINE } from '../../../policies/flows/service-line.ts';
+import { termsAt } from '../../../policies/flows/terms.ts';
 import { evaluateChain, type Packet } from '../../../policies/model.ts';
 import type { Direction, PolicyChain } from '../../../render/rule.ts';
-import { chain, host, packet } from './random-chains.ts';
+import { chain, ENDS, endingChain, host, packet } from './random-chains.ts';
 
 const facts = factsOf(host);
 const DIRECTIONS: readonly Direction[] = ['egress', 'ingress'];
 const peerOf = (direction: Direction, { source, destination }: Packet) =>
   direction === 'egress' ? destination : source;
 
+const AFTER_ALL = 2_000_000_000;
+
 /** What passes only because the chain observes does so by the line that says so. */
 function ruling(one: PolicyChain, sent: Packet) {
   const { verdict, rule, steps } = evaluateChain(one, sent, facts);
   const observes = steps.at(-1)?.observed === undefined ? undefined : one.observe;
-  return { verdict, origin: (observes ?? rule)?.origin ?? null };
+  const later = evaluateChain(chainAt(one, AFTER_ALL), sent, facts).verdict;
+  return { verdict, later, origin: (observes ?? rule)?.origin ?? null };
 }
 
 describe.each(DIRECTIONS)('%s', (direction) => {
@@ -49,7 +53,7 @@ describe.each(DIRECTIONS)('%s', (direction) => {
     );
   });
 
-  test('a flow is in the difference of two chains exactly where its verdict differs', () => {
+  test('a flow is in the difference of two chains exactly where its verdict differs, now or later', () => {
     fc.assert(
       fc.property(
         chain(direction),
@@ -60,8 +64,11 @@ describe.each(DIRECTIONS)('%s', (direction) => {
           for (const sent of packets) {
             const [old, next] = [before, after].map((one) => ruling(one, sent));
             const change = labelAt(changes, sent, peerOf(direction, sent));
-            if (old?.verdict === next?.verdict) expect(change).toBeNull();
-            else expect(change).toMatchObject({ before: old, after: next });
+            if (old?.verdict === next?.verdict && old?.later === next?.later) expect(change).toBeNull();
+            else {
+              expect(change?.before).toMatchObject({ terms: { verdict: old?.verdict }, origin: old?.origin });
+              expect(change?.after).toMatchObject({ terms: { verdict: next?.verdict }, origin: next?.origin });
+            }
           }
         },
       ),
@@ -69,6 +76,27 @@ describe.each(DIRECTIONS)('%s', (direction) => {
     );
   });
 });
+
+test('a table tells what holds at every moment, though rules end', () => {
+  fc.assert(
+    fc.property(endingChain('egress'), fc.array(packet('egress'), { minLength: 20, maxLength: 40 }), (one, packets) => {
+      const table = flowsOfChain(one, host);
+      for (const sent of packets) {
+        for (const now of [0, ...ENDS]) {
+          const decision = labelAt(table, sent, sent.destination);
+          const { verdict } = evaluateChain(chainAt(one, now), sent, facts);
+          expect(decision && termsAt(decision, now).verdict).toBe(verdict);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+function chainAt({ observe, ...one }: PolicyChain, now: number): PolicyChain {
+  const rules = one.rules.filter(({ until }) => until === undefined || until > now);
+  return { ...one, rules, ...(observe !== undefined && observe.until > now ? { observe } : {}) };
+}
 
 const set = chain('egress', 5).map((one) => allowedBy(flowsOfChain(one, host)));
 

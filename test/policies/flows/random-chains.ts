@@ -95,6 +95,23 @@ const rule: fc.Arbitrary<Rule> = fc
     ...(family === undefined ? {} : { family }),
   }));
 
+/** When rules of endingChain end. */
+export const ENDS: readonly number[] = [100, 200, 300];
+
+export const endingChain = (direction: Direction): fc.Arbitrary<PolicyChain> =>
+  fc
+    .record({
+      one: chain(direction),
+      ends: fc.array(fc.constantFrom(undefined, ...ENDS), { minLength: 8, maxLength: 8 }),
+    })
+    .map(({ one, ends }) => ({
+      ...one,
+      rules: one.rules.map((plain, index) => {
+        const until = ends[index];
+        return until === undefined ? plain : { ...plain, until };
+      }),
+    }));
+
 export const chain = (direction: Direction, maxLength = 8): fc.Arbitrary<PolicyChain> =>
   fc
     .record({
