@@ -63,6 +63,10 @@ export type DnsAccept = string[];
  */
 export type DnsKeep = number;
 /**
+ * Seconds for which an address stays though newer answers don't hold it, if its TTL isn't longer: names with many addresses tell some at a time, and connections to the others are not to be cut for that. 0: as long as its TTL. Default: 3600, an hour.
+ */
+export type DnsHold = number;
+/**
  * Seconds between two complete comparisons with the kernel, besides those that events trigger. Default: 60.
  */
 export type Resync = number;
@@ -115,4 +119,5 @@ export interface DnsSettings {
   servers?: DnsServers;
   accept?: DnsAccept;
   keep?: DnsKeep;
+  hold?: DnsHold;
 }

@@ -10,9 +10,11 @@ export interface DnsConfig {
   readonly accept: readonly Prefix[];
   /** How long addresses stay while no server answers. */
   readonly keepSeconds: number;
+  /** How long an address stays that answers no longer hold. */
+  readonly holdSeconds: number;
 }
 
-export const defaultDns: DnsConfig = { servers: 'system', accept: [], keepSeconds: 6 * 3600 };
+export const defaultDns: DnsConfig = { servers: 'system', accept: [], keepSeconds: 6 * 3600, holdSeconds: 3600 };
 
 export function dnsOf(data: DnsSettings, fail: (path: Path, message: string) => void): DnsConfig {
   const servers = data.servers?.filter((text, index) => {
@@ -29,6 +31,7 @@ export function dnsOf(data: DnsSettings, fail: (path: Path, message: string) => 
     servers: servers ?? defaultDns.servers,
     accept: accept ?? defaultDns.accept,
     keepSeconds: data.keep ?? defaultDns.keepSeconds,
+    holdSeconds: data.hold ?? defaultDns.holdSeconds,
   };
 }
 

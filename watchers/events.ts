@@ -43,6 +43,8 @@ export interface HostEvents {
   }): void;
   /** A policy, profile, set, service or main configuration file appeared, changed or went; an absolute path. */
   policyFileChanged(event: { readonly file: string }): void;
+  /** A name that is followed stands for other addresses than before. */
+  dnsAnswerChanged(event: { readonly name: string }): void;
   /** Another firewall program says that it has written its rules anew. */
   firewallReloaded(event: { readonly by: string }): void;
   /** systemd started, stopped or lost a container's service; `unit` as `lxc@web.service`. */

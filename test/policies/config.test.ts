@@ -18,7 +18,7 @@ test('an empty configuration is the default', () => {
       textfile: { path: '/var/lib/prometheus/node-exporter/routewall.prom', optional: true },
       listen: undefined,
     },
-    dns: { servers: 'system', accept: [], keepSeconds: 21600 },
+    dns: { servers: 'system', accept: [], keepSeconds: 21600, holdSeconds: 3600 },
     resyncSeconds: 60,
     backend: 'auto',
   });
@@ -33,7 +33,7 @@ autoApply: false
 log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
-dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600 }
+dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600, hold: 0 }
 resync: 30
 backend: nftables
 `;
@@ -50,7 +50,12 @@ backend: nftables
         textfile: { path: '/srv/metrics/wall.prom', optional: false },
         listen: { kind: 'tcp', address: '::1', port: 9119 },
       },
-      dns: { servers: ['127.0.0.1', '[2001:db8::53]:5353'], accept: ['10.20.0.0/16'], keepSeconds: 3600 },
+      dns: {
+        servers: ['127.0.0.1', '[2001:db8::53]:5353'],
+        accept: ['10.20.0.0/16'],
+        keepSeconds: 3600,
+        holdSeconds: 0,
+      },
       resyncSeconds: 30,
       backend: 'nftables',
     },
