@@ -1,7 +1,5 @@
 /** Cuts the live connections that a tightened policy no longer allows, and only those. */
 import { type Family, familyOf, parseAddress } from '../render/address.ts';
-import type { DesiredState } from '../render/desired.ts';
-import { nameOf } from './apply.ts';
 import { type KnownFlow, verdictOfFlow } from './explain.ts';
 import type { FlowHost } from './flow-sides.ts';
 import { nicIndexOf } from './nic-index.ts';
@@ -10,19 +8,6 @@ import { type Run, runOrThrow } from './run.ts';
 /** One conntrack entry: the flow as the rules see it, and the words that name it to `conntrack -D`. */
 export interface TrackedFlow extends KnownFlow {
   readonly selector: readonly string[];
-}
-
-/**
- * Keys of the NICs whose rules are others than before. A NIC that just started has no connections of its own yet;
- * without a state before, all are asked about.
- */
-export function changedPolicies(before: DesiredState | undefined, after: DesiredState): string[] {
-  return [...after.nics].flatMap(([key, nic]) => {
-    const old = before?.nics.get(key);
-    if (before === undefined) return [key];
-    if (old === undefined || old === nic) return [];
-    return nameOf(old.egress) === nameOf(nic.egress) && nameOf(old.ingress) === nameOf(nic.ingress) ? [] : [key];
-  });
 }
 
 /** @returns how many were cut, by container. @throws CommandError when conntrack can't be read. */

@@ -12,6 +12,7 @@ import { createConntrackCleaner } from './conntrack.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import { everythingDirty } from './dirty.ts';
+import { DnsMemory } from './dns-memory.ts';
 import { realDisk } from './durable-disk.ts';
 import { openIpChannel } from './ip-channel.ts';
 import { LastGood } from './last-good.ts';
@@ -54,7 +55,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (config === undefined) return 1;
   const lock = await takeLock();
   await mkdir(runDirectory, { recursive: true });
-  const parts = await openParts(options);
+  const parts = await openParts(options, config);
   try {
     return options.once ? await reconcileOnce(options, config, parts) : await serve(options, config, parts);
   } finally {
@@ -67,6 +68,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 interface Parts {
   readonly applier: Applier;
   readonly lastGood: LastGood;
+  readonly dnsMemory: DnsMemory;
   readonly reporter: Reporter;
   readonly isOurProcess: (pid: number) => boolean;
   readonly serviceManager: ServiceManager;
@@ -82,11 +84,13 @@ interface Parts {
   close(): void;
 }
 
-async function openParts(options: DaemonOptions): Promise<Parts> {
+async function openParts(options: DaemonOptions, config: HostConfig): Promise<Parts> {
   const { runDirectory, stateDirectory, log } = options;
   const serves = { config: options.configFile, policies: options.policyFolder };
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
+  const dnsMemory = new DnsMemory(stateDirectory, log);
+  await dnsMemory.open(config.dns.keepSeconds);
   const ownsTables = await canOwnTables(run);
   if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
   const onNftLost: (() => void)[] = [];
@@ -121,10 +125,10 @@ async function openParts(options: DaemonOptions): Promise<Parts> {
   const keeper = createFollowedKeeper(revisions, run, log);
   listeners.push((report) => keeper.observe(report));
   const parts: Parts = {
-    ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, revisions, keeper },
+    ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper },
     onDue: () => undefined,
     reporter: new Reporter({
-      ...{ log, run, conntrack, refusals, runDirectory, serves, onReport },
+      ...{ log, run, conntrack, refusals, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
     }),
     isOurProcess: (pid) => {
@@ -140,7 +144,14 @@ async function openParts(options: DaemonOptions): Promise<Parts> {
 }
 
 async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: Parts): Promise<number> {
-  const reconciler = new Reconciler({ ...options, ...parts, config, run, onConfigRead: () => undefined });
+  const reconciler = new Reconciler({
+    ...options,
+    ...parts,
+    config,
+    run,
+    answers: () => parts.dnsMemory.answers,
+    onConfigRead: () => undefined,
+  });
   const begin = performance.now();
   const outcome = await reconciler.reconcile(everythingDirty());
   parts.reporter.report(outcome, reconciler.reader, performance.now() - begin);
@@ -203,6 +214,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   const signal = await untilSignal(() => {
     log('info', 'SIGHUP: reading everything again');
     outside.reloading();
+    session?.askNames();
     reload();
   });
   parts.serviceManager.stopping();
@@ -211,6 +223,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   await socket.stop();
   await session?.stop();
   await parts.keeper.flush();
+  await parts.dnsMemory.save();
   await metrics.stop();
   await parts.bootRuleset.flush();
   await parts.reporter.settle();

@@ -6,12 +6,22 @@ import { policyPath } from '../policies/policy-files.ts';
 import { isError, type Problem } from '../policies/problem.ts';
 import { rulesOf } from '../policies/rule-ends.ts';
 import type { NicState } from '../render/desired.ts';
+import type { DnsName } from '../render/dns-name.ts';
+import type { DnsRecord } from '../watchers/dns-record.ts';
 import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
 import { observingOf } from './observing.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RevisionView } from './revisions/revisions.ts';
-import type { ContainerStatus, EndStatus, NicStatus, Serves, StatusFile, SysctlStatus } from './status-file.ts';
+import type {
+  ContainerStatus,
+  EndStatus,
+  NameStatus,
+  NicStatus,
+  Serves,
+  StatusFile,
+  SysctlStatus,
+} from './status-file.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
@@ -27,11 +37,13 @@ export interface ServiceFacts {
   /** By NIC key: since when what is in force for it is. */
   readonly nicsSince: ReadonlyMap<string, string>;
   readonly revision: RevisionView;
+  /** By name: what is known of it. */
+  readonly records: ReadonlyMap<string, DnsRecord>;
 }
 
 export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {
   const { enforced } = outcome.applied;
-  const { nicsSince: _, ...service } = facts;
+  const { nicsSince: _, records: __, ...service } = facts;
   return {
     ...service,
     generation: null,
@@ -39,6 +51,7 @@ export function describeStatus(outcome: Outcome, reader: HostReader, facts: Serv
     sysctls: uniqueSysctls(enforced.nics.values()),
     problems: sharedProblems(reader.loaded),
     watchers: Object.fromEntries(facts.watchers),
+    names: outcome.assembled.names.map((name) => describeName(name, outcome, facts)),
   };
 }
 
@@ -84,6 +97,20 @@ function describeEnds(policy: EnforcedPolicy): EndStatus[] {
     line,
     until: formatMoment(until),
   }));
+}
+
+function describeName(name: DnsName, { assembled, applied }: Outcome, { records }: ServiceFacts): NameStatus {
+  const record = records.get(name);
+  const timeOf = (ms: number | null | undefined): string | null =>
+    ms === null || ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
+  return {
+    name,
+    addresses: applied.enforced.dns.get(name) ?? [],
+    ignored: (assembled.ignoredAnswers.get(name) ?? []).map(({ address, why }) => `${address}: ${why}`),
+    answered: timeOf(record?.answered),
+    next: timeOf(record?.next),
+    error: record?.error ?? null,
+  };
 }
 
 const describeNic = ({ nic, hostVeth, owned }: NicState): NicStatus => ({ nic, hostVeth, addresses: owned });

@@ -41,6 +41,8 @@ export interface HostReaderOptions {
   readonly run: Run;
   /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
   readonly onLate?: (container: ContainerRef) => void;
+  /** What DNS told; the same object while nothing changed. Nothing without it. */
+  readonly answers?: () => DnsAddresses;
 }
 
 /** lxc-info is a fork each; more at once only compete for the processors. */
@@ -60,8 +62,6 @@ export class HostReader {
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, string> | undefined;
   readonly runtimes: RuntimeReader;
-  /** What DNS told; equal answers keep their identity. */
-  answers: DnsAddresses = NO_NAMES;
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
@@ -219,7 +219,7 @@ export class HostReader {
       links: this.#links,
       veths: this.#veths,
       lastGood,
-      answers: this.answers,
+      answers: this.#options.answers?.() ?? NO_NAMES,
       now: Date.now(),
     };
   }

@@ -74,6 +74,10 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('rulesetCommitted', ({ pid, touchesOurs }) => {
       if (touchesOurs && !context.isOurProcess(pid)) mark().resync = true;
     }),
+    bus.on('dnsAnswerChanged', () => {
+      // Every pass takes the answers as they are.
+      mark();
+    }),
     bus.on('firewallReloaded', () => {
       mark().resync = true;
     }),

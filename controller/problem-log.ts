@@ -32,7 +32,11 @@ export class ProblemLog {
 
   /** @returns those that weren't there before. */
   tell(outcome: Outcome, reader: HostReader): ReadonlyMap<string, Told['level']> {
-    const found = new Map([...problemsInFiles(outcome, reader), ...problemsInKernel(outcome)]);
+    const found = new Map([
+      ...problemsInFiles(outcome, reader),
+      ...problemsInAnswers(outcome),
+      ...problemsInKernel(outcome),
+    ]);
     const before = this.#known;
     this.#known = found;
     const raised = new Map([...found].filter(([text]) => !before.has(text)));
@@ -58,6 +62,14 @@ const describe = (problem: Problem, fields: Told['fields']): [string, Told] => [
     fields: { ...fields, POLICY_FILE: problem.file, POLICY_LINE: String(problem.line) },
   },
 ];
+
+const problemsInAnswers = ({ assembled }: Outcome): [string, Told][] =>
+  [...assembled.ignoredAnswers].flatMap(([name, list]) =>
+    list.map(({ address, why }): [string, Told] => [
+      `dns:${name}: ${address} is ignored: it is ${why}`,
+      { level: 'warning', fields: {} },
+    ]),
+  );
 
 function problemsInKernel({ assembled, applied }: Outcome): [string, Told][] {
   const about = (key: string): Told => {

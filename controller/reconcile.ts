@@ -3,6 +3,7 @@ import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { DesiredState } from '../render/desired.ts';
+import type { DnsAddresses } from '../render/dns-name.ts';
 import { parseOwned } from '../render/owned.ts';
 import type { Applied, Applier, LxcProxy } from './apply.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
@@ -26,6 +27,7 @@ export interface ReconcilerOptions {
   readonly onConfigRead: (known: KnownContainer) => void;
   /** See HostReaderOptions. */
   readonly onLate?: (container: ContainerRef) => void;
+  readonly answers?: () => DnsAddresses;
 }
 
 export interface Outcome {

@@ -1,9 +1,11 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
 import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
+import { changedPolicies } from './changed-policies.ts';
 import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
-import { changedPolicies, cutForbiddenFlows } from './cut-flows.ts';
+import { cutForbiddenFlows } from './cut-flows.ts';
 import { describeStatus } from './describe-status.ts';
+import type { DnsMemory } from './dns-memory.ts';
 import type { HostReader } from './host-reader.ts';
 import { type Log, messageOf } from './log.ts';
 import type { LogEvent, LogFields } from './log-event.ts';
@@ -24,6 +26,7 @@ export interface ReporterOptions {
   readonly runDirectory: string;
   readonly revision: () => RevisionView;
   readonly serves: Omit<Serves, 'lxcPaths'>;
+  readonly dnsMemory: DnsMemory;
   /** Told after each pass, when it has been logged. */
   readonly onReport?: (report: Report) => void;
 }
@@ -168,6 +171,7 @@ export class Reporter {
       ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
       ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince, revision: this.#options.revision() },
       serves: { ...this.#options.serves, lxcPaths: reader.lxcPaths },
+      records: this.#options.dnsMemory.records,
     });
   }
 

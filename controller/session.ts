@@ -1,6 +1,8 @@
 /** The daemon under one configuration: watchers that mark, and passes that drain the marks. */
 import { join } from 'node:path';
 import type { HostConfig } from '../policies/config.ts';
+import { dnsLookup } from '../watchers/dns-lookup.ts';
+import { type DnsNames, watchDnsNames } from '../watchers/dns-names.ts';
 import { createHostEventBus, type HostEventBus, type Source, type Watcher } from '../watchers/events.ts';
 import { readFileSignature } from '../watchers/file-signature.ts';
 import { watchHostBus } from '../watchers/host-bus.ts';
@@ -12,6 +14,7 @@ import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import type { Applier } from './apply.ts';
 import { containerId } from './containers.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
+import type { DnsMemory } from './dns-memory.ts';
 import { createEndClock } from './end-clock.ts';
 import type { Hint } from './hinted-runtime.ts';
 import type { ContainerRef } from './host-reader.ts';
@@ -30,6 +33,7 @@ export interface SessionOptions {
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly revisions: Revisions;
+  readonly dnsMemory: DnsMemory;
   readonly run: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */
@@ -72,6 +76,7 @@ export class Session {
   readonly #bus: HostEventBus = createHostEventBus();
   readonly #watchers: readonly Watcher[];
   readonly #queue: PassQueue;
+  readonly #dnsNames: DnsNames;
   readonly reconciler: Reconciler;
   readonly #sources = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -88,6 +93,14 @@ export class Session {
     this.#configSignature = readFileSignature(options.configFile)?.text;
     const { config, configFile, policyFolder } = options;
     const folders = watchLxcFolders(this.#bus, { lxcPaths: config.lxcPaths });
+    const { servers, keepSeconds, holdSeconds } = config.dns;
+    this.#dnsNames = watchDnsNames(this.#bus, {
+      lookUp: dnsLookup(servers === 'system' ? undefined : servers),
+      keepMs: keepSeconds * 1000,
+      holdMs: holdSeconds * 1000,
+      records: options.dnsMemory.records,
+      onRecord: (name, record, before) => options.dnsMemory.note(name, record, before),
+    });
     // Monitors first: what changes while the folders are being listed is heard.
     this.#watchers = [
       watchIpMonitor(this.#bus),
@@ -96,9 +109,11 @@ export class Session {
       folders,
       watchPolicyFiles(this.#bus, { policyFolder, configFile }),
       watchHostBus(this.#bus, { onComplaint: (message) => options.log('warning', message) }),
+      this.#dnsNames,
     ];
     this.reconciler = new Reconciler({
       ...options,
+      answers: () => options.dnsMemory.answers,
       onConfigRead: ({ lxcPath, name, lxc }) => folders.setIncludes({ lxcPath, name }, lxc.files),
       onLate: ({ lxcPath, name }) => {
         this.#dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
@@ -207,6 +222,11 @@ export class Session {
     this.#request();
   }
 
+  /** Asks about all names now, whatever their TTL. */
+  askNames(): void {
+    this.#dnsNames.askAgain();
+  }
+
   /** Reads everything again and compares it with the kernel. */
   requestEverything(): void {
     this.#dirty = mergeDirty(this.#dirty, everythingDirty());
@@ -284,6 +304,7 @@ export class Session {
       const outcome = await this.reconciler.reconcile(dirty, order);
       this.#retryMs = RETRY_MS.first;
       this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
+      this.#dnsNames.setNames(outcome.assembled.names);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {

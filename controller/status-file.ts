@@ -42,12 +42,27 @@ export interface StatusFile {
   readonly watchers: Readonly<Record<string, string>>;
   /** Absolute: whose questions the daemon can answer. */
   readonly serves: Serves;
+  /** Names that policies mean by `dns:`. */
+  readonly names: readonly NameStatus[];
 }
 
 export interface Serves {
   readonly config: string;
   readonly policies: string;
   readonly lxcPaths: readonly string[];
+}
+
+export interface NameStatus {
+  readonly name: string;
+  /** Those that rules match. */
+  readonly addresses: readonly string[];
+  /** Answers that don't count, each with the reason. */
+  readonly ignored: readonly string[];
+  /** When a server last answered, and when it is asked again; `null` where it never did. */
+  readonly answered: string | null;
+  readonly next: string | null;
+  /** What came of the last question, if no answer. */
+  readonly error: string | null;
 }
 
 export interface ContainerStatus {
@@ -150,6 +165,7 @@ export function parseStatus(top: Placed): StatusFile {
     drift: { count: asNumber(at(drift, 'count', 'drift')), last: orNull(at(drift, 'last', 'drift'), asText) },
     watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
     serves: parseServes(field('serves')),
+    names: asList(field('names')).map(parseName),
   };
 }
 
@@ -196,6 +212,19 @@ function parseNic(of: Placed): NicStatus {
     nic: asText(at(object, 'nic', of.path)),
     hostVeth: asText(at(object, 'hostVeth', of.path)),
     addresses: asList(at(object, 'addresses', of.path)).map(asText),
+  };
+}
+
+function parseName(of: Placed): NameStatus {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    name: asText(field('name')),
+    addresses: asList(field('addresses')).map(asText),
+    ignored: asList(field('ignored')).map(asText),
+    answered: orNull(field('answered'), asText),
+    next: orNull(field('next'), asText),
+    error: orNull(field('error'), asText),
   };
 }
 

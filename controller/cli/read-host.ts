@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import type { EnforcedPolicy } from '../../policies/compile.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
+import type { DnsAddresses } from '../../render/dns-name.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { createAssembler, type HostInputs } from '../assemble.ts';
 import { nicName } from '../containers.ts';
+import { DnsMemory } from '../dns-memory.ts';
 import { HostReader, type KnownContainer } from '../host-reader.ts';
 import { LastGood } from '../last-good.ts';
 import type { ContainerToList } from '../list-containers.ts';
@@ -45,7 +47,8 @@ export async function readHostUnder(
 ): Promise<CliHost> {
   requireFolders(shared);
   const run = await io.loadRun();
-  const reader = new HostReader({ config, policyFolder: shared.policyFolder, run });
+  const answers = await recallAnswers(config, shared.stateDirectory);
+  const reader = new HostReader({ config, policyFolder: shared.policyFolder, run, answers: () => answers });
   if (shared.stateFile !== undefined) return readFromState(reader, config, await readStateFile(shared.stateFile));
   if (depth !== 'files') await reader.readAll();
   else {
@@ -155,6 +158,13 @@ async function recallLastGood(inputs: HostInputs, stateDirectory: string): Promi
     if (policy !== undefined) recalled.set(compiled.container, policy);
   }
   return recalled;
+}
+
+/** What the daemon has for the policies' names; nothing where that can't be read. */
+async function recallAnswers(config: HostConfig, stateDirectory: string): Promise<DnsAddresses> {
+  const memory = new DnsMemory(stateDirectory, () => undefined);
+  await memory.open(config.dns.keepSeconds);
+  return memory.answers;
 }
 
 /** The containers that `-n` names; all of them without it. @throws CliError for a name that nobody has. */

@@ -11,6 +11,7 @@ import type { RevisionView } from '../revisions/revisions.ts';
 import {
   type ContainerStatus,
   type EndStatus,
+  type NameStatus,
   readProcessStart,
   readStatusFile,
   type StatusFile,
@@ -83,6 +84,7 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   [...status.problems, ...status.containers.flatMap(({ problems }) => problems)].some(isError) ||
   status.containers.some(({ refused }) => refused !== null) ||
   status.revision.reason === 'refused' ||
+  status.names.some(({ addresses, error }) => addresses.length === 0 && error !== null) ||
   Object.values(status.watchers).includes('failed');
 
 /** Only root may list nftables. What can't be compared must not hide what the daemon says. */
@@ -150,6 +152,10 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
     const heading = ['CONTAINER', 'STATE', 'POLICY', 'ENFORCED ON', 'SINCE'].map((text) => colours.bold(text));
     io.out.write(`\n${renderTable([heading, ...status.containers.map((entry) => row(entry, colours))])}`);
   }
+  if (status.names.length > 0) {
+    const heading = ['NAME', 'ADDRESSES', 'ANSWERED', 'NEXT', 'TROUBLE'].map((text) => colours.bold(text));
+    io.out.write(`\n${renderTable([heading, ...status.names.map((name) => nameRow(name, colours))])}`);
+  }
   const failed = Object.entries(status.watchers).filter(([, state]) => state !== 'synced');
   for (const [source, state] of failed) io.out.write(`${colours.red(`${source}: ${state}`)}\n`);
   if (status.drift.count > 0) {
@@ -193,6 +199,24 @@ function row({ container, state, policy, nics, since }: ContainerStatus, colours
   const shown = said.length === 0 ? name : colours.yellow(`${name}: ${said.join(', ')}`);
   const where = nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`).join(', ') || '-';
   return [container, state.toLowerCase(), shown, where, since === null ? '-' : timeText(since)];
+}
+
+/** As many addresses as a line holds. */
+const SHOWN = 3;
+
+function nameRow({ name, addresses, ignored, answered, next, error }: NameStatus, colours: Colours): string[] {
+  const more = addresses.length > SHOWN ? ` and ${addresses.length - SHOWN} more` : '';
+  const trouble = [error ?? [], ...ignored.map((text) => `ignored ${text}`)].flat();
+  const shown = addresses.length === 0 ? colours.yellow('none') : `${addresses.slice(0, SHOWN).join(', ')}${more}`;
+  const since = answered === null ? 'never' : `${ageText(Date.now() - Date.parse(answered))} ago`;
+  const until = next === null ? 'now' : `in ${ageText(Date.parse(next) - Date.now())}`;
+  return [`dns:${name}`, shown, since, until, colours.yellow(trouble.join('; '))];
+}
+
+function ageText(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
 function differenceText(difference: Difference, source: string, colours: Colours): string {

@@ -5,7 +5,7 @@ import type { DesiredState } from '../../render/desired.ts';
 import { renderDesired } from '../../render/nft.ts';
 import { nameOf } from '../apply.ts';
 import type { Assembled } from '../assemble.ts';
-import { changedPolicies } from '../cut-flows.ts';
+import { changedPolicies } from '../changed-policies.ts';
 import { type NicChange, readFlowChanges } from '../flow-changes.ts';
 import { listElsewhere } from '../observe.ts';
 import type { Run } from '../run.ts';

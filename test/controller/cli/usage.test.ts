@@ -124,6 +124,7 @@ describe('status', () => {
       },
     ],
     sysctls: [],
+    names: [],
     problems: [],
     drift: { count: 0, last: null },
     watchers: { 'lxc-monitor': 'synced' },
