@@ -4,6 +4,8 @@ import { describeBounds, describeRule } from '../policies/describe-rule.ts';
 import type { Container, Endpoint, Place } from '../policies/endpoint.ts';
 import { policyPath } from '../policies/policy-files.ts';
 import { type Address, type Family, hostPrefix } from '../render/address.ts';
+import type { DnsName } from '../render/dns-name.ts';
+import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { Origin, Verdict } from '../render/rule.ts';
 import type { Assembled } from './assemble.ts';
 import { type FlowParty, findSource, findTarget } from './flow-parties.ts';
@@ -156,14 +158,23 @@ interface StepContext {
 function explainStep(host: ExplainHost, step: TraceStep, context: StepContext): ExplainedStep {
   const { at, verdict, origin, observed } = step;
   const note = observed === undefined ? step.note : `observed, or else: ${observed}`;
+  const unresolved = unresolvedNames(host, step, context).map((name) => `dns:${name} is not resolved here`);
   if (origin !== null) {
     const bounds = note ?? (step.rule === null ? undefined : describeBounds(step.rule));
     const rule = ruleOf(step, origin, context.lineAt);
-    return { at, verdict, rule, ...(bounds === undefined ? {} : { note: bounds }) };
+    const notes = [bounds ?? [], unresolved].flat();
+    return { at, verdict, rule, ...(notes.length === 0 ? {} : { note: notes.join('; ') }) };
   }
   const place = step.direction === undefined ? placeOfSource(host, step, context) : undefined;
   if (place !== undefined) return { at, verdict, rule: { ...place, text: note ?? '' } };
-  return { at, verdict, rule: null, note: note ?? defaultNote(host, step, context) };
+  return { at, verdict, rule: null, note: [note ?? defaultNote(host, step, context), ...unresolved].join('; ') };
+}
+
+/** A refusal by default may be for want of an answer: names of the chain that stand for nothing. */
+function unresolvedNames({ desired }: ExplainHost, step: TraceStep, { from, to }: StepContext): DnsName[] {
+  const side = step.direction === 'egress' ? from : to;
+  if (step.rule !== null || step.verdict === 'allow' || step.direction === undefined || side.kind !== 'nic') return [];
+  return dnsNamesOf(side.nic[step.direction]).filter((name) => (desired.dns.get(name) ?? []).length === 0);
 }
 
 function ruleOf({ rule, verdict, observed, direction }: TraceStep, origin: Origin, lineAt: LineAt): ExplainedRule {

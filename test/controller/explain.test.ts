@@ -9,20 +9,27 @@ import { defaultConfig } from '../../policies/config.ts';
 import { parseLinks } from '../../policies/host-network.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { type Family, parseAddress } from '../../render/address.ts';
-import { NO_NAMES } from '../../render/dns-name.ts';
+import { type DnsAddresses, parseDnsName } from '../../render/dns-name.ts';
 import { parseInterfaceName } from '../../render/names.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { LINKS, lxcConfig } from './cli/cli-bed.ts';
 
 const OPEN = 'egress: { default: allow }\ningress: { default: allow }\n';
-const LAST = { a: 10, b: 20, shut: 30, sleeper: 40 } as const;
+const LAST = { a: 10, b: 20, shut: 30, sleeper: 40, named: 50 } as const;
 const POLICIES = {
   'containers/a.yaml': OPEN,
   'containers/b.yaml':
     'ingress:\n  rules:\n    - allow: [tcp/80, icmp]\n      from: any\n    - reject: tcp/22\n      from: host\n',
   'containers/shut.yaml': 'egress: { default: reject }\n',
   'containers/sleeper.yaml': OPEN,
+  'containers/named.yaml': 'egress:\n  rules:\n    - allow: http\n      to: [dns:deb.example, dns:pip.example]\n',
 };
+
+const ANSWERS: DnsAddresses = new Map(
+  [parseDnsName('deb.example')].flatMap((name) =>
+    name === undefined ? [] : [[name, ['203.0.113.80'].flatMap((text) => parseAddress(text) ?? [])]],
+  ),
+);
 
 function inputs(
   policies: Record<string, string> = POLICIES,
@@ -43,7 +50,7 @@ function inputs(
     links: parseLinks(LINKS),
     veths: new Map(veths),
     lastGood: new Map(),
-    answers: NO_NAMES,
+    answers: ANSWERS,
     now: 0,
   };
 }
@@ -107,6 +114,15 @@ test.each<[...Parameters<typeof question>, string | RegExp]>([
   ['container:a', '255.255.255.255', 'udp/67-68', 4, undefined, /^drop: .*egress of a \(a container is no DHCP server/],
   ['container:a', '255.255.255.255', 'udp/68-67', 4, undefined, 'allow: anti-spoofing of a, egress of a'],
   ['container:shut', '224.0.0.1', 'udp/5353', 4, undefined, 'reject: anti-spoofing of shut, egress of shut'],
+  ['container:named', '203.0.113.80', 'tcp/80', 4, undefined, 'allow: anti-spoofing of named, egress of named'],
+  [
+    'container:named',
+    '203.0.113.81',
+    'tcp/80',
+    4,
+    undefined,
+    /^drop: .*egress of named \(no rule matches, and the default is drop; dns:pip.example is not resolved here\)/,
+  ],
   ['container:a', '127.0.0.1', 'tcp/80', 4, undefined, /^drop: .*routing/],
   ['container:a', 'container:a', 'tcp/80', 4, undefined, 'allow: inside a (it never leaves the container)'],
   ['203.0.113.9', 'container:b', 'tcp/80', 6, undefined, /^drop: .*203.0.113.9 has no IPv6 address/],
