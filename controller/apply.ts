@@ -12,7 +12,6 @@ import {
   proxyKey,
   type Routing,
   type RoutingDiff,
-  renderProxyQuestion,
   renderRouting,
   routingOf,
 } from '../render/routing.ts';
@@ -23,11 +22,12 @@ import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import { FailedRouting } from './failed-routing.ts';
+import { ForeignProxies, keysOf } from './foreign-proxies.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel, Refusal } from './nft-channel.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
-import { listElsewhere, type ObservedRouting, readProxies, readRouting, readRuleset } from './observe.ts';
+import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
 import { CommandError, type Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { TableOwner } from './table-ownership.ts';
@@ -75,14 +75,11 @@ const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 export const GONE =
   /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
 
-const NO_PROXY = /Proxy neighbour entry not found/;
-
 export class Applier {
   readonly #ports: KernelPorts;
   /** `undefined`: not known, so that the next change reads the kernel first. */
   #enforced: DesiredState | undefined;
-  /** Proxies that aren't ours, as of the last reading: never to be taken over. */
-  #foreignProxies: ReadonlySet<string> = new Set();
+  readonly #foreign: ForeignProxies;
   /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
@@ -91,6 +88,7 @@ export class Applier {
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
+    this.#foreign = new ForeignProxies(ports);
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
     this.#owner = new TableOwner(ports.nft, ports.ownsTables === true);
   }
@@ -125,7 +123,7 @@ export class Applier {
     // Everything else is the same object before and after, and costs nothing here.
     const keys = changedNicKeys(before, desired);
     const old = routingOf(pick(before, keys));
-    const leaving = this.#spareForeign(diffRouting(old, routingOf(pick(desired, keys))).remove);
+    const leaving = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
     await this.#route({ add: NOTHING, remove: leaving });
     this.#sysctls.forget(pick(before, keys));
     let commands = 0;
@@ -146,9 +144,7 @@ export class Applier {
     const changed = pick(result.enforced, keys);
     const fresh = diffRouting(remaining, routingOf(changed)).add;
     const coming = joinRouting(fresh, this.#failed.wanted(result.enforced));
-    // Nobody tells of proxies: one that somebody else made since the last reading would be taken over by `replace`.
-    if (!(await this.#areFree(coming.proxies)))
-      this.#learnForeign((await readProxies(this.#ports.run)).foreignProxies, lxcProxies());
+    await this.#foreign.look(coming.proxies, lxcProxies);
     const lines = await this.#bringUp(changed, coming, network);
     this.#enforced = result.enforced;
     return { ...result, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
@@ -163,7 +159,7 @@ export class Applier {
     const { result, commands } = await this.#repairRuleset(desired, before, observed);
     const routing = await readRouting(this.#ports.run);
     const leakable = lxcProxies();
-    this.#learnForeign(routing.foreignProxies, leakable);
+    this.#foreign.learn(routing.foreignProxies, leakable);
     const diff = this.#diffObserved(result.enforced, routing, leakable);
     await this.#route({ add: NOTHING, remove: diff.remove });
     const drifted = await this.#sysctls.reread(result.enforced);
@@ -181,7 +177,19 @@ export class Applier {
     const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
     if (this.#enforced === undefined || nics.length === 0) return;
     const routing = routingOf({ ...this.#enforced, nics: new Map(nics) });
-    await this.#route({ add: this.#spareForeign(routing), remove: NOTHING });
+    await this.#route({ add: this.#foreign.spare(routing), remove: NOTHING });
+  }
+
+  /** Puts back proxies for these addresses that someone else took away. @returns what was written. */
+  async restoreProxies(addresses: ReadonlySet<string>, lxcProxies: () => readonly LxcProxy[]): Promise<string[]> {
+    const all = this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies;
+    const wanted = all.filter(({ address }) => addresses.has(address));
+    // Mostly it was us, for a container that stopped.
+    if (wanted.length === 0) return [];
+    const proxies = await this.#foreign.missing(wanted, lxcProxies);
+    const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
+    await this.#route(diff);
+    return renderRouting(diff);
   }
 
   /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
@@ -240,7 +248,7 @@ export class Applier {
     };
     const diff = diffRouting(present, wanted);
     return {
-      add: this.#spareForeign(diff.add),
+      add: this.#foreign.spare(diff.add),
       remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] },
     };
   }
@@ -248,32 +256,13 @@ export class Applier {
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
     await this.#sysctls.write(enforced, this.#enforced);
-    const add = this.#spareForeign(coming);
+    const add = this.#foreign.spare(coming);
     const written = await this.#route({ add, remove: NOTHING });
     announce(this.#ports.announcer, add.proxies, network, () =>
       this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
     );
     return written;
   }
-
-  /** Whether nobody has a proxy there. The resident ip tells it by its complaints, which costs no fork. */
-  async #areFree(proxies: readonly NeighbourProxy[]): Promise<boolean> {
-    const failures = await this.#ports.ip.run(proxies.map(renderProxyQuestion));
-    if (failures.length < proxies.length || failures.some(({ message }) => !NO_PROXY.test(message))) return false;
-    const free = keysOf(proxies);
-    this.#foreignProxies = new Set([...this.#foreignProxies].filter((key) => !free.has(key)));
-    return true;
-  }
-
-  #learnForeign(proxies: readonly NeighbourProxy[], lxcProxies: readonly LxcProxy[]): void {
-    const lxcs = keysOf(lxcProxies);
-    this.#foreignProxies = new Set(proxies.map(proxyKey).filter((key) => !lxcs.has(key)));
-  }
-
-  #spareForeign = (routing: Routing): Routing => ({
-    ...routing,
-    proxies: routing.proxies.filter((proxy) => !this.#foreignProxies.has(proxyKey(proxy))),
-  });
 
   async #route(diff: RoutingDiff): Promise<number> {
     const lines = renderRouting(diff);
@@ -305,5 +294,3 @@ function ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
       .filter((line) => !known.has(line)),
   ]);
 }
-
-const keysOf = (proxies: readonly NeighbourProxy[]): ReadonlySet<string> => new Set(proxies.map(proxyKey));

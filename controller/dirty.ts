@@ -16,6 +16,8 @@ export interface DirtyParts {
   resync: boolean;
   /** Host-side veths whose routes the kernel may have dropped. */
   veths: Set<string>;
+  /** Addresses of which neighbour proxies went, ours or others'. */
+  proxies: Set<string>;
   /** Interfaces whose settings changed; `all` stands for any. */
   sysctls: Set<string>;
 }
@@ -30,6 +32,7 @@ export const nothingDirty = (): DirtyParts => ({
   links: false,
   resync: false,
   veths: new Set(),
+  proxies: new Set(),
   sysctls: new Set(),
 });
 
@@ -54,6 +57,7 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     links: a.links || b.links,
     resync: a.resync || b.resync,
     veths: new Set([...a.veths, ...b.veths]),
+    proxies: new Set([...a.proxies, ...b.proxies]),
     sysctls: new Set([...a.sysctls, ...b.sysctls]),
   };
 }

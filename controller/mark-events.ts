@@ -67,6 +67,9 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('routeChanged', ({ dev, protocol, deleted }) => {
       if (deleted && (protocol === String(PROTOCOL) || protocol === 'routewall')) mark().veths.add(dev);
     }),
+    bus.on('proxyLost', ({ address }) => {
+      mark().proxies.add(address);
+    }),
     bus.on('sysctlChanged', ({ dev }) => {
       // Those for all interfaces and for new ones may have changed any of them along.
       mark().sysctls.add(dev === 'default' ? 'all' : dev);

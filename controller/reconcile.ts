@@ -67,6 +67,8 @@ export class Reconciler {
     const applied = dirty.resync ? await applier.resync(request) : await applier.apply(request);
     const repaired = [...applied.repaired];
     if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
+    if (!dirty.resync && dirty.proxies.size > 0)
+      repaired.push(...(await applier.restoreProxies(dirty.proxies, () => this.#lxcProxies())));
     if (!dirty.resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
     try {
       // What is taken back must not come back as somebody's last good policy.

@@ -9,6 +9,7 @@ import { watchHostBus } from '../watchers/host-bus.ts';
 import { watchIpMonitor } from '../watchers/ip-monitor.ts';
 import { watchLxcFolders } from '../watchers/lxc-folders.ts';
 import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
+import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
 import { watchNftMonitor } from '../watchers/nft-monitor.ts';
 import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import type { Applier } from './apply.ts';
@@ -48,7 +49,14 @@ export interface SessionOptions {
 export type SourceState = 'starting' | 'synced' | 'failed';
 
 /** Without these nothing is known for certain. A host without D-Bus is a host like any other. */
-const SOURCES: readonly Source[] = ['lxc-config', 'lxc-monitor', 'ip-monitor', 'nft-monitor', 'policy-files'];
+const SOURCES: readonly Source[] = [
+  'lxc-config',
+  'lxc-monitor',
+  'ip-monitor',
+  'neighbour-proxies',
+  'nft-monitor',
+  'policy-files',
+];
 
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
@@ -104,6 +112,7 @@ export class Session {
     // Monitors first: what changes while the folders are being listed is heard.
     this.#watchers = [
       watchIpMonitor(this.#bus),
+      watchNeighbourProxies(this.#bus),
       watchNftMonitor(this.#bus),
       watchLxcMonitor(this.#bus, { lxcPaths: config.lxcPaths }),
       folders,

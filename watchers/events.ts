@@ -1,7 +1,14 @@
 /** What happens on the host, as facts that say "read it again"; nothing in an event is to be believed as state. */
 import { createNanoEvents, type Emitter } from 'nanoevents';
 
-export type Source = 'lxc-config' | 'lxc-monitor' | 'ip-monitor' | 'nft-monitor' | 'policy-files' | 'host-bus';
+export type Source =
+  | 'lxc-config'
+  | 'lxc-monitor'
+  | 'ip-monitor'
+  | 'neighbour-proxies'
+  | 'nft-monitor'
+  | 'policy-files'
+  | 'host-bus';
 
 /** As lxc-monitor prints them. */
 export type ContainerState =
@@ -29,6 +36,8 @@ export interface HostEvents {
   addressChanged(event: { readonly dev: string; readonly deleted: boolean }): void;
   /** A route appeared or went; `protocol` as ip prints it, empty where it doesn't. */
   routeChanged(event: { readonly dev: string; readonly protocol: string; readonly deleted: boolean }): void;
+  /** A neighbour proxy for that address went, whoever took it away: the kernel doesn't say, nor did it tell of it. */
+  proxyLost(event: { readonly address: string }): void;
   /** A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. */
   sysctlChanged(event: { readonly dev: string }): void;
   /**

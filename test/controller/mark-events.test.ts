@@ -109,9 +109,11 @@ it('tells the main configuration from a policy file', () => {
   expect(marked()).toEqual({ policies: new Set(['/etc/routewall/containers/web.yaml']) });
   bus.emit('sysctlChanged', { dev: 'all' });
   expect(marked()).toEqual({ sysctls: new Set(['all']) });
+  bus.emit('proxyLost', { address: '192.0.2.10' });
+  expect(marked()).toEqual({ proxies: new Set(['192.0.2.10']) });
   off();
   bus.emit('sysctlChanged', { dev: 'all' });
-  expect([marked(), asked()]).toEqual([{}, 3]);
+  expect([marked(), asked()]).toEqual([{}, 4]);
 });
 
 it('loses no mark when two heaps of them become one', () => {

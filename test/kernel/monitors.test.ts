@@ -6,6 +6,7 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Source, Watcher } from '../../watchers/events.ts';
 import { watchIpMonitor } from '../../watchers/ip-monitor.ts';
+import { watchNeighbourProxies } from '../../watchers/neighbour-proxies.ts';
 import { watchNftMonitor } from '../../watchers/nft-monitor.ts';
 import { type EventLog, logEvents } from '../watchers/event-log.ts';
 
@@ -210,3 +211,26 @@ it.each([['ip-monitor', watchIpMonitor] as const, ['nft-monitor', watchNftMonito
     await log.until('synced', () => synced(source) === 1);
   },
 );
+
+const lost = () => log.all('proxyLost').map(({ address }) => address);
+
+it('tells of neighbour proxies that go, one by one or with their link, and of no others', async () => {
+  await ip('link', 'add', 'up0', 'up', 'type', 'veth', 'peer', 'name', 'up1');
+  await ip('link', 'set', 'up1', 'up');
+  const proxy = (verb: string, address: string, dev = 'up0') => ip('neigh', verb, 'proxy', address, 'dev', dev);
+  for (let last = 1; last <= 200; last += 1) await proxy('add', `198.51.100.${last}`);
+  await proxy('add', '2001:db8::1');
+  await proxy('add', '2001:db8::1', 'up1');
+  watcher = watchNeighbourProxies(log.bus, { command: inNamespace('perl'), seconds: 0.02 });
+  await watcher.start();
+  await log.until('synced', () => synced('neighbour-proxies') === 1);
+  await proxy('add', '198.51.100.201');
+  await proxy('del', '198.51.100.7');
+  await log.until('lost', () => lost().length === 1);
+  await proxy('del', '2001:db8::1');
+  await log.until('lost', () => lost().length === 2);
+  expect(lost()).toEqual(['198.51.100.7', '2001:db8::1']);
+  await ip('link', 'set', 'up0', 'down');
+  await log.until('all lost', () => lost().length === 202);
+  expect(new Set(lost()).size).toBe(202);
+});

@@ -202,9 +202,16 @@ for (const [how, config] of [
   });
 }
 
-test('lost neighbour proxies, of which the kernel tells nobody, come back with the next resync', async () => {
-  const scene = await makeScene('resync: 1\n');
+test('lost neighbour proxies, of which the kernel tells nobody, come back without a resync', async () => {
+  const scene = await makeScene();
   await drift(scene, ['ip neigh del proxy 192.0.2.10 dev eth0']);
   await drift(scene, ['ip neigh del proxy 2001:db8:0:1::10 dev eth0']);
   expect(scene.good.proxies).toHaveLength(2);
+  const { daemon } = scene.routewall;
+  expect(daemon.log().join('\n')).toMatch(/repaired.*neigh replace proxy 2001:db8:0:1::10 dev eth0/);
+  // What goes with its container is no drift.
+  const mark = daemon.log().length;
+  await scene.routewall.stop(scene.web);
+  await sleep(1_500);
+  expect(daemon.log().slice(mark).join('\n')).not.toContain('proxy');
 });

@@ -19,6 +19,7 @@ export function logEvents(bus: HostEventBus = createHostEventBus()): EventLog {
   bus.on('linkChanged', (e) => told.push({ event: 'linkChanged', ...e }));
   bus.on('addressChanged', (e) => told.push({ event: 'addressChanged', ...e }));
   bus.on('routeChanged', (e) => told.push({ event: 'routeChanged', ...e }));
+  bus.on('proxyLost', (e) => told.push({ event: 'proxyLost', ...e }));
   bus.on('sysctlChanged', (e) => told.push({ event: 'sysctlChanged', ...e }));
   bus.on('rulesetCommitted', (e) => told.push({ event: 'rulesetCommitted', ...e }));
   bus.on('policyFileChanged', (e) => told.push({ event: 'policyFileChanged', ...e }));
