@@ -3,7 +3,7 @@ import { chainHash } from '../policies/chain-hash.ts';
 import type { HostNetwork } from '../policies/host-network.ts';
 import type { Prefix } from '../render/address.ts';
 import { changedNicKeys } from '../render/changed-nics.ts';
-import type { DesiredState, NeighbourProxy } from '../render/desired.ts';
+import type { DesiredState } from '../render/desired.ts';
 import { diffListings } from '../render/listing.ts';
 import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
 import {
@@ -22,12 +22,13 @@ import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import { FailedRouting } from './failed-routing.ts';
-import { ForeignProxies, keysOf } from './foreign-proxies.ts';
+import { ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel, Refusal } from './nft-channel.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
 import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
+import { rememberLast } from './remember.ts';
 import { CommandError, type Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { TableOwner } from './table-ownership.ts';
@@ -42,11 +43,6 @@ export interface KernelPorts {
   readonly ownsTables?: boolean;
   /** Told what is about to be changed; without it nobody will put it back. */
   readonly rememberSysctls?: RememberSysctls;
-}
-
-/** What LXC itself put on an interface for `l2proxy = 1`, and doesn't take away. */
-export interface LxcProxy extends NeighbourProxy {
-  readonly running: boolean;
 }
 
 export interface ApplyRequest {
@@ -85,6 +81,9 @@ export class Applier {
   readonly #failed = new FailedRouting();
   readonly #sysctls: NicSysctls;
   readonly #owner: TableOwner;
+  readonly #proxied = rememberLast(
+    (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
+  );
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
@@ -100,6 +99,11 @@ export class Applier {
   /** As in `Applied`, of this moment. */
   get unrouted(): Applied['unrouted'] {
     return this.#enforced === undefined ? new Map() : this.#failed.byNic(this.#enforced);
+  }
+
+  /** Whether a proxy for this address is enforced. */
+  isProxied(address: string): boolean {
+    return this.#enforced !== undefined && this.#proxied(this.#enforced).has(address);
   }
 
   /** The next change begins with a complete comparison. */
@@ -184,7 +188,6 @@ export class Applier {
   async restoreProxies(addresses: ReadonlySet<string>, lxcProxies: () => readonly LxcProxy[]): Promise<string[]> {
     const all = this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies;
     const wanted = all.filter(({ address }) => addresses.has(address));
-    // Mostly it was us, for a container that stopped.
     if (wanted.length === 0) return [];
     const proxies = await this.#foreign.missing(wanted, lxcProxies);
     const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };

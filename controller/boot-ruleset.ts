@@ -25,6 +25,7 @@ export class BootRuleset {
   #wanted: DesiredState | undefined;
   #saved: DesiredState | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #frozen = false;
   #writing: Promise<void> = Promise.resolve();
 
   /** `flags`: those of a table that the daemon may then take over. */
@@ -37,9 +38,24 @@ export class BootRuleset {
 
   /** To be written soon, unless it is already. */
   keep(enforced: DesiredState): void {
+    if (this.#frozen) return;
     this.#wanted = enforced;
     if (isSame(this.#saved, enforced)) return;
     this.#timer ??= setTimeout(() => void this.flush(), this.#delayMs);
+  }
+
+  /**
+   * The host goes down: the next boot shall begin with the rules of what runs now, not with those of what is left while
+   * one container after the other stops. It may also be a matter of seconds until there is no power.
+   */
+  async freeze(): Promise<void> {
+    this.#frozen = true;
+    await this.flush();
+  }
+
+  /** It stays up after all; the next pass tells what is in force. */
+  thaw(): void {
+    this.#frozen = false;
   }
 
   /** Writes now what is still to be written. */

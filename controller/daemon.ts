@@ -190,6 +190,10 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),
       onFailure: () => metrics.observeFailure(),
       onConfigChanged: reload,
+      onShutdown: (begins) => {
+        outside.shutdown(begins);
+        void parts.keeper.flush();
+      },
     });
     session = fresh;
     await fresh.start();

@@ -1,10 +1,14 @@
 /** Neighbour proxies that aren't ours, which are never to be taken over; LXC's own are no strangers. */
 import type { NeighbourProxy } from '../render/desired.ts';
 import { proxyKey, type Routing, renderProxyQuestion } from '../render/routing.ts';
-import type { LxcProxy } from './apply.ts';
 import type { IpChannel } from './ip-channel.ts';
 import { readProxies } from './observe.ts';
 import type { Run } from './run.ts';
+
+/** What LXC itself put on an interface for `l2proxy = 1`, and doesn't take away. */
+export interface LxcProxy extends NeighbourProxy {
+  readonly running: boolean;
+}
 
 const NO_PROXY = /Proxy neighbour entry not found/;
 

@@ -14,6 +14,8 @@ export interface MarkContext {
   readonly uplinks: readonly InterfaceName[];
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
+  /** Whether neighbours shall find a container behind this address. */
+  isProxied(address: string): boolean;
   /** Whether a commit by this process is our own. */
   isOurProcess(pid: number): boolean;
   readonly configFile: string;
@@ -68,7 +70,8 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       if (deleted && (protocol === String(PROTOCOL) || protocol === 'routewall')) mark().veths.add(dev);
     }),
     bus.on('proxyLost', ({ address }) => {
-      mark().proxies.add(address);
+      // Mostly it was us, for a container that stopped.
+      if (context.isProxied(address)) mark().proxies.add(address);
     }),
     bus.on('sysctlChanged', ({ dev }) => {
       // Those for all interfaces and for new ones may have changed any of them along.

@@ -28,6 +28,8 @@ export interface OutsideParts {
 export interface Outside {
   /** Everything is read again; over with the next pass that ends well. */
   reloading(): void;
+  /** The host is about to go down, or won't after all. */
+  shutdown(begins: boolean): void;
   stop(): void;
 }
 
@@ -86,6 +88,7 @@ export function openOutside(
       isReloading = true;
       serviceManager.reloading();
     },
+    shutdown: (begins) => (begins ? void bootRuleset.freeze() : bootRuleset.thaw()),
     stop: () => service.stop(),
   };
 }

@@ -42,6 +42,8 @@ export interface SessionOptions {
   readonly onOutcome: (outcome: Outcome, tookMs: number) => void;
   /** A pass failed, which has been logged, and will be tried again. */
   readonly onFailure: () => void;
+  /** The host is about to go down, or won't after all. */
+  readonly onShutdown: (begins: boolean) => void;
   /** The main configuration changed: this session is to be replaced. */
   readonly onConfigChanged: () => void;
 }
@@ -251,6 +253,7 @@ export class Session {
       guard: this.#options.config.guard,
       uplinks: this.#options.config.uplinks === 'auto' ? [] : this.#options.config.uplinks,
       ownerOf: (veth) => this.reconciler.reader.ownerOf(veth),
+      isProxied: (address) => this.#options.applier.isProxied(address),
       isOurProcess: this.#options.isOurProcess,
       configFile: this.#options.configFile,
     });
@@ -261,6 +264,7 @@ export class Session {
     });
     this.#bus.on('shutdownPrepared', ({ begins }) => {
       this.#options.log('info', begins ? 'the host is going down' : 'the host stays up after all');
+      this.#options.onShutdown(begins);
     });
     this.#bus.on('synced', ({ source }) => this.#onSynced(source));
     this.#bus.on('watcherFailed', ({ source, cause, retryInMs }) => {

@@ -36,7 +36,7 @@ export interface HostEvents {
   addressChanged(event: { readonly dev: string; readonly deleted: boolean }): void;
   /** A route appeared or went; `protocol` as ip prints it, empty where it doesn't. */
   routeChanged(event: { readonly dev: string; readonly protocol: string; readonly deleted: boolean }): void;
-  /** A neighbour proxy for that address went, whoever took it away: the kernel doesn't say, nor did it tell of it. */
+  /** A neighbour proxy for that address went, whoever took it away; told again while it is missing, for some seconds. */
   proxyLost(event: { readonly address: string }): void;
   /** A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. */
   sysctlChanged(event: { readonly dev: string }): void;

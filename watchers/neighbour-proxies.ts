@@ -6,7 +6,8 @@ import type { HostEventBus, Watcher } from './events.ts';
 import { type Backoff, lineProcess } from './line-process.ts';
 
 /**
- * Prints `listed` after the first answer, then `lost ADDRESS` for each entry of an answer that the next one lacks.
+ * Prints `listed` after the first answer, then `lost ADDRESS` for each entry of an answer that a later one lacks; ten times
+ * unless it is there again, since one that was put back and taken away again between two questions looks the same.
  * RTM_GETNEIGH is 30, its answers are of the type 28, NLM_F_REQUEST | NLM_F_DUMP is 0x301, NTF_PROXY 8; the address is
  * the attribute 1. Sequence and port are the same each time, so that equal lists are equal bytes.
  */
@@ -44,14 +45,21 @@ sub entries {
   }
   return \\%found;
 }
-my $known;
+my ($known, %lost);
 while (1) {
   my $list = ask();
   if (defined $list) {
     if (!defined $known) { print "listed\\n" }
     elsif ($known ne $list) {
       my ($before, $now) = (entries($known), entries($list));
-      print "lost $before->{$_}\\n" for grep { !exists $now->{$_} } keys %$before;
+      $lost{$_} = [10, $before->{$_}] for grep { !exists $now->{$_} } keys %$before;
+    }
+    if (%lost) {
+      my $now = entries($list);
+      for (keys %lost) {
+        if (exists $now->{$_} or !$lost{$_}[0]--) { delete $lost{$_} }
+        else { print "lost $lost{$_}[1]\\n" }
+      }
     }
     $known = $list;
   }

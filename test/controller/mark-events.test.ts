@@ -19,6 +19,7 @@ function marker() {
     guard: [certain(parseInterfacePattern('veth*'))],
     uplinks: [veth('vethup')],
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
+    isProxied: (address) => address === '192.0.2.10',
     isOurProcess: (pid) => pid === 7,
     configFile: '/etc/routewall/routewall.yaml',
   });
@@ -111,6 +112,7 @@ it('tells the main configuration from a policy file', () => {
   expect(marked()).toEqual({ sysctls: new Set(['all']) });
   bus.emit('proxyLost', { address: '192.0.2.10' });
   expect(marked()).toEqual({ proxies: new Set(['192.0.2.10']) });
+  bus.emit('proxyLost', { address: '192.0.2.11' });
   off();
   bus.emit('sysctlChanged', { dev: 'all' });
   expect([marked(), asked()]).toEqual([{}, 4]);

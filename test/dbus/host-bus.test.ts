@@ -4,46 +4,20 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createHostEventBus, type Watcher } from '../../watchers/events.ts';
 import { unitAt, watchHostBus } from '../../watchers/host-bus.ts';
-import { type BusConnection, connectBus } from '../../watchers/system-bus.ts';
+import { joinBus, leaveBus } from './bus-program.ts';
 import { startBus, type TestBus } from './system-bus.ts';
 
 const FIREWALLD = 'org.fedoraproject.FirewallD1';
 const SYSTEMD = 'org.freedesktop.systemd1';
 const LOGIND = 'org.freedesktop.login1';
 
-const opened: BusConnection[] = [];
 let watcher: Watcher | undefined;
 
 afterEach(async () => {
   await watcher?.stop();
-  for (const connection of opened.splice(0)) connection.close();
+  leaveBus();
   await cleanUp();
 });
-
-interface Program {
-  readonly asked: readonly string[];
-  signal(path: string, iface: string, member: string, signature?: string, body?: readonly unknown[]): void;
-  quit(): void;
-}
-
-/** Another program on the bus, by that name or by none. */
-async function join({ address }: TestBus, name?: string): Promise<Program> {
-  const connection = await connectBus({ address, onEnd: () => undefined, onComplaint: () => undefined });
-  opened.push(connection);
-  const asked: string[] = [];
-  connection.answer(async ({ interface: iface, member }) => {
-    asked.push(`${iface}.${member}`);
-    return { signature: '', body: [] };
-  });
-  const bus = { destination: 'org.freedesktop.DBus', path: '/org/freedesktop/DBus', interface: 'org.freedesktop.DBus' };
-  if (name !== undefined) await connection.call({ ...bus, member: 'RequestName', signature: 'su', body: [name, 4] });
-  return {
-    asked,
-    signal: (path, iface, member, signature = '', body = []) =>
-      connection.emit({ path, interface: iface, member, signature, body }),
-    quit: connection.close,
-  };
-}
 
 /** Everything that it tells, as words. */
 async function watch(bus: TestBus): Promise<string[]> {
@@ -63,7 +37,11 @@ const until = (told: readonly string[], last: string) => eventually(last, () => 
 
 test('tells what firewalld, systemd and logind say, and nothing of other units', async () => {
   const bus = await startBus();
-  const [firewalld, systemd, logind] = [await join(bus, FIREWALLD), await join(bus, SYSTEMD), await join(bus, LOGIND)];
+  const [firewalld, systemd, logind] = [
+    await joinBus(bus, FIREWALLD),
+    await joinBus(bus, SYSTEMD),
+    await joinBus(bus, LOGIND),
+  ];
   const told = await watch(bus);
   await until(told, 'synced host-bus');
   expect(systemd.asked).toEqual([`${SYSTEMD}.Manager.Subscribe`]);
@@ -93,13 +71,13 @@ test('believes only who has the name, also when it changes hands', async () => {
   const bus = await startBus();
   const told = await watch(bus);
   await until(told, 'synced host-bus');
-  const stranger = await join(bus);
+  const stranger = await joinBus(bus);
   stranger.signal('/org/fedoraproject/FirewallD1', FIREWALLD, 'Reloaded');
-  const first = await join(bus, FIREWALLD);
+  const first = await joinBus(bus, FIREWALLD);
   first.signal('/org/fedoraproject/FirewallD1', FIREWALLD, 'Reloaded');
   await until(told, 'reloaded firewalld');
   first.quit();
-  const second = await eventually('the name is free', async () => await join(bus, FIREWALLD));
+  const second = await eventually('the name is free', async () => await joinBus(bus, FIREWALLD));
   stranger.signal('/org/fedoraproject/FirewallD1', FIREWALLD, 'Reloaded');
   second.signal('/org/fedoraproject/FirewallD1', FIREWALLD, 'Reloaded');
   await eventually('the new one is believed', () => told.length === 3);
@@ -115,7 +93,7 @@ test('says once that the bus is away, and listens again when it is back', async 
   await bus.start();
   await until(told, 'synced host-bus');
   expect(told).toEqual(['synced host-bus', 'failed host-bus', 'synced host-bus']);
-  const firewalld = await join(bus, FIREWALLD);
+  const firewalld = await joinBus(bus, FIREWALLD);
   firewalld.signal('/org/fedoraproject/FirewallD1', FIREWALLD, 'Reloaded');
   await until(told, 'reloaded firewalld');
 });

@@ -7,9 +7,13 @@ import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createNamespace } from '../../sandbox/namespace.ts';
 import { nic, OPEN, startRoutewall } from '../lxc/routewall.ts';
+import { joinBus, leaveBus } from './bus-program.ts';
 import { NAME, startBus } from './system-bus.ts';
 
-afterEach(cleanUp);
+afterEach(async () => {
+  leaveBus();
+  await cleanUp();
+});
 
 const RECEIVER = `
 $| = 1; socket(my $s, 1, 2, 0); bind($s, pack('Sa*', 1, shift)) or die "bind: $!"; print "bound\\n";
@@ -63,4 +67,50 @@ test('keeps the ruleset for the next boot, which a bare nft loads', async () => 
   };
   expect(await list(boot)).toContain('198.51.100.10');
   expect((await list(boot)).split('\n').sort()).toEqual((await list(routewall.bed.host)).split('\n').sort());
+});
+
+test('keeps for the next boot the rules of what ran when logind said that the host goes down', async () => {
+  const bus = await startBus();
+  const logind = await joinBus(bus, 'org.freedesktop.login1');
+  const routewall = await startRoutewall({ env: bus.env });
+  await routewall.daemon.waitForLog(/D-Bus: serving/);
+  const say = (begins: boolean) =>
+    logind.signal('/org/freedesktop/login1', 'org.freedesktop.login1.Manager', 'PrepareForShutdown', 'b', [begins]);
+  const file = join(routewall.env['STATE_DIRECTORY'] ?? '', 'last-good.nft');
+  const container = await routewall.addContainer('web', {
+    policy: OPEN,
+    lines: nic(['198.51.100.10'], { extra: ['veth.pair = web0'] }),
+  });
+  await routewall.start(container);
+  say(true);
+  await routewall.daemon.waitForLog(/the host is going down/);
+  await routewall.stop(container);
+  await routewall.daemon.stop();
+  expect(await readFile(file, 'utf8')).toContain('"web0" . 198.51.100.10');
+
+  await routewall.daemon.restart();
+  await routewall.daemon.waitForLog(/D-Bus: serving/);
+  await routewall.start(container);
+  say(true);
+  say(false);
+  await routewall.daemon.waitForLog(/the host stays up/);
+  await routewall.stop(container);
+  await routewall.daemon.stop();
+  expect(await readFile(file, 'utf8')).not.toContain('198.51.100.10');
+});
+
+test('compares with the kernel at once when firewalld says that it has written its rules anew', async () => {
+  const bus = await startBus();
+  const firewalld = await joinBus(bus, 'org.fedoraproject.FirewallD1');
+  const routewall = await startRoutewall({ env: bus.env });
+  const { bed, daemon } = routewall;
+  await daemon.waitForLog(/D-Bus: serving/);
+  const list = async () => (await bed.host.runForResult('nft', ['list', 'table', 'inet', 'routewall'])).exitCode;
+  // Deaf to commits, so that it must be this word which it acts upon.
+  const { stdout } = await bed.host.run('pgrep', ['-P', String(daemon.child().pid), '-f', 'nft -n monitor']);
+  await bed.host.run('kill', ['-STOP', stdout.trim()]);
+  await bed.host.run('nft', ['flush', 'ruleset']);
+  expect(await list()).not.toBe(0);
+  firewalld.signal('/org/fedoraproject/FirewallD1', 'org.fedoraproject.FirewallD1', 'Reloaded');
+  await eventually('the rules are back', async () => (await list()) === 0);
 });

@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Source, Watcher } from '../../watchers/events.ts';
@@ -212,7 +213,7 @@ it.each([['ip-monitor', watchIpMonitor] as const, ['nft-monitor', watchNftMonito
   },
 );
 
-const lost = () => log.all('proxyLost').map(({ address }) => address);
+const lost = () => new Set(log.all('proxyLost').map(({ address }) => address));
 
 it('tells of neighbour proxies that go, one by one or with their link, and of no others', async () => {
   await ip('link', 'add', 'up0', 'up', 'type', 'veth', 'peer', 'name', 'up1');
@@ -226,11 +227,28 @@ it('tells of neighbour proxies that go, one by one or with their link, and of no
   await log.until('synced', () => synced('neighbour-proxies') === 1);
   await proxy('add', '198.51.100.201');
   await proxy('del', '198.51.100.7');
-  await log.until('lost', () => lost().length === 1);
+  await log.until('lost', () => lost().size === 1);
   await proxy('del', '2001:db8::1');
-  await log.until('lost', () => lost().length === 2);
-  expect(lost()).toEqual(['198.51.100.7', '2001:db8::1']);
+  await log.until('lost', () => lost().size === 2);
+  expect([...lost()]).toEqual(['198.51.100.7', '2001:db8::1']);
   await ip('link', 'set', 'up0', 'down');
-  await log.until('all lost', () => lost().length === 202);
-  expect(new Set(lost()).size).toBe(202);
+  await log.until('all lost', () => lost().size === 202);
+});
+
+it('tells again of a proxy that was put back and taken away between two looks, and not for ever', async () => {
+  await ip('link', 'add', 'up0', 'up', 'type', 'veth', 'peer', 'name', 'up1');
+  const proxy = (verb: string) => ip('neigh', verb, 'proxy', '198.51.100.1', 'dev', 'up0');
+  const times = () => log.all('proxyLost').length;
+  await proxy('add');
+  watcher = watchNeighbourProxies(log.bus, { command: inNamespace('perl'), seconds: 0.2 });
+  await watcher.start();
+  await log.until('synced', () => synced('neighbour-proxies') === 1);
+  await proxy('del');
+  await log.until('lost', () => times() === 1);
+  await proxy('add');
+  await proxy('del');
+  await log.until('lost again', () => times() > 1);
+  await log.until('told ten times', () => times() === 10);
+  await sleep(500);
+  expect(times()).toBe(10);
 });
