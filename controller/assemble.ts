@@ -6,14 +6,16 @@ import { type CompiledPolicy, closedPolicy, compilePolicy, isFresh } from '../po
 import type { HostConfig } from '../policies/config.ts';
 import { type JudgedAnswers, judgeAnswers, namesInForce } from '../policies/dns-answers.ts';
 import type { Container } from '../policies/endpoint.ts';
+import { type ExpectationFacts, expectationFacts, networkKey } from '../policies/expectations/expectation-facts.ts';
+import { createJudge } from '../policies/expectations/judge-policy.ts';
 import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
-import type { Problem } from '../policies/problem.ts';
+import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
-import { rememberLast } from './remember.ts';
+import { keepEqual, rememberLast } from './remember.ts';
 
 /** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
 export interface HostInputs {
@@ -38,6 +40,8 @@ export interface ContainerPolicy {
   /** Relative to the policy folder; `null` where there is none. */
   readonly file: string | null;
   readonly status: PolicyStatus;
+  /** What the files say; `compiled`: the same, broken where it isn't what they expect. */
+  readonly written: CompiledPolicy;
   readonly compiled: CompiledPolicy;
   readonly enforced: EnforcedPolicy;
 }
@@ -84,13 +88,16 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
     before = choosePolicies(before, chosenAt, ...args);
     return before;
   });
+  const steadyNetwork = keepEqual(networkKey);
+  const factsOf = rememberLast(lazyFacts);
   return {
     assemble: ({ config, loaded, containers, links, veths, lastGood, answers, now }) => {
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers);
       present = now;
       if (endsOfAll(before).some((end) => hasEnded(end, now) !== hasEnded(end, chosenAt))) period += 1;
-      const policies = policiesOf(period, containers, loaded, book, lastGood, config);
+      const facts = factsOf(steadyNetwork(network), containers, book, config);
+      const policies = policiesOf(period, containers, loaded, book, lastGood, config, facts);
       const enforced = enforcedOf(policies);
       const names = namesOf(enforced);
       const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
@@ -153,30 +160,56 @@ type PolicyArguments = [
   book: AddressBook,
   lastGood: ReadonlyMap<string, EnforcedPolicy>,
   config: HostConfig,
+  facts: () => ExpectationFacts,
 ];
+
+/** Most hosts expect nothing of their policies, and need not pay for it. */
+function lazyFacts(network: HostNetwork, containers: readonly Container[], book: AddressBook, { dns }: HostConfig) {
+  let facts: ExpectationFacts | undefined;
+  return (): ExpectationFacts => {
+    facts ??= expectationFacts({ network, containers, book, accept: dns.accept });
+    return facts;
+  };
+}
 
 function choosePolicies(
   before: ReadonlyMap<string, ContainerPolicy>,
   now: number,
-  ...[containers, loaded, book, lastGood, { withoutPolicy }]: PolicyArguments
+  ...[containers, loaded, book, lastGood, { withoutPolicy }, facts]: PolicyArguments
 ): Map<string, ContainerPolicy> {
   const chosen = new Map<string, ContainerPolicy>();
   const sources = { loaded, book, now };
-  for (const { id, name } of containers) {
+  const { judge } = createJudge(facts);
+  for (const { id, name, endpoints } of containers) {
     const old = before.get(id);
-    const fresh = old !== undefined && isFresh(old.compiled, sources, withoutPolicy);
-    const compiled = fresh ? old.compiled : compilePolicy(name, sources, { withoutPolicy, id });
-    const next = enforce(compiled, lastGoodOf(old) ?? lastGood.get(name), now);
-    chosen.set(id, old !== undefined && old.compiled === compiled && old.enforced === next.enforced ? old : next);
+    const fresh = old !== undefined && isFresh(old.written, sources, withoutPolicy);
+    const written = fresh ? old.written : compilePolicy(name, sources, { withoutPolicy, id });
+    const compiled = judge(written, endpoints);
+    const next = { ...enforce(compiled, lastGoodOf(old) ?? lastGood.get(name), now), written };
+    chosen.set(id, old !== undefined && isSame(old, next) ? old : next);
   }
   return chosen;
 }
+
+/** What is judged to be broken is made anew each time. */
+const isSame = (old: ContainerPolicy, next: ContainerPolicy): boolean =>
+  old.written === next.written &&
+  old.enforced === next.enforced &&
+  (old.compiled === next.compiled || sameProblems(old.compiled, next.compiled));
+
+const sameProblems = ({ problems: a }: CompiledPolicy, { problems: b }: CompiledPolicy): boolean =>
+  a.length === b.length &&
+  a.every((problem, index) => formatProblem(problem) === (b[index] && formatProblem(b[index])));
 
 /** What is enforced at the moment the policy breaks, as long as a file of the user's said so. */
 const lastGoodOf = (policy: ContainerPolicy | undefined): EnforcedPolicy | undefined =>
   policy !== undefined && policy.file !== null && policy.status !== 'closed' ? policy.enforced : undefined;
 
-function enforce(compiled: CompiledPolicy, lastGood: EnforcedPolicy | undefined, now: number): ContainerPolicy {
+function enforce(
+  compiled: CompiledPolicy,
+  lastGood: EnforcedPolicy | undefined,
+  now: number,
+): Omit<ContainerPolicy, 'written'> {
   const { file, ok } = compiled;
   if (ok) {
     const status = file !== null ? 'ok' : compiled.withoutPolicy;

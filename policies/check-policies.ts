@@ -1,10 +1,13 @@
 /** Every problem of the policy folder at once, also of profiles that nobody uses. */
-import { compileDocument, compilePolicy } from './compile-policy.ts';
+import { type CompiledPolicy, compileDocument, compilePolicy } from './compile-policy.ts';
 import { createLookups, type PolicySources } from './lookups.ts';
 import { type Problem, uniqueProblems } from './problem.ts';
 
-/** Sorted by file and place. */
-export function checkPolicies(sources: PolicySources): Problem[] {
+/** Sorted by file and place. `judge`: whether a policy does what it expects; see expectations/judge-policy.ts. */
+export function checkPolicies(
+  sources: PolicySources,
+  judge: (compiled: CompiledPolicy) => CompiledPolicy = (compiled) => compiled,
+): Problem[] {
   const { loaded } = sources;
   const problems: Problem[] = [...loaded.problems];
   const context = {
@@ -12,7 +15,7 @@ export function checkPolicies(sources: PolicySources): Problem[] {
     lookups: createLookups(sources),
     report: (problem: Problem) => void problems.push(problem),
   };
-  for (const name of loaded.containers.keys()) problems.push(...compilePolicy(name, sources).problems);
+  for (const name of loaded.containers.keys()) problems.push(...judge(compilePolicy(name, sources)).problems);
   const templates = [
     ...loaded.profiles,
     ...(loaded.defaultPolicy ? [['_default', loaded.defaultPolicy] as const] : []),

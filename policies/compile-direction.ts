@@ -44,5 +44,5 @@ function compileSection({ layer, path, content }: Section, context: CompileConte
 
 const originOf = ({ layer }: Section, path: Path) => ({
   file: shownFile(layer.document.file),
-  line: layer.document.lineOf(path, 'key'),
+  ...layer.document.placeOf(path, 'key'),
 });

@@ -48,7 +48,7 @@ export function compileObservation({ document, policy }: Layer, context: Compile
   }
   const what = directions.length === 2 ? 'what it refuses passes' : `what its ${directions[0]} refuses passes`;
   report('mode', `the policy is observed until ${formatMoment(until)}: ${what}`, 'warning');
-  return { directions, until, origin: { file: shownFile(document.file), line: document.lineOf(['mode'], 'key') } };
+  return { directions, until, origin: { file: shownFile(document.file), ...document.placeOf(['mode'], 'key') } };
 }
 
 export const observeOf = (observation: Observation | undefined, direction: Direction): Pick<PolicyChain, 'observe'> =>

@@ -4,6 +4,7 @@ import type { CompileContext, Layer } from './compile-context.ts';
 import { compileDirection, type Section } from './compile-direction.ts';
 import { compileObservation, observeOf } from './compile-observation.ts';
 import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
+import { compileExpectations, type Expectation } from './expectations/expectation.ts';
 import { areFresh, createLookups, type Lookup, type PolicySources } from './lookups.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import { isError, type Problem, uniqueProblems } from './problem.ts';
@@ -25,6 +26,8 @@ export interface CompiledPolicy {
   /** By the NIC's name or index, as the file gives it. */
   readonly interfaces: ReadonlyMap<string, CompiledNic>;
   readonly routes: readonly CompiledRoute[];
+  /** What must hold of it; whether it does is expectations/judge-policy.ts's to say. */
+  readonly expectations: readonly Expectation[];
   /** Errors and warnings of its own file, and of what it uses. */
   readonly problems: readonly Problem[];
   readonly lookups: readonly Lookup[];
@@ -95,9 +98,11 @@ export function policyOfNic(
   return byName ?? compiled.interfaces.get(String(nic.index)) ?? compiled.default;
 }
 
-type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes'>;
+type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'expectations'>;
 
-const fallback = (nic: CompiledNic): Content => ({ default: nic, interfaces: new Map(), routes: [] });
+const fallback = (nic: CompiledNic): Content => ({
+  ...{ default: nic, interfaces: new Map(), routes: [], expectations: [] },
+});
 
 /** Reports what is wrong also where the document is faulty already, so that all errors show at once. */
 export function compileDocument(owner: ChainOwner, document: PolicyDocument, context: CompileContext): Content {
@@ -139,7 +144,8 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
       ingress: ingress.length === 0 ? wide.ingress : compile('ingress', ingress, nic),
     });
   }
-  return { default: wide, interfaces, routes: compileRoutes(layers, context) };
+  const expectations = compileExpectations(layers, context);
+  return { default: wide, interfaces, routes: compileRoutes(layers, context), expectations };
 }
 
 function wideSections(direction: Direction, layers: readonly Layer[]): Section[] {

@@ -36,7 +36,7 @@ export function compileRoutes(layers: readonly Layer[], { report }: CompileConte
       }
       const warning = hostBitsWarning(text, rangeOf(prefix));
       if (warning !== undefined) report(document.problemAt(path, warning, 'warning'));
-      const origin = { file: shownFile(document.file), line: document.lineOf(path) };
+      const origin = { file: shownFile(document.file), line: document.placeOf(path).line };
       if (!routes.has(prefix)) routes.set(prefix, { prefix, origin });
     }
   }

@@ -40,7 +40,7 @@ export function compileRule(
   const shared = {
     action,
     log: action !== 'log' && rule.log === true,
-    origin: { file: shownFile(document.file), line: document.lineOf(path) },
+    origin: { file: shownFile(document.file), ...document.placeOf(path) },
     ...(rule.name === undefined ? {} : { name: rule.name }),
     ...(until === undefined ? {} : { until }),
   };

@@ -38,6 +38,7 @@ const isEmptyMapping = (data: unknown): boolean =>
 
 /** A faulty rule becomes a rule that is switched off, so that the places of its neighbours stay true. */
 function removeFault(data: unknown, path: Path): void {
+  if (path[0] === 'expect' && typeof data === 'object' && data !== null) Reflect.deleteProperty(data, 'expect');
   const rules = path.indexOf('rules');
   const index = path[rules + 1];
   if (rules > 0 && index !== undefined) {

@@ -1,6 +1,6 @@
 /** One policy or profile file: its checked data, the place of each part, and its problems. */
 import { type ParsedContent, parseContent } from './parse-content.ts';
-import type { Path } from './places.ts';
+import type { Path, Place } from './places.ts';
 import type { Policy } from './policy.gen.ts';
 import type { Problem, Severity } from './problem.ts';
 import { type FileContent, type Finding, maxStructuredBytes, readSourceText } from './source-text.ts';
@@ -13,7 +13,7 @@ export interface PolicyDocument {
   readonly policy: Policy;
   readonly problems: readonly Problem[];
   readonly problemAt: (path: Path, message: string, severity?: Severity, part?: 'key' | 'value') => Problem;
-  readonly lineOf: (path: Path, part?: 'key' | 'value') => number;
+  readonly placeOf: (path: Path, part?: 'key' | 'value') => Place;
 }
 
 /** Equal texts share what they parse to: ten thousand containers often have few different policies. */
@@ -48,7 +48,7 @@ function documentOf(file: string, { data, places, findings }: ParsedContent<Docu
       message,
       severity,
     }),
-    lineOf: (path, part) => places.placeOf(path, part).line,
+    placeOf: (path, part) => places.placeOf(path, part),
   };
 }
 
@@ -69,6 +69,6 @@ export function brokenDocument(file: string, problems: readonly Problem[]): Poli
     policy: {},
     problems,
     problemAt: (_path, message, severity = 'error') => ({ ...top, message, severity }),
-    lineOf: () => 1,
+    placeOf: () => ({ line: 1, column: 1 }),
   };
 }

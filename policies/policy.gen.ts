@@ -90,6 +90,28 @@ export type EgressRules = EgressRule[];
  * Rules in order: the first that matches decides.
  */
 export type IngressRules = IngressRule[];
+/**
+ * All of these have to pass. A rule with a `limit` lets them pass. A `dns:` name stands for whatever addresses it may come to have: it needs a rule for that name, for `internet` or for `any`.
+ *
+ * @minItems 1
+ */
+export type ExpectAllow = string | [Service, ...Service[]];
+/**
+ * None of these may pass, be they dropped or rejected. Where a rule allows a `dns:` name, that name is taken for any address that it may come to have.
+ *
+ * @minItems 1
+ */
+export type ExpectDrop = string | [Service, ...Service[]];
+/**
+ * All of these have to be refused with an answer.
+ *
+ * @minItems 1
+ */
+export type ExpectReject = string | [Service, ...Service[]];
+/**
+ * What must hold of this policy whatever its rules say, so that nobody opens or closes it by mistake. Checked by `check` and `preview`, and each time before the policy comes into force; where one is violated, the container keeps its last good policy, or stays shut if it never had one, and the complaint names a flow and the rule that decides about it. An expectation is about all flows that it names: every address, port and interface. It asks this policy's own rules alone, with those of its profiles: whether a container at the other end lets the flow pass too is said by that one's policy, and asked by `routewall check --expect-file`. Expectations in a profile are held by each policy that uses it; while a policy is observed, what it expects to be refused must be refused all the same, so that one of the two has to go.
+ */
+export type Expect = Expectation[];
 
 /**
  * The policy of one container: what it may send (egress), what may reach it (ingress) and which further prefixes are routed to it. Traffic that no rule allows is dropped. Replies to allowed flows, and the ICMP errors about them, pass by themselves. Traffic between two containers needs the sender's egress and the receiver's ingress; the host needs the container's ingress.
@@ -102,6 +124,7 @@ export interface Policy {
   egress?: Egress;
   ingress?: Ingress;
   interfaces?: Interfaces;
+  expect?: Expect;
 }
 /**
  * What the container may send. The first rule that matches decides, then `default`.
@@ -161,4 +184,15 @@ export interface Interfaces {
 export interface Nic {
   egress?: Egress;
   ingress?: Ingress;
+}
+/**
+ * What must become of flows: exactly one of `allow`, `drop` and `reject` with services, and the far end in `to` (what the container sends) or `from` (what reaches it).
+ */
+export interface Expectation {
+  allow?: ExpectAllow;
+  drop?: ExpectDrop;
+  reject?: ExpectReject;
+  to?: Peers;
+  from?: Peers;
+  comment?: Comment;
 }

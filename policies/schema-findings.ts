@@ -13,8 +13,6 @@ export interface SchemaFinding {
   readonly message: string;
 }
 
-/** Keys that the format is going to have. */
-const notYet = new Set(['expect']);
 const actions = ['allow', 'drop', 'reject', 'log'];
 
 export function checkFormat(format: Format, data: unknown): SchemaFinding[] {
@@ -44,6 +42,7 @@ function mistypedKeys(errors: readonly ErrorObject[]): Map<string, Set<string>> 
 function findingOf(error: ErrorObject, mistyped: ReadonlyMap<string, ReadonlySet<string>>): SchemaFinding | undefined {
   const path = pathOf(error.instancePath);
   const meant = mistyped.get(error.instancePath) ?? new Set();
+  if (isExpectationError(error, path)) return expectationFinding(path.slice(0, 2), error, meant);
   // The rule that a name broke comes besides the broken name itself.
   if (error.propertyName !== undefined) return undefined;
   if (isActionError(error)) return actionFinding(error, mistyped);
@@ -69,6 +68,35 @@ function findingOf(error: ErrorObject, mistyped: ReadonlyMap<string, ReadonlySet
     default:
       return { path, part: 'value', message: valueMessage(error, path) };
   }
+}
+
+/** As with rules: whatever of "exactly one of these" fails is one mistake. */
+const isExpectationError = ({ keyword, schemaPath }: ErrorObject, path: Path): boolean =>
+  path[0] === 'expect' && (/^(if|not|required|false schema)$/.test(keyword) || /Refusal/.test(schemaPath));
+
+function expectationFinding(
+  path: Path,
+  { data, keyword, schemaPath }: ErrorObject,
+  meant: ReadonlySet<string>,
+): SchemaFinding | undefined {
+  if (keyword === 'false schema') {
+    const message = 'the expectation has to and from: it needs exactly one of them';
+    return schemaPath.includes('dependencies') ? { path, part: 'value', message } : undefined;
+  }
+  if (typeof data !== 'object' || data === null) return undefined;
+  for (const keys of [
+    ['allow', 'drop', 'reject'],
+    ['to', 'from'],
+  ]) {
+    const given = keys.filter((key) => Object.hasOwn(data, key));
+    if (given.length === 1 || keys.some((key) => meant.has(key))) continue;
+    const message =
+      given.length === 0
+        ? `the expectation needs one of ${keys.join(', ')}`
+        : `the expectation has ${given.join(' and ')}: it needs exactly one of them`;
+    return { path, part: 'value', message };
+  }
+  return undefined;
 }
 
 /** The conditions that hold "exactly one action" fail in many ways, all of which are one mistake of the rule. */
@@ -104,7 +132,6 @@ function actionFinding(
 function unknownKey(error: ErrorObject, parent: Path): SchemaFinding {
   const key = String(error.params['additionalProperty']);
   const path = [...parent, key];
-  if (notYet.has(key)) return { path, part: 'key', message: `"${key}" is not supported yet: remove it` };
   if (key === 'mode') return { path, part: 'key', message: misplacedMode(parent) };
   const known = knownKeys(error);
   const other = counterpart(key, known);

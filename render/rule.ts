@@ -5,10 +5,14 @@ import type { DnsName } from './dns-name.ts';
 /** egress: from the container; ingress: to it. */
 export type Direction = 'egress' | 'ingress';
 
-/** The place in a user's file that a rule comes from; `line` counts from 1. `file` is relative to the policy folder. */
+/**
+ * The place in a user's file that a rule comes from; `line` and `column` count from 1. `file` is relative to the policy
+ * folder. No `column`: read back from the kernel.
+ */
 export interface Origin {
   readonly file: string;
   readonly line: number;
+  readonly column?: number;
 }
 
 /** The far end of a flow: its destination in egress, its source in ingress. */

@@ -65,7 +65,7 @@ function renderConfig(common, schema, prose) {
 }
 
 function renderPolicy(common, schema, prose) {
-  const { egressRule, ingressRule, service, peers, profile, ownServices, addressSet } = schema.$defs;
+  const { egressRule, ingressRule, expectation, service, peers, profile, ownServices, addressSet } = schema.$defs;
   // A rule of egress has `to`, one of ingress `from`; all else is the same.
   const rule = { properties: { ...egressRule.properties, from: ingressRule.properties.from } };
   return page(
@@ -84,6 +84,9 @@ function renderPolicy(common, schema, prose) {
         'Exactly one of `allow`, `drop`, `reject` and `log` with services; the peers in `to` (egress) or `from` (ingress).',
       ),
       ...renderKeys(schema, rule),
+      ...section('EXPECTATIONS'),
+      ...paragraph(expectation.description),
+      ...renderKeys(schema, expectation),
       ...section('SERVICES'),
       ...paragraph(service.description),
       ...section('PEERS'),

@@ -2,7 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { checkPolicies } from '../../policies/check-policies.ts';
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import { defaultConfig, parseConfig } from '../../policies/config.ts';
+import { expectationFacts } from '../../policies/expectations/expectation-facts.ts';
+import { createJudge } from '../../policies/expectations/judge-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { policyFileKind, policyFolders } from '../../policies/policy-files.ts';
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
@@ -10,7 +13,7 @@ import { readPolicyFiles } from '../../policies/read-policy-files.ts';
 import type { FileContent } from '../../policies/source-text.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
-import { createAssembler, problemsOf } from '../assemble.ts';
+import { type Assembled, createAssembler, problemsOf } from '../assemble.ts';
 import { describeContainer } from '../containers.ts';
 import { parseCheck } from '../told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -48,7 +51,8 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const fallback = { ...defaultConfig, lxcPaths: shared.lxcPaths ?? defaultConfig.lxcPaths };
   const host = await readHostUnder(config ?? fallback, invocation, 'files');
   const assembled = createAssembler().assemble(host.inputs);
-  const inPolicies = shared.names.length > 0 ? [] : checkPolicies({ ...host.inputs, book: assembled.book });
+  const inPolicies =
+    shared.names.length > 0 ? [] : checkPolicies({ ...host.inputs, book: assembled.book }, judgeOn(host, assembled));
   const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   return {
@@ -59,6 +63,14 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
 
 const whatOf = (files: number, containers: number): string =>
   `${plural(files, 'policy file')} and ${plural(containers, 'container')}`;
+
+/** Each policy by the NICs of the first container of its name, or by what it says where there is none yet. */
+function judgeOn({ inputs, containers }: CliHost, { network, book }: Assembled) {
+  const { accept } = inputs.config.dns;
+  const { judge } = createJudge(() => expectationFacts({ network, book, accept, containers: inputs.containers }));
+  const nicsOf = (name: string) => containers.find(({ container }) => container.name === name)?.container.endpoints;
+  return (compiled: CompiledPolicy): CompiledPolicy => judge(compiled, nicsOf(compiled.container));
+}
 
 /** A container that neither has a routed NIC nor a policy is its owner's business, unless it can't start at all. */
 const concernsUs = ({ container, lxc }: CliHost['containers'][number], { inputs }: CliHost): boolean =>
@@ -126,10 +138,11 @@ async function checkPolicyFile(
 ): Promise<Problem[]> {
   const { config } = await readConfig(invocation.shared);
   const fallback = { ...defaultConfig, lxcPaths: invocation.shared.lxcPaths ?? defaultConfig.lxcPaths };
-  const { inputs } = await readHostUnder(config ?? fallback, invocation, 'files');
+  const host = await readHostUnder(config ?? fallback, invocation, 'files');
   const loaded = loadPolicies(new Map([...(await readPolicyFiles(folder)), [name, content]]));
-  const { book } = createAssembler().assemble({ ...inputs, loaded });
-  return checkPolicies({ loaded, book, now: inputs.now }).filter(
+  const assembled = createAssembler().assemble({ ...host.inputs, loaded });
+  const { book } = assembled;
+  return checkPolicies({ loaded, book, now: host.inputs.now }, judgeOn(host, assembled)).filter(
     (problem) => join(folder, problem.file) === join(folder, name),
   );
 }

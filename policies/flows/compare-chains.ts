@@ -51,7 +51,7 @@ function internChange(old: Decision, next: Decision, meanings: Map<string, Verdi
 
 const rulingOf = (decision: Decision): Ruling => ({
   terms: termsOf(decision),
-  origin: decision.origin,
+  origin: decision.origin === null ? null : { file: decision.origin.file, line: decision.origin.line },
   byDefault: decision.rule === null || takesAll(decision.rule),
 });
 

@@ -149,6 +149,21 @@ export function rowsOf<L>({ starts, rows }: Stretches<L>, family: Family): Map<R
 export const labelsOf = <L>(table: FlowTable<L>): ReadonlySet<L> =>
   new Set([...new Set([...table[4].rows, ...table[6].rows])].flatMap((row) => row.map(({ label }) => label)));
 
+/** The parts of stretches that lie in the ranges, which are sorted, from the lowest address on. */
+export function* rowsIn<L>(
+  { starts, rows }: Stretches<L>,
+  ranges: readonly AddressRange[],
+): Generator<[AddressRange, Row<L>]> {
+  for (const { family, first, last } of ranges) {
+    for (let at = lastNotAbove(starts, first); ; at += 1) {
+      const [start, row] = [starts[at], rows[at]];
+      if (start === undefined || row === undefined || start > last) break;
+      const end = (starts[at + 1] ?? last + 1n) - 1n;
+      yield [{ family, first: start > first ? start : first, last: end < last ? end : last }, row];
+    }
+  }
+}
+
 /** Whether any flow at all has a label that the test takes. */
 export const someLabel = <L>(table: FlowTable<L>, test: (label: L) => boolean): boolean =>
   [...labelsOf(table)].some(test);

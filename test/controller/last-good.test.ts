@@ -24,7 +24,13 @@ const FILES = new Map([
 
 function policyOf(name: string, files: ReadonlyMap<string, string>): ContainerPolicy {
   const compiled = compilePolicy(name, { loaded: loadPolicies(files), book, now: 0 });
-  return { file: compiled.file, status: compiled.ok ? 'ok' : 'last-good', compiled, enforced: compiled };
+  return {
+    file: compiled.file,
+    status: compiled.ok ? 'ok' : 'last-good',
+    written: compiled,
+    compiled,
+    enforced: compiled,
+  };
 }
 
 async function opened(): Promise<LastGood> {

@@ -46,7 +46,7 @@ describe('the shape of a policy is checked', () => {
     ['egres: {}', '1:1: error: unknown key "egres": did you mean "egress"?'],
     [
       'firewall: {}',
-      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, egress, ingress, interfaces',
+      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, egress, ingress, interfaces, expect',
     ],
     ['egress:\n', '1:8: error: "egress" has no value: fill it in or remove it'],
     ['use: [1]', '1:7: error: an item of "use" must be text, not 1: put quotes around it'],
@@ -180,8 +180,43 @@ describe('an observation has an end that is near', () => {
   ]);
 });
 
-describe('what is not built yet is refused, not ignored', () => {
-  expectProblems([['expect: []', '1:1: error: "expect" is not supported yet: remove it']]);
+describe('an expectation has one verdict and one far end, and words that mean something', () => {
+  const expectation = (text: string): string => `expect:\n  - ${text}\n`;
+  expectProblems([
+    ['expect: ssh', '1:9: error: "expect" must be a list, not "ssh"'],
+    [expectation('{ drop: ssh }'), '2:5: error: the expectation needs one of to, from'],
+    [expectation('{ to: any }'), '2:5: error: the expectation needs one of allow, drop, reject'],
+    [
+      expectation('{ allow: ssh, drop: dns, to: any }'),
+      '2:5: error: the expectation has allow and drop: it needs exactly one of them',
+    ],
+    [
+      expectation('{ drop: ssh, reject: dns, to: any }'),
+      '2:5: error: the expectation has drop and reject: it needs exactly one of them',
+    ],
+    [
+      expectation('{ drop: ssh, to: any, from: any }'),
+      '2:5: error: the expectation has to and from: it needs exactly one of them',
+    ],
+    [
+      expectation('{ deny: ssh, to: any }'),
+      '2:5: error: the expectation needs one of allow, drop, reject',
+      '2:7: error: unknown key "deny": the keys here are allow, drop, reject, to, from, comment',
+    ],
+    [expectation('{ drop: shh, to: any }'), '2:13: error: unknown service "shh": did you mean "ssh"?'],
+    [
+      expectation('{ drop: ssh, from: "container:wep" }'),
+      '2:24: error: unknown container "wep": did you mean "container:web"?',
+    ],
+    [
+      expectation('{ drop: ssh, to: "dns:deb.example" }'),
+      '2:22: error: "dns:deb.example" can\'t be refused, since its addresses are never all known: allow what may pass, or name addresses',
+    ],
+    [
+      expectation('{ drop: icmp4, to: "2001:db8::1" }'),
+      '2:13: error: "icmp4" is IPv4 only, and the peers are IPv6 only: the rule can\'t match',
+    ],
+  ]);
 });
 
 describe('names', () => {
