@@ -10,6 +10,7 @@ import { shownPath } from './cli/print-problems.ts';
 import { type ExplainedRule, type ExplainHost, type Explanation, explainFlow } from './explain.ts';
 import { type FlowParty, familiesOf, parseParty } from './flow-parties.ts';
 import { hint } from './name-hint.ts';
+import type { PanicState } from './panic/panic-state.ts';
 
 export interface Question {
   /** `container:NAME`, `host`, or an address. */
@@ -133,9 +134,13 @@ function policyLines(files: PolicyFiles): Lines {
  * All answers, as D-Bus tells them; what is stopped is answered for as if it ran. `folder` as in `answerToJson`.
  * @throws QuestionError
  */
-export function describeAnswers(files: PolicyFiles, inputs: HostInputs, question: Question, folder: string): unknown {
+export function describeAnswers(
+  { files, inputs, panic }: { readonly files: PolicyFiles; readonly inputs: HostInputs; readonly panic: PanicState },
+  question: Question,
+  folder: string,
+): unknown {
   const { desired, policies, network } = assembleAsIfRunning(inputs);
-  const host = { desired, policies, network, containers: inputs.containers };
+  const host = { desired, policies, network, containers: inputs.containers, panic };
   const lines = policyLines(files);
   const answers = answerQuestion(host, inputs.loaded.services, question, (file, line) => lines(file)[line - 1]);
   return {

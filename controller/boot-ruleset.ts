@@ -2,6 +2,7 @@
  * Keeps the ruleset that is in force as a file that `nft -f` loads: for the next boot, when containers may start before
  * this daemon, or without it.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../render/desired.ts';
@@ -24,6 +25,8 @@ export class BootRuleset {
   readonly #delayMs: number;
   #wanted: DesiredState | undefined;
   #saved: DesiredState | undefined;
+  /** Commands that seal containers. */
+  #panic: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #frozen = false;
   #writing: Promise<void> = Promise.resolve();
@@ -66,17 +69,52 @@ export class BootRuleset {
     await this.#writing;
   }
 
+  /** With the rules that are there, whatever they are: they don't wait for those in force to be rendered. */
+  async keepPanic(commands: readonly string[]): Promise<void> {
+    if (commands.join('\n') === this.#panic.join('\n')) return;
+    this.#panic = commands;
+    const done = this.#writing.then(() => writePanicBlock(this.#file, commands));
+    this.#writing = done.catch(() => undefined);
+    await done;
+  }
+
   async #write(): Promise<void> {
     const state = this.#wanted;
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
-      await replaceFile(realDisk, this.#file, renderRuleset(withFlags(renderDesired(state, nameOf), this.#flags)));
+      const rules = renderRuleset(withFlags(renderDesired(state, nameOf), this.#flags));
+      await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
       this.#saved = state;
     } catch (cause) {
       // What is in the kernel is right all the same; the next change tries again.
       this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
     }
   }
+}
+
+/** Stands between the rules and what seals. */
+const PANIC_MARK = '\n# panic\n';
+
+const withPanicBlock = (text: string, commands: readonly string[]): string => {
+  const [rules = ''] = text.split(PANIC_MARK, 1);
+  return commands.length === 0 ? rules : `${rules}${PANIC_MARK}${commands.join('\n')}\n`;
+};
+
+/** For a command that no daemon answers. @throws Error where it can't be written; nothing where no rules are kept yet. */
+export const keepPanicForBoot = (stateDirectory: string, commands: readonly string[]): Promise<void> =>
+  writePanicBlock(join(stateDirectory, NAME), commands);
+
+/** Without rules of ours the next boot has those of the guard, which let nothing pass. */
+async function writePanicBlock(file: string, commands: readonly string[]): Promise<void> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
+    throw cause;
+  }
+  const next = withPanicBlock(text, commands);
+  if (next !== text) await replaceFile(realDisk, file, next);
 }
 
 /** A pass makes new maps of what didn't change. */

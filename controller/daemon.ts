@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
 import type { Problem } from '../policies/problem.ts';
-import { ORPHAN_TABLE } from '../render/ruleset.ts';
+import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
 import { BootRuleset } from './boot-ruleset.ts';
@@ -21,6 +21,10 @@ import { type Log, messageOf } from './log.ts';
 import { openMetrics } from './metrics/open-metrics.ts';
 import { openNftChannel } from './nft-channel.ts';
 import { openOutside } from './outside.ts';
+import { endSealedFlows } from './panic/end-flows.ts';
+import { Panic } from './panic/panic.ts';
+import { viewPanic } from './panic/panic-state.ts';
+import { PanicTable } from './panic/panic-table.ts';
 import { Reconciler } from './reconcile.ts';
 import { createRefusalCleaner } from './refusal-counters.ts';
 import { type Report, Reporter } from './report.ts';
@@ -75,6 +79,7 @@ interface Parts {
   readonly bootRuleset: BootRuleset;
   readonly revisions: Revisions;
   readonly keeper: FollowedKeeper;
+  readonly panic: Panic;
   /** Has the time for a confirmation passed, this is called. */
   onDue: () => void;
   /** Who is told of each pass. */
@@ -104,6 +109,21 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     onDue: () => parts.onDue(),
   });
   await revisions.open();
+  const panic = new Panic({
+    ...{ stateDirectory, disk: realDisk, log },
+    table: new PanicTable({
+      ...{ run, commit: nft.commit, flags: ownsTables ? OWNED_TABLE : [], pid: () => nft.pid },
+    }),
+    keepForBoot: (commands) => bootRuleset.keepPanic(commands),
+    onSealed: () => {
+      if (applier.enforced === undefined) return;
+      endSealedFlows(run, applier.enforced, () => panic.state).then(
+        (count) => log('info', `panic: ${count} connections of sealed containers are forgotten`, { EVENT: 'cut' }),
+        (cause: unknown) => log('error', `panic: connections of sealed containers: ${messageOf(cause)}`),
+      );
+    },
+  });
+  await panic.open();
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const rememberSysctls = openSysctlMemory(runDirectory);
@@ -125,11 +145,12 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const keeper = createFollowedKeeper(revisions, run, log);
   listeners.push((report) => keeper.observe(report));
   const parts: Parts = {
-    ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper },
+    ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
     onDue: () => undefined,
     reporter: new Reporter({
       ...{ log, run, conntrack, refusals, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
+      panic: () => viewPanic(panic.state),
     }),
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.
@@ -168,11 +189,15 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   let present = config;
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
-  const controls: Controls = createControls({ ...options, ...parts, session: () => session, run });
+  const controls: Controls = createControls({
+    ...{ ...options, ...parts, run },
+    session: () => session,
+    onPanic: () => parts.reporter.refresh(),
+  });
   const outside = openOutside({ ...options, controls }, parts, () => session);
   const socket = await openControlSocket(options.runDirectory, controls, log);
   parts.onDue = () => void session?.passAgain().catch(() => undefined);
-  const metrics = openMetrics(run, log);
+  const metrics = openMetrics(run, log, () => parts.panic.state);
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
   parts.listeners.push((report) => metrics.observe(report));

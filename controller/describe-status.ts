@@ -11,6 +11,7 @@ import type { DnsRecord } from '../watchers/dns-record.ts';
 import { problemsOf } from './assemble.ts';
 import type { HostReader, KnownContainer } from './host-reader.ts';
 import { observingOf } from './observing.ts';
+import type { PanicView } from './panic/panic-state.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RevisionView } from './revisions/revisions.ts';
 import type {
@@ -39,6 +40,7 @@ export interface ServiceFacts {
   readonly revision: RevisionView;
   /** By name: what is known of it. */
   readonly records: ReadonlyMap<string, DnsRecord>;
+  readonly panic: PanicView;
 }
 
 export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {

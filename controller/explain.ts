@@ -10,10 +10,14 @@ import type { Origin, Verdict } from '../render/rule.ts';
 import type { Assembled } from './assemble.ts';
 import { type FlowParty, findSource, findTarget } from './flow-parties.ts';
 import { destinationSide, type FlowHost, type Side, sourceSide } from './flow-sides.ts';
+import { whySealed } from './panic/describe-panic.ts';
+import { NO_PANIC, type PanicState } from './panic/panic-state.ts';
 import { type ChainOf, chainInForce, type FlowPacket, type TraceStep, traceFlow } from './trace-flow.ts';
 
 export type ExplainHost = Pick<Assembled, 'desired' | 'policies' | 'network'> & {
   readonly containers: readonly Container[];
+  /** What is sealed; policies alone are asked without it. */
+  readonly panic?: PanicState;
 };
 
 export interface FlowQuestion {
@@ -99,9 +103,19 @@ function stepsOf(host: ExplainHost, question: FlowQuestion, ends: Ends): Explain
       { at: `inside ${from.nic.container}`, verdict: 'allow', rule: null, note: 'it never leaves the container' },
     ];
   }
+  const sealed = [from, to].flatMap((side) => sealedStep(host, side) ?? [])[0];
+  if (sealed !== undefined) return [sealed];
   const packet = packetOf(question, source, destination);
   const trace = traceFlow(host, { packet, from, to }, ownChains(host));
   return trace.map((step) => explainStep(host, step, { from, to, source, lineAt }));
+}
+
+/** Before everything else, whatever the policies say. */
+function sealedStep({ panic = NO_PANIC }: ExplainHost, side: Side): ExplainedStep | undefined {
+  if (side.kind !== 'nic') return undefined;
+  const { container } = side.nic;
+  const note = whySealed(panic, container);
+  return note === undefined ? undefined : { at: `panic of ${container}`, verdict: 'drop', rule: null, note };
 }
 
 function packetOf(question: FlowQuestion, source: Address, destination: Address): FlowPacket {

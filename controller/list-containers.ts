@@ -24,6 +24,8 @@ export interface ListedNic {
 export interface ListedContainer {
   readonly container: string;
   readonly state: string;
+  /** By a panic. */
+  readonly sealed: boolean;
   readonly groups: readonly string[];
   readonly policy: {
     readonly file: string | null;
@@ -40,17 +42,19 @@ export interface ContainerToList {
   readonly state: string;
   /** By endpoint key; of bridged NICs too where known. */
   readonly veths: ReadonlyMap<string, string>;
+  readonly isSealed: boolean;
 }
 
 /** A policy that a container doesn't have is shown as closed. */
 export function listContainer(
-  { container, lxc, state, veths }: ContainerToList,
+  { container, lxc, state, veths, isSealed: sealed }: ContainerToList,
   assembled: Assembled,
 ): ListedContainer {
   const policy = assembled.policies.get(container.id);
   return {
     container: container.name,
     state,
+    sealed,
     groups: container.groups,
     policy: {
       file: policy?.file ?? null,

@@ -19,6 +19,8 @@ export const MESSAGE_IDS = {
   repaired: 'cc26dc33ce8047fdb37e45a403a74b04',
   /** Connections that a policy no longer allows were ended. */
   cut: 'ae5859df0229424185c7434f3c894ed3',
+  /** Containers were sealed, or no longer are. */
+  panic: '4c0165318142443696b489f1d88c28c5',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type LogEvent = keyof typeof MESSAGE_IDS;

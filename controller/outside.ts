@@ -6,6 +6,8 @@ import { createMethods } from './dbus/methods.ts';
 import { type BusService, createBusService } from './dbus/service.ts';
 import { describeProperties, tellReport } from './dbus/tell-report.ts';
 import type { Log } from './log.ts';
+import type { Panic } from './panic/panic.ts';
+import { isPanic, type PanicState } from './panic/panic-state.ts';
 import type { Report, Reporter } from './report.ts';
 import { run } from './run.ts';
 import type { ServiceManager } from './service-manager.ts';
@@ -22,6 +24,7 @@ export interface OutsideParts {
   readonly reporter: Reporter;
   readonly serviceManager: ServiceManager;
   readonly bootRuleset: BootRuleset;
+  readonly panic: Panic;
   readonly listeners: ((report: Report) => void)[];
 }
 
@@ -36,7 +39,7 @@ export interface Outside {
 /** Everything begins with the first pass that ended well: before it there is nothing to tell. */
 export function openOutside(
   options: OutsideOptions,
-  { reporter, serviceManager, bootRuleset, listeners }: OutsideParts,
+  { reporter, serviceManager, bootRuleset, panic, listeners }: OutsideParts,
   session: () => Session | undefined,
 ): Outside {
   let latest: Report | undefined;
@@ -49,7 +52,7 @@ export function openOutside(
       ...options,
       session,
       run,
-      known: () => latest && { reader: latest.reader, assembled: latest.outcome.assembled },
+      known: () => latest && { reader: latest.reader, assembled: latest.outcome.assembled, panic: panic.state },
       status: () => reporter.status(),
       onAdmitted: ({ container, nics }) => {
         const where =
@@ -69,7 +72,7 @@ export function openOutside(
     // Whoever is started after us may call us: the name comes before the readiness.
     await service.start();
     isReady = true;
-    serviceManager.ready(statusLine(latest));
+    serviceManager.ready(statusLine(latest, panic.state));
   };
   listeners.push((report) => {
     const isFirst = latest === undefined;
@@ -78,8 +81,8 @@ export function openOutside(
     if (!report.outcome.choice.isUnconfirmed) bootRuleset.keep(report.outcome.applied.enforced);
     if (isFirst) void begin();
     else tellReport(report, service);
-    if (isReloading) serviceManager.ready(statusLine(report));
-    else if (isReady) serviceManager.status(statusLine(report));
+    if (isReloading) serviceManager.ready(statusLine(report, panic.state));
+    else if (isReady) serviceManager.status(statusLine(report, panic.state));
     isReloading = false;
   });
   return {
@@ -97,10 +100,12 @@ export function openOutside(
 const isAlive = (session: Session | undefined, periodMs: number): boolean =>
   session?.passBegan === undefined || performance.now() - session.passBegan < periodMs;
 
-function statusLine(report: Report | undefined): string {
+function statusLine(report: Report | undefined, panic: PanicState): string {
   if (report === undefined) return 'starting';
   const { nics } = report.outcome.applied.enforced;
   const containers = new Set([...nics.values()].map(({ container }) => container)).size;
   const problems = report.problemCount === 0 ? 'no problems' : `${report.problemCount} problems, see routewall status`;
-  return `${containers} of ${report.reader.known.size} containers enforced; ${problems}`;
+  const sealed = panic.all === null ? [...panic.containers.keys()].join(', ') : 'all containers';
+  const head = isPanic(panic) ? `PANIC, sealed: ${sealed}; ` : '';
+  return `${head}${containers} of ${report.reader.known.size} containers enforced; ${problems}`;
 }

@@ -13,6 +13,8 @@ import { type ContainerRef, HostReader, type KnownContainer } from './host-reade
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import { readRuleset } from './observe.ts';
+import type { Panic } from './panic/panic.ts';
+import type { PanicScope } from './panic/panic-scope.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
 
@@ -22,6 +24,7 @@ export interface ReconcilerOptions {
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly revisions: Revisions;
+  readonly panic: Panic;
   readonly run: Run;
   readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
@@ -57,7 +60,9 @@ export class Reconciler {
    * @throws Error when something could not be read, or when the kernel's state is not known afterwards.
    */
   async reconcile(dirty: DirtyParts, order?: Order): Promise<Outcome> {
-    const { applier, lastGood, log } = this.#options;
+    const { applier, lastGood, panic, log } = this.#options;
+    // Before anything that takes time: it may be what someone flushed.
+    const mended = dirty.resync ? await panic.verify() : [];
     const disk = await this.#readFiles(dirty);
     await this.#read(dirty);
     const choice = await this.#choose(disk, order);
@@ -65,8 +70,10 @@ export class Reconciler {
     const before = applier.enforced;
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
+    await panic.cover(this.#panicScope(desired));
     const applied = dirty.resync ? await applier.resync(request) : await applier.apply(request);
-    const repaired = [...applied.repaired];
+    await panic.settle(this.#panicScope(applied.enforced));
+    const repaired = [...mended, ...applied.repaired];
     if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
     if (!dirty.resync && dirty.proxies.size > 0)
       repaired.push(...(await applier.restoreProxies(dirty.proxies, () => this.#lxcProxies())));
@@ -79,6 +86,15 @@ export class Reconciler {
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     }
     return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired, choice };
+  }
+
+  #panicScope({ nics }: DesiredState): PanicScope {
+    const { reader } = this;
+    return {
+      config: this.#options.config,
+      containers: () => [...reader.known.values()].map(({ container }) => container),
+      nics: () => nics.values(),
+    };
   }
 
   async #readFiles({ policies }: DirtyParts): Promise<PolicyFiles> {

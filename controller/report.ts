@@ -9,6 +9,7 @@ import type { DnsMemory } from './dns-memory.ts';
 import type { HostReader } from './host-reader.ts';
 import { type Log, messageOf } from './log.ts';
 import type { LogEvent, LogFields } from './log-event.ts';
+import type { PanicView } from './panic/panic-state.ts';
 import { ProblemLog } from './problem-log.ts';
 import type { Outcome } from './reconcile.ts';
 import type { RefusalCleaner } from './refusal-counters.ts';
@@ -25,6 +26,7 @@ export interface ReporterOptions {
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
   readonly revision: () => RevisionView;
+  readonly panic: () => PanicView;
   readonly serves: Omit<Serves, 'lxcPaths'>;
   readonly dnsMemory: DnsMemory;
   /** Told after each pass, when it has been logged. */
@@ -99,6 +101,13 @@ export class Reporter {
     });
   }
 
+  /** Something changed without a pass. */
+  refresh(): void {
+    if (this.#latest === undefined) return;
+    this.#latest = { ...this.#latest };
+    this.#writing ??= this.#writeStatus();
+  }
+
   /** As the status file has it, but of this moment; `undefined` before the first pass. */
   async status(): Promise<StatusFile | undefined> {
     return this.#latest === undefined ? undefined : this.#describe(this.#latest);
@@ -170,6 +179,7 @@ export class Reporter {
     return describeStatus(outcome, reader, {
       ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
       ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince, revision: this.#options.revision() },
+      panic: this.#options.panic(),
       serves: { ...this.#options.serves, lxcPaths: reader.lxcPaths },
       records: this.#options.dnsMemory.records,
     });

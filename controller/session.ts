@@ -22,6 +22,7 @@ import type { ContainerRef } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
+import type { Panic } from './panic/panic.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
@@ -35,6 +36,7 @@ export interface SessionOptions {
   readonly lastGood: LastGood;
   readonly revisions: Revisions;
   readonly dnsMemory: DnsMemory;
+  readonly panic: Panic;
   readonly run: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */

@@ -17,6 +17,7 @@ import {
   parseJson,
 } from './json-shape.ts';
 import { type Observing, parseObserving } from './observing.ts';
+import { NO_PANIC, type PanicView, parsePanic, viewPanic } from './panic/panic-state.ts';
 import type { RevisionView } from './revisions/revisions.ts';
 
 /** Times are ISO 8601 in UTC. */
@@ -32,6 +33,8 @@ export interface StatusFile {
   readonly generation: number | null;
   /** Which texts of the policy files are in force, and which wait. */
   readonly revision: RevisionView;
+  /** Which containers are sealed. */
+  readonly panic: PanicView;
   readonly containers: readonly ContainerStatus[];
   /** What was set for containers. */
   readonly sysctls: readonly SysctlStatus[];
@@ -159,6 +162,8 @@ export function parseStatus(top: Placed): StatusFile {
     enforcedAt: orNull(field('enforcedAt'), asText),
     generation: orNull(field('generation'), asNumber),
     revision: parseRevisionView(field('revision')),
+    // A daemon of an earlier release doesn't tell.
+    panic: viewPanic(orNull(field('panic'), parsePanic) ?? NO_PANIC),
     containers: asList(field('containers')).map(parseContainer),
     sysctls: asList(field('sysctls')).map(parseSysctl),
     problems: asList(field('problems')).map(parseProblem),

@@ -7,6 +7,7 @@ import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, typ
 import type { Change } from './kernel-comparison.ts';
 import type { ListedContainer, ListedNic } from './list-containers.ts';
 import { parseObserving } from './observing.ts';
+import { type PanicState, parsePanic } from './panic/panic-state.ts';
 import { parseProblem } from './status-file.ts';
 
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
@@ -29,6 +30,7 @@ function parseContainer(of: Placed): ListedContainer {
   return {
     container: asText(field('container')),
     state: asText(field('state')),
+    sealed: asBoolean(field('sealed')),
     groups: textsOf(field('groups')),
     policy: {
       file: orNull(policy('file'), asText),
@@ -85,6 +87,7 @@ export interface ToldPreview {
   readonly words: readonly ToldChange[];
   readonly problems: readonly Problem[];
   readonly known: readonly string[];
+  readonly panic: PanicState;
 }
 
 export function parsePreview(of: Placed): ToldPreview {
@@ -101,6 +104,7 @@ export function parsePreview(of: Placed): ToldPreview {
     words: asList(field('words')).map(parseWords),
     problems: asList(field('problems')).map(parseProblem),
     known: textsOf(field('known')),
+    panic: parsePanic(field('panic')),
   };
 }
 

@@ -17,6 +17,8 @@ import type { NftChain, NftSet } from './ruleset.ts';
  *     forward     -10 ours, the sender's side · -9 ours, the receiver's · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
  *     output      -10 ours · 0 filter · 10 firewalld
  *
+ * A panic (render/panic.ts) stands one before ours in each of them, with a table of its own.
+ *
  * Anti-spoofing stands after defragmentation and before conntrack: a spoofed packet never reaches another's flow.
  *
  * Sender and receiver are asked by a base chain each, so that no chain of a container leads to the receivers' map: when

@@ -1,5 +1,6 @@
 /** nft's own listing of our tables (`nft -s list table …`) as a ruleset that can be compared with another listing. */
 
+import { PANIC_TABLE } from './panic.ts';
 import type { NftChain, NftSet, NftTable, Ruleset, TableFamily, TableFlag } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
 
@@ -11,10 +12,16 @@ import { diffRulesets } from './transaction.ts';
 export function parseListing(text: string): Ruleset {
   const tables = new Map<TableFamily, NftTable>();
   for (const block of blocks(text.split('\n'))) {
-    const [, family] = /^table (inet|arp) routewall\b/.exec(block.head) ?? [];
+    const [, family] = /^table (inet|arp) routewall$/.exec(block.head) ?? [];
     if (family === 'inet' || family === 'arp') tables.set(family, parseTable(block.body));
   }
   return tables;
+}
+
+/** Of `list table` of the table that seals; `undefined` where the text holds no such table. */
+export function parsePanicListing(text: string): NftTable | undefined {
+  const block = blocks(text.split('\n')).find(({ head }) => head === `table inet ${PANIC_TABLE}`);
+  return block === undefined ? undefined : parseTable(block.body);
 }
 
 interface Block {

@@ -35,10 +35,10 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
 }
 
 async function explainHost(invocation: Invocation, flags: ExplainFlags): Promise<ToldAnswers> {
-  const { files, inputs } = await readHost(invocation);
+  const host = await readHost(invocation);
   try {
     // Through the same words as the daemon's answer, so that both say the same.
-    return parseAnswers({ value: describeAnswers(files, inputs, flags, invocation.shared.shown.policies), path: '' });
+    return parseAnswers({ value: describeAnswers(host, flags, invocation.shared.shown.policies), path: '' });
   } catch (cause) {
     if (cause instanceof QuestionError) throw new CliError(EXIT.usage, cause.message, { cause });
     throw cause;

@@ -64,9 +64,10 @@ function rows(container: ListedContainer, colours: Colours): string[][] {
   return container.nics.map((nic, index) => [...(index === 0 ? head : ['', '', '']), ...nicCells(nic, colours)]);
 }
 
-function policyText({ policy, nics, problems }: ListedContainer, colours: Colours): string {
+function policyText({ policy, nics, problems, sealed }: ListedContainer, colours: Colours): string {
   if (!nics.some(({ kind }) => kind === 'routed')) return colours.dim('not ours');
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
+  if (sealed) return colours.red(`${name}: sealed by panic`);
   switch (policy.status) {
     case 'ok':
       if (policy.observing !== null) {

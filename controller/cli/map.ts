@@ -25,7 +25,7 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
   const { desired, policies, network } = assembleAsIfRunning(host.inputs);
   const { containers, loaded } = host.inputs;
   const asked = new Set(shared.names.length === 0 ? [] : names);
-  const map = buildMap({ desired, policies, network, containers, loaded }, asked);
+  const map = buildMap({ desired, policies, network, containers, loaded, panic: host.panic }, asked);
   const text = await render(map, shared.json ? 'json' : format, invocation);
   if (output === undefined) io.out.write(text);
   else await writeFile(resolve(io.folder, output), text);

@@ -5,6 +5,8 @@ import { createAssembler, problemsOf } from '../assemble.ts';
 import { describeFlows, type ToldChange } from '../describe-changes.ts';
 import { readFlowChanges } from '../flow-changes.ts';
 import { type Change, compareWithKernel, readKernel } from '../kernel-comparison.ts';
+import { describePanic } from '../panic/describe-panic.ts';
+import { viewPanic } from '../panic/panic-state.ts';
 import { parsePreview, type ToldPreview } from '../told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
@@ -44,19 +46,22 @@ async function previewHost(invocation: Invocation): Promise<ToldPreview> {
     ...describeFlows(readFlowChanges(comparison, assembled, host.inputs.loaded), shared.names),
     problems: placeProblems(problems.filter(isError), shared.shown.policies),
     known,
+    panic: host.panic,
   };
 }
 
 const allIds = (containers: readonly { readonly container: { readonly id: string } }[]): Set<string> =>
   new Set(containers.map(({ container }) => container.id));
 
-function toJson({ changed, ruleset, routes, neighbourProxies, gateways, flows }: ToldPreview): unknown {
-  return { changed, ruleset, routes, neighbourProxies, gateways, flows };
+function toJson({ changed, ruleset, routes, neighbourProxies, gateways, flows, panic }: ToldPreview): unknown {
+  return { changed, ruleset, routes, neighbourProxies, gateways, flows, panic: viewPanic(panic) };
 }
 
 function asText(preview: ToldPreview, colours: Colours): string {
-  if (!preview.changed) return 'nothing would change: the kernel holds what the files say\n';
+  const sealed = describePanic(preview.panic).map((line) => `${colours.red(line)}\n`);
+  if (!preview.changed) return [...sealed, 'nothing would change: the kernel holds what the files say\n'].join('');
   const parts = [
+    ...sealed,
     colourDiff(preview.ruleset, colours),
     changeText('routes', preview.routes, colours),
     changeText('neighbour proxies', preview.neighbourProxies, colours),

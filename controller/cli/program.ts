@@ -5,6 +5,7 @@ import { type Act, example } from './command.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Io } from './io.ts';
 import { addSharedOptions, readShared } from './options.ts';
+import { addPanic } from './panic-command.ts';
 import { addDenials } from './recording-commands.ts';
 import { addRevisionCommands } from './revision-commands.ts';
 import { VERSION } from './version.ts';
@@ -51,6 +52,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     add(program, act);
   addDenials(program, act);
   addRevisionCommands(program, act);
+  addPanic(program, act);
   addHook(program, act);
   return program;
 }

@@ -10,11 +10,14 @@ import { createAssembler, type HostInputs } from '../assemble.ts';
 import { nicName } from '../containers.ts';
 import { DnsMemory } from '../dns-memory.ts';
 import { HostReader, type KnownContainer } from '../host-reader.ts';
+import { placed } from '../json-shape.ts';
 import { LastGood } from '../last-good.ts';
 import type { ContainerToList } from '../list-containers.ts';
 import { messageOf } from '../log.ts';
 import { hint } from '../name-hint.ts';
+import { isSealed, NO_PANIC, type PanicState, parsePanic, readPanic } from '../panic/panic-state.ts';
 import { readFilesInForce } from '../revisions/files-in-force.ts';
+import { readStatusFile } from '../status-file.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation, SharedOptions } from './options.ts';
 import { printProblems } from './print-problems.ts';
@@ -27,6 +30,7 @@ export interface CliHost {
   readonly inputs: HostInputs;
   /** Sorted by id. */
   readonly containers: readonly ContainerToList[];
+  readonly panic: PanicState;
 }
 
 /** @throws CliError; complains of a broken configuration first. */
@@ -64,7 +68,14 @@ export async function readHostUnder(
   const lastGood = depth !== 'files' ? await recallLastGood(reader.inputs(), shared.stateDirectory) : new Map();
   const inputs = reader.inputs(lastGood);
   const { files } = reader;
-  return { config, files, inputs, containers: sorted(reader).map((known) => toList(known, inputs.veths)) };
+  const panic = await readKnownPanic(shared);
+  return {
+    config,
+    files,
+    inputs,
+    containers: sorted(reader).map((known) => toList(known, inputs.veths, panic)),
+    panic,
+  };
 }
 
 /** Half a configuration might open what the other half would close. */
@@ -87,12 +98,20 @@ function requireFolders({ policiesAreExplicit, policyFolder, shown, lxcPaths }: 
 const sorted = (reader: HostReader): KnownContainer[] =>
   [...reader.known.values()].sort((a, b) => (a.container.id < b.container.id ? -1 : 1));
 
+/** What only root can look up, the daemon's status tells all. */
+export async function readKnownPanic({ stateDirectory, runtimeDirectory }: SharedOptions): Promise<PanicState> {
+  if (process.getuid?.() === 0) return await readPanic(stateDirectory);
+  const status = await readStatusFile(runtimeDirectory).catch(() => undefined);
+  return status === undefined ? NO_PANIC : parsePanic(placed(status.panic));
+}
+
 function toList(
   { container, lxc, runtime }: KnownContainer,
   veths: ReadonlyMap<string, string>,
+  panic: PanicState,
   state = runtime.state,
 ): ContainerToList {
-  return { container, lxc, state, veths };
+  return { container, lxc, state, veths, isSealed: isSealed(panic, container.name) };
 }
 
 async function readFromState(reader: HostReader, config: HostConfig, state: StateFile): Promise<CliHost> {
@@ -105,8 +124,10 @@ async function readFromState(reader: HostReader, config: HostConfig, state: Stat
   for (const container of known) collectVeths(container, told.get(container.container.id), { veths, bridged });
   const inputs = { ...reader.inputs(), veths, links: state.links, answers: state.answers };
   const all = new Map([...bridged, ...veths]);
-  const containers = known.map((entry) => toList(entry, all, told.get(entry.container.id)?.state ?? 'STOPPED'));
-  return { config, files: reader.files, inputs, containers };
+  const containers = known.map((entry) =>
+    toList(entry, all, NO_PANIC, told.get(entry.container.id)?.state ?? 'STOPPED'),
+  );
+  return { config, files: reader.files, inputs, containers, panic: NO_PANIC };
 }
 
 /** A name stands for the first container that has it, an id for that one. */

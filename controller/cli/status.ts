@@ -3,9 +3,12 @@ import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { askStatus } from '../ask-daemon.ts';
 import { createAssembler } from '../assemble.ts';
+import { placed } from '../json-shape.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
 import { observingText } from '../observing.ts';
+import { describePanic } from '../panic/describe-panic.ts';
+import { parsePanic, viewPanic } from '../panic/panic-state.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
 import {
@@ -21,7 +24,7 @@ import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, printProblems, shownPath } from './print-problems.ts';
-import { readHostInForce } from './read-host.ts';
+import { readHostInForce, readKnownPanic } from './read-host.ts';
 import { restrict } from './render.ts';
 import { renderTable } from './table.ts';
 
@@ -36,10 +39,14 @@ export async function runStatus(invocation: Invocation): Promise<number> {
   const status = file === undefined ? undefined : shownStatus(file, invocation);
   const difference = await readDifference(invocation);
   const differs = difference.known ? difference.comparison.changed : difference.failed;
-  const fine = running && !hasTrouble(status) && !differs;
-  if (shared.json) io.out.write(`${JSON.stringify(toJson(running, status, difference), null, 2)}\n`);
+  // Without a daemon the file in which it would look.
+  const panic = running && status !== undefined ? status.panic : viewPanic(await readKnownPanic(shared));
+  const sealed = describePanic(parsePanic(placed(panic)));
+  const fine = running && !hasTrouble(status) && !differs && sealed.length === 0;
+  if (shared.json) io.out.write(`${JSON.stringify({ ...toJson(running, status, difference), panic }, null, 2)}\n`);
   else {
     io.out.write(daemonText(running, status, difference, colours));
+    io.out.write(sealed.map((line) => `${colours.red(line)}\n`).join(''));
     if (status !== undefined) io.out.write(revisionLines(status.revision, colours));
     if (status !== undefined) printStatus(invocation, status);
     const source = status?.revision.reason ? `revision ${status.revision.inForce} says` : 'the files say';
@@ -102,7 +109,7 @@ async function readDifference(invocation: Invocation): Promise<Difference> {
   }
 }
 
-function toJson(running: boolean, status: StatusFile | undefined, difference: Difference): unknown {
+function toJson(running: boolean, status: StatusFile | undefined, difference: Difference): object {
   if (!difference.known) return { running, ...status, difference: null };
   const { changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
   return { running, ...status, difference: { changed, ruleset, routes, neighbourProxies, gateways } };

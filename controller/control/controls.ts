@@ -3,6 +3,9 @@ import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts
 import { type CurrentSession, withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../describe-changes.ts';
+import { hint } from '../name-hint.ts';
+import type { Panic } from '../panic/panic.ts';
+import { type PanicOrder, PanicRefused, type PanicView, viewPanic } from '../panic/panic-state.ts';
 import type { Outcome } from '../reconcile.ts';
 import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
@@ -29,11 +32,20 @@ export interface Controls {
   apply(confirmSeconds: number | undefined, by: string): Promise<Ordered>;
   confirm(): Promise<Ordered>;
   rollback(to: number | undefined, by: string): Promise<Ordered>;
+  /** In force when it returns. `containers`: by name; empty: all. @throws OrderRefused, Error where it isn't for good. */
+  panic(on: boolean, containers: readonly string[], by: string): Promise<Panicked>;
+}
+
+export interface Panicked extends PanicView {
+  readonly changed: boolean;
 }
 
 export interface ControlOptions {
   readonly session: CurrentSession;
   readonly revisions: Revisions;
+  readonly panic: Panic;
+  /** A panic began or ended. */
+  readonly onPanic: () => void;
   readonly policyFolder: string;
   readonly run: Run;
 }
@@ -57,6 +69,8 @@ export function createControls(options: ControlOptions): Controls {
       if (to !== undefined && !isCount(to, Number.MAX_SAFE_INTEGER)) throw new OrderRefused(`${to} is no revision`);
       return await inTurn({ kind: 'rollback', to, by: shownName(by) });
     },
+    // In nobody's turn: it waits neither for an order nor for a pass.
+    panic: (on, containers, by) => turnPanic(options, { on, containers, by: shownName(by) }),
   };
 }
 
@@ -64,6 +78,21 @@ const isCount = (value: number, most: number): boolean => Number.isSafeInteger(v
 
 /** It goes into files and onto terminals. */
 const shownName = (by: string): string => (/^[\w.@ -]{1,64}$/.test(by) ? by : 'root');
+
+async function turnPanic({ session, panic, onPanic }: ControlOptions, order: PanicOrder): Promise<Panicked> {
+  const known = new Set([...(session()?.reconciler.reader.known.values() ?? [])].map(({ name }) => name));
+  // What can't be known yet may well exist; and who is gone may be sealed still.
+  const unknown = order.containers.filter((name) => known.size > 0 && !known.has(name) && order.on);
+  for (const name of unknown) throw new OrderRefused(`there is no container "${name}"${hint(name, [...known])}`);
+  try {
+    const changed = await panic.order(order);
+    return { ...viewPanic(panic.state), changed };
+  } catch (cause) {
+    throw cause instanceof PanicRefused ? new OrderRefused(cause.message, { cause }) : cause;
+  } finally {
+    onPanic();
+  }
+}
 
 async function carryOut({ session, revisions, policyFolder, run }: ControlOptions, order: Order): Promise<Ordered> {
   return await withSession(session, async (present) => {

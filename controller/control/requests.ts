@@ -1,22 +1,28 @@
 /** The orders as they come in from outside, checked before anything is done. */
-import { asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
 import type { Controls } from './controls.ts';
 
 export type Request =
   | { readonly order: 'apply'; readonly confirmSeconds: number | null; readonly by: string }
   | { readonly order: 'confirm' }
+  | { readonly order: 'panic'; readonly on: boolean; readonly containers: readonly string[]; readonly by: string }
   | { readonly order: 'rollback'; readonly to: number | null; readonly by: string };
 
 /** @throws ShapeError */
 export function parseRequest(top: Placed): Request {
   const object = asObject(top);
   const field = (key: string): Placed => at(object, key, '');
-  const order = asOneOf(field('order'), ['apply', 'confirm', 'rollback'] as const);
+  const order = asOneOf(field('order'), ['apply', 'confirm', 'rollback', 'panic'] as const);
   switch (order) {
     case 'apply':
       return { order, confirmSeconds: orNull(field('confirmSeconds'), asNumber), by: asText(field('by')) };
     case 'confirm':
       return { order };
+    case 'panic':
+      return {
+        ...{ order, on: asBoolean(field('on')), by: asText(field('by')) },
+        containers: asList(field('containers')).map(asText),
+      };
     case 'rollback':
       return { order, to: orNull(field('to'), asNumber), by: asText(field('by')) };
   }
@@ -29,6 +35,8 @@ export async function answerRequest(controls: Controls, request: Request): Promi
       return await controls.apply(request.confirmSeconds ?? undefined, request.by);
     case 'confirm':
       return await controls.confirm();
+    case 'panic':
+      return await controls.panic(request.on, request.containers, request.by);
     case 'rollback':
       return await controls.rollback(request.to ?? undefined, request.by);
   }

@@ -12,6 +12,7 @@ import { readFlowChanges } from '../flow-changes.ts';
 import type { HostReader } from '../host-reader.ts';
 import { compareWithKernel } from '../kernel-comparison.ts';
 import { listContainer } from '../list-containers.ts';
+import { isSealed, type PanicState, viewPanic } from '../panic/panic-state.ts';
 import { digestOf } from '../revisions/revision.ts';
 import type { Run } from '../run.ts';
 
@@ -19,6 +20,7 @@ import type { Run } from '../run.ts';
 export interface Known {
   readonly reader: HostReader;
   readonly assembled: Assembled;
+  readonly panic: PanicState;
 }
 
 /** The host as it is, under the policies that were saved: they may wait for `apply` or a confirmation. */
@@ -48,7 +50,12 @@ export function describeList(known: Known, folder: string): unknown {
   const { veths } = inputs;
   return [...reader.known.values()]
     .sort((a, b) => (a.container.id < b.container.id ? -1 : 1))
-    .map(({ container, lxc, runtime }) => listContainer({ container, lxc, state: runtime.state, veths }, assembled))
+    .map(({ container, lxc, runtime }) =>
+      listContainer(
+        { container, lxc, state: runtime.state, veths, isSealed: isSealed(known.panic, container.name) },
+        assembled,
+      ),
+    )
     .map((listed) => ({
       ...listed,
       policy: { ...listed.policy, file: listed.policy.file === null ? null : `${folder}/${listed.policy.file}` },
@@ -98,11 +105,12 @@ export async function readPreview(run: Run, latest: Known, folder: string): Prom
     ...{ changed, ruleset, routes, neighbourProxies, gateways, ...describeFlows(changes, names) },
     problems: placeProblems(problems.filter(isError), folder),
     known: known.map(({ name }) => name),
+    panic: viewPanic(latest.panic),
   });
 }
 
 /** @throws QuestionError */
 export function explainKnown(known: Known, question: Question, folder: string): unknown {
   const { files, inputs } = readSaved(known);
-  return describeAnswers(files, inputs, question, folder);
+  return describeAnswers({ files, inputs, panic: known.panic }, question, folder);
 }

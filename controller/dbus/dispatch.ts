@@ -13,7 +13,7 @@ import {
   signatureOf,
 } from './interface.ts';
 
-export type ArgumentValue = string | number | readonly string[];
+export type ArgumentValue = string | number | boolean | readonly string[];
 
 /** What the methods do; arguments have their declared types. The answer is the JSON text, or nothing. */
 export type Methods = Readonly<Record<MethodName, (...args: readonly ArgumentValue[]) => Promise<string | undefined>>>;
@@ -146,7 +146,7 @@ async function answerMethod(call: BusMessage, { methods, userOf }: DispatchOptio
 const methodNames = Object.keys(METHODS).filter((name): name is MethodName => Object.hasOwn(METHODS, name));
 
 function checkArgument(name: string, value: unknown): ArgumentValue {
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
   if (isShortText(value)) return value;
   if (Array.isArray(value) && value.length <= MAX_LIST && value.every(isShortText)) return value;
   throw new BusError(standard('InvalidArgs'), `${name}: longer than ${MAX_TEXT} characters`);

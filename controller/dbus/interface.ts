@@ -43,6 +43,8 @@ export const METHODS = {
   Confirm: { in: [], out: JSON_TABLE, changes: true },
   // `revision`: 0 for the one before.
   Rollback: { in: [{ name: 'revision', type: 'u' }], out: JSON_TABLE, changes: true },
+  // `containers`: by name; empty: all. In force when it answers, as `routewall panic --json` does.
+  Panic: { in: [{ name: 'on', type: 'b' }, CONTAINERS], out: JSON_TABLE, changes: true },
   // `container`: a name, or its folder where several LXC paths have that name. `veth` may be empty, `init_pid` 0.
   Admit: { in: [text('container'), text('veth'), { name: 'init_pid', type: 'u' }], out: JSON_TABLE, changes: true },
   Release: { in: [text('container'), text('veth')], out: [], changes: true },

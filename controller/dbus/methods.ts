@@ -12,7 +12,7 @@ import {
   UnknownContainer,
 } from '../admission.ts';
 import { QuestionError } from '../answer-question.ts';
-import type { Controls, Ordered } from '../control/controls.ts';
+import type { Controls, Ordered, Panicked } from '../control/controls.ts';
 import { messageOf } from '../log.ts';
 import { OrderRefused } from '../revisions/revisions.ts';
 import type { Run } from '../run.ts';
@@ -81,6 +81,7 @@ export function createMethods(options: MethodOptions): Methods {
     Apply: (seconds) => ordered(controls.apply(seconds === 0 ? undefined : Number(seconds), 'root')),
     Confirm: () => ordered(controls.confirm()),
     Rollback: (revision) => ordered(controls.rollback(revision === 0 ? undefined : Number(revision), 'root')),
+    Panic: (on, names) => ordered(controls.panic(on === true, namesOf(names), 'root')),
     Admit: async (container, veth, initPid) => {
       const request = { container: String(container), veth: String(veth), initPid: Number(initPid) };
       const admitted = await admit(options.session, request).catch((cause: unknown) => {
@@ -100,7 +101,7 @@ export function createMethods(options: MethodOptions): Methods {
   };
 }
 
-async function ordered(order: Promise<Ordered>): Promise<string> {
+async function ordered(order: Promise<Ordered | Panicked>): Promise<string> {
   const done = await order.catch((cause: unknown) => {
     throw toBusError(cause);
   });

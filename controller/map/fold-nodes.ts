@@ -11,7 +11,7 @@ export function foldGroups({ nodes, edges }: ReachMap): ReachMap {
     const policy = parts.every((node) => node.policy === parts[0]?.policy) ? (parts[0]?.policy ?? null) : null;
     const node: MapNode = {
       ...{ id: `group:${group}`, kind: 'containers', members, group, isWholeGroup: true, within: null },
-      ...{ policy, ends: [] },
+      ...{ policy, sealed: parts.every(({ sealed }) => sealed), ends: [] },
     };
     for (const part of parts) folded.set(part, parts.length === 1 ? part : node);
   }

@@ -63,9 +63,9 @@ function nodeLine(node: MapNode, name: string, isTouched: boolean): string {
   return `  ${name} [${attributes.join(', ')}];`;
 }
 
-function lookOf({ kind, policy }: MapNode, isTouched: boolean): Look {
+function lookOf({ kind, policy, sealed }: MapNode, isTouched: boolean): Look {
   if (kind !== 'containers') return kind;
-  if (policy === 'closed' || !isTouched) return 'closed';
+  if (sealed || policy === 'closed' || !isTouched) return 'closed';
   return policy === 'open' ? 'open' : kind;
 }
 

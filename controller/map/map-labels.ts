@@ -18,7 +18,8 @@ export function nodeLabel({ id, members, group, isWholeGroup }: MapNode): string
 }
 
 /** What a policy's state means for the whole container; `undefined` where its own file decides. */
-export function policyNote({ policy }: MapNode): string | undefined {
+export function policyNote({ policy, sealed }: MapNode): string | undefined {
+  if (sealed) return 'sealed by panic';
   switch (policy) {
     case 'closed':
       return 'closed: no valid policy';

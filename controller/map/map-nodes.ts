@@ -6,6 +6,7 @@ import { rangesContain } from '../../policies/model.ts';
 import { type AddressRange, addressNumber, contains, type Family, rangeOf } from '../../render/address.ts';
 import type { Assembled, PolicyStatus } from '../assemble.ts';
 import { findTarget } from '../flow-parties.ts';
+import { isSealed, type PanicState } from '../panic/panic-state.ts';
 import { matchedRanges, outsidePeers } from './outside-peers.ts';
 import type { End } from './service-set.ts';
 
@@ -23,6 +24,8 @@ export interface MapNode {
   readonly within: 'lan' | 'internet' | null;
   /** Of its containers' policies. */
   readonly policy: PolicyStatus | null;
+  /** By a panic: whatever its policy says, nothing passes. */
+  readonly sealed: boolean;
   /** Each member's address and side by family; for what is no container there is one. */
   readonly ends: readonly ReadonlyMap<Family, End>[];
 }
@@ -30,6 +33,7 @@ export interface MapNode {
 export interface MapHost extends Pick<Assembled, 'desired' | 'policies' | 'network'> {
   readonly containers: readonly Container[];
   readonly loaded: LoadedPolicies;
+  readonly panic: PanicState;
 }
 
 /** `apart`: containers that get a node of their own. Containers without a routed NIC have none. */
@@ -50,12 +54,13 @@ export function mapNodes(host: MapHost, apart: ReadonlySet<string>): MapNode[] {
   return [...containers, hostNode(host), ...outside];
 }
 
-const NOBODY = { members: [], group: null, isWholeGroup: false, within: null, policy: null } as const;
+const NOBODY = { members: [], group: null, isWholeGroup: false, within: null, policy: null, sealed: false } as const;
 
 interface Member {
   readonly name: string;
   readonly group: string | null;
   readonly policy: PolicyStatus;
+  readonly sealed: boolean;
   readonly ends: ReadonlyMap<Family, End>;
 }
 
@@ -67,7 +72,8 @@ function membersOf(host: MapHost): Member[] {
       if (endpoints.length === 0 || seen.has(name)) return [];
       seen.add(name);
       const policy = host.policies.get(id)?.status ?? 'closed';
-      return [{ name, group: groups[0] ?? null, policy, ends: endsOf(host, { kind: 'container', name }) }];
+      const sealed = isSealed(host.panic, name);
+      return [{ name, group: groups[0] ?? null, policy, sealed, ends: endsOf(host, { kind: 'container', name }) }];
     });
 }
 
@@ -100,7 +106,7 @@ function signature(host: MapHost, member: Member, lists: readonly (readonly Addr
     const owns = end.side.kind === 'nic' && end.side.nic.owned.some((own) => contains(rangeOf(own), end.address));
     return [...chains, owns, isLan, ...matched.map(Number)].join();
   });
-  return [member.group ?? '', member.policy, ...parts].join(' ');
+  return [member.group ?? '', member.policy, member.sealed, ...parts].join(' ');
 }
 
 function nodeOf(members: readonly Member[], sizes: ReadonlyMap<string | null, number>): MapNode {
@@ -115,6 +121,7 @@ function nodeOf(members: readonly Member[], sizes: ReadonlyMap<string | null, nu
     isWholeGroup: group !== null && members.length > 1 && sizes.get(group) === members.length,
     within: null,
     policy: first?.policy ?? null,
+    sealed: first?.sealed ?? false,
     ends: members.map(({ ends }) => ends),
   };
 }

@@ -25,6 +25,8 @@ export function renderMapTable({ nodes, edges }: ReachMap, colours: Colours): st
 const members = ({ members: { length } }: MapNode): string => (length > 1 ? ` (${length})` : '');
 
 export const mapToJson = ({ nodes, edges }: ReachMap): unknown => ({
-  nodes: nodes.map(({ id, kind, members: names, group, policy }) => ({ id, kind, members: names, group, policy })),
+  nodes: nodes.map(({ id, kind, members: names, group, policy, sealed }) => ({
+    ...{ id, kind, members: names, group, policy, sealed },
+  })),
   edges: edges.map(({ from, to, services, some }) => ({ from: from.id, to: to.id, services, some })),
 });

@@ -32,6 +32,7 @@ interface Flow {
 
 function flowBetween(host: MapHost, from: MapNode, to: MapNode, names: ReadonlySet<string>): Flow[] {
   if (from.kind !== 'containers' && to.kind !== 'containers') return [];
+  if (from.sealed || to.sealed) return [];
   const touches = [...from.members, ...to.members].some((name) => names.has(name));
   if (names.size > 0 && !touches) return [];
   const [sender] = from.ends;

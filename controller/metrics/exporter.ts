@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { VERSION } from '../cli/version.ts';
 import { readCounted } from '../counted-packets.ts';
 import { type Log, messageOf } from '../log.ts';
+import { isSealed, type PanicState } from '../panic/panic-state.ts';
 import type { Report } from '../report.ts';
 import type { Run } from '../run.ts';
 import { readInterfaceCounters } from './interface-counters.ts';
@@ -15,6 +16,7 @@ const REST = { afterMs: 200, times: 100 };
 export class Exporter {
   readonly #run: Run;
   readonly #log: Log;
+  readonly #panic: () => PanicState;
   readonly #metrics = createMetrics();
   readonly #nics = new NicCounters(this.#metrics);
   #latest: Report | undefined;
@@ -23,7 +25,8 @@ export class Exporter {
   #refusedDue = 0;
   readonly #complaints = new Map<string, string>();
 
-  constructor(run: Run, log: Log) {
+  constructor(run: Run, log: Log, panic: () => PanicState) {
+    this.#panic = panic;
     this.#run = run;
     this.#log = log;
     this.#metrics.info.set({ version: VERSION }, 1);
@@ -91,6 +94,8 @@ export class Exporter {
     metrics.containers.reset();
     for (const state of ['RUNNING', 'STOPPED']) metrics.containers.set({ state }, 0);
     for (const status of ['ok', 'last-good', 'closed', 'open']) metrics.policies.set({ status }, 0);
+    const panic = this.#panic();
+    metrics.sealed.set([...reader.known.values()].filter(({ name }) => isSealed(panic, name)).length);
     const nics: CountedNic[] = [];
     for (const { container, lxcPath, name, runtime } of reader.known.values()) {
       metrics.containers.inc({ state: runtime.state });

@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { HostConfig } from '../../policies/config.ts';
 import { type Log, messageOf } from '../log.ts';
+import { NO_PANIC } from '../panic/panic-state.ts';
 import type { Report } from '../report.ts';
 import type { Run } from '../run.ts';
 import type { Exporter } from './exporter.ts';
@@ -18,7 +19,8 @@ export interface DaemonMetrics {
   stop(): Promise<void>;
 }
 
-export function openMetrics(run: Run, log: Log): DaemonMetrics {
+/** `panic`: of this moment. */
+export function openMetrics(run: Run, log: Log, panic = () => NO_PANIC): DaemonMetrics {
   let exporter: Exporter | undefined;
   let textfile: TextfileWriter | undefined;
   let listener: Listener | undefined;
@@ -35,7 +37,7 @@ export function openMetrics(run: Run, log: Log): DaemonMetrics {
     const hasFile = file !== undefined && (!file.optional || (await exists(dirname(file.path))));
     if (!hasFile && config.listen === undefined) return;
     const { Exporter } = await import('./exporter.ts');
-    exporter ??= new Exporter(run, log);
+    exporter ??= new Exporter(run, log, panic);
     const { contentType } = exporter;
     const kept = exporter;
     const render = (): Promise<string> => kept.render();

@@ -32,6 +32,7 @@ export function createMetrics() {
     containers: gauge('containers', 'Containers that are configured, by the state that LXC tells.', 'state'),
     policies: gauge('policies', 'Containers by what becomes of their policy file.', 'status'),
     interfaces: gauge('interfaces_enforced', 'Routed network interfaces of containers whose rules are in force.'),
+    sealed: gauge('containers_sealed', 'Containers that a panic has sealed.'),
     problems: gauge('problems', 'What is wrong with configurations and policies now.', 'severity'),
     passes: counter('passes', 'Passes of reading, compiling and applying.', 'result'),
     passSeconds: new Histogram({

@@ -20,7 +20,19 @@ afterAll(cleanUp);
 const busctl = (...words: readonly string[]) => bus.run(['busctl', '--auto-start=no', ...words]);
 const callIt = (...words: readonly string[]) => busctl('call', NAME, OBJECT, NAME, ...words);
 
-const METHODS = ['Status', 'List', 'Check', 'Preview', 'Explain', 'Apply', 'Confirm', 'Rollback', 'Admit', 'Release'];
+const METHODS = [
+  'Status',
+  'List',
+  'Check',
+  'Preview',
+  'Explain',
+  'Apply',
+  'Confirm',
+  'Rollback',
+  'Panic',
+  'Admit',
+  'Release',
+];
 
 describe('the interface', () => {
   test('is read by busctl', async () => {
@@ -72,6 +84,7 @@ describe('who may do what', () => {
     ['Apply', 'u', '0'],
     ['Confirm'],
     ['Rollback', 'u', '0'],
+    ['Panic', 'bas', 'false', '0'],
   ])('only root may call %s', async (...words) => {
     const { stderr, exitCode } = await bus.run(['busctl', 'call', NAME, OBJECT, NAME, ...words], { user: NOBODY });
     expect({ stderr, exitCode }).toEqual({ stderr: 'Call failed: Access denied', exitCode: 1 });
@@ -200,6 +213,20 @@ describe('the command line', () => {
     const back = JSON.parse(await bus.call('Rollback', 'u', '0'));
     expect(back).toMatchObject({ changed: true, inForce: applied.inForce + 1 });
     await routewall.writePolicy('../routewall.yaml', '');
+  });
+
+  test('seals containers when root says so', async () => {
+    const on = JSON.parse(await bus.call('Panic', 'bas', 'true', '1', 'two'));
+    expect(on).toMatchObject({ all: null, containers: [{ container: 'two', by: 'root' }], changed: true });
+    await expectSameAnswers([
+      ['list', '--json'],
+      ['preview', '--json'],
+      ['explain', '--from', 'host', '--to', 'container:two', 'tcp/80', '--json'],
+    ]);
+    expect(JSON.parse(await bus.call('Status')).panic).toEqual({ all: null, containers: on.containers, damaged: null });
+    expect((await callIt('Panic', 'bas', 'true', '1', 'twoo')).stderr).toContain('did you mean "two"?');
+    const off = JSON.parse(await bus.call('Panic', 'bas', 'false', '1', 'two'));
+    expect(off).toEqual({ all: null, containers: [], damaged: null, changed: true });
   });
 
   test('asks the daemon, and not one of other files or of another network', async () => {

@@ -16,6 +16,7 @@ describe('list', () => {
       {
         container: 'web',
         state: 'RUNNING',
+        sealed: false,
         groups: ['farm'],
         policy: { file: 'pol/containers/web.yaml', status: 'ok', observing: null },
         nics: [

@@ -111,6 +111,7 @@ describe('status', () => {
     enforcedAt: '2026-01-02T03:05:00.000Z',
     generation: 7,
     revision: { inForce: 3, autoApply: true, unconfirmed: null, waiting: [], reason: null },
+    panic: { all: null, containers: [], damaged: null },
     containers: [
       {
         container: 'web',

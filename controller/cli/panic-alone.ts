@@ -1,0 +1,81 @@
+/** A panic begun or ended without the daemon: the kernel, the file that the daemon reads, and what the next boot loads. */
+import { defaultConfig } from '../../policies/config.ts';
+import { renderSeal } from '../../render/panic.ts';
+import { createAssembler } from '../assemble.ts';
+import { keepPanicForBoot } from '../boot-ruleset.ts';
+import { realDisk } from '../durable-disk.ts';
+import { messageOf } from '../log.ts';
+import { parseRefusal, type Refusal } from '../nft-channel.ts';
+import { endSealedFlows } from '../panic/end-flows.ts';
+import { type PanicScope, sealFor } from '../panic/panic-scope.ts';
+import {
+  isPanic,
+  type PanicOrder,
+  type PanicState,
+  readPanic,
+  turn,
+  viewPanic,
+  writePanic,
+} from '../panic/panic-state.ts';
+import { PanicTable } from '../panic/panic-table.ts';
+import type { Run } from '../run.ts';
+import type { Invocation } from './options.ts';
+import { readConfig } from './read-config.ts';
+import { type CliHost, readHost, requireKnown } from './read-host.ts';
+
+/** @throws PanicRefused; CliError and Error where it is not, or not for good, in force. */
+export async function panicAlone(
+  invocation: Invocation,
+  order: PanicOrder,
+): Promise<{ readonly state: PanicState; readonly changed: boolean }> {
+  const { io, shared } = invocation;
+  const { stateDirectory } = shared;
+  const run = await io.loadRun();
+  const before = await readPanic(stateDirectory);
+  const state = turn(before, order, new Date().toISOString());
+  const table = new PanicTable({ run, commit: (commands) => commit(run, commands), flags: [], pid: () => undefined });
+  const { config = defaultConfig } = await readConfig(shared);
+  // By patterns at once: what has another name is found out afterwards.
+  if (order.on && state.all !== null)
+    await table.hold(sealFor(state, { config, containers: () => [], nics: () => [] }));
+  const { scope, host } = isPanic(state) ? await readScope(invocation, order) : { scope: undefined, host: undefined };
+  const seal = scope === undefined ? undefined : sealFor(state, scope);
+  if (order.on) await table.hold(seal);
+  await writePanic(realDisk, stateDirectory, state);
+  await keepPanicForBoot(stateDirectory, seal === undefined ? [] : renderSeal(seal));
+  if (!order.on) await table.hold(seal);
+  else if (host !== undefined) {
+    const { desired } = createAssembler().assemble(host.inputs);
+    await endSealedFlows(run, desired, () => state).catch((cause: unknown) => {
+      io.err.write(`connections of sealed containers: ${messageOf(cause)}\n`);
+    });
+  }
+  return { state, changed: JSON.stringify(viewPanic(state)) !== JSON.stringify(viewPanic(before)) };
+}
+
+/** A host that can't be read is sealed all the same, if it is sealed whole. */
+async function readScope(
+  invocation: Invocation,
+  { containers: names }: PanicOrder,
+): Promise<{ readonly scope: PanicScope; readonly host: CliHost | undefined }> {
+  try {
+    const host = await readHost(invocation);
+    const { containers } = host.inputs;
+    requireKnown(
+      names,
+      containers.map(({ name }) => name),
+    );
+    const { nics } = createAssembler().assemble(host.inputs).desired;
+    return { scope: { config: host.config, containers: () => containers, nics: () => nics.values() }, host };
+  } catch (cause) {
+    if (names.length > 0) throw cause;
+    const { config = defaultConfig } = await readConfig(invocation.shared);
+    invocation.io.err.write(`only what ${config.guard.join(', ')} matches is sealed: ${messageOf(cause)}\n`);
+    return { scope: { config, containers: () => [], nics: () => [] }, host: undefined };
+  }
+}
+
+async function commit(run: Run, commands: readonly string[]): Promise<Refusal | undefined> {
+  const { stderr, exitCode } = await run('nft', ['-f', '-'], { input: `${commands.join('\n')}\n` });
+  return exitCode === 0 ? undefined : parseRefusal(stderr, '/dev/stdin', commands);
+}
