@@ -1,0 +1,196 @@
+/**
+ * Much at once: all containers start, all stop, an edit that touches all, one member of a large set. Beside each, in a
+ * namespace of its own, what nft and ip alone take for the same veths and the same text. Then real containers, as many as
+ * asked for, started together. Needs root. `node scripts/bench.mjs storm [CONTAINERS] [REAL] [MEMBERS] [ROUNDS]`
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cleanUp } from '../sandbox/clean-up.ts';
+import type { Container } from '../sandbox/container.ts';
+import { createNamespace, type Namespace } from '../sandbox/namespace.ts';
+import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { policyOf, startLines, stopLines, writeOthers } from './others.ts';
+import { median, report, spread } from './report.ts';
+
+const count = Number(process.argv[2] ?? 1_000);
+const real = Number(process.argv[3] ?? 200);
+const members = Number(process.argv[4] ?? 100_000);
+const rounds = Number(process.argv[5] ?? 5);
+
+const PROFILE = 'profiles/base.yaml';
+const profileOf = (round: number): string => policyOf(8000 + round);
+const SET = 'sets/many.txt';
+const WITH_SET = 'egress:\n  rules:\n    - allow: https\n      to: set:many\n';
+/** Every other address, so that none can be merged with its neighbour; the last one changes by round. */
+const setOf = (round: number): string =>
+  `${Array.from({ length: members - 1 }, (_, index) => `10.${index >> 15}.${(index >> 7) & 255}.${(2 * index) & 255}`).join('\n')}\n198.51.100.${2 * round}\n`;
+
+type Work = () => Promise<unknown>;
+
+async function timed(work: Work): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+/** Waits until that many lines of the daemon match that were said after the mark. */
+async function said({ daemon }: Routewall, pattern: RegExp, times: number, after: number): Promise<void> {
+  const { lines } = daemon.child();
+  for (let next = after, found = 0; found < times; found += 1) {
+    await daemon.child().waitForLine(pattern, { after: next, timeout: 300_000 });
+    next = lines.findIndex((line, index) => index >= next && pattern.test(line)) + 1;
+  }
+}
+
+const batch =
+  (place: Namespace, program: 'ip' | 'nft', text: string): Work =>
+  () =>
+    place.run(program, program === 'ip' ? ['-force', '-batch', '-'] : ['-f', '-'], { input: text, timeout: 300_000 });
+
+class Storm {
+  readonly #routewall: Routewall;
+  readonly #twin: Namespace;
+  readonly rows = new Map<string, { readonly ours: number[]; readonly alone: number[] }>();
+
+  constructor(routewall: Routewall, twin: Namespace) {
+    this.#routewall = routewall;
+    this.#twin = twin;
+  }
+
+  #note(title: string, ours: number, alone: number): void {
+    const row = this.rows.get(title) ?? { ours: [], alone: [] };
+    row.ours.push(ours);
+    row.alone.push(alone);
+    this.rows.set(title, row);
+  }
+
+  /** What the daemon says of each container, and the same change without it. */
+  async #measure(title: string, work: Work, pattern: RegExp, times: number, alone: () => Promise<readonly Work[]>) {
+    const mark = this.#routewall.mark();
+    const ours = await timed(async () => {
+      await work();
+      await said(this.#routewall, pattern, times, mark);
+    });
+    const works = await alone();
+    const other = await timed(async () => {
+      for (const each of works) await each();
+    });
+    this.#note(title, ours, other);
+  }
+
+  async #render(what: 'nft' | 'routing'): Promise<string> {
+    return (await this.#routewall.cli('render', '--what', what)).stdout;
+  }
+
+  /** The last transaction, as nft read it. */
+  readonly #transaction = (): Promise<string> =>
+    readFile(join(this.#routewall.env['RUNTIME_DIRECTORY'] ?? '', 'transaction.nft'), 'utf8');
+
+  async round(round: number): Promise<void> {
+    const { bed, writePolicy } = this.#routewall;
+    const ip = (text: string): Work => batch(this.#twin, 'ip', text);
+    const nft = (text: string): Work => batch(this.#twin, 'nft', text);
+    const reset = 'delete table inet routewall\ndelete table arp routewall\n';
+    const idle = await this.#render('nft');
+    await nft(idle)();
+    await this.#measure(
+      'all start',
+      batch(bed.host, 'ip', startLines(count)),
+      / via .*: enforced in /,
+      count,
+      async () => [ip(startLines(count)), nft(reset + (await this.#render('nft'))), ip(await this.#render('routing'))],
+    );
+    const edit = (): Promise<void> => writePolicy(PROFILE, profileOf(round + 1));
+    await this.#measure('an edit that touches all', edit, / via .*: enforced in /, count, async () => [
+      nft(await this.#transaction()),
+    ]);
+    await this.#measure(
+      'all stop',
+      batch(bed.host, 'ip', stopLines(count)),
+      / via .*: removed in /,
+      count,
+      async () => [ip(stopLines(count)), nft(reset + idle)],
+    );
+    await this.#twin.run('nft', ['delete table inet routewall; delete table arp routewall']);
+    await this.#setMember(round);
+  }
+
+  async #setMember(round: number): Promise<void> {
+    const { bed, writePolicy } = this.#routewall;
+    await bed.host.run('ip', ['link', 'add', 'vset', 'up', 'type', 'veth', 'peer', 'name', 'vpeer']);
+    await writePolicy(SET, setOf(2 * round));
+    const mark = this.#routewall.mark();
+    await said(this.#routewall, / large .*: enforced in /, 1, mark).catch(() => undefined);
+    await batch(this.#twin, 'nft', await this.#render('nft'))();
+    const edit = (): Promise<void> => writePolicy(SET, setOf(2 * round + 1));
+    await this.#measure(
+      `a set of ${members.toLocaleString('en')}, one member changed`,
+      edit,
+      / large .*: enforced in /,
+      1,
+      async () => [batch(this.#twin, 'nft', await this.#transaction())],
+    );
+    await this.#twin.run('nft', ['delete table inet routewall; delete table arp routewall']);
+    await bed.host.run('ip', ['link', 'del', 'vset']);
+    await writePolicy(SET, '192.0.2.9\n');
+  }
+}
+
+/** Real ones: LXC's own time is most of it, so what counts is how long after the last one runs all are enforced. */
+async function startReal(routewall: Routewall): Promise<{ readonly lxc: number; readonly enforced: number }> {
+  const containers: Container[] = [];
+  for (let index = 0; index < real; index += 1) {
+    const lines = nic([`198.51.100.${index}`]);
+    containers.push(await routewall.addContainer(`real${index}`, { lines, policy: policyOf(8000 + (index % 20)) }));
+  }
+  const mark = routewall.mark();
+  const begin = performance.now();
+  const queue = [...containers];
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      await routewall.bed.host.run('lxc-start', ['-P', next.lxcPath, '-n', next.name, '-d'], { timeout: 120_000 });
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  const lxc = performance.now() - begin;
+  await said(routewall, / real\d+ .*: enforced in /, real, mark);
+  return { lxc, enforced: performance.now() - begin };
+}
+
+try {
+  const routewall = await startRoutewall({
+    config: 'uplinks: [eth0]\n',
+    policies: { [PROFILE]: profileOf(0), [SET]: '192.0.2.9\n' },
+  });
+  const twin = await createNamespace('twin');
+  await twin.run('ip', ['link', 'add', 'eth0', 'up', 'type', 'veth', 'peer', 'name', 'eth1']);
+  await routewall.daemon.stop();
+  await writeOthers(routewall.bed, routewall.policyFolder, count, () => 'use: [base]\n');
+  await routewall.addContainer('large', {
+    lines: nic(['192.0.2.50'], { extra: ['veth.pair = vset'] }),
+    policy: WITH_SET,
+  });
+  await routewall.daemon.restart();
+  const storm = new Storm(routewall, twin);
+  for (let round = 0; round < rounds; round += 1) await storm.round(round);
+  const rows = [...storm.rows].map(([title, { ours, alone }]) => {
+    const ratios = ours.map((time, index) => time / (alone[index] ?? Number.NaN));
+    return [title, median(ours).toFixed(0), median(alone).toFixed(0), median(ratios).toFixed(2), spread(ratios)];
+  });
+  const started = await startReal(routewall);
+  rows.push([
+    `${real} real containers start`,
+    started.enforced.toFixed(0),
+    `${started.lxc.toFixed(0)} (lxc-start)`,
+    (started.enforced / started.lxc).toFixed(2),
+    '',
+  ]);
+  await report('storm', {
+    title: `Much at once: ${count.toLocaleString('en')} containers`,
+    about: `Milliseconds until all is enforced, medians of ${rounds} rounds, and what nft and ip alone take for the same veths and the same text; below, real containers, eight lxc-start at a time, against the time of lxc-start itself.`,
+    command: `node scripts/bench.mjs storm ${count} ${real} ${members} ${rounds}`,
+    columns: ['what', 'routewall', 'nft and ip alone', 'ratio', 'spread'],
+    rows,
+  });
+} finally {
+  await cleanUp();
+}
