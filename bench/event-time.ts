@@ -172,6 +172,20 @@ try {
     command: `node scripts/bench.mjs event-time ${counts.join(',')} ${rounds}`,
     columns: ['others', 'what', 'median', 'p90', 'p99'],
     rows,
+    curves: [
+      {
+        name: 'event-time',
+        title: 'A start among others, median',
+        x: 'other containers',
+        y: 'milliseconds',
+        lines: [...new Set(rows.map(([, what = '']) => what))].map((what) => ({
+          label: what,
+          points: rows
+            .filter((row) => row[1] === what)
+            .map(([others = '', , value]) => [Number(others.replaceAll(',', '')), Number(value)] as const),
+        })),
+      },
+    ],
   });
 } finally {
   await cleanUp();

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs what building, testing and the sandbox need and this machine lacks: Debian packages, then npm packages.
-# It changes no network configuration and starts no service.
+# It changes no network configuration and starts no service. Arguments: further Debian packages.
 set -eu
 cd "$(dirname "$0")/.."
 
 packages="nftables iproute2 iptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
  diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring
- dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin"
+ dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin $*"
 
 missing=
 for package in $packages; do
