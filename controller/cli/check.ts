@@ -15,6 +15,7 @@ import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { type Assembled, createAssembler, problemsOf } from '../assemble.ts';
 import { describeContainer } from '../containers.ts';
+import { shadowWarnings } from '../shadow-warnings.ts';
 import { parseCheck } from '../told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -53,10 +54,15 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const assembled = createAssembler().assemble(host.inputs);
   const inPolicies =
     shared.names.length > 0 ? [] : checkPolicies({ ...host.inputs, book: assembled.book }, judgeOn(host, assembled));
+  const names = shared.names.length > 0 ? shared.names : undefined;
+  const shadowed = shadowWarnings(host.inputs, assembled, names);
   const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   return {
-    problems: [...inConfig, ...placeProblems(uniqueProblems([...inPolicies, ...inContainers]), shared.shown.policies)],
+    problems: [
+      ...inConfig,
+      ...placeProblems(uniqueProblems([...inPolicies, ...shadowed, ...inContainers]), shared.shown.policies),
+    ],
     what: whatOf(host.files.size, chosen.length),
   };
 }
@@ -142,7 +148,9 @@ async function checkPolicyFile(
   const loaded = loadPolicies(new Map([...(await readPolicyFiles(folder)), [name, content]]));
   const assembled = createAssembler().assemble({ ...host.inputs, loaded });
   const { book } = assembled;
-  return checkPolicies({ loaded, book, now: host.inputs.now }, judgeOn(host, assembled)).filter(
+  const { now } = host.inputs;
+  const problems = checkPolicies({ loaded, book, now }, judgeOn(host, assembled));
+  return [...problems, ...shadowWarnings({ loaded, now }, assembled)].filter(
     (problem) => join(folder, problem.file) === join(folder, name),
   );
 }

@@ -1,12 +1,12 @@
 /** `routewall preview`: what would change in the kernel. */
 
-import { isError, uniqueProblems } from '../../policies/problem.ts';
-import { createAssembler, problemsOf } from '../assemble.ts';
+import { createAssembler } from '../assemble.ts';
 import { describeFlows, type ToldChange } from '../describe-changes.ts';
 import { readFlowChanges } from '../flow-changes.ts';
 import { type Change, compareWithKernel, readKernel } from '../kernel-comparison.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { viewPanic } from '../panic/panic-state.ts';
+import { previewProblems } from '../shadow-warnings.ts';
 import { parsePreview, type ToldPreview } from '../told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
@@ -40,11 +40,12 @@ async function previewHost(invocation: Invocation): Promise<ToldPreview> {
   const known = host.containers.map(({ container }) => container.name);
   requireKnown(shared.names, known);
   const comparison = await compareWithKernel(run, restrict(assembled.desired, allIds(host.containers)), reading);
-  const problems = uniqueProblems(host.inputs.containers.flatMap((container) => problemsOf(assembled, container)));
+  const changes = readFlowChanges(comparison, assembled, host.inputs.loaded);
+  const problems = previewProblems(host.inputs, assembled, host.inputs.containers, changes);
   return {
     ...comparison,
-    ...describeFlows(readFlowChanges(comparison, assembled, host.inputs.loaded), shared.names),
-    problems: placeProblems(problems.filter(isError), shared.shown.policies),
+    ...describeFlows(changes, shared.names),
+    problems: placeProblems(problems, shared.shown.policies),
     known,
     panic: host.panic,
   };

@@ -77,6 +77,10 @@ function addCheck(program: Command, act: Act): void {
     .command('check')
     .description('validate the configuration and all policies, or just the files named; every error with its place')
     .argument('[FILE...]', 'policies, sets, services.yaml, routewall.yaml, or LXC configurations')
+    .addHelpText(
+      'after',
+      '\nAlso told: rules that can never match, with the rules before them in their file that take all that they are for.',
+    )
     .addHelpText('after', example('routewall check', 'routewall check /etc/routewall/containers/tinderbox.yaml'))
     .action((files: string[]) => act(async (invocation) => (await import('./check.ts')).runCheck(invocation, files)));
 }
@@ -110,7 +114,13 @@ function addPreview(program: Command, act: Act): void {
       "what would change in the kernel: the ruleset as a diff in nft's own words, routes, proxies, and flows",
     )
     .option('--exit-code', 'exit with 1 if anything would change')
-    .addHelpText('after', '\n-n limits what is said of flows; the ruleset is compared whole.')
+    .addHelpText(
+      'after',
+      '\nAt the end it tells in words which flows change, and which lines decided before and decide then, as in\n' +
+        '  web: from internet https now dropped by web.yaml:2 (was allowed by web.yaml:7)\n' +
+        'A change that alters no flow, such as a new name or another order of rules, has no such line.\n' +
+        '-n limits what is said of flows; the ruleset is compared whole.',
+    )
     .addHelpText('after', example('routewall preview', 'routewall preview --policies ./draft --exit-code'))
     .action((flags: { exitCode?: boolean }) =>
       act(async (invocation) => {

@@ -3,7 +3,7 @@ import { checkPolicies } from '../../policies/check-policies.ts';
 import type { EnforcedPolicy } from '../../policies/compile.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
-import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
+import { type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { describeAnswers, type Question } from '../answer-question.ts';
 import { type Assembled, createAssembler, type HostInputs, problemsOf } from '../assemble.ts';
 import { placeProblems } from '../cli/print-problems.ts';
@@ -15,6 +15,7 @@ import { listContainer } from '../list-containers.ts';
 import { isSealed, type PanicState, viewPanic } from '../panic/panic-state.ts';
 import { digestOf } from '../revisions/revision.ts';
 import type { Run } from '../run.ts';
+import { previewProblems, shadowWarnings } from '../shadow-warnings.ts';
 
 /** What the daemon knows after its last pass. */
 export interface Known {
@@ -81,7 +82,8 @@ export function describeCheck(
   );
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   const inPolicies = names.length > 0 ? [] : checkPolicies({ ...inputs, book: assembled.book });
-  const problems = uniqueProblems([...inPolicies, ...inContainers]);
+  const shadowed = shadowWarnings(inputs, assembled, names.length > 0 ? names : undefined);
+  const problems = uniqueProblems([...inPolicies, ...shadowed, ...inContainers]);
   return {
     problems: [...inConfig, ...placeProblems(problems, folder)],
     policyFiles: files.size,
@@ -100,10 +102,11 @@ export async function readPreview(run: Run, latest: Known, folder: string): Prom
   const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
   const known = [...latest.reader.known.values()];
   const changes = readFlowChanges(comparison, assembled, inputs.loaded);
-  const problems = uniqueProblems(known.flatMap(({ container }) => problemsOf(assembled, container)));
+  const containers = known.map(({ container }) => container);
+  const problems = previewProblems(inputs, assembled, containers, changes);
   return (names) => ({
     ...{ changed, ruleset, routes, neighbourProxies, gateways, ...describeFlows(changes, names) },
-    problems: placeProblems(problems.filter(isError), folder),
+    problems: placeProblems(problems, folder),
     known: known.map(({ name }) => name),
     panic: viewPanic(latest.panic),
   });

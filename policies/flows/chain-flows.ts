@@ -27,6 +27,7 @@ import { sameNow, type Terms, termsAt } from './terms.ts';
 
 /** What becomes of a flow, and by which rule; one object for each rule of a chain and what comes after its end. */
 export interface Decision extends Terms {
+  readonly end?: { readonly at: number; readonly next: Decision };
   /** `null`: the chain's default. */
   readonly rule: Rule | null;
   readonly origin: Origin | null;

@@ -14,8 +14,12 @@ export interface Terms {
 export const termsKey = (terms: Terms): string => `${terms.verdict} ${describeTerms(terms)}`;
 
 /** What holds at the moment, in seconds since 1970. */
-export const termsAt = (terms: Terms, at: number): Terms =>
-  terms.end !== undefined && terms.end.at <= at ? termsAt(terms.end.next, at) : terms;
+export function termsAt<T extends Terms & { readonly end?: { readonly at: number; readonly next: T } }>(
+  terms: T,
+  at: number,
+): T {
+  return terms.end !== undefined && terms.end.at <= at ? termsAt(terms.end.next, at) : terms;
+}
 
 /** Whether neither limit nor verdict differ; ends don't count. */
 export const sameNow = (a: Terms, b: Terms): boolean => a.verdict === b.verdict && limitText(a) === limitText(b);

@@ -98,6 +98,17 @@ test('shows an edited policy as a diff and in words', async () => {
   );
 });
 
+test('warns of a rule that can never match where it would come into force', async () => {
+  await enforce();
+  bed.write(
+    'pol/containers/web.yaml',
+    'ingress:\n  rules:\n    - drop: any\n      from: any\n    - allow: ssh\n      from: lan\n',
+  );
+  const { out, err } = await rw('preview');
+  expect(out).toContain('in words:');
+  expect(err).toMatch(/web.yaml:5:7: warning: this rule can never match: web.yaml:3 takes all that it is for/);
+});
+
 test('finds what someone took away, added or left behind', async () => {
   await enforce();
   await namespace.run('nft', ['delete element inet routewall veths { "vethWeb" }']);

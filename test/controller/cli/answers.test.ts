@@ -116,6 +116,19 @@ describe('check', () => {
     expect(out).toContain('    3 |     - allow: htp\n      |              ^\n');
   });
 
+  test('warns of rules that can never match, in all files, in one container, and in a file named', async () => {
+    const path = 'pol/containers/web.yaml';
+    bed.write(path, 'ingress:\n  rules:\n    - drop: any\n      from: any\n    - allow: ssh\n      from: lan\n');
+    const warning = /web.yaml:5:7: warning: this rule can never match: web.yaml:3 takes all that it is for/;
+    for (const words of ['check', 'check -n web', `check ${path}`]) {
+      const { out, exitCode } = await bed.rw(words);
+      expect(out).toMatch(warning);
+      expect(out).toMatch(/: no errors, 1 warning$/m);
+      expect(exitCode).toBe(0);
+    }
+    expect((await bed.rw('check -n tinderbox')).out).not.toMatch(warning);
+  });
+
   test('checks just the files named, by their folder, by their name, or as a policy', async () => {
     bed.write('pol/containers/db.yaml', 'ingres: {}\n');
     bed.write('draft.yaml', 'egress:\n  rules:\n    - allow: ssh\n      to: container:wbe\n');
