@@ -1,11 +1,14 @@
 /** What was refused, with the names of those that it is about. */
-import type { Container } from '../policies/endpoint.ts';
+import { describeRule } from '../policies/describe-rule.ts';
+import type { Container, Endpoint } from '../policies/endpoint.ts';
+import { policyPath } from '../policies/policy-files.ts';
 import { seenServiceWord, serviceNames } from '../policies/seen-service.ts';
-import type { ServiceTable } from '../policies/service-table.ts';
 import { type Address, familyOf } from '../render/address.ts';
 import type { CountedBy } from '../render/counted.ts';
+import type { Assembled, HostInputs } from './assemble.ts';
 import type { CountedElement, Counting } from './counted-packets.ts';
 import { type FlowHost, isHostAddress } from './flow-sides.ts';
+import { chainOfNic, judgeCounted } from './judge-counted.ts';
 import { nicIndexOf } from './nic-index.ts';
 
 export const DENIED: readonly Counting[] = (['egress', 'ingress', 'spoof', 'guard'] as const).map((by) => ({
@@ -26,6 +29,7 @@ export interface Denial {
   readonly service: string;
   /** Of the catalogue, or the host's own. */
   readonly serviceName: string | null;
+  readonly rule: DenialRule | null;
   /** Since the first; of an hour at least in which there was one. */
   readonly packets: number;
   readonly bytes: number;
@@ -33,35 +37,68 @@ export interface Denial {
   readonly lastSeen: string;
 }
 
+/** What refused it; `null` where the policy allows it: it has changed since, or the packet was one too many. */
+export interface DenialRule {
+  /** Relative to the policy folder; `null` for a default that no file states. */
+  readonly file: string | null;
+  readonly line: number | null;
+  /** In a policy's words: `drop tcp/25 to any`, `default: drop`. */
+  readonly text: string;
+}
+
 export interface DenialHost {
-  readonly containers: readonly Container[];
-  /** By endpoint key. */
-  readonly veths: ReadonlyMap<string, string>;
-  readonly services: ServiceTable;
+  readonly inputs: HostInputs;
   /** As if all containers ran, so that those that don't have names too. */
-  readonly flows: FlowHost;
+  readonly assembled: Assembled;
 }
 
 /** `now`: milliseconds since 1970, when the elements were read. */
-export function describeDenials(elements: readonly CountedElement[], host: DenialHost, now: number): Denial[] {
-  const names = serviceNames(host.services);
-  const owners = new Map(
-    host.containers.flatMap(({ name, endpoints }) =>
-      endpoints.map(({ key, nic }) => [host.veths.get(key), { container: name, nic }] as const),
+export function describeDenials(
+  elements: readonly CountedElement[],
+  { inputs, assembled }: DenialHost,
+  now: number,
+): Denial[] {
+  const names = serviceNames(inputs.loaded.services);
+  const owners = new Map<string | undefined, Owner>(
+    inputs.containers.flatMap((container) =>
+      container.endpoints.map((endpoint) => [inputs.veths.get(endpoint.key), { container, endpoint }] as const),
     ),
   );
-  return elements.map(({ whose: veth, by, peer, protocol, port, packets, bytes, age }) => {
+  return elements.map((element) => {
+    const { whose, by, peer, protocol, port, packets, bytes, age } = element;
+    const owner = owners.get(whose);
     const service = seenServiceWord({ family: familyOf(peer), protocol, port });
     return {
-      ...(owners.get(veth) ?? { container: null, nic: null }),
-      ...{ hostVeth: veth, direction: by, peer, peerName: peerName(peer, host.flows) },
+      ...{ container: owner?.container.name ?? null, nic: owner?.endpoint.nic ?? null },
+      ...{ hostVeth: whose, direction: by, peer, peerName: peerName(peer, assembled) },
       ...{ service, serviceName: names.get(service) ?? null },
+      rule: owner === undefined ? null : refusedBy(element, owner, assembled),
       ...{ packets, bytes, lastSeen: new Date(now - age).toISOString() },
     };
   });
 }
 
-export function peerName(address: Address, host: FlowHost): string | null {
+function refusedBy(element: CountedElement, { container, endpoint }: Owner, assembled: Assembled): DenialRule | null {
+  const policy = assembled.policies.get(container.id)?.enforced;
+  if (policy === undefined || element.by === 'spoof' || element.by === 'guard') return null;
+  const chain = chainOfNic(policy, endpoint, element.by);
+  const { verdict, rule, steps } = judgeCounted(assembled, endpoint.key, chain, element);
+  // What a limit refuses, its rule allows.
+  if (verdict === 'allow' && rule?.limit === undefined) return null;
+  const origin = steps.at(-1)?.origin ?? null;
+  return {
+    file: origin === null ? null : policyPath(origin.file),
+    line: origin?.line ?? null,
+    text: rule === null ? `default: ${verdict}` : describeRule(rule, chain.direction),
+  };
+}
+
+interface Owner {
+  readonly container: Container;
+  readonly endpoint: Endpoint;
+}
+
+function peerName(address: Address, host: FlowHost): string | null {
   if (isHostAddress(host, address)) return 'host';
   const owner = nicIndexOf(host.desired).ownerOf(address);
   return owner === undefined ? null : `container:${owner.nic.container}`;

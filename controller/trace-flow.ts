@@ -132,7 +132,7 @@ function receive(host: FlowHost, flow: Flow, chainOf: ChainOf): TraceStep[] {
 }
 
 /** `peer`: the far end, whose kind is what the kernel looks at where a rule says host, internet or container. */
-function factsOf({ desired }: FlowHost, peer: Side): HostFacts {
+export function factsOf({ desired }: FlowHost, peer: Side): HostFacts {
   return {
     isHostAddress: () => peer.kind === 'host',
     isLan: (address) => isInLan(desired.host, address),

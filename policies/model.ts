@@ -113,7 +113,8 @@ export function rangesContain(ranges: readonly AddressRange[], address: bigint):
 
 const nonPublicRanges = { 4: NON_PUBLIC[4].map(rangeOf), 6: NON_PUBLIC[6].map(rangeOf) };
 
-const isPublic = (address: Address): boolean =>
+/** Of the internet, as far as the address alone tells. */
+export const isPublic = (address: Address): boolean =>
   !nonPublicRanges[familyOf(address)].some((range) => contains(range, address));
 
 function matchesService(service: ServiceMatch, { family, protocol, port, icmpType }: Packet): boolean {

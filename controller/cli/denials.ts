@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assembleAsIfRunning } from '../as-if-running.ts';
 import { readCounted } from '../counted-packets.ts';
 import { DENIED, type Denial, type DenialHost, describeDenials } from '../denials.ts';
-import { CommandError, type Run } from '../run.ts';
-import { CliError, EXIT } from './exit.ts';
+import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
-import { readHost, selectContainers } from './read-host.ts';
+import { readHostInForce, selectContainers } from './read-host.ts';
+import { requireRecords } from './recorded.ts';
 import { renderTable } from './table.ts';
 
 export interface DenialFlags {
@@ -17,11 +17,10 @@ export interface DenialFlags {
 }
 
 export async function runDenials(invocation: Invocation, flags: DenialFlags): Promise<number> {
-  const run = await invocation.io.loadRun();
   const host = await readDenialHost(invocation);
-  if (flags.follow) return follow(invocation, run, host);
+  if (flags.follow) return follow(invocation, host);
   const { io, shared, colours } = invocation;
-  const all = (await readDenials(run, host, shared.names)).sort(ORDERS[flags.sort]);
+  const all = (await readDenials(invocation, host, shared.names)).sort(ORDERS[flags.sort]);
   const shown = all.slice(0, flags.limit);
   if (shared.json) {
     io.out.write(`${JSON.stringify(shown, null, 2)}\n`);
@@ -31,7 +30,7 @@ export async function runDenials(invocation: Invocation, flags: DenialFlags): Pr
     io.err.write('nothing was refused within the last hour\n');
     return EXIT.fine;
   }
-  const heading = ['CONTAINER', 'DIRECTION', 'PEER', 'SERVICE', 'PACKETS', 'LAST SEEN'];
+  const heading = ['CONTAINER', 'DIRECTION', 'PEER', 'SERVICE', 'BY', 'PACKETS', 'LAST SEEN'];
   const now = Date.now();
   const rows = shown.map((denial) => [...cells(denial), String(denial.packets), agoText(now, denial.lastSeen)]);
   io.out.write(renderTable([heading.map((text) => colours.bold(text)), ...rows]));
@@ -45,32 +44,30 @@ const ORDERS: Readonly<Record<DenialFlags['sort'], (a: Denial, b: Denial) => num
 };
 
 async function readDenialHost(invocation: Invocation): Promise<DenialHost> {
-  const { inputs, containers } = await readHost(invocation);
+  const { inputs, containers } = await readHostInForce(invocation);
   selectContainers(containers, invocation.shared.names);
-  return {
-    containers: inputs.containers,
-    veths: inputs.veths,
-    services: inputs.loaded.services,
-    flows: assembleAsIfRunning(inputs),
-  };
+  return { inputs, assembled: assembleAsIfRunning(inputs) };
 }
 
-async function readDenials(run: Run, host: DenialHost, names: readonly string[]): Promise<Denial[]> {
-  const elements = await readCounted(run, DENIED).catch((cause: unknown) => {
-    if (!(cause instanceof CommandError) || !cause.message.includes('No such file')) throw cause;
-    const message = "the kernel doesn't hold this release's rules: systemctl start routewall";
-    throw new CliError(EXIT.refused, message, { cause });
-  });
+async function readDenials(invocation: Invocation, host: DenialHost, names: readonly string[]): Promise<Denial[]> {
+  const elements = await requireRecords(invocation, (run) => readCounted(run, DENIED));
   return describeDenials(elements, host, Date.now()).filter((denial) => isChosen(denial, names));
 }
 
-function cells({ container, hostVeth, direction, peer, peerName, service, serviceName }: Denial): string[] {
+function cells({ container, hostVeth, direction, peer, peerName, service, serviceName, rule }: Denial): string[] {
   return [
     container ?? `(${hostVeth})`,
     direction,
     peerName === null ? peer : `${peerName} (${peer})`,
     serviceName === null ? service : `${service} (${serviceName})`,
+    ruleText(rule),
   ];
+}
+
+/** `web.yaml:12`, or `default: drop` where no file says so. */
+function ruleText(rule: Denial['rule']): string {
+  if (rule === null) return '-';
+  return rule.file === null ? rule.text : `${rule.file.replace(/^containers\//, '')}:${rule.line}`;
 }
 
 function agoText(now: number, iso: string): string {
@@ -82,20 +79,20 @@ function agoText(now: number, iso: string): string {
 const POLL = { leastMs: 1000, times: 20 };
 
 /** The packet path raises no events about these sets, so they are read again and again. */
-async function follow(invocation: Invocation, run: Run, first: DenialHost): Promise<number> {
+async function follow(invocation: Invocation, first: DenialHost): Promise<number> {
   const { io, shared } = invocation;
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
   let host = first;
-  let known = countsOf(await readDenials(run, host, []));
+  let known = countsOf(await readDenials(invocation, host, []));
   if (!shared.json) io.err.write('waiting for what is refused; Ctrl-C ends\n');
   while (!ending.signal.aborted) {
     const begin = performance.now();
-    let denials = await readDenials(run, host, []);
+    let denials = await readDenials(invocation, host, []);
     // A container that has started since has an interface that isn't known yet.
     if (denials.some((denial) => denial.container === null && !known.has(keyOf(denial)))) {
       host = await readDenialHost(invocation);
-      denials = await readDenials(run, host, []);
+      denials = await readDenials(invocation, host, []);
     }
     for (const denial of denials)
       if (isChosen(denial, shared.names)) print(denial, known.get(keyOf(denial)), invocation);

@@ -6,7 +6,7 @@ import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Io } from './io.ts';
 import { addSharedOptions, readShared } from './options.ts';
 import { addPanic } from './panic-command.ts';
-import { addDenials } from './recording-commands.ts';
+import { addRecordingCommands } from './recording-commands.ts';
 import { addRevisionCommands } from './revision-commands.ts';
 import { VERSION } from './version.ts';
 
@@ -50,7 +50,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
   addSharedOptions(program);
   for (const add of [addDaemon, addCheck, addList, addRender, addPreview, addExplain, addStatus, addMap, addImport])
     add(program, act);
-  addDenials(program, act);
+  addRecordingCommands(program, act);
   addRevisionCommands(program, act);
   addPanic(program, act);
   addHook(program, act);

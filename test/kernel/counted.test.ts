@@ -127,6 +127,13 @@ it("keeps a container that tries every port from filling the set: the others' re
   await send(inside[0], udp(1));
   expect(await counted('veth1')).toContain('egress 192.0.2.1 17 1: 2');
   expect(await passed()).toBe(0);
+  // As a control, that it would fill the set else.
+  const unbounded = 'update @refused_egress4 { iifname . ip daddr . meta l4proto . th dport }';
+  const rules = `flush chain inet routewall egress_note\nadd rule inet routewall egress_note ${unbounded}\n`;
+  await host.run('nft', ['-f', '-'], { input: rules });
+  await send(inside[0], udp(1, 65_535), udp(1, 65_535).replace('192.0.2.1', '192.0.2.2'));
+  await send(inside[1], udp(54));
+  expect(await counted('veth2')).toEqual(['egress 192.0.2.1 17 53: 1']);
 });
 
 it('refuses what a full set has no place for', async () => {

@@ -54,7 +54,7 @@ it('names container, peer and service of each refusal, also while no daemon runs
   ]);
   expect(await denials(rw, '-n', 'db')).toEqual(['db egress 203.0.113.80 udp/53 dns']);
   const { stdout, stderr } = await rw.cli('denials', '--sort', 'packets', '--limit', '2');
-  expect(stdout).toMatch(/^CONTAINER +DIRECTION +PEER +SERVICE +PACKETS +LAST SEEN\n/);
+  expect(stdout).toMatch(/^CONTAINER +DIRECTION +PEER +SERVICE +BY +PACKETS +LAST SEEN\n/);
   expect(stdout.split('\n')).toHaveLength(3);
   expect(stderr).toMatch(/^and \d+ more: --limit \d+$/);
 });
@@ -72,13 +72,27 @@ it('--follow prints what comes, also of a container that starts meanwhile, and e
   const child = rw.bed.host.spawn(process.execPath, [PROGRAM, 'denials', '--follow', ...words], { env: rw.env });
   await child.waitForLine(/waiting/);
   await probe(inside, { protocol: 'tcp', to: '203.0.113.80', port: 82 });
-  await child.waitForLine(/^\d\d:\d\d:\d\d {2}web {2}egress {2}203\.0\.113\.80 {2}tcp\/82 {2}\d packets?$/);
+  await child.waitForLine(
+    /^\d\d:\d\d:\d\d {2}web {2}egress {2}203\.0\.113\.80 {2}tcp\/82 {2}default: drop {2}\d packets?$/,
+  );
   await rw.stop(web);
   await rw.start(web);
   await probe(await web.inside(), { protocol: 'udp', to: '203.0.113.80', port: 83 });
   await child.waitForLine(/ {2}web {2}egress {2}203\.0\.113\.80 {2}udp\/83 /);
   expect(child.lines.filter((line) => line.includes('tcp/81'))).toEqual([]);
   expect(await child.stop('SIGINT')).toMatchObject({ exitCode: 0 });
+});
+
+it("one that tries every port hides nobody's refusals but its own", async () => {
+  const { rw, inside, other } = await startTwo();
+  const flood = `import socket
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(1, 65536): udp.sendto(b"x", ("203.0.113.80", port))
+`;
+  await inside.run('/usr/bin/python3', ['-'], { input: flood });
+  await probe(other, { protocol: 'udp', to: '203.0.113.80', port: 53 });
+  expect(await denials(rw, '-n', 'db')).toEqual(['db egress 203.0.113.80 udp/53 dns']);
+  expect((await denials(rw, '-n', 'web', '--limit', '9999')).length).toBeGreaterThanOrEqual(1000);
 });
 
 it('a stop clears what was counted for the interface that goes', async () => {
