@@ -4,7 +4,14 @@ import { parseContent } from './parse-content.ts';
 import { hostBitsWarning } from './peer-words.ts';
 import { problemOf } from './policy-document.ts';
 import { isError, type Problem } from './problem.ts';
-import { type FileContent, type Finding, maxListBytes, maxStructuredBytes, readSourceText } from './source-text.ts';
+import {
+  type FileContent,
+  type Finding,
+  maxFindings,
+  maxListBytes,
+  maxStructuredBytes,
+  readSourceText,
+} from './source-text.ts';
 
 export interface AddressSet {
   readonly file: string;
@@ -38,12 +45,14 @@ export const brokenSet = (file: string, problems: readonly Problem[]): AddressSe
 interface ParsedAddresses {
   readonly ranges: AddressRange[];
   readonly findings: Finding[];
+  errors: number;
 }
 
 /** One address, prefix or range a line; `#` begins a comment. */
 function parseAddressList(text: string): ParsedAddresses {
-  const parsed: ParsedAddresses = { ranges: [], findings: [] };
+  const parsed: ParsedAddresses = { ranges: [], findings: [], errors: 0 };
   for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (parsed.errors >= maxFindings) break;
     const entry = line.replace(/#.*/, '').trim();
     if (entry !== '') addEntry(parsed, entry, { line: index + 1, column: line.indexOf(entry) + 1 });
   }
@@ -52,18 +61,21 @@ function parseAddressList(text: string): ParsedAddresses {
 
 function parseAddressYaml(text: string, syntax: 'yaml' | 'json'): ParsedAddresses {
   const { data, places, findings } = parseContent('set', text, syntax);
-  const parsed: ParsedAddresses = { ranges: [], findings: [...findings] };
+  const parsed: ParsedAddresses = { ranges: [], findings: [...findings], errors: 0 };
   for (const [index, entry] of (data ?? []).entries()) addEntry(parsed, entry, places.placeOf([index]));
   return parsed;
 }
 
-function addEntry({ ranges, findings }: ParsedAddresses, entry: string, place: { line: number; column: number }): void {
+/** However many are wrong: the first error already makes the set a broken one, while warnings leave nothing out. */
+function addEntry(parsed: ParsedAddresses, entry: string, place: { line: number; column: number }): void {
   const range = parseRange(entry);
   if (range === undefined) {
-    findings.push({ ...place, message: `"${entry}" is no address, prefix or range` });
+    parsed.errors += 1;
+    parsed.findings.push({ ...place, message: `"${entry}" is no address, prefix or range` });
     return;
   }
-  ranges.push(range);
+  parsed.ranges.push(range);
   const warning = hostBitsWarning(entry, range);
-  if (warning !== undefined) findings.push({ ...place, message: warning, severity: 'warning' });
+  if (warning === undefined || parsed.findings.length >= maxFindings) return;
+  parsed.findings.push({ ...place, message: warning, severity: 'warning' });
 }

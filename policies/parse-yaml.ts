@@ -2,7 +2,7 @@
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type YAMLMap } from 'yaml';
 import { findJsonMistake } from './json-syntax.ts';
 import { createPlaces, lineStartsOf, type PlaceNode, type Places, placeAt } from './places.ts';
-import type { Finding } from './source-text.ts';
+import { type Finding, maxFindings } from './source-text.ts';
 
 export interface ParsedText {
   /** `undefined` where the text is no YAML at all; mappings have no prototype. */
@@ -28,7 +28,7 @@ export function parseYaml(text: string, format: 'yaml' | 'json'): ParsedText {
   const findings: Finding[] = [];
   const report = (offset: number, message: string) => findings.push({ ...placeAt(offset, lineStarts), message });
   try {
-    const root = parseRoot(text, format, report);
+    const root = parseRoot(text, format, lineStarts, report);
     if (findings.length > 0) return { data: undefined, places: createPlaces(0, lineStarts), findings };
     const walk: Walk = { report, lineOf: (offset) => placeAt(offset, lineStarts).line };
     const { data, place } = root === null ? emptyMapping() : walkNode(root, walk);
@@ -44,7 +44,12 @@ const tooDeep: Finding = { line: 1, column: 1, message: nestedTooDeeply };
 
 const emptyMapping = (): Walked => ({ data: Object.create(null), place: 0 });
 
-function parseRoot(text: string, format: 'yaml' | 'json', report: Walk['report']): Node | null {
+function parseRoot(
+  text: string,
+  format: 'yaml' | 'json',
+  lineStarts: readonly number[],
+  report: Walk['report'],
+): Node | null {
   // The parser's own check for duplicate keys takes quadratic time.
   const document = parseDocument(text, { uniqueKeys: false, merge: false, prettyErrors: false });
   const mistake = format === 'json' && text.trim() !== '' ? findJsonMistake(text, document) : undefined;
@@ -56,7 +61,8 @@ function parseRoot(text: string, format: 'yaml' | 'json', report: Walk['report']
   for (const { code, pos, message } of document.errors) {
     // The parser turns its own overflow into an error at some place that depends on the stack.
     if (/call stack/i.test(message)) throw new RangeError(message);
-    const line = text.slice(0, pos[0]).split('\n').length;
+    const { line } = placeAt(pos[0], lineStarts);
+    if (lines.size >= maxFindings) break;
     // One slip makes the parser complain about the rest of the line as well.
     if (!lines.has(line)) report(pos[0], clearer[code] ?? `not valid ${format.toUpperCase()}: ${plain(message)}`);
     lines.add(line);

@@ -21,7 +21,7 @@ export function parseLimit(text: string): ParsedLimit | string {
   const [flows, burst] = [Number(number), Number(burstText ?? BURST)];
   if (flows === 0) return `"${text}" lets nothing pass: write drop, or remove the rule`;
   if (burst === 0) return `"${text}": burst is at least 1`;
-  if (flows > 1_000_000_000 || credit(flows, per, burst) >= MOST_CREDIT) {
+  if (flows > 1_000_000_000 || !Number.isSafeInteger(burst) || credit(flows, per, burst) >= MOST_CREDIT) {
     return `"${text}" is more than the kernel can count: write a smaller burst, or no limit`;
   }
   return { flows, per, burst };

@@ -17,10 +17,16 @@ export type SourceText = { readonly text: string } | { readonly finding: Finding
 
 const start: Place = { line: 1, column: 1 };
 
-/** Enough for any policy written by hand, and little enough that no file can hold the daemon up. */
-export const maxStructuredBytes = 1024 * 1024;
+/**
+ * Enough for thousands of rules, and little enough that no file can hold the daemon up: of a broken one, the YAML parser
+ * makes a mistake of each character, for 30 s at 1 MiB (`FUZZ_LENGTH=1048576 npx vitest run test/fuzz`).
+ */
+export const maxStructuredBytes = 256 * 1024;
 /** Plain lists of addresses parse fast and may come from a feed. */
 export const maxListBytes = 16 * 1024 * 1024;
+
+/** So many mistakes of a file are told; of 16 MiB of lines that are none, all would take gigabytes. */
+export const maxFindings = 100;
 
 export function readSourceText(content: FileContent, maxBytes: number): SourceText {
   if (content instanceof Error) return { finding: { ...start, message: unreadable(content) } };

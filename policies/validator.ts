@@ -42,7 +42,7 @@ export function isOfFormat<F extends Format>(format: F, data: unknown): data is 
 
 function compile(format: Format): ValidateFunction {
   ajv ??= new Ajv({
-    // Input is at most 1 MiB, so that collecting all errors can't be abused.
+    // Input is small (maxStructuredBytes), so that collecting all errors can't be abused.
     allErrors: true,
     verbose: true,
     allowUnionTypes: true,

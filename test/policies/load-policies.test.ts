@@ -14,7 +14,7 @@ describe('one bad file harms only its container', () => {
   test.each<[string, FileContent, string]>([
     ['that cannot be read', denied, '1:1: error: cannot be read: permission denied'],
     ['that is a folder', new Error('it is no regular file'), '1:1: error: cannot be read: it is no regular file'],
-    ['that is huge', `#${'x'.repeat(1024 * 1024)}`, '1:1: error: too large: 1025 KiB; at most 1024 KiB are read'],
+    ['that is huge', `#${'x'.repeat(256 * 1024)}`, '1:1: error: too large: 257 KiB; at most 256 KiB are read'],
     ['in Latin-1', bytes(35, 10, 35, 0xe4, 10), '2:2: error: not UTF-8: save the file in that encoding'],
     ['in UTF-16', bytes(0xff, 0xfe, 97, 0), '1:1: error: not UTF-8: save the file in that encoding'],
   ])('a file %s', (_title, content, line) => {
@@ -22,6 +22,21 @@ describe('one bad file harms only its container', () => {
     expect(problems(files)).toEqual([`containers/web.yaml:${line}`]);
     expect(compileFiles(files).ok).toBe(false);
     expect(compileFiles(files, 'other')).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test('a list of a million mistakes tells the first hundred, and is broken', () => {
+    const { sets, problems: told } = load({ 'sets/feed.txt': 'no address\n'.repeat(1_000_000) });
+    expect(sets.get('feed')?.ok).toBe(false);
+    expect(told).toHaveLength(100);
+  });
+
+  test('a list of a thousand warnings loses none of its addresses', () => {
+    const lines = Array.from({ length: 1000 }, (_, index) => `10.${index >> 8}.${index & 255}.1/24`);
+    const { sets } = load({ 'sets/feed.txt': lines.join('\n') });
+    expect(sets.get('feed')).toMatchObject({
+      ok: true,
+      ranges: { 4: [{ first: 10n << 24n, last: (10n << 24n) + 255_999n }] },
+    });
   });
 
   test('two files for one container: neither is guessed to be the right one', () => {

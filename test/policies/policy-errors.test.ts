@@ -100,6 +100,10 @@ describe('a limit is a rate of new flows', () => {
     [limit('20/s'), '5:14: error: "20/s": the unit is second, minute, hour or day, not "s"'],
     [limit('20/second burst'), '5:14: error: "20/second burst" is no limit: write 20/second, or 20/second burst 40'],
     [limit('0/second'), '5:14: error: "0/second" lets nothing pass: write drop, or remove the rule'],
+    [
+      limit(`1/second burst ${'9'.repeat(310)}`),
+      `5:14: error: "1/second burst ${'9'.repeat(310)}" is more than the kernel can count: write a smaller burst, or no limit`,
+    ],
     [limit('1/second burst 0'), '5:14: error: "1/second burst 0": burst is at least 1'],
     [
       limit('1/day burst 200000'),
