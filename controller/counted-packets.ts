@@ -42,8 +42,9 @@ export async function readCounted(run: Run, countings: readonly Counting[]): Pro
 }
 
 const SET = /set ((refused|observed)_(egress|ingress|spoof|guard)[46]) \{/;
+// Bounded, so that text which is no element costs no more than its length.
 const ELEMENT =
-  /((?:"([^"]+)"|([\da-f.:]+)) \. (\S+) \. (\d+) \. (\d+)) counter packets (\d+) bytes (\d+)(?: timeout \S+)?(?: expires (\w+))?/;
+  /((?:"([^"\n]{1,15})"|([\da-f.:]{2,45})) \. (\S{2,45}) \. (\d{1,3}) \. (\d{1,5})) counter packets (\d{1,20}) bytes (\d{1,20})(?: timeout \w+)?(?: expires (\w+))?/;
 const PATTERN = new RegExp(`${SET.source}|${ELEMENT.source}`, 'g');
 
 /** `"veth0" . 192.0.2.53 . 17 . 53 counter packets 1 bytes 29 expires 59m40s` below `set refused_egress4 {` */
