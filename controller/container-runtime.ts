@@ -4,7 +4,7 @@ import type { Container, Endpoint } from '../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
 import { readNamespaceId } from './namespace-id.ts';
-import { type Run, runOrThrow } from './run.ts';
+import { CommandError, type Run, runOrThrow } from './run.ts';
 
 export interface Runtime {
   /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
@@ -111,14 +111,23 @@ async function vethsByPeer(
   return found;
 }
 
-/** Names of the veths with a peer in that namespace, in the order in which they were made. */
+/** Names of the veths with a peer in that namespace, in the order in which they were made. @throws CommandError */
 export function parseVeths(json: string, namespace: number): string[] {
-  const links: unknown = JSON.parse(json);
+  const links = parseLinksJson(json);
   if (!Array.isArray(links)) return [];
   return links
     .filter((link): link is { ifindex: number; ifname: string } => isLinkOf(link, namespace))
     .sort((a, b) => a.ifindex - b.ifindex)
     .map(({ ifname }) => ifname);
+}
+
+/** `ip -j` prints nothing at all where there is no link. @throws CommandError */
+export function parseLinksJson(json: string): unknown {
+  try {
+    return json.trim() === '' ? [] : JSON.parse(json);
+  } catch (cause) {
+    throw new CommandError('ip -j link show: no JSON', { cause });
+  }
 }
 
 const isLinkOf = (link: unknown, namespace: number): boolean =>

@@ -1,7 +1,7 @@
 /** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
-import { linkExists, parseVeths, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
+import { linkExists, parseLinksJson, parseVeths, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
 import { readNamespaceId } from './namespace-id.ts';
 import { CommandError, type Run } from './run.ts';
 
@@ -58,7 +58,7 @@ async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promi
 }
 
 function namespaceBehind(json: string, veth: string): number | undefined {
-  const links: unknown = json.trim() === '' ? [] : JSON.parse(json);
+  const links = parseLinksJson(json);
   const link: unknown = Array.isArray(links)
     ? links.find((each: unknown) => fieldOf(each, 'ifname') === veth)
     : undefined;
