@@ -133,7 +133,7 @@ function textOf(content: FileContent | undefined): string {
   return typeof content === 'string' ? content : Buffer.from(content).toString('utf8');
 }
 
-function parseMemento(text: string): Memento | undefined {
+export function parseMemento(text: string): Memento | undefined {
   let json: unknown;
   try {
     json = JSON.parse(text);

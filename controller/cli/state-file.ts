@@ -39,7 +39,7 @@ export async function readStateFile(file: string): Promise<StateFile> {
 }
 
 /** @throws ShapeError */
-function parseStateFile(text: string): StateFile {
+export function parseStateFile(text: string): StateFile {
   const top = asObject(parseJson(text));
   for (const key of Object.keys(top)) {
     if (!['containers', 'links', 'dns'].includes(key))

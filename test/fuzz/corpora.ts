@@ -1,0 +1,96 @@
+/** Good texts of every kind that routewall reads, from the fixtures and from recorded output of the real tools. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../fixtures/', import.meta.url));
+
+/** All files below a folder of fixtures/ whose path matches, as text. */
+function filesIn(folder: string, pattern: RegExp): string[] {
+  const paths = readdirSync(root + folder, { recursive: true, withFileTypes: true });
+  return paths
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`)
+    .filter((path) => pattern.test(path))
+    .sort()
+    .map((path) => readFileSync(path, 'utf8'));
+}
+
+const recorded = (file: string): string => readFileSync(`${root}recorded/${file}`, 'utf8');
+const linesOf = (...texts: readonly string[]): string[] => texts.flatMap((text) => text.split('\n')).filter(Boolean);
+
+export const lxcConfigs = filesIn('lxc', /[/]config$|[.]conf$/);
+export const policyTexts = filesIn('cases', /policies[/](?:containers|profiles)[/]/);
+export const setTexts = filesIn('cases', /policies[/]sets[/]/);
+export const serviceTexts = filesIn('cases', /policies[/]services[.]/);
+export const configTexts = filesIn('cases', /[/]routewall[.]yaml$/);
+export const stateTexts = filesIn('cases', /[/]state[.]json$/);
+export const incusTexts = filesIn('import/incus', /[/]input$/);
+export const proxmoxTexts = filesIn('import/proxmox', /[/](?:input|cluster[.]fw)$/);
+
+export const nftListings = ['nft-list-sets.txt', 'nft-list-odd-names.txt', 'nft-list-foreign.txt'].map(recorded);
+export const nftMonitorLines = linesOf(recorded('nft-monitor.txt'));
+export const ipMonitorLines = linesOf(recorded('ip-monitor.txt'), recorded('ip-monitor-bridge.txt'));
+export const lxcMonitorLines = linesOf(recorded('lxc-monitor.txt'));
+export const unixSockets = [recorded('proc-net-unix.txt')];
+
+/** conntrack 1.4.7, `conntrack -L -f ipv4` and `-f ipv6` */
+export const flowLines = [
+  'tcp      6 431999 ESTABLISHED src=198.51.100.10 dst=192.0.2.1 sport=36032 dport=873 src=192.0.2.1 dst=198.51.100.10 sport=873 dport=36032 [ASSURED] mark=0 use=1',
+  'udp      17 29 src=203.0.113.80 dst=192.0.2.1 sport=5353 dport=8080 [UNREPLIED] src=198.51.100.10 dst=203.0.113.80 sport=80 dport=5353 mark=0 use=1',
+  'icmpv6   58 29 src=2001:db8:100::10 dst=2001:db8::1 type=128 code=0 id=6239 src=2001:db8::1 dst=2001:db8:100::10 type=129 code=0 id=6239 mark=0 use=1',
+];
+
+/** nft 1.0.6, `nft --numeric -i` of a set that packets fill */
+export const countedListings = [
+  `table inet routewall {
+	set refused_egress4 {
+		typeof iifname . ip daddr . meta l4proto . th dport
+		size 65535
+		flags dynamic,timeout
+		counter
+		timeout 1h
+		elements = { "veth0" . 192.0.2.53 . 17 . 53 counter packets 3 bytes 87 expires 59m40s40ms, "veth}1" . 203.0.113.80 . 6 . 25 counter packets 1 bytes 60 expires 1m }
+	}
+}
+`,
+];
+
+/** LXC 5.0.2, `lxc-info -s -p -S` */
+export const lxcInfos = [
+  'State:          RUNNING\nPID:            4242\nLink:           vethAbC123\n TX bytes:      1.10 KiB\nLink:           odd name:1\n',
+];
+
+/** iproute2 6.1, `ip -j address` and `ip -j link show type veth`, less what nobody reads */
+export const linkTexts = [
+  JSON.stringify([
+    { ifindex: 1, ifname: 'lo', link_type: 'loopback', address: '00:00:00:00:00:00', addr_info: [] },
+    {
+      ifindex: 2,
+      ifname: 'eth0',
+      link_type: 'ether',
+      address: '02:00:00:00:00:02',
+      addr_info: [
+        { family: 'inet', local: '192.0.2.1', prefixlen: 24, scope: 'global' },
+        { family: 'inet6', local: 'fe80::1', prefixlen: 128, scope: 'link' },
+      ],
+    },
+    {
+      ifindex: 9,
+      ifname: 'vethB',
+      link_netnsid: 3,
+      addr_info: [{ local: '169.254.0.1', prefixlen: 32, scope: 'link' }],
+    },
+  ]),
+];
+
+/** iproute2 6.1, `ip -j -4 route show proto 119`, `ip -j neigh show proxy` */
+export const routeTexts = [
+  JSON.stringify([{ dst: '198.51.100.10', dev: 'vethB', scope: 'link', metric: 4096, flags: [] }]),
+  JSON.stringify([{ dst: '192.0.2.10', dev: 'eth0', flags: ['proxy'], protocol: '119' }]),
+];
+
+/** What the channels' children say: nft 1.0.6 and iproute2 6.1 */
+export const refusals = [
+  'In file included from <cmdline>:1:1-41:\n/run/routewall/transaction.nft:2:25-25: Error: No such file or directory\nadd rule inet routewall c accept\n                        ^',
+  'RTNETLINK answers: No such process\nCommand failed -:17\nCannot find device "gone"\nCommand failed -:18\n',
+];
