@@ -239,11 +239,17 @@ describe.each(READERS)('$name', (reader) => {
   it('is read in a time that grows with its length alone', async () => {
     for (const text of stretched(reader.corpus, Math.min(reader.longest, LENGTH))) await readOrSay(reader, text);
   });
+});
 
-  it.runIf(reader.words !== undefined)('gives words that no tool reads as two', () => {
+const givesWords = READERS.flatMap(({ words: wordsOf, ...reader }) =>
+  wordsOf === undefined ? [] : { ...reader, wordsOf },
+);
+
+describe.each(givesWords)('$name', ({ corpus, wordsOf }) => {
+  it('gives words that no tool reads as two', () => {
     fc.assert(
-      fc.property(mutated(reader.corpus), (text) => {
-        for (const word of reader.words?.(text) ?? []) expect(word).toMatch(/^[^\s"'\\*/#]+(?:[/]\d+)?$/);
+      fc.property(mutated(corpus), (text) => {
+        for (const word of wordsOf(text)) expect(word).toMatch(/^[^\s"'\\*/#]+(?:[/]\d+)?$/);
       }),
       { numRuns: RUNS },
     );
