@@ -14,7 +14,9 @@ const benches = [
   { name: 'event-time', full: ['0,1000,10000', '40'], quick: ['0,100', '3'] },
   { name: 'hook-time', full: ['40'], quick: ['3'] },
   { name: 'storm', full: ['1000', '200', '100000', '5'], quick: ['100', '4', '1000', '1'] },
-  { name: 'scale', full: ['0,1000,10000', '600', '8640'], quick: ['0,100', '2', '10'] },
+  { name: 'heal-time', full: ['0,1000', '20'], quick: ['0', '2'] },
+  { name: 'memory', full: ['0,1000,10000', '600'], quick: ['0', '2'] },
+  { name: 'scale', full: ['0,1000,10000', '8640'], quick: ['0,100', '10'] },
 ];
 
 const folder = mkdtempSync(join('.cache', 'bench-'));
