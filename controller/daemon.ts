@@ -80,8 +80,8 @@ interface Parts {
   readonly revisions: Revisions;
   readonly keeper: FollowedKeeper;
   readonly panic: Panic;
-  /** Has the time for a confirmation passed, this is called. */
-  onDue: () => void;
+  /** Has the time for a confirmation passed, this is called; before there is a session, its first pass sees to it. */
+  readonly due: { act: () => void };
   /** Who is told of each pass. */
   readonly listeners: ((report: Report) => void)[];
   /** Who is told that the process went that may own our tables. */
@@ -103,10 +103,11 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     for (const listener of onNftLost) listener();
   });
   const bootRuleset = new BootRuleset(stateDirectory, log, ownsTables ? ORPHAN_TABLE : []);
+  const due = { act: (): void => undefined };
   const revisions = new Revisions({
     ...{ folder: join(stateDirectory, 'revisions'), disk: realDisk, clock: hostClock, log },
     beforeUnconfirmed: () => bootRuleset.flush(),
-    onDue: () => parts.onDue(),
+    onDue: () => due.act(),
   });
   await revisions.open();
   const panic = new Panic({
@@ -146,7 +147,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   listeners.push((report) => keeper.observe(report));
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
-    onDue: () => undefined,
+    due,
     reporter: new Reporter({
       ...{ log, run, conntrack, refusals, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
@@ -196,7 +197,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   });
   const outside = openOutside({ ...options, controls }, parts, () => session);
   const socket = await openControlSocket(options.runDirectory, controls, log);
-  parts.onDue = () => void session?.passAgain().catch(() => undefined);
+  parts.due.act = () => void session?.passAgain().catch(() => undefined);
   const metrics = openMetrics(run, log, () => parts.panic.state);
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());

@@ -13,7 +13,7 @@ const [WEB] = addressesOf(20);
 const MANUAL = 'autoApply: false\n';
 
 const allow = (...ports: readonly number[]): string => `
-routes: 203.0.113.${ports.length * 16}/28
+routes: [203.0.113.${ports.length * 16}/28, 192.0.2.${ports.length + 200}]
 ingress: { rules: [{ allow: [${ports.map((port) => `tcp/${port}`).join(', ')}], from: any }] }
 `;
 
@@ -48,6 +48,9 @@ async function done({ cli }: Routewall, ...words: readonly string[]): Promise<st
 const route = async ({ bed }: Routewall): Promise<string> =>
   (await bed.host.run('ip', ['route', 'show', 'proto', '119'])).stdout;
 
+const proxies = async ({ bed }: Routewall): Promise<string> =>
+  (await bed.host.run('ip', ['neigh', 'show', 'proxy'])).stdout;
+
 async function revisionIn(routewall: Routewall): Promise<unknown> {
   const { stdout } = await routewall.cli('status', '--json');
   return fieldOf(JSON.parse(stdout), 'revision');
@@ -70,12 +73,15 @@ it('takes back in time what was not confirmed, with sessions, rules and routes',
   expect(said).toContain('web: from any ssh now dropped (was allowed by web.yaml:3)');
   await isCut(ssh);
   expect(await route(routewall)).toContain('203.0.113.16/28');
+  expect(await proxies(routewall)).toContain('192.0.2.201 ');
   // Further edits wait too.
   await routewall.writePolicy('containers/web.yaml', allow(80, 81));
   expect((await routewall.cli('apply')).stderr).toContain('revision 2 waits for routewall confirm');
 
   await becomes(outside, 22, 'allowed');
   expect(await route(routewall)).toContain('203.0.113.32/28');
+  const proxied = await proxies(routewall);
+  expect([proxied.includes('192.0.2.201 '), proxied.includes('192.0.2.202 ')]).toEqual([false, true]);
   expect(await reach(outside, 81)).not.toBe('allowed');
   expect((await routewall.cli('confirm')).stderr).toContain('nothing waits for a confirmation');
   expect(await done(routewall, 'history')).toMatch(/^ {2}2 .*taken back$[\s\S]*^\* 1 /m);
