@@ -21,7 +21,10 @@ export async function runHistory({ io, shared, colours }: Invocation): Promise<n
       io.err.write(`${messageOf(cause)}\n`);
     }
   }
-  const journal = await readJournal(join(folder, 'journal.json'));
+  const journal = await readJournal(join(folder, 'journal.json')).catch((cause: unknown) => {
+    io.err.write(`which one is in force can't be read: ${messageOf(cause)}\n`);
+    return undefined;
+  });
   const inForce = journal?.inForce ?? null;
   if (shared.json) {
     const shown = records.map((record) => ({ ...record, inForce: record.number === inForce }));

@@ -1,7 +1,7 @@
 /** `revisions/journal.json`: which revision is in force, and what waits. Written before the kernel is. */
 import { readFile } from 'node:fs/promises';
 import { type DurableDisk, replaceFile } from '../durable-disk.ts';
-import { asNumber, asObject, asText, at, orNull, type Placed, parseJson } from '../json-shape.ts';
+import { asNumber, asObject, asText, at, orNull, type Placed, parseJson, ShapeError } from '../json-shape.ts';
 
 /** A revision that is in force until `due` unless it is confirmed. */
 export interface Unconfirmed {
@@ -55,6 +55,9 @@ export async function readJournal(file: string): Promise<Journal | undefined> {
 /** @throws ShapeError */
 export function parseJournal(top: Placed): Journal {
   const object = asObject(top);
+  // Half a journal must not count as one in which nothing waits.
+  for (const key of ['inForce', 'refused', 'unconfirmed'])
+    if (object[key] === undefined) throw new ShapeError(`${key} is missing`);
   return {
     inForce: orNull(at(object, 'inForce', ''), asNumber),
     refused: orNull(at(object, 'refused', ''), asText),

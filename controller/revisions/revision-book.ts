@@ -29,6 +29,8 @@ export class RevisionBook {
   #journal: Journal = EMPTY_JOURNAL;
   #current: Revision | undefined;
   #isLost = false;
+  /** What is known here isn't on the disk, which refused it. */
+  #isUnsaved = false;
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -49,6 +51,15 @@ export class RevisionBook {
     return this.#isLost;
   }
 
+  get isUnsaved(): boolean {
+    return this.#isUnsaved;
+  }
+
+  /** Tries again what the disk refused. */
+  async save(): Promise<void> {
+    if (this.#isUnsaved) await this.#tryToWrite(this.#journal);
+  }
+
   /** Learns what an earlier run left. */
   async open(): Promise<void> {
     await this.store.open();
@@ -56,6 +67,7 @@ export class RevisionBook {
     try {
       const journal = await readJournal(this.#file);
       if (journal === undefined && numbers.length > 0) throw new Error(`${this.#file} is gone`);
+      if (journal?.inForce === null && numbers.length > 0) throw new Error(`${this.#file} names no revision`);
       this.#journal = journal ?? EMPTY_JOURNAL;
       if (this.#journal.inForce !== null) this.#current = await this.store.read(this.#journal.inForce);
     } catch (cause) {
@@ -68,6 +80,7 @@ export class RevisionBook {
   /** @throws Error when the disk refuses: nothing has changed then. */
   async write(journal: Journal, current = this.#current): Promise<void> {
     await writeJournal(this.#options.disk, this.#file, journal);
+    this.#isUnsaved = false;
     this.#journal = journal;
     this.#current = current;
     this.#isLost &&= current === undefined;
@@ -164,9 +177,13 @@ export class RevisionBook {
 
   async #tryToWrite(journal: Journal): Promise<void> {
     this.#journal = journal;
-    await writeJournal(this.#options.disk, this.#file, journal).catch((cause: unknown) =>
-      this.#complain(cause, 'a restart may not know which one is in force'),
-    );
+    try {
+      await writeJournal(this.#options.disk, this.#file, journal);
+      this.#isUnsaved = false;
+    } catch (cause) {
+      this.#isUnsaved = true;
+      this.#complain(cause, 'until there is room, a restart may not know which one is in force');
+    }
   }
 
   #complain(cause: unknown, consequence: string): void {

@@ -91,7 +91,8 @@ export class Revisions {
   async choose(disk: PolicyFiles, autoApply: boolean, order?: Order): Promise<Choice> {
     const { unconfirmed, refused } = this.book.journal;
     // A start of a container doesn't wait until an edit has been kept.
-    const isPlain = autoApply && order === undefined && unconfirmed === null && refused === null;
+    const isSettled = unconfirmed === null && refused === null && !this.book.isUnsaved;
+    const isPlain = autoApply && order === undefined && isSettled;
     return isPlain
       ? this.#settle(disk, autoApply, null)
       : this.#exclusively(() => this.#decide(disk, autoApply, order));
@@ -109,6 +110,7 @@ export class Revisions {
   async #decide(disk: PolicyFiles, autoApply: boolean, order: Order | undefined): Promise<Choice> {
     let isReturn = false;
     let refusal: Error | undefined;
+    await this.book.save();
     if (this.#isDue()) isReturn = await this.#takeBack(disk);
     try {
       if (order !== undefined && (await this.#carryOut(order, disk))) isReturn = true;
