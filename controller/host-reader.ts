@@ -6,6 +6,7 @@ import type { Container } from '../policies/endpoint.ts';
 import type { HostLink } from '../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts';
 import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
+import { isStrict } from '../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -183,11 +184,11 @@ export class HostReader {
   /** The same without compiling from it. */
   async readDisk(files?: Iterable<string>): Promise<PolicyFiles> {
     const { policyFolder } = this.#options;
-    const read = files === undefined ? await readPolicyFiles(policyFolder) : new Map(this.#disk);
+    const read = files === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
     for (const file of files ?? []) {
       const path = relative(policyFolder, file);
       if (!isPolicyFileName(path)) continue;
-      const content = await readPolicyFile(policyFolder, path);
+      const content = await readPolicyFile(policyFolder, path, isStrict());
       if (content === undefined) read.delete(path);
       else read.set(path, content);
     }

@@ -1,20 +1,24 @@
 /** The policy folder's files as they are on disk; a file that can't be read is its error. */
-import { lstat, readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isPolicyFileName, policyFolders } from './policy-files.ts';
+import { isMissing, readWholeFile } from './read-file.ts';
 import { type FileContent, maxListBytes } from './source-text.ts';
 
 /** How many files are open at once. */
 const parallel = 64;
 
-/** Every policy file by its path in the folder; a folder that doesn't exist holds none, other errors are thrown. */
-export async function readPolicyFiles(folder: string): Promise<Map<string, FileContent>> {
+/**
+ * Every policy file by its path in the folder; a folder that doesn't exist holds none, other errors are thrown. `strict`
+ * as in `ReadOptions`.
+ */
+export async function readPolicyFiles(folder: string, strict = false): Promise<Map<string, FileContent>> {
   const listed = await Promise.all(['', ...policyFolders].map((part) => listFiles(folder, part)));
   const paths = listed.flat().filter(isPolicyFileName);
   const files = new Map<string, FileContent>();
   for (let first = 0; first < paths.length; first += parallel) {
     const chunk = paths.slice(first, first + parallel);
-    const contents = await Promise.all(chunk.map((path) => readPolicyFile(folder, path)));
+    const contents = await Promise.all(chunk.map((path) => readPolicyFile(folder, path, strict)));
     for (const [index, path] of chunk.entries()) {
       const content = contents[index];
       if (content !== undefined) files.set(path, content);
@@ -34,19 +38,12 @@ async function listFiles(folder: string, part: string): Promise<string[]> {
 }
 
 /** `undefined` where the file doesn't exist (any more). `path` is relative to the folder. */
-export async function readPolicyFile(folder: string, path: string): Promise<FileContent | undefined> {
+export async function readPolicyFile(folder: string, path: string, strict = false): Promise<FileContent | undefined> {
   const file = join(folder, path);
   try {
-    const { size } = await stat(file).then((stats) => {
-      // A pipe or a device would make the reader wait for ever.
-      if (!stats.isFile()) throw new Error('it is no regular file');
-      return stats;
-    });
-    if (size > maxListBytes) return new Error(`it is larger than ${maxListBytes / 1024} KiB`);
-    return await readFile(file);
-  } catch (error) {
-    if (isMissing(error)) return missingFile(file);
-    return error instanceof Error ? error : new Error(String(error));
+    return await readWholeFile(file, { maxBytes: maxListBytes, strict, folders: [folder, dirname(file)] });
+  } catch {
+    return missingFile(file);
   }
 }
 
@@ -58,6 +55,3 @@ async function missingFile(file: string): Promise<Error | undefined> {
   );
   return isThere ? new Error('it is a link to a file that does not exist') : undefined;
 }
-
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');

@@ -46,6 +46,7 @@ export function readSourceText(content: FileContent, maxBytes: number): SourceTe
 }
 
 function unreadable(error: Error): string {
+  if (error.name === 'Untrusted') return error.message;
   const code = 'code' in error ? error.code : undefined;
   if (code === 'EACCES') return 'cannot be read: permission denied';
   return `cannot be read: ${error.message}`;

@@ -1,5 +1,4 @@
 /** `routewall check`: every mistake in the configuration, the policies and what LXC says about containers of ours. */
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { checkPolicies } from '../../policies/check-policies.ts';
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
@@ -9,8 +8,9 @@ import { createJudge } from '../../policies/expectations/judge-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { policyFileKind, policyFolders } from '../../policies/policy-files.ts';
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
+import { readWholeFile } from '../../policies/read-file.ts';
 import { readPolicyFiles } from '../../policies/read-policy-files.ts';
-import type { FileContent } from '../../policies/source-text.ts';
+import { type FileContent, maxListBytes } from '../../policies/source-text.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { type Assembled, createAssembler, problemsOf } from '../assemble.ts';
@@ -107,15 +107,12 @@ async function checkFile(invocation: Invocation, file: string): Promise<Problem[
   return found.map((problem) => ({ ...problem, file }));
 }
 
+/** Whoever it belongs to: it is asked about by name, and nothing of it is enforced. */
 async function readGiven(path: string, file: string): Promise<FileContent> {
   try {
-    return await readFile(path);
+    return await readWholeFile(path, { maxBytes: maxListBytes, strict: false });
   } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    if ('code' in cause && (cause.code === 'ENOENT' || cause.code === 'EISDIR')) {
-      throw new CliError(EXIT.usage, `${file}: there is no such file`, { cause });
-    }
-    return cause;
+    throw new CliError(EXIT.usage, `${file}: there is no such file`, { cause });
   }
 }
 

@@ -1,7 +1,9 @@
 /** The main configuration as the command line asks for it. */
-import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
 import type { Problem } from '../../policies/problem.ts';
+import { isMissing, isStrict, readWholeFile } from '../../policies/read-file.ts';
+import { maxStructuredBytes } from '../../policies/source-text.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { SharedOptions } from './options.ts';
 
@@ -22,11 +24,10 @@ export async function readConfig(options: ConfigOptions): Promise<ReadConfig> {
 
 async function readFromFile({ configFile, configIsExplicit, shown }: ConfigOptions): Promise<ReadConfig> {
   try {
-    return parseConfig(shown.config, await readFile(configFile));
+    const options = { maxBytes: maxStructuredBytes, strict: isStrict(), folders: [dirname(configFile)] };
+    return parseConfig(shown.config, await readWholeFile(configFile, options));
   } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    const isMissing = 'code' in cause && cause.code === 'ENOENT';
-    if (!isMissing) return parseConfig(shown.config, cause);
+    if (!isMissing(cause)) throw cause;
     if (!configIsExplicit) return { config: defaultConfig, problems: [] };
     throw new CliError(EXIT.usage, `--config ${shown.config}: there is no such file`, { cause });
   }

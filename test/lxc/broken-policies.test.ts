@@ -76,6 +76,18 @@ const DAMAGES: readonly (readonly [string, (file: string, bed: Routewall) => Pro
     async (file, { bed }) => bed.host.run('sh', ['-c', `rm ${file}; mkfifo ${file}`]),
     /web\.yaml:1:1: error: .*no regular file/,
   ],
+  [
+    'an opening that all can write',
+    async (file, { bed }) =>
+      bed.host.run('sh', ['-c', `chmod 646 ${file}; echo 'egress: { default: allow }' >${file}`]),
+    /web\.yaml:1:1: error: not trusted: all can write to it/,
+  ],
+  [
+    "an opening of somebody else's",
+    async (file, { bed }) =>
+      bed.host.run('sh', ['-c', `echo 'egress: { default: allow }' >${file}; chown 65534 ${file}`]),
+    /web\.yaml:1:1: error: not trusted: it belongs to user 65534/,
+  ],
 ];
 
 test('a file that breaks in any way leaves its container what it had, and touches nobody else', async () => {
