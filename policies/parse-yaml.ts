@@ -1,6 +1,7 @@
 /** YAML and JSON text as plain data with the place of every key and value; only what a policy needs of YAML. */
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type YAMLMap } from 'yaml';
 import { findJsonMistake } from './json-syntax.ts';
+import { isNestedTooDeeply } from './nesting.ts';
 import { createPlaces, lineStartsOf, type PlaceNode, type Places, placeAt } from './places.ts';
 import { type Finding, maxFindings } from './source-text.ts';
 
@@ -25,6 +26,7 @@ interface Walked {
 /** An empty file is an empty mapping. Never throws. */
 export function parseYaml(text: string, format: 'yaml' | 'json'): ParsedText {
   const lineStarts = lineStartsOf(text);
+  if (isNestedTooDeeply(text)) return { data: undefined, places: createPlaces(0, [0]), findings: [tooDeep] };
   const findings: Finding[] = [];
   const report = (offset: number, message: string) => findings.push({ ...placeAt(offset, lineStarts), message });
   try {
