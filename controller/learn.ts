@@ -1,15 +1,18 @@
 /** A policy proposed from what a container's present one refused, or would have refused while it was observed. */
 import { isDeepStrictEqual } from 'node:util';
-import { type CompiledPolicy, compilePolicy } from '../policies/compile-policy.ts';
+import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import type { Container, Endpoint } from '../policies/endpoint.ts';
-import { editPolicy } from '../policies/learn/edit-policy.ts';
+import type { Expectation } from '../policies/expectations/expectation.ts';
+import { type Addition, type Edited, editPolicy } from '../policies/learn/edit-policy.ts';
 import type { PeerNames } from '../policies/learn/name-peers.ts';
 import { type ProposedRule, proposeRules } from '../policies/learn/propose-rules.ts';
 import type { LeftOut, Seen } from '../policies/learn/seen.ts';
 import { loadPolicies } from '../policies/load-policies.ts';
 import { isPublic } from '../policies/model.ts';
+import { shownFile } from '../policies/policy-files.ts';
 import { isError } from '../policies/problem.ts';
 import type { PolicyChain } from '../render/rule.ts';
+import { assembleAsIfRunning } from './as-if-running.ts';
 import type { Assembled, HostInputs } from './assemble.ts';
 import { isHostAddress } from './flow-sides.ts';
 import { chainOfNic, judgeCounted } from './judge-counted.ts';
@@ -49,24 +52,52 @@ export function learnPolicy(
 ): Learned {
   const policy = host.assembled.policies.get(container.id)?.compiled;
   if (policy?.ok !== true) throw new LearnError(`${container.name}: its policy has errors: mend them first`);
+  const write = (mayWiden: boolean): Draft => {
+    const { additions, leftOut } = proposeAdditions(container, policy, seen, host, mayWiden);
+    const edited = editPolicy(before, additions, ['mode', 'until'], describe);
+    return { ...edited, additions, leftOut, compiled: compileProposal(container, edited.text, host) };
+  };
+  const wide = write(true);
+  // What is allowed beyond what was seen may be what the policy expects never to pass.
+  const { text, rewritten, additions, leftOut, compiled } = wide.compiled.ok ? wide : write(false);
+  if (!compiled.ok) throw new LearnError(`${container.name}: no proposal does what is expected: ${errorOf(compiled)}`);
+  const known = new Set(leftOut.map((left) => left.seen));
+  const inVain = seen.filter((one) => !known.has(one) && !passes(one, container, compiled, host));
+  return {
+    text,
+    rewritten,
+    rules: additions.flatMap(({ rules }) => rules),
+    leftOut: [...leftOut, ...inVain.map((one) => ({ seen: one, reason: 'no rule of a policy allows it' }))],
+  };
+}
+
+interface Draft extends Edited {
+  readonly additions: readonly Addition[];
+  readonly leftOut: readonly LeftOut[];
+  readonly compiled: CompiledPolicy;
+}
+
+const errorOf = ({ problems }: CompiledPolicy): string => problems.find(isError)?.message ?? '';
+
+function proposeAdditions(
+  container: Container,
+  policy: CompiledPolicy,
+  seen: readonly Seen[],
+  host: LearnHost,
+  mayWiden: boolean,
+): Pick<Draft, 'additions' | 'leftOut'> {
   const leftOut: LeftOut[] = [];
   const proposals = container.endpoints.map((endpoint) => {
     const own = seen.filter(({ key }) => key === endpoint.key);
     const { rules, leftOut: more } = proposeRules(refusedByDefault(own, endpoint, policy, host, leftOut), {
       names: peerNames(host),
       services: host.inputs.loaded.services,
-      widen: (direction) => !hasForeignRefusals(chainOfNic(policy, endpoint, direction)),
+      widen: (direction) => mayWiden && !hasForeignRefusals(chainOfNic(policy, endpoint, direction)),
     });
     leftOut.push(...more);
     return { endpoint, rules };
   });
-  const additions = additionsOf(proposals, policy);
-  const { text, rewritten } = editPolicy(before, additions, ['mode', 'until'], describe);
-  const proposed = compileProposal(container, text, host);
-  const known = new Set(leftOut.map((left) => left.seen));
-  const inVain = seen.filter((one) => !known.has(one) && !passes(one, container, proposed, host));
-  leftOut.push(...inVain.map((one) => ({ seen: one, reason: 'no rule of a policy allows it' })));
-  return { text, rewritten, rules: additions.flatMap(({ rules }) => rules), leftOut };
+  return { additions: additionsOf(proposals, policy), leftOut };
 }
 
 /** What the policy allows needs nothing; what a rule of it refuses, somebody meant to refuse. */
@@ -80,11 +111,20 @@ function refusedByDefault(
   return seen.filter((one) => {
     const chain = chainOfNic(policy, endpoint, one.direction);
     const { verdict, rule } = judgeCounted(assembled, endpoint.key, chain, one);
-    if (verdict !== 'allow' && rule !== null) {
-      leftOut.push({ seen: one, reason: `a rule refuses it: ${rule.origin.file}:${rule.origin.line}` });
-    }
-    return verdict !== 'allow' && rule === null;
+    if (verdict === 'allow') return false;
+    const forbidden = policy.expectations.find((expectation) => forbids(expectation, one, assembled));
+    const { file, line } = forbidden?.problem('') ?? { ...rule?.origin };
+    if (file === undefined) return true;
+    const what = forbidden === undefined ? 'a rule refuses it' : 'it is expected not to pass';
+    leftOut.push({ seen: one, reason: `${what}: ${shownFile(file)}:${line}` });
+    return false;
   });
+}
+
+function forbids({ direction, verdict, matches }: Expectation, seen: Seen, assembled: Assembled): boolean {
+  if (verdict === 'allow' || direction !== seen.direction) return false;
+  const chain = { direction, rules: matches, default: { verdict: 'allow', log: false, origin: null } } as const;
+  return judgeCounted(assembled, seen.key, chain, seen).rule !== null;
 }
 
 /** A profile's rules come after the file's own: what is allowed more widely here would undo what they refuse. */
@@ -134,16 +174,16 @@ const saysSame =
   (b: ProposedRule): boolean =>
     isDeepStrictEqual([a.services, a.peers], [b.services, b.peers]);
 
-/** What is proposed must pass `check`: anything else is a mistake of ours, told before it gets into a file. */
-function compileProposal({ name, id }: Container, text: string, { inputs, assembled }: LearnHost): CompiledPolicy {
+/** Judged by what it expects. A mistake in what is proposed is one of ours, told before it gets into a file. */
+function compileProposal({ name, id }: Container, text: string, { inputs }: LearnHost): CompiledPolicy {
   const own = loadPolicies(new Map([[`containers/${name}.yaml`, text]])).containers.get(name);
   const containers = new Map(inputs.loaded.containers);
   if (own !== undefined) containers.set(name, own);
-  const sources = { loaded: { ...inputs.loaded, containers }, book: assembled.book, now: inputs.now };
-  const compiled = compilePolicy(name, sources, { id });
-  const first = compiled.problems.find(isError);
-  if (first !== undefined) throw new Error(`the proposal is wrong in line ${first.line}: ${first.message}`);
-  return compiled;
+  const policy = assembleAsIfRunning({ ...inputs, loaded: { ...inputs.loaded, containers } }).policies.get(id);
+  if (policy?.written.ok !== true) {
+    throw new Error(`the proposal is wrong: ${policy === undefined ? name : errorOf(policy.written)}`);
+  }
+  return policy.compiled;
 }
 
 function passes(seen: Seen, { endpoints }: Container, policy: CompiledPolicy, { assembled }: LearnHost): boolean {

@@ -44,10 +44,10 @@ export async function runLearn(invocation: Invocation, { diff, refused }: LearnF
   else {
     io.err.write(leftOutText(learned.leftOut));
     if (learned.rules.length > 0) {
-      const from = before.file === null ? '/dev/null' : shownPath(before.file, shared.shown.policies);
-      const text = diff ? patchText(from, before.text, own, learned.text) : learned.text;
+      const present = before.file === null ? null : shownPath(before.file, shared.shown.policies);
+      const text = diff ? patchText(present ?? '/dev/null', before.text, own, learned.text) : learned.text;
       io.out.write(diff ? colourDiff(text, colours) : text);
-      io.err.write(adviceText(learned, before.file, own, diff));
+      io.err.write(adviceText(learned, present, own, diff));
     } else io.err.write(`${name}: nothing was ${refused ? 'refused or ' : ''}observed that a new rule would allow\n`);
   }
   return learned.rules.length > 0 ? EXIT.fine : EXIT.no;
