@@ -1,6 +1,6 @@
 /** Runs routing changes through a resident `ip -force -batch -`; unlike nft's, each line stands alone. */
 import { openChannel } from './channel.ts';
-import type { StartResident } from './run.ts';
+import { CommandError, type StartResident } from './run.ts';
 
 export interface FailedLine {
   readonly line: string;
@@ -23,8 +23,19 @@ export function openIpChannel(start: StartResident): IpChannel {
   });
   async function send(lines: readonly string[]): Promise<FailedLine[]> {
     if (lines.length === 0) return [];
-    const { output, complaint } = await channel.send(lines.join('\n'));
-    return parseFailures(output, lines, Number(complaint[1]));
+    try {
+      const { output, complaint } = await channel.send(lines.join('\n'));
+      return parseFailures(output, lines, Number(complaint[1]));
+    } catch (cause) {
+      if (!isRefusal(cause)) throw cause;
+      return lines.length > 1 ? await sendOneByOne(lines) : lines.map((line) => ({ line, message: cause.message }));
+    }
+  }
+  /** What was done already is done once more, or says that it was. */
+  async function sendOneByOne(lines: readonly string[]): Promise<FailedLine[]> {
+    const failures: FailedLine[] = [];
+    for (const line of lines) failures.push(...(await send([line])));
+    return failures;
   }
   return {
     run: async (lines) => {
@@ -40,6 +51,10 @@ export function openIpChannel(start: StartResident): IpChannel {
     stop: () => channel.stop(),
   };
 }
+
+/** iproute2 exits over a neighbour proxy that the kernel refuses, one that is gone for example, whatever -force says. */
+const isRefusal = (cause: unknown): cause is CommandError =>
+  cause instanceof CommandError && cause.message.includes('RTNETLINK answers: ');
 
 /**
  * ip counts lines from its own start; `end` is the number of the line after our last one. The message stands before

@@ -214,6 +214,23 @@ describe('the ip channel', () => {
     channel.stop();
   });
 
+  // It exits over this one too.
+  it('takes away what is left where one of the proxies is gone already', async () => {
+    const channel = openIpChannel(startIn(namespace, children));
+    await channel.run(links);
+    const proxy = (verb: string, last: number) => `neigh ${verb} proxy 192.0.2.${last} dev u`;
+    const route = 'route replace 192.0.2.10/32 dev u proto 119';
+    await channel.run([1, 3].map((last) => proxy('add', last)));
+    const lines = [...[1, 2, 3].map((last) => proxy('del', last)), route];
+    // The first one too: it was done before ip went, and is gone when it is said again.
+    const failed = await channel.run(lines);
+    expect(failed.map(({ line }) => line)).toEqual(lines.slice(0, 2));
+    for (const { message } of failed) expect(message).toContain('No such file or directory');
+    expect(await output('ip', 'neigh', 'show', 'proxy')).toBe('');
+    expect(await output('ip', 'route', 'show', 'proto', '119')).toContain('192.0.2.10');
+    channel.stop();
+  });
+
   it('counts on over many calls, with failures in each', async () => {
     const channel = openIpChannel(startIn(namespace, children));
     await channel.run(links);
