@@ -1,7 +1,7 @@
 /**
- * What the hook adds to `lxc-start`: without a hook, with an empty one, and with routewall's as script.up and as
- * start-host, in turn on one host with a real daemon on a private bus. Prints a table; needs root.
- * `node scripts/bench.mjs hook-time [ROUNDS]`
+ * What the hook adds to `lxc-start`: without a hook, with an empty one, with a shell script that does by `ip` what
+ * lxc-routednet does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon on a
+ * private bus. Prints a table; needs root. `node scripts/bench.mjs hook-time [ROUNDS]`
  */
 import { chmod, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -9,43 +9,70 @@ import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { startBus } from '../test/dbus/system-bus.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { median, quantile, report } from './report.ts';
 
 const rounds = Number(process.argv[2] ?? 40);
 const HOOK = resolve('packaging/hook/routewall-hook');
 
+/** Gateways and addresses of all NICs; proxies where the uplink's prefix has the address. It announces nothing. */
+const SHELL_HOOK = `#!/bin/sh
+for veth; do :; done
+config=$(cat "$LXC_CONFIG_FILE")
+values() { printf '%s\\n' "$config" | sed -n "s/^lxc\\.net\\.0\\.ipv[46]\\.$1 *= *//p" | sed 's,/.*,,'; }
+[ "$3" = up ] && echo 1 >/proc/sys/net/ipv6/conf/all/proxy_ndp
+[ "$3" = up ] && for gateway in $(values gateway); do ip neigh replace proxy "$gateway" dev "$veth"; done
+for address in $(values address); do
+  if [ "$3" = up ]; then ip route add "$address" dev "$veth"; else ip route del "$address" dev "$veth"; fi
+  # Real ones compare prefixes; here all lie on eth0, and the reading is what costs.
+  ip -o address show | grep -q ' eth0 ' || continue
+  if [ "$3" = up ]; then ip neigh replace proxy "$address" dev eth0; else ip neigh del proxy "$address" dev eth0; fi
+done
+exit 0
+`;
+
 async function timeStart(routewall: Routewall, { lxcPath, name }: Container): Promise<number> {
   const { host } = routewall.bed;
+  const mark = routewall.mark();
   const begin = performance.now();
   await host.run('lxc-start', ['-P', lxcPath, '-n', name, '-d']);
   const took = performance.now() - begin;
+  await routewall.enforced(name, { after: mark });
   await host.run('lxc-stop', ['-P', lxcPath, '-n', name, '-k']);
+  // The next start shall not wait for what this stop left to do.
+  await routewall.daemon.child().waitForLine(new RegExp(` ${name} \\S+ via .*: removed in `), { after: mark });
   return took;
 }
 
-function quantile(sorted: readonly number[], share: number): string {
-  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-  return value.toFixed(1).padStart(8);
+async function makeScript(name: string, text: string): Promise<string> {
+  const path = join(await makeFolder(), name);
+  await writeFile(path, text);
+  await chmod(path, 0o755);
+  return path;
 }
 
 try {
   const bus = await startBus();
   const routewall = await startRoutewall({ env: bus.env });
   await routewall.daemon.waitForLog(/D-Bus: serving/);
-  const empty = join(await makeFolder(), 'empty');
-  await writeFile(empty, '#!/bin/sh\n');
-  await chmod(empty, 0o755);
+  const empty = await makeScript('empty', '#!/bin/sh\n');
+  const shell = await makeScript('shell', SHELL_HOOK);
   const ours = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
+  const upAndDown = (hook: string): string[] => ['up', 'down'].map((type) => `lxc.net.0.script.${type} = ${hook}`);
   const kinds: readonly (readonly [string, readonly string[]])[] = [
     ['no hook', []],
-    ['an empty hook', [`lxc.net.0.script.up = /usr/bin/env A=b ${empty}`]],
-    ['routewall, script.up', [`lxc.net.0.script.up = ${ours}`]],
+    ['an empty hook', upAndDown(empty)],
+    ['a shell hook, as lxc-routednet', upAndDown(shell)],
+    ['routewall, script.up', upAndDown(ours)],
     ['routewall, start-host', [`lxc.hook.start-host = ${ours}`]],
   ];
   const samples = new Map<string, number[]>();
   const containers = new Map<string, Container>();
   for (const [index, [title, lines]] of kinds.entries()) {
-    const spec = { policy: OPEN, lines: [...nic([`198.51.100.${10 + index}`]), ...lines] };
-    containers.set(title, await routewall.addContainer(`c${index}`, spec));
+    const addresses = [`192.0.2.${50 + index}`, `2001:db8:0:1::${50 + index}`];
+    containers.set(
+      title,
+      await routewall.addContainer(`c${index}`, { policy: OPEN, lines: [...nic(addresses), ...lines] }),
+    );
   }
   for (let round = -2; round < rounds; round += 1) {
     for (const [title, container] of containers) {
@@ -53,11 +80,18 @@ try {
       if (round >= 0) samples.set(title, [...(samples.get(title) ?? []), took]);
     }
   }
-  console.log(`lxc-start, ms, ${rounds} rounds`.padEnd(30), '  median      p90      max');
-  for (const [title, values] of samples) {
-    const sorted = [...values].sort((a, b) => a - b);
-    console.log(title.padEnd(30), quantile(sorted, 0.5), quantile(sorted, 0.9), quantile(sorted, 1));
-  }
+  const bare = median(samples.get('no hook') ?? []);
+  await report('hook-time', {
+    title: 'What a hook adds to lxc-start',
+    about: `Milliseconds over ${rounds} starts each, one address of each family, in turn.`,
+    command: 'node scripts/bench.mjs hook-time',
+    columns: ['lxc-start with', 'median', 'p90', 'max', 'added'],
+    rows: [...samples].map(([title, values]) => [
+      title,
+      ...[median(values), quantile(values, 0.9), quantile(values, 1)].map((value) => value.toFixed(1)),
+      (median(values) - bare).toFixed(1),
+    ]),
+  });
 } finally {
   await cleanUp();
 }
