@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startCapture } from '../../sandbox/capture.ts';
-import { cleanUp } from '../../sandbox/clean-up.ts';
+import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
@@ -203,6 +203,48 @@ describe('the start is refused', () => {
     await routewall.daemon.child().waitForLine(/D-Bus: serving/, { after: mark, timeout: 20_000 });
     await container.start();
     await container.stop();
+  });
+});
+
+describe('a configuration that was written for lxc-routednet', () => {
+  const IN_PREFIX = ['192.0.2.70', '2001:db8:0:1::70'];
+  const ROUTED = ['198.51.100.70', '2001:db8:100::70'];
+
+  test('has the same routes, proxies, gateways and announcements once its script is ours, and its rules too', async () => {
+    const script = join(await makeFolder(), 'lxc-routednet');
+    await writeFile(script, `#!/bin/sh\nexec ${hook} "$@"\n`, { mode: 0o755 });
+    const { host, outside } = routewall.bed;
+    const ip = async (...words: string[]): Promise<string> => (await host.run('ip', words)).stdout;
+    const heard = await startCapture(outside, { device: 'eth0', filter: 'arp or icmp6' });
+    const container = await routewall.addContainer('moved', {
+      policy: 'egress: { rules: [{ allow: icmp/echo-request, to: 203.0.113.80 }] }\n',
+      lines: [
+        ...nic([...IN_PREFIX, ...ROUTED]),
+        ...['up', 'down'].map((type) => `lxc.net.0.script.${type} = ${script}`),
+      ],
+      command: 'ping -c 1 -W 1 203.0.113.80; ping -c 1 -W 1 192.0.2.2',
+    });
+    await container.start();
+    const veth = await container.hostVeth();
+    const routes = `${await ip('-4', 'route', 'show', 'dev', veth)}\n${await ip('-6', 'route', 'show', 'dev', veth)}`;
+    for (const address of [...IN_PREFIX, ...ROUTED]) expect(routes).toMatch(new RegExp(`^${address} `, 'm'));
+    const proxies = await ip('neigh', 'show', 'proxy', 'dev', 'eth0');
+    for (const address of IN_PREFIX) expect(proxies).toContain(address);
+    for (const address of ROUTED) expect(proxies).not.toContain(address);
+    expect((await host.run('sysctl', ['-n', 'net/ipv6/conf/all/proxy_ndp'])).stdout.trim()).toBe('1');
+    const said = () => heard.lines().join('\n');
+    await eventually(
+      'it is announced',
+      () => /Reply 192\.0\.2\.70 is-at/.test(said()) && /tgt is 2001:db8:0:1::70/.test(said()),
+    );
+    // By the gateway, of which the host has no address elsewhere; and what no policy allows stays inside.
+    const ended = await waitForBoot(container, /192\.0\.2\.2 ping statistics[\s\S]*packet loss/);
+    expect(ended).toMatch(/203\.0\.113\.80 ping statistics ---\s+1 packets transmitted, 1 packets received/);
+    expect(ended).toMatch(/192\.0\.2\.2 ping statistics ---\s+1 packets transmitted, 0 packets received/);
+    await container.stop();
+    expect(await ip('neigh', 'show', 'proxy', 'dev', 'eth0')).toBe('');
+    expect(await ip('route', 'show', 'proto', '119')).toBe('');
+    await heard.stop();
   });
 });
 

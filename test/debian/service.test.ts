@@ -100,6 +100,12 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
       ['routewall', 'daemon', '--once'],
       ['busctl', 'call', ...BUS, BUS[0], 'Admit', 'ssu', 'web', '', '0'],
       ['busctl', 'call', ...BUS, BUS[0], 'Release', 'ss', 'web', await web.hostVeth()],
+      ['busctl', 'call', ...BUS, BUS[0], 'Apply', 'u', '0'],
+      ['busctl', 'call', ...BUS, BUS[0], 'Confirm'],
+      ['busctl', 'call', ...BUS, BUS[0], 'Rollback', 'u', '0'],
+      ['busctl', 'call', ...BUS, BUS[0], 'Panic', 'bas', 'true', '0'],
+      ['routewall', 'apply'],
+      ['routewall', 'panic', 'on'],
     ];
     for (const command of attempts) {
       for (const user of [NOBODY, READER]) {
@@ -112,17 +118,60 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     await expectActive(host, 'routewall.service');
   });
 
-  test('members of the group may read over the bus, others not', async () => {
+  test('members of the group may read over the bus, also by the command line, others not', async () => {
     expect(await as(READER, ...call('Status'))).toMatchObject({ exitCode: 0 });
+    for (const words of [
+      ['list'],
+      ['check'],
+      ['preview'],
+      ['explain', '--from', 'host', '--to', 'container:web', 'tcp/80'],
+    ])
+      expect(await as(READER, 'routewall', ...words)).toEqual(await host.system.runForResult('routewall', words));
+    expect(await as(NOBODY, 'routewall', 'preview')).not.toMatchObject({ exitCode: 0 });
     expect(await as(NOBODY, ...call('Status'))).not.toMatchObject({ exitCode: 0 });
     await writePolicy(host, 'web', POLICY);
   });
 
+  test('goes on while the bus is away, and is on it again', async () => {
+    const pid = await mainPid(host);
+    await listen(await web.inside(), { protocol: 'tcp', port: 80 }, { protocol: 'tcp', port: 81 });
+    // Without its socket nobody's call starts it again.
+    await host.system.run('systemctl', ['stop', 'dbus.socket']);
+    await host.system.runForResult('systemctl', ['kill', '--signal=KILL', 'dbus.service']);
+    expect(await as([], ...call('Status'))).not.toMatchObject({ exitCode: 0 });
+    const target = (port: number) => ({ protocol: 'tcp', to: '198.51.100.10', port, timeout: 1_000 }) as const;
+    await writePolicy(host, 'web', POLICY.replace('tcp/80', '[tcp/80, tcp/81]'));
+    await expect.poll(() => probe(host.outside, target(81)), { timeout: 20_000 }).toBe('allowed');
+    expect(await probe(host.outside, target(80))).toBe('allowed');
+    await writePolicy(host, 'web', POLICY);
+    await host.system.run('systemctl', ['start', 'dbus.socket', 'dbus.service']);
+    await expect
+      .poll(async () => (await as([], ...call('Status'))).exitCode, {
+        timeout: 20_000,
+      })
+      .toBe(0);
+    expect(await mainPid(host)).toBe(pid);
+  });
+
+  test('a daemon that hangs is replaced, and the rules stay', async () => {
+    await host.write('/run/systemd/system/routewall.service.d/soon.conf', '[Service]\nWatchdogSec=3\n');
+    await host.system.run('systemctl', ['daemon-reload']);
+    await host.system.run('systemctl', ['restart', 'routewall.service']);
+    const pid = await mainPid(host);
+    await host.system.run('kill', ['-STOP', String(pid)]);
+    await expect.poll(() => mainPid(host), { timeout: 30_000 }).not.toBe(pid);
+    await expect.poll(() => expectActive(host, 'routewall.service'), { timeout: 30_000 }).toBe(undefined);
+    await host.system.run('rm', ['/run/systemd/system/routewall.service.d/soon.conf']);
+    await host.system.run('systemctl', ['daemon-reload']);
+    await host.system.run('systemctl', ['restart', 'routewall.service']);
+    const target = { protocol: 'tcp', to: '198.51.100.10', port: 80, timeout: 2_000 } as const;
+    expect(await probe(host.outside, target)).toBe('allowed');
+  });
+
   test('the journal finds what is about one container, by what happened and where', async () => {
     const veth = await web.hostVeth();
-    await host.system.run('sysctl', ['-q', '-w', `net/ipv4/conf/${veth}/forwarding=0`]);
-    await listen(await web.inside(), { protocol: 'tcp', port: 80 });
     const flow = await openFlow(host.outside, { protocol: 'tcp', to: '198.51.100.10', port: 80 });
+    await host.system.run('sysctl', ['-q', '-w', `net/ipv4/conf/${veth}/forwarding=0`]);
     expect(await flow.beat(2_000)).toBe('alive');
     await writePolicy(host, 'web', POLICY.replace('tcp/80', 'tcp/81'));
     const where = { ROUTEWALL_INTERFACE: expect.stringMatching(/^veth/) };
