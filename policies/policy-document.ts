@@ -35,7 +35,11 @@ export function readPolicyDocument(
   return documentOf(file, parsed);
 }
 
-function documentOf(file: string, { data, places, findings }: ParsedContent<DocumentFormat>): PolicyDocument {
+/** `data`: `{}` for what is no policy and has places all the same. */
+export function documentOf(
+  file: string,
+  { data, places, findings }: Pick<ParsedContent<DocumentFormat>, 'data' | 'places' | 'findings'>,
+): PolicyDocument {
   const problems = findings.map((finding) => problemOf(file, finding));
   return {
     file,

@@ -76,7 +76,7 @@ const isExpectationError = ({ keyword, schemaPath }: ErrorObject, path: Path): b
 
 function expectationFinding(
   path: Path,
-  { data, keyword, schemaPath }: ErrorObject,
+  { data, keyword, schemaPath, params }: ErrorObject,
   meant: ReadonlySet<string>,
 ): SchemaFinding | undefined {
   if (keyword === 'false schema') {
@@ -84,19 +84,18 @@ function expectationFinding(
     return schemaPath.includes('dependencies') ? { path, part: 'value', message } : undefined;
   }
   if (typeof data !== 'object' || data === null) return undefined;
-  for (const keys of [
-    ['allow', 'drop', 'reject'],
-    ['to', 'from'],
-  ]) {
-    const given = keys.filter((key) => Object.hasOwn(data, key));
-    if (given.length === 1 || keys.some((key) => meant.has(key))) continue;
-    const message =
-      given.length === 0
-        ? `the expectation needs one of ${keys.join(', ')}`
-        : `the expectation has ${given.join(' and ')}: it needs exactly one of them`;
-    return { path, part: 'value', message };
+  const missing = String(params['missingProperty']);
+  if (keyword === 'required' && (missing === 'to' || missing === 'from')) {
+    return meant.has(missing) ? undefined : { path, part: 'value', message: `the expectation has no "${missing}"` };
   }
-  return undefined;
+  const keys = keyword === 'not' ? ['to', 'from'] : ['allow', 'drop', 'reject'];
+  const given = keys.filter((key) => Object.hasOwn(data, key));
+  if (given.length === 1 || keys.some((key) => meant.has(key))) return undefined;
+  const message =
+    given.length === 0
+      ? `the expectation needs one of ${keys.join(', ')}`
+      : `the expectation has ${given.join(' and ')}: it needs exactly one of them`;
+  return { path, part: 'value', message };
 }
 
 /** The conditions that hold "exactly one action" fail in many ways, all of which are one mistake of the rule. */

@@ -2,16 +2,20 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Config } from './config.gen.ts';
 import configSchema from './config.schema.json' with { type: 'json' };
-import type { Policy } from './policy.gen.ts';
+import type { Expectation, Policy } from './policy.gen.ts';
 import policySchema from './policy.schema.json' with { type: 'json' };
 
 /** Own service names, as services.yaml gives them. */
 type OwnServices = Readonly<Record<string, string | readonly string[]>>;
 
+/** Of both ends, which only they have. */
+type Expectations = { readonly expect?: readonly Expectation[] };
+
 export interface Formats {
   readonly policy: Policy;
   readonly profile: Policy;
   readonly services: OwnServices;
+  readonly expectations: Expectations;
   readonly set: readonly string[];
   readonly config: Config;
 }
@@ -22,6 +26,7 @@ const references: Readonly<Record<Format, string>> = {
   profile: 'policy.schema.json#/$defs/profile',
   services: 'policy.schema.json#/$defs/ownServices',
   set: 'policy.schema.json#/$defs/addressSet',
+  expectations: 'policy.schema.json#/$defs/expectations',
   config: 'config.schema.json',
 };
 

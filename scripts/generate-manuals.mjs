@@ -65,7 +65,8 @@ function renderConfig(common, schema, prose) {
 }
 
 function renderPolicy(common, schema, prose) {
-  const { egressRule, ingressRule, expectation, service, peers, profile, ownServices, addressSet } = schema.$defs;
+  const { egressRule, ingressRule, expectation, expectations, service, peers, profile, ownServices, addressSet } =
+    schema.$defs;
   // A rule of egress has `to`, one of ingress `from`; all else is the same.
   const rule = { properties: { ...egressRule.properties, from: ingressRule.properties.from } };
   return page(
@@ -92,7 +93,12 @@ function renderPolicy(common, schema, prose) {
       ...section('PEERS'),
       ...paragraph(peers.description),
       ...section('OTHER FILES'),
-      ...Object.entries({ Profiles: profile, Services: ownServices, Sets: addressSet }).flatMap(([title, part]) => [
+      ...Object.entries({
+        Profiles: profile,
+        Services: ownServices,
+        Sets: addressSet,
+        Expectations: expectations,
+      }).flatMap(([title, part]) => [
         ...subsection(title),
         ...paragraph(part.description),
         ...(part.examples ?? []).flatMap(renderYaml),

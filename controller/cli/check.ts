@@ -1,10 +1,15 @@
 /** `routewall check`: every mistake in the configuration, the policies and what LXC says about containers of ours. */
 import { basename, dirname, join, resolve } from 'node:path';
+import { rangesOfPrefixes } from '../../policies/address-book.ts';
 import { checkPolicies } from '../../policies/check-policies.ts';
-import type { CompiledPolicy } from '../../policies/compile-policy.ts';
-import { defaultConfig, parseConfig } from '../../policies/config.ts';
+import { claimedPrefixes } from '../../policies/compile-nic.ts';
+import { type CompiledPolicy, policyOfNic } from '../../policies/compile-policy.ts';
+import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
+import type { Container } from '../../policies/endpoint.ts';
 import { expectationFacts } from '../../policies/expectations/expectation-facts.ts';
+import { checkExpectations } from '../../policies/expectations/fleet.ts';
 import { createJudge } from '../../policies/expectations/judge-policy.ts';
+import { createWorld, type Party } from '../../policies/expectations/world.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { policyFileKind, policyFolders } from '../../policies/policy-files.ts';
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
@@ -30,9 +35,17 @@ interface Checked {
   readonly what: string;
 }
 
-export async function runCheck(invocation: Invocation, files: readonly string[]): Promise<number> {
+/** `expectFile`: what must hold of all policies together. */
+export async function runCheck(
+  invocation: Invocation,
+  files: readonly string[],
+  expectFile: string | undefined,
+): Promise<number> {
   const { io, shared, colours } = invocation;
-  const { problems, what } = files.length > 0 ? await checkFiles(invocation, files) : await checkAll(invocation);
+  const checked = files.length > 0 ? await checkFiles(invocation, files) : await checkAll(invocation);
+  const expected = expectFile === undefined ? NOTHING : await checkExpectFile(invocation, expectFile);
+  const problems = [...checked.problems, ...expected.problems];
+  const what = [checked.what, expected.what].filter((part) => part !== '').join(' and ');
   if (shared.json) io.out.write(`${JSON.stringify(problems, null, 2)}\n`);
   else {
     printProblems(io.out, colours, problems, { resolve: (file) => resolve(io.folder, file) });
@@ -40,6 +53,38 @@ export async function runCheck(invocation: Invocation, files: readonly string[])
   }
   return problems.some(isError) ? EXIT.no : EXIT.fine;
 }
+
+const NOTHING: Checked = { problems: [], what: '' };
+
+/** A policy that is broken lets nothing pass here: what else would hold of it is in no file. */
+async function checkExpectFile(invocation: Invocation, file: string): Promise<Checked> {
+  const content = await readGiven(resolve(invocation.io.folder, file), file);
+  const { config } = await readConfig(invocation.shared);
+  const { inputs } = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
+  const assembled = createAssembler().assemble(inputs);
+  const { network, book } = assembled;
+  const { containers, loaded, now } = inputs;
+  const facts = expectationFacts({ network, book, containers, accept: inputs.config.dns.accept });
+  const world = createWorld(partiesOf(containers, assembled), facts);
+  const { problems, count } = checkExpectations(file, content, world, { loaded, book, now });
+  return { problems, what: plural(count, 'expectation') };
+}
+
+const partiesOf = (containers: readonly Container[], { policies }: Assembled): Party[] =>
+  containers.flatMap(({ id, name, endpoints }) => {
+    const enforced = policies.get(id)?.enforced;
+    if (enforced === undefined) return [];
+    return endpoints.map((endpoint, position): Party => {
+      const routes = position === 0 ? enforced.routes.map(({ prefix }) => prefix) : [];
+      const chains = policyOfNic(enforced, { name: endpoint.nic, index: endpoint.index });
+      return { container: name, ...chains, owned: rangesOfPrefixes(claimedPrefixes(endpoint, routes)) };
+    });
+  });
+
+const fallbackConfig = ({ shared }: Invocation): HostConfig => ({
+  ...defaultConfig,
+  lxcPaths: shared.lxcPaths ?? defaultConfig.lxcPaths,
+});
 
 async function checkAll(invocation: Invocation): Promise<Checked> {
   const { shared } = invocation;
@@ -49,8 +94,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
     return { problems: told.problems, what: whatOf(told.policyFiles, told.containers) };
   }
   const { config, problems: inConfig } = await readConfig(shared);
-  const fallback = { ...defaultConfig, lxcPaths: shared.lxcPaths ?? defaultConfig.lxcPaths };
-  const host = await readHostUnder(config ?? fallback, invocation, 'files');
+  const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
   const assembled = createAssembler().assemble(host.inputs);
   const inPolicies =
     shared.names.length > 0 ? [] : checkPolicies({ ...host.inputs, book: assembled.book }, judgeOn(host, assembled));
@@ -140,8 +184,7 @@ async function checkPolicyFile(
   content: FileContent,
 ): Promise<Problem[]> {
   const { config } = await readConfig(invocation.shared);
-  const fallback = { ...defaultConfig, lxcPaths: invocation.shared.lxcPaths ?? defaultConfig.lxcPaths };
-  const host = await readHostUnder(config ?? fallback, invocation, 'files');
+  const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
   const loaded = loadPolicies(new Map([...(await readPolicyFiles(folder)), [name, content]]));
   const assembled = createAssembler().assemble({ ...host.inputs, loaded });
   const { book } = assembled;

@@ -77,12 +77,22 @@ function addCheck(program: Command, act: Act): void {
     .command('check')
     .description('validate the configuration and all policies, or just the files named; every error with its place')
     .argument('[FILE...]', 'policies, sets, services.yaml, routewall.yaml, or LXC configurations')
+    .option('--expect-file <FILE>', 'and what must hold between any two ends, all policies taken together')
     .addHelpText(
       'after',
       '\nAlso told: rules that can never match, with the rules before them in their file that take all that they are for.',
     )
-    .addHelpText('after', example('routewall check', 'routewall check /etc/routewall/containers/tinderbox.yaml'))
-    .action((files: string[]) => act(async (invocation) => (await import('./check.ts')).runCheck(invocation, files)));
+    .addHelpText(
+      'after',
+      example(
+        'routewall check',
+        'routewall check /etc/routewall/containers/tinderbox.yaml',
+        'routewall check --expect-file fleet.yaml',
+      ),
+    )
+    .action((files: string[], flags: { expectFile?: string }) =>
+      act(async (invocation) => (await import('./check.ts')).runCheck(invocation, files, flags.expectFile)),
+    );
 }
 
 function addList(program: Command, act: Act): void {

@@ -2,11 +2,14 @@
 import type { Family } from '../../render/address.ts';
 import type { PolicyChain, Rule, Verdict } from '../../render/rule.ts';
 import type { FamilyRanges } from '../address-book.ts';
-import { flowsOfChain } from '../flows/chain-flows.ts';
-import { rowsIn } from '../flows/flow-table.ts';
+import { type Decision, flowsOfChain } from '../flows/chain-flows.ts';
+import { type FlowTable, rowsIn } from '../flows/flow-table.ts';
 import { intersectSpans } from '../flows/spans.ts';
 import { type Expectation, expectedFlows, isAsExpected } from './expectation.ts';
 import type { ExpectationFacts } from './expectation-facts.ts';
+
+/** The rule that decides, by its position in the chain; `null`: the default. */
+export type Position = number | null;
 
 export interface Exception {
   readonly family: Family;
@@ -15,59 +18,50 @@ export interface Exception {
   /** A place of the service line. */
   readonly service: number;
   readonly verdict: Verdict;
-  /** The rule that decides, by its position in the chain; `null`: the default. */
-  readonly position: number | null;
+  readonly position: Position;
 }
 
 export function findException(
   { verdict: expected, matches }: Pick<Expectation, 'verdict' | 'matches'>,
   chain: PolicyChain,
-  { addresses, nameable }: ExpectationFacts,
+  facts: ExpectationFacts,
 ): Exception | undefined {
-  const { judged, positions } = expected === 'allow' ? asWritten(chain) : withNamesAnywhere(chain, nameable);
-  const table = flowsOfChain(judged, addresses);
+  const { table, positionOf } = judgedTable(chain, facts, expected !== 'allow');
   for (const family of [4, 6] as const) {
-    const { peers, services } = expectedFlows(matches, family, addresses);
+    const { peers, services } = expectedFlows(matches, family, facts.addresses);
     for (const [{ first: peer }, row] of rowsIn(table[family], peers)) {
       for (const segment of row) {
-        const { verdict, rule } = segment.label;
+        const { verdict } = segment.label;
         if (isAsExpected(verdict, expected)) continue;
         const [span] = intersectSpans([segment], services);
         if (span === undefined) continue;
-        const position = rule === null ? null : (positions.get(rule) ?? null);
-        return { family, peer, service: span.first, verdict, position };
+        return { family, peer, service: span.first, verdict, position: positionOf(segment.label) };
       }
     }
   }
   return undefined;
 }
 
-interface JudgedChain {
-  readonly judged: PolicyChain;
-  readonly positions: ReadonlyMap<Rule, number>;
+/** The flows of a chain, and which of its rules decides each. */
+export interface JudgedTable {
+  readonly table: FlowTable<Decision>;
+  readonly positionOf: (decision: Decision) => Position;
 }
 
-const asWritten = (chain: PolicyChain): JudgedChain => ({
-  judged: chain,
-  positions: new Map(chain.rules.map((rule, position) => [rule, position])),
-});
-
-/**
- * The most that the chain may ever let pass. Rules for names only allow: that each is taken for all addresses that it
- * may come to have never hides anything.
- */
-export function withNamesAnywhere(chain: PolicyChain, nameable: FamilyRanges): JudgedChain {
-  const positions = new Map<Rule, number>();
-  const rules = chain.rules.flatMap((rule, position) => {
-    const wide =
-      rule.peer.kind === 'dns' ? [4 as const, 6 as const].flatMap((family) => widen(rule, family, nameable)) : [rule];
-    for (const one of wide) positions.set(one, position);
-    return wide;
-  });
-  return { judged: { ...chain, rules }, positions };
+/** `wide`: the most that the chain may ever let pass, whatever its names come to mean. */
+export function judgedTable(chain: PolicyChain, { addresses, nameable }: ExpectationFacts, wide: boolean): JudgedTable {
+  const rules = chain.rules.flatMap((rule, position) =>
+    (wide && rule.peer.kind === 'dns' ? widen(rule, nameable) : [rule]).map((one) => [one, position] as const),
+  );
+  const positions = new Map<Rule, number>(rules);
+  return {
+    table: flowsOfChain({ ...chain, rules: rules.map(([rule]) => rule) }, addresses),
+    positionOf: ({ rule }) => (rule === null ? null : (positions.get(rule) ?? null)),
+  };
 }
 
-const widen = (rule: Rule, family: Family, nameable: FamilyRanges): Rule[] =>
-  rule.family !== undefined && rule.family !== family
-    ? []
-    : [{ ...rule, family, peer: { kind: 'ranges', family, ranges: nameable[family] } }];
+/** Rules for names only allow: that each is taken for all addresses that it may come to have never hides anything. */
+const widen = (rule: Rule, nameable: FamilyRanges): Rule[] =>
+  ([4, 6] as const)
+    .filter((family) => rule.family === undefined || rule.family === family)
+    .map((family) => ({ ...rule, family, peer: { kind: 'ranges', family, ranges: nameable[family] } }));

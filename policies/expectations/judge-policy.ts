@@ -75,7 +75,7 @@ function chainsInUse(compiled: CompiledPolicy, nics: readonly NamedNic[] | undef
 const isStated = ({ egress, ingress }: CompiledNic): boolean =>
   [egress, ingress].some(({ rules, default: { origin } }) => rules.length > 0 || origin !== null);
 
-const PAST: Readonly<Record<Verdict, string>> = { allow: 'allowed', drop: 'dropped', reject: 'rejected' };
+export const PAST: Readonly<Record<Verdict, string>> = { allow: 'allowed', drop: 'dropped', reject: 'rejected' };
 
 interface Violation {
   readonly expectation: Expectation;

@@ -39,6 +39,7 @@ const formats: readonly (readonly [Format, Record<string, unknown>])[] = [
   ['profile', policySchema.$defs.profile],
   ['services', policySchema.$defs.ownServices],
   ['set', policySchema.$defs.addressSet],
+  ['expectations', policySchema.$defs.expectations],
   ['config', configSchema],
 ];
 

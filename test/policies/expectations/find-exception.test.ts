@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { expectedFlows, isAsExpected } from '../../../policies/expectations/expectation.ts';
-import { findException, withNamesAnywhere } from '../../../policies/expectations/find-exception.ts';
+import { findException, judgedTable } from '../../../policies/expectations/find-exception.ts';
 import { flowsOfChain } from '../../../policies/flows/chain-flows.ts';
 import { labelAt, rowsIn } from '../../../policies/flows/flow-table.ts';
 import { factsOf, internetOf } from '../../../policies/flows/peer-addresses.ts';
@@ -56,9 +56,9 @@ test('an exception is a flow of the expectation, and the rule that is named deci
       const found = findException({ verdict: expected, matches }, one, facts);
       if (found === undefined) return;
       const { family, peer, service } = found;
-      const judged = expected === 'allow' ? one : withNamesAnywhere(one, facts.nameable).judged;
+      const { table } = judgedTable(one, facts, expected !== 'allow');
       const here = [{ family, first: peer, last: peer }];
-      const [[, row] = [here, []]] = rowsIn(flowsOfChain(judged, nameless)[family], here);
+      const [[, row] = [here, []]] = rowsIn(table[family], here);
       const label = row.find(({ first, last }) => first <= service && service <= last)?.label;
       expect(isAsExpected(found.verdict, expected)).toBe(false);
       expect(label?.verdict).toBe(found.verdict);
