@@ -1,5 +1,5 @@
 /** A bed with the real daemon: namespaces, policies written from strings, and containers added as a test goes. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../../sandbox/clean-up.ts';
 import { type Container, createContainer } from '../../sandbox/container.ts';
@@ -78,7 +78,9 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     const file = join(policyFolder, path);
     if (text === undefined) return await rm(file);
     await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
+    // As editors do: a reader in between would find an empty policy, which is a valid one.
+    await writeFile(`${dirname(file)}/.new`, text);
+    await rename(`${dirname(file)}/.new`, file);
   };
   for (const [path, text] of Object.entries(options.policies ?? {})) await writePolicy(path, text);
   await options.prepare?.(bed);
