@@ -1,6 +1,7 @@
 // Writes debian/copyright: our own licence, and that of every library of which the bundle holds a part.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bundledFolders } from './bundles.mjs';
 
 /** Texts that every Debian system has. */
 const COMMON = { 'Apache-2.0': '/usr/share/common-licenses/Apache-2.0' };
@@ -9,17 +10,6 @@ const COMMON = { 'Apache-2.0': '/usr/share/common-licenses/Apache-2.0' };
 export async function renderCopyright(root, metafile) {
   const libraries = await Promise.all(bundledFolders(metafile).map((folder) => readLibrary(root, folder)));
   return `${[HEAD, ...libraries.map(renderLibrary), OWN].join('\n\n')}\n`;
-}
-
-/** `node_modules/dbus-next/node_modules/long`: the package folders of which at least one byte got into the bundle. */
-function bundledFolders({ outputs }) {
-  const folders = Object.values(outputs).flatMap(({ inputs }) =>
-    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => {
-      const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1];
-      return folder !== undefined && bytesInOutput > 0 ? [folder] : [];
-    }),
-  );
-  return [...new Set(folders)].sort();
 }
 
 async function readLibrary(root, folder) {

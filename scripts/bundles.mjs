@@ -1,0 +1,56 @@
+// What becomes one file each: the product, its picture drawer and the sandbox. They run on Node 18.19 and newer.
+
+// CommonJS libraries inside an ESM bundle call require() for Node's own modules.
+const banner = `#!/usr/bin/env node
+import { createRequire as __createRequire } from 'node:module';
+const require = __createRequire(import.meta.url);`;
+
+// dbus-next loads them for what is never called here: to describe services of its own as XML, and to reach a bus through
+// another program. They would bring eleven packages, two of them with a history.
+const unused = {
+  name: 'unused',
+  setup(build) {
+    build.onResolve({ filter: /^(xml2js|event-stream)$/ }, ({ path }) => ({ path, namespace: 'unused' }));
+    build.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'exports.Builder = class {};' }));
+  },
+};
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node18.19',
+  banner: { js: banner },
+  legalComments: 'linked',
+  plugins: [unused],
+  logLevel: 'warning',
+  metafile: true,
+};
+
+// dbus-next asks an X server for the address of a session bus, if at all; the system bus has a fixed one.
+const external = ['x11'];
+// Graphviz stays a file of its own: nobody but `routewall map --format svg` shall read its 800 KB.
+const GRAPHVIZ = '@hpcc-js/wasm-graphviz';
+const apart = { alias: { [GRAPHVIZ]: './graphviz.mjs' }, external: [...external, './graphviz.mjs'] };
+
+/** What the package holds. */
+export const SHIPPED = [
+  { ...common, ...apart, entryPoints: ['controller/main.ts'], outfile: 'dist/routewall.mjs' },
+  { ...common, external, entryPoints: [GRAPHVIZ], outfile: 'dist/graphviz.mjs' },
+];
+
+export const BUNDLES = [
+  ...SHIPPED,
+  { ...common, ...apart, entryPoints: ['sandbox/main.ts'], outfile: 'dist/sandbox.mjs' },
+];
+
+/** `node_modules/dbus-next/node_modules/long`: the package folders of which at least one byte got into the bundle. */
+export function bundledFolders({ outputs }) {
+  const folders = Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => {
+      const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1];
+      return folder !== undefined && bytesInOutput > 0 ? [folder] : [];
+    }),
+  );
+  return [...new Set(folders)].sort();
+}
