@@ -8,7 +8,7 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: ['test/{render,policies,watchers,controller,cases,fuzz}/**/*.test.ts'],
+          include: ['test/{render,policies,watchers,controller,cases,docs,fuzz}/**/*.test.ts'],
           // Property tests take seconds on a machine that has other things to do.
           testTimeout: 30_000,
         },
