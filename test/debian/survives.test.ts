@@ -1,4 +1,6 @@
 /** What must outlive the daemon's death and a reboot: the time in which a change is to be confirmed, and a panic. */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
@@ -6,6 +8,7 @@ import { createDebianHost, type DebianHost } from '../../sandbox/debian-host.ts'
 import { eventually } from '../../sandbox/eventually.ts';
 import { addContainer, expectActive, mainPid, waitUntilInForce, writePolicy } from './lxc-host.ts';
 import { aptInstall, packageFile } from './package.ts';
+import { abridge, normalise, parsePage } from './page.ts';
 
 const OPEN = 'ingress:\n  rules:\n    - allow: icmp/echo-request\n      from: any\n';
 const TIGHT = OPEN.replace('icmp/echo-request', 'tcp/80');
@@ -118,5 +121,20 @@ describe('a host whose tables are owned', () => {
     await host.system.run('systemctl', ['unmask', 'routewall.service']);
     await host.system.run('systemctl', ['enable', '--now', 'routewall.service']);
     await becomes({ web: BOTH, mail: BOTH });
+  });
+
+  test('docs/changing-policies.md says what happens', async () => {
+    const page = await readFile(fileURLToPath(new URL('../../docs/changing-policies.md', import.meta.url)), 'utf8');
+    const numbered = (text: string): string =>
+      normalise(text).replaceAll(/\brevision \d+|(?<=^[ *] )\d+(?= )|(?<=^rolled back to )\d+/gm, 'N');
+    for (const { kind, name, text } of parsePage(page)) {
+      if (kind === 'file') {
+        await host.write(name, text);
+        continue;
+      }
+      const { stdout } = await host.system.runForResult('bash', ['-c', `exec 2>&1; ${name}`]);
+      const shown = numbered(text);
+      expect([name, abridge(numbered(stdout), shown)]).toEqual([name, shown]);
+    }
   });
 });
