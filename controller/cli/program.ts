@@ -53,6 +53,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
   addRecordingCommands(program, act);
   addRevisionCommands(program, act);
   addPanic(program, act);
+  addDoctor(program, act);
   addHook(program, act);
   return program;
 }
@@ -227,6 +228,20 @@ function addImport(program: Command, act: Act): void {
         return runImport(invocation, { peer, file, output, force: force === true, cluster });
       }),
     );
+}
+
+function addDoctor(program: Command, act: Act): void {
+  program
+    .command('doctor')
+    .description(
+      'what on this host works against the policies: whom it hits, and the line that mends it; changes nothing',
+    )
+    .addHelpText(
+      'after',
+      "\nOther programs' nft chains are asked about what each policy allows. 0 if nothing is found.",
+    )
+    .addHelpText('after', example('routewall doctor', 'routewall doctor -n web --json'))
+    .action(() => act(async (invocation) => (await import('./doctor.ts')).runDoctor(invocation)));
 }
 
 /** Only for `--help`: /usr/sbin/routewall starts the script itself, without Node. */

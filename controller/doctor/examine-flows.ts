@@ -1,0 +1,132 @@
+/** Other programs' chains, asked about what a container's policy allows. */
+import { type Address, addressFrom, type Family, familyOf, isHostPrefix } from '../../render/address.ts';
+import type { NicState } from '../../render/desired.ts';
+import type { Direction, Rule } from '../../render/rule.ts';
+import type { Finding } from './finding.ts';
+import type { ForeignPacket } from './foreign-match.ts';
+import type { ForeignChain } from './foreign-ruleset.ts';
+import { type ForeignDrop, judgePacket, type Way } from './judge-packet.ts';
+
+/** `uplinks`: interfaces by which the outside is reached. */
+export interface Surroundings {
+  readonly chains: readonly ForeignChain[];
+  readonly uplinks: readonly string[];
+}
+
+interface Asked {
+  readonly direction: Direction;
+  readonly way: Way;
+  readonly packet: ForeignPacket;
+  /** In the words of a policy. */
+  readonly service: string;
+}
+
+/** One finding for each chain and direction, with the first flow that it hits; sure ones before what only may be. */
+export function examineFlows(nics: Iterable<NicState>, { chains, uplinks }: Surroundings): Finding[] {
+  const found = new Map<string, { finding: Finding; sure: boolean }>();
+  for (const nic of nics) {
+    for (const asked of flowsOf(nic, uplinks)) {
+      for (const drop of judgePacket(chains, asked.way, asked.packet)) {
+        const key = JSON.stringify([nic.container, asked.direction, drop.chain.table, drop.chain.name]);
+        const known = found.get(key);
+        if (known === undefined || (drop.sure && !known.sure))
+          found.set(key, { finding: describe(nic, asked, drop), sure: drop.sure });
+      }
+    }
+  }
+  return [...found.values()].map(({ finding }) => finding);
+}
+
+function describe({ container, hostVeth }: NicState, { direction, service }: Asked, drop: ForeignDrop): Finding {
+  const { table, name } = drop.chain;
+  const what = direction === 'ingress' ? `${service} to ${container}` : `${service} from ${container}`;
+  const does = drop.sure ? 'drops' : 'may drop';
+  return {
+    severity: drop.sure ? 'error' : 'warning',
+    container,
+    message: `chain ${name} of table ${table} ${does} ${what}, which its policy allows: by ${drop.by}`,
+    mend: mendOf(drop, lasting(hostVeth)),
+  };
+}
+
+/** Ahead of whatever drops, the answers too; of our tables an accept there opens nothing. */
+function mendOf({ chain: { table, name, base } }: ForeignDrop, veth: string): string {
+  const sides = { input: ['iifname'], prerouting: ['iifname'], output: ['oifname'], postrouting: ['oifname'] };
+  const keys = Object.entries(sides).find(([hook]) => hook === base?.hook)?.[1] ?? ['iifname', 'oifname'];
+  return `nft '${keys.map((key) => `insert rule ${table} ${name} ${key} "${veth}" accept`).join('; ')}'`;
+}
+
+/** LXC's own names are others with each start; whatever matches besides, our tables stand before it. */
+const lasting = (hostVeth: string): string => (/^veth[0-9A-Za-z]{6}$/.test(hostVeth) ? 'veth*' : hostVeth);
+
+function flowsOf(nic: NicState, uplinks: readonly string[]): Asked[] {
+  const addresses = nic.owned.flatMap((prefix) => (isHostPrefix(prefix) ? [prefix] : []));
+  return (['egress', 'ingress'] as const).flatMap((direction) =>
+    nic[direction].rules
+      .filter(({ action }) => action === 'allow')
+      .flatMap((rule) =>
+        addresses.flatMap((own) => {
+          const family = familyOf(own);
+          const service = serviceOf(rule, family);
+          if (service === undefined || (rule.family !== undefined && rule.family !== family)) return [];
+          const end = own.replace(/\/\d+$/, '');
+          return askedOf(rule, { direction, nic, end, family, uplinks, service });
+        }),
+      ),
+  );
+}
+
+interface Ends {
+  readonly direction: Direction;
+  readonly nic: NicState;
+  readonly end: string;
+  readonly family: Family;
+  readonly uplinks: readonly string[];
+  readonly service: { readonly words: string; readonly packet: Pick<ForeignPacket, 'protocol' | 'port'> };
+}
+
+function askedOf(rule: Rule, { direction, nic, end, family, uplinks, service }: Ends): Asked[] {
+  const peer = peerOf(rule, family);
+  if (peer === 'other') return [];
+  const base = { family, ...service.packet };
+  const veth = nic.hostVeth;
+  const common = { direction, service: service.words };
+  const at = peer.address;
+  if (direction === 'ingress') {
+    const packet = { ...base, ...(at && { source: at }), oifname: veth, destination: end };
+    if (peer.isHost) return [{ ...common, way: 'output', packet }];
+    return uplinks.map((iifname) => ({ ...common, way: 'forward', packet: { ...packet, iifname } }));
+  }
+  const packet = { ...base, ...(at && { destination: at }), iifname: veth, source: end };
+  if (peer.isHost) return [{ ...common, way: 'input', packet }];
+  return uplinks.map((oifname) => ({ ...common, way: 'forward', packet: { ...packet, oifname } }));
+}
+
+/** Some address that the rule is about; `other`: one of the other family. */
+function peerOf({ peer }: Rule, family: Family): { address?: Address; isHost: boolean } | 'other' {
+  if (peer.kind !== 'ranges') return { isHost: peer.kind === 'host' };
+  const [first] = peer.ranges;
+  if (peer.family !== family || first === undefined) return 'other';
+  return { address: addressFrom(first.first, family), isHost: false };
+}
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'ipv6-icmp', 132: 'sctp' };
+
+function serviceOf({ service }: Rule, family: Family): Ends['service'] | undefined {
+  switch (service.kind) {
+    case 'any':
+      return { words: 'everything', packet: {} };
+    case 'protocol': {
+      const protocol = PROTOCOLS[service.protocol];
+      return { words: protocol ?? `proto/${service.protocol}`, packet: protocol === undefined ? {} : { protocol } };
+    }
+    case 'ports': {
+      const protocol = PROTOCOLS[service.protocol] ?? '';
+      const port = service.ports[0]?.first ?? 0;
+      return { words: `${protocol}/${port}`, packet: { protocol, port } };
+    }
+    case 'icmp':
+      if (service.family !== family) return undefined;
+      return { words: 'icmp', packet: { protocol: family === 4 ? 'icmp' : 'ipv6-icmp' } };
+  }
+}

@@ -1,0 +1,50 @@
+/** Other programs' nft chains, as `nft -j -t list ruleset` tells them: what has a base chain, and what that leads to. */
+import { asList, asNumber, asObject, asText, at, type JsonObject, orNull, placed } from '../json-shape.ts';
+
+export interface ForeignChain {
+  /** Such as `ip filter`. */
+  readonly table: string;
+  readonly name: string;
+  /** `null` for a chain that is only jumped to. */
+  readonly base: { readonly hook: string; readonly priority: number; readonly policy: string } | null;
+  /** Each rule's expressions, as nft names them. */
+  readonly rules: readonly (readonly JsonObject[])[];
+}
+
+const OURS = /^(inet|arp) routewall(_panic)?$/;
+
+/** In nft's order. @throws ShapeError for what is no listing. */
+export function parseForeignChains(listing: unknown): ForeignChain[] {
+  const chains = new Map<string, ForeignChain>();
+  for (const entry of asList(at(asObject(placed(listing)), 'nftables', ''))) {
+    const object = asObject(entry);
+    if (object['chain'] !== undefined) addChain(chains, asObject(at(object, 'chain', entry.path)));
+    if (object['rule'] !== undefined) addRule(chains, asObject(at(object, 'rule', entry.path)));
+  }
+  return [...chains.values()].filter(({ table }) => !OURS.test(table));
+}
+
+const keyOf = (table: string, name: string): string => `${table} ${name}`;
+
+function addChain(chains: Map<string, ForeignChain>, chain: JsonObject): void {
+  const text = (key: string): string => asText(at(chain, key, 'chain'));
+  const table = `${text('family')} ${text('table')}`;
+  const hook = orNull(at(chain, 'hook', 'chain'), asText);
+  const base =
+    hook === null
+      ? null
+      : {
+          hook,
+          priority: orNull(at(chain, 'prio', 'chain'), asNumber) ?? 0,
+          policy: orNull(at(chain, 'policy', 'chain'), asText) ?? 'accept',
+        };
+  chains.set(keyOf(table, text('name')), { table, name: text('name'), base, rules: [] });
+}
+
+function addRule(chains: Map<string, ForeignChain>, rule: JsonObject): void {
+  const text = (key: string): string => asText(at(rule, key, 'rule'));
+  const key = keyOf(`${text('family')} ${text('table')}`, text('chain'));
+  const chain = chains.get(key);
+  const expressions = asList(at(rule, 'expr', 'rule')).map(asObject);
+  if (chain !== undefined) chains.set(key, { ...chain, rules: [...chain.rules, expressions] });
+}
