@@ -5,6 +5,7 @@ import { compareChains } from '../policies/flows/compare-chains.ts';
 import { peerNames } from '../policies/flows/peer-names.ts';
 import { serviceNames } from '../policies/flows/service-names.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
+import { chainWithout } from '../policies/rule-ends.ts';
 import type { NicState } from '../render/desired.ts';
 import type { Direction, Origin, PolicyChain } from '../render/rule.ts';
 import type { NftTable, Ruleset } from '../render/ruleset.ts';
@@ -30,16 +31,21 @@ interface Tables {
   readonly after: NftTable;
 }
 
-/** `observed` and `expected`: listings of the kernel and of the desired ruleset. NICs without a change are left out. */
+/**
+ * `observed` and `expected`: listings of the kernel and of the desired ruleset. NICs without a change are left out.
+ *
+ * @param now in milliseconds: what the kernel has ended by itself is no rule any more, though it is listed
+ */
 export function readFlowChanges(
   { observed, expected }: { readonly observed: Ruleset; readonly expected: Ruleset },
   host: Host,
   listed: Listed,
+  now: number,
 ): NicChange[] {
   const after = expected.get('inet');
   if (after === undefined) return [];
   const tables = { before: observed.get('inet'), after };
-  const compare = createComparison(tables, host, listed);
+  const compare = createComparison(tables, host, listed, now);
   const nicsOf = countNics(host.desired.nics.values());
   return [...host.desired.nics].flatMap(([key, nic]) =>
     (['egress', 'ingress'] as const).flatMap((direction) => {
@@ -68,7 +74,7 @@ export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic
 type Compare = (nic: NicState, own: PolicyChain) => NicChange['lines'];
 
 /** Equal pairs of chains are compared once. */
-function createComparison({ before, after }: Tables, host: Host, { sets, services }: Listed): Compare {
+function createComparison({ before, after }: Tables, host: Host, { sets, services }: Listed, now: number): Compare {
   const known = new Map<string, { readonly lines: NicChange['lines']; readonly chain: PolicyChain }>();
   let facts: ReturnType<typeof readFacts> | undefined;
   const readFacts = () => {
@@ -79,7 +85,7 @@ function createComparison({ before, after }: Tables, host: Host, { sets, service
     const chainBefore = readChain(before, old, chain.direction);
     if (chainBefore === undefined) return 'unknown';
     facts ??= readFacts();
-    return changeLines(compareChains(chainBefore, chain, facts.addresses), facts.names);
+    return changeLines(compareChains(chainWithout(chainBefore, now), chain, facts.addresses), facts.names);
   };
   return (nic, own) => {
     const { direction } = own;

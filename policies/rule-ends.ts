@@ -41,7 +41,8 @@ export function withoutEnded(policy: EnforcedPolicy, now: number): EnforcedPolic
 const isOver = ({ until }: { readonly until?: number }, now: number): boolean =>
   until !== undefined && hasEnded(until, now);
 
-function chainWithout(chain: PolicyChain, now: number): PolicyChain {
+/** The same object where nothing of it has ended; `now` in milliseconds. */
+export function chainWithout(chain: PolicyChain, now: number): PolicyChain {
   const observes = chain.observe !== undefined && !isOver(chain.observe, now);
   const kept = observes === (chain.observe !== undefined) ? chain : enforced(chain);
   return kept.rules.some((rule) => isOver(rule, now))

@@ -27,5 +27,5 @@ export async function readFlowsBetween(
   const only = (nics: DesiredState['nics']) => new Map([...nics].filter(([key]) => keys.has(key)));
   const list = (state: DesiredState) => listElsewhere(run, renderDesired({ ...state, nics: only(state.nics) }, nameOf));
   const [observed, expected] = await Promise.all([list(before), list(after)]);
-  return readFlowChanges({ observed, expected }, { desired: after, network, book, policies }, loaded);
+  return readFlowChanges({ observed, expected }, { desired: after, network, book, policies }, loaded, Date.now());
 }
