@@ -280,6 +280,14 @@ export class Applier {
   }
 }
 
+/** Of two in a row. */
+export const joinApplied = (first: Applied, second: Applied): Applied => ({
+  ...second,
+  repaired: [...first.repaired, ...second.repaired],
+  written: first.written + second.written,
+  abandoned: [...first.abandoned, ...second.abandoned],
+});
+
 /** The part of a state that these NICs are. */
 const pick = (state: DesiredState, keys: readonly string[]): DesiredState => ({
   ...state,

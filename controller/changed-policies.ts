@@ -1,28 +1,41 @@
-/** Whose live connections are to be judged anew. */
+/** Whose rules changed, and whose live connections are to be judged anew. */
+import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import { changedNames } from '../render/dns-sets.ts';
 import { dnsNamesOf } from '../render/policy-chain.ts';
 import { nameOf } from './apply.ts';
 
-/**
- * Keys of the NICs whose rules are others than before, or mean names that lost an address. A NIC that just started has
- * no connections of its own yet; without a state before, all are asked about.
- */
-export function changedPolicies(before: DesiredState | undefined, after: DesiredState): string[] {
-  if (before === undefined) return [...after.nics.keys()];
-  const shrunk = shrunkNames(before.dns, after.dns);
-  return [...after.nics].flatMap(([key, nic]) => {
-    const old = before.nics.get(key);
-    return old !== undefined && (isOtherwise(old, nic) || means(nic, shrunk)) ? [key] : [];
+/** Keys of the NICs that had rules before and have others now. */
+export function changedPolicies(before: DesiredState, after: DesiredState): string[] {
+  return changedNicKeys(before, after).filter((key) => {
+    const [old, now] = [before.nics.get(key), after.nics.get(key)];
+    return old !== undefined && now !== undefined && isOtherwise(old, now);
   });
 }
 
-const isOtherwise = (old: NicState, nic: NicState): boolean =>
-  old !== nic && (nameOf(old.egress) !== nameOf(nic.egress) || nameOf(old.ingress) !== nameOf(nic.ingress));
+/**
+ * Keys of the NICs whose rules may allow less than before; without a state before, of all. Those that just got an address
+ * too: while nobody had it, others may have talked across this host with someone who pretended to.
+ */
+export function policiesToJudge(before: DesiredState | undefined, after: DesiredState): string[] {
+  if (before === undefined || before.host.lan.join() !== after.host.lan.join()) return [...after.nics.keys()];
+  const changed = changedNicKeys(before, after).filter((key) => {
+    const [old, now] = [before.nics.get(key), after.nics.get(key)];
+    return now !== undefined && (old === undefined || isOtherwise(old, now) || hasMore(old, now));
+  });
+  const shrunk = shrunkNames(before.dns, after.dns);
+  if (shrunk.size === 0) return changed;
+  return [...new Set([...changed, ...[...after.nics].flatMap(([key, nic]) => (means(nic, shrunk) ? [key] : []))])];
+}
+
+const isOtherwise = (old: NicState, now: NicState): boolean =>
+  nameOf(old.egress) !== nameOf(now.egress) || nameOf(old.ingress) !== nameOf(now.ingress);
+
+const hasMore = (old: NicState, now: NicState): boolean => now.owned.some((prefix) => !old.owned.includes(prefix));
 
 const means = ({ egress, ingress }: NicState, names: ReadonlySet<DnsName>): boolean =>
-  names.size > 0 && [egress, ingress].some((chain) => dnsNamesOf(chain).some((name) => names.has(name)));
+  [egress, ingress].some((chain) => dnsNamesOf(chain).some((name) => names.has(name)));
 
 const shrunkNames = (before: DnsAddresses, after: DnsAddresses): ReadonlySet<DnsName> =>
   new Set(

@@ -1,7 +1,7 @@
 /** Forgets connections of addresses that are gone, so that who gets the address next doesn't inherit its flows. */
-import { familyOf, isHostPrefix, networkOf, type Prefix } from '../render/address.ts';
+import type { Prefix } from '../render/address.ts';
 import { type Log, messageOf } from './log.ts';
-import type { Run } from './run.ts';
+import type { TrackedFlows } from './tracked-flows.ts';
 
 /** A prefix that a NIC had. */
 export interface FormerAddress {
@@ -12,28 +12,38 @@ export interface FormerAddress {
 export interface ConntrackCleaner {
   /** Deletes the prefixes' entries soon, unless the same NIC has one of them again by then, as after a reboot. */
   forget(former: readonly FormerAddress[]): void;
+  /** What isn't deleted yet. */
+  readonly waiting: readonly FormerAddress[];
+  /** Deletes them now: when it resolves, another NIC may have them. */
+  release(prefixes: readonly Prefix[]): Promise<void>;
   /** Resolves when nothing waits any more. */
   idle(): Promise<void>;
 }
 
-/** A scan of the whole table costs 75 ms at 20,000 entries: off the event's path, and one after the other. */
+/** Off the event's path, and all that waits by one reading of the table. */
 export function createConntrackCleaner(
-  run: Run,
+  flows: Pick<TrackedFlows, 'forget'>,
   log: Log,
   isBack: (former: FormerAddress) => boolean,
 ): ConntrackCleaner {
   const waiting = new Map<string, FormerAddress>();
+  let atWork: readonly FormerAddress[] = [];
   let working: Promise<void> | undefined;
 
+  async function forgetAll(prefixes: readonly Prefix[]): Promise<void> {
+    try {
+      await flows.forget([...new Set(prefixes)]);
+    } catch (cause) {
+      log('warning', `tracked connections of ${prefixes.join(', ')} can't be forgotten: ${messageOf(cause)}`);
+    }
+  }
+
   async function work(): Promise<void> {
-    for (const [id, former] of waiting) {
-      waiting.delete(id);
-      if (isBack(former)) continue;
-      try {
-        await deleteEntries(run, former.prefix);
-      } catch (cause) {
-        log('warning', `conntrack entries of ${former.prefix}: ${messageOf(cause)}`);
-      }
+    while (waiting.size > 0) {
+      atWork = [...waiting.values()].filter((former) => !isBack(former));
+      waiting.clear();
+      await forgetAll(atWork.map(({ prefix }) => prefix));
+      atWork = [];
     }
     working = undefined;
   }
@@ -43,20 +53,18 @@ export function createConntrackCleaner(
       for (const one of former) waiting.set(`${one.key} ${one.prefix}`, one);
       if (waiting.size > 0) working ??= work();
     },
+    get waiting() {
+      return [...atWork, ...waiting.values()];
+    },
+    release: async (prefixes) => {
+      const released = new Set(prefixes);
+      for (const [id, { prefix }] of waiting) if (released.has(prefix)) waiting.delete(id);
+      // What is being deleted now must be so before the next owner's first packet.
+      await working;
+      await forgetAll(prefixes);
+    },
     idle: async () => {
       while (working !== undefined) await working;
     },
   };
-}
-
-/** As the flow's originator, and as its destination before and after address translation. */
-async function deleteEntries(run: Run, prefix: Prefix): Promise<void> {
-  const family = familyOf(prefix) === 6 ? 'ipv6' : 'ipv4';
-  const host = isHostPrefix(prefix);
-  // conntrack takes no prefix for a reply; an address that translation gives is a host's anyway.
-  for (const side of host ? ['--orig-src', '--orig-dst', '--reply-src', '--reply-dst'] : ['--orig-src', '--orig-dst']) {
-    const { stderr, exitCode } = await run('conntrack', ['-D', '-f', family, side, host ? networkOf(prefix) : prefix]);
-    // "0 flow entries have been deleted" is exit status 1 too.
-    if (exitCode !== 0 && !stderr.includes('flow entries have been deleted')) throw new Error(stderr.trim());
-  }
 }

@@ -1,47 +1,82 @@
 /** Cuts the live connections that a tightened policy no longer allows, and only those. */
-import { type Family, familyOf, parseAddress } from '../render/address.ts';
-import { type KnownFlow, verdictOfFlow } from './explain.ts';
+import { setTimeout } from 'node:timers/promises';
+import type { Prefix } from '../render/address.ts';
+import { verdictOfFlow } from './explain.ts';
 import type { FlowHost } from './flow-sides.ts';
+import { type Log, messageOf } from './log.ts';
 import { nicIndexOf } from './nic-index.ts';
-import { type Run, runOrThrow } from './run.ts';
+import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
 
-/** One conntrack entry: the flow as the rules see it, and the words that name it to `conntrack -D`. */
-export interface TrackedFlow extends KnownFlow {
-  readonly selector: readonly string[];
+export interface FlowCutter {
+  /** Judges soon what is tracked of those NICs. `host`: takes the place of all that was told before. */
+  cut(host: FlowHost, keys: readonly string[]): void;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
 }
 
-/** @returns how many were cut, by container. @throws CommandError when conntrack can't be read. */
-export async function cutForbiddenFlows(
-  run: Run,
-  host: FlowHost,
-  keys: readonly string[],
-): Promise<ReadonlyMap<string, number>> {
-  const concerned = new Set(keys);
-  const owned = keys.flatMap((key) => host.desired.nics.get(key)?.owned ?? []);
-  const cut = new Map<string, number>();
-  const deletions: (readonly string[])[] = [];
-  for (const family of new Set(owned.map(familyOf))) {
-    const name = family === 4 ? 'ipv4' : 'ipv6';
-    for (const flow of parseFlows(await runOrThrow(run, 'conntrack', ['-L', '-f', name]), family)) {
-      const container = concernedBy(host, flow, concerned);
-      if (container === undefined || verdictOfFlow(host, flow) === 'allow') continue;
-      deletions.push(['-D', '-f', name, ...flow.selector]);
-      cut.set(container, (cut.get(container) ?? 0) + 1);
+/** A policy file that is just being written may be read half: what that forbids, the next pass allows again. */
+const SETTLE_MS = 200;
+
+/** Off the event's path, one reading of the table for all that waits. */
+export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
+  const waiting = new Set<string>();
+  let latest: FlowHost | undefined;
+  let working: Promise<void> | undefined;
+
+  async function work(): Promise<void> {
+    while (waiting.size > 0) {
+      await setTimeout(SETTLE_MS);
+      const keys = new Set(waiting);
+      waiting.clear();
+      // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
+      const cut = await cutForbidden(flows, () => latest, keys);
+      for (const [container, count] of cut) tell(container, count);
     }
   }
-  await deleteAll(run, deletions);
+
+  function tell(container: string, count: number): void {
+    const what = count === 1 ? '1 connection' : `${count} connections`;
+    const fields = { EVENT: 'cut', CONTAINER: container } as const;
+    log('info', `${container}: ${what} cut that the policies no longer allow`, fields);
+  }
+
+  return {
+    cut: (host, keys) => {
+      latest = host;
+      for (const key of keys) waiting.add(key);
+      if (waiting.size === 0) return;
+      working ??= work()
+        .catch((cause: unknown) => log('error', `connections that are no longer allowed: ${messageOf(cause)}`))
+        .finally(() => {
+          working = undefined;
+        });
+    },
+    idle: async () => {
+      while (working !== undefined) await working;
+    },
+  };
+}
+
+/** @returns how many were cut, by container. @throws CommandError when the table can't be read. */
+async function cutForbidden(
+  flows: TrackedFlows,
+  latest: () => FlowHost | undefined,
+  keys: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, number>> {
+  const cut = new Map<string, number>();
+  await removeFlows(flows, ownedBy(latest(), keys), (flow) => {
+    const host = latest();
+    const container = host === undefined ? undefined : concernedBy(host, flow, keys);
+    if (host === undefined || container === undefined || verdictOfFlow(host, flow) === 'allow') return false;
+    cut.set(container, (cut.get(container) ?? 0) + 1);
+    return true;
+  });
   return cut;
 }
 
-/** In one process: who is to be cut may have opened thousands, and a fork for each gives them seconds. */
-async function deleteAll(run: Run, deletions: readonly (readonly string[])[]): Promise<void> {
-  if (deletions.length === 0) return;
-  const input = deletions.map((words) => `${words.join(' ')}\n`).join('');
-  const { exitCode } = await run('conntrack', ['-R', '-'], { input });
-  if (exitCode === 0) return;
-  // Before 1.4.7 there is no file of commands. An entry that went by itself is no failure.
-  for (const words of deletions) await run('conntrack', words);
-}
+const ownedBy = (host: FlowHost | undefined, keys: ReadonlySet<string>): Prefix[] => [
+  ...new Set([...keys].flatMap((key) => host?.desired.nics.get(key)?.owned ?? [])),
+];
 
 /** The container of one of those NICs that is an end of the flow. */
 function concernedBy(
@@ -52,38 +87,4 @@ function concernedBy(
   const { ownerOf } = nicIndexOf(desired);
   const owners = [source, destination].flatMap((address) => ownerOf(address) ?? []);
   return owners.find(({ key }) => keys.has(key))?.nic.container;
-}
-
-/**
- * Reads `conntrack -L`: the first src and dst are the originator's, the second those of the reply. The rules see the
- * destination that translation gave, which is where the reply comes from.
- */
-export function parseFlows(listing: string, family: Family): TrackedFlow[] {
-  return listing.split('\n').flatMap((line) => parseFlow(line, family) ?? []);
-}
-
-/** `tcp      6 431999 ESTABLISHED src=… dst=… sport=36032 dport=99 src=… dst=… sport=99 dport=36032 [ASSURED] …` */
-function parseFlow(line: string, family: Family): TrackedFlow | undefined {
-  const [, protocol] = /^\S+\s+(\d+) /.exec(line) ?? [];
-  const values = (key: string): string[] =>
-    [...line.matchAll(new RegExp(` ${key}=(\\S+)`, 'g'))].map((found) => found[1] ?? '');
-  const [source, destination] = [values('src')[0], values('src')[1]].map((text) => parseAddress(text ?? ''));
-  const [original] = values('dst');
-  if (protocol === undefined || source === undefined || destination === undefined || original === undefined)
-    return undefined;
-  const [sourcePort, port] = [values('sport')[0], values('sport')[1]];
-  const [icmpType] = values('type');
-  return {
-    family,
-    source,
-    destination,
-    protocol: Number(protocol),
-    ...(port === undefined ? {} : { port: Number(port) }),
-    ...(icmpType === undefined ? {} : { icmpType: Number(icmpType) }),
-    selector: [
-      ...['-p', protocol, '--orig-src', source, '--orig-dst', original],
-      ...(sourcePort === undefined ? [] : ['--sport', sourcePort, '--dport', values('dport')[0] ?? '']),
-      ...(icmpType === undefined ? [] : [family === 4 ? '--icmp-type' : '--icmpv6-type', icmpType]),
-    ],
-  };
 }

@@ -8,9 +8,10 @@ import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
 import { BootRuleset } from './boot-ruleset.ts';
-import { createConntrackCleaner } from './conntrack.ts';
+import { type ConntrackCleaner, createConntrackCleaner } from './conntrack.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
+import { createFlowCutter } from './cut-flows.ts';
 import { everythingDirty } from './dirty.ts';
 import { DnsMemory } from './dns-memory.ts';
 import { realDisk } from './durable-disk.ts';
@@ -31,11 +32,12 @@ import { type Report, Reporter } from './report.ts';
 import { hostClock } from './revisions/due.ts';
 import { createFollowedKeeper, type FollowedKeeper } from './revisions/keep-followed.ts';
 import { Revisions } from './revisions/revisions.ts';
-import { run, startResident } from './run.ts';
+import { run, startResident, streamLines } from './run.ts';
 import { openServiceManager, type ServiceManager } from './service-manager.ts';
 import { Session } from './session.ts';
 import { openSysctlMemory } from './sysctl-memory.ts';
 import { canOwnTables } from './table-ownership.ts';
+import { trackedFlows } from './tracked-flows.ts';
 
 export interface DaemonOptions {
   /** Reads the main configuration; `undefined` where it has errors, which it has logged. */
@@ -73,6 +75,7 @@ interface Parts {
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly dnsMemory: DnsMemory;
+  readonly conntrack: ConntrackCleaner;
   readonly reporter: Reporter;
   readonly isOurProcess: (pid: number) => boolean;
   readonly serviceManager: ServiceManager;
@@ -110,6 +113,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     onDue: () => due.act(),
   });
   await revisions.open();
+  const flows = trackedFlows(run, streamLines);
   const panic = new Panic({
     ...{ stateDirectory, disk: realDisk, log },
     table: new PanicTable({
@@ -118,7 +122,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     keepForBoot: (commands) => bootRuleset.keepPanic(commands),
     onSealed: () => {
       if (applier.enforced === undefined) return;
-      endSealedFlows(run, applier.enforced, () => panic.state).then(
+      endSealedFlows(flows, applier.enforced, () => panic.state).then(
         (count) => log('info', `panic: ${count} connections of sealed containers are forgotten`, { EVENT: 'cut' }),
         (cause: unknown) => log('error', `panic: connections of sealed containers: ${messageOf(cause)}`),
       );
@@ -130,10 +134,11 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const rememberSysctls = openSysctlMemory(runDirectory);
   const applier = new Applier({ nft, ip, announcer, run, log, ownsTables, rememberSysctls });
   const conntrack = createConntrackCleaner(
-    run,
+    flows,
     log,
     ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
+  const cutter = createFlowCutter(flows, log);
   const refusals = createRefusalCleaner(run, nft, log, (veth) =>
     [...(applier.enforced?.nics.values() ?? [])].some(({ hostVeth }) => hostVeth === veth),
   );
@@ -148,8 +153,9 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
     due,
+    conntrack,
     reporter: new Reporter({
-      ...{ log, run, conntrack, refusals, runDirectory, serves, onReport, dnsMemory },
+      ...{ log, run, conntrack, cutter, refusals, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
       panic: () => viewPanic(panic.state),
     }),

@@ -2,13 +2,16 @@
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
+import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import { parseOwned } from '../render/owned.ts';
-import type { Applied, Applier } from './apply.ts';
+import { type Applied, type Applier, type ApplyRequest, joinApplied } from './apply.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
+import type { ConntrackCleaner } from './conntrack.ts';
 import type { DirtyParts } from './dirty.ts';
 import type { LxcProxy } from './foreign-proxies.ts';
+import { handedOver } from './handed-over.ts';
 import { type ContainerRef, HostReader, type KnownContainer } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
@@ -32,6 +35,7 @@ export interface ReconcilerOptions {
   /** See HostReaderOptions. */
   readonly onLate?: (container: ContainerRef) => void;
   readonly answers?: () => DnsAddresses;
+  readonly conntrack: Pick<ConntrackCleaner, 'waiting' | 'release'>;
 }
 
 export interface Outcome {
@@ -41,6 +45,8 @@ export interface Outcome {
   readonly before: DesiredState | undefined;
   /** Drift that was found and mended, as lines. */
   readonly repaired: readonly string[];
+  /** Prefixes that another NIC had before; their connections are forgotten. */
+  readonly released: ReadonlySet<Prefix>;
   /** What it was compiled from. */
   readonly choice: Choice;
 }
@@ -71,7 +77,7 @@ export class Reconciler {
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
     await panic.cover(this.#panicScope(desired));
-    const applied = dirty.resync ? await applier.resync(request) : await applier.apply(request);
+    const { applied, released } = await this.#apply(request, dirty.resync);
     await panic.settle(this.#panicScope(applied.enforced));
     const repaired = [...mended, ...applied.repaired];
     if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
@@ -85,7 +91,7 @@ export class Reconciler {
       // The kernel holds what it shall hold: a full disk must not make this pass a failed one.
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     }
-    return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired, choice };
+    return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired, released, choice };
   }
 
   #panicScope({ nics }: DesiredState): PanicScope {
@@ -95,6 +101,19 @@ export class Reconciler {
       containers: () => [...reader.known.values()].map(({ container }) => container),
       nics: () => nics.values(),
     };
+  }
+
+  /** Who gets the address of another starts without that one's connections: they would pass its rules. */
+  async #apply(request: ApplyRequest, resync: boolean): Promise<{ applied: Applied; released: ReadonlySet<Prefix> }> {
+    const { applier, conntrack } = this.#options;
+    const { desired } = request;
+    const bring = (part: ApplyRequest) => (resync ? applier.resync(part) : applier.apply(part));
+    const { takers, released } = handedOver(applier.enforced, desired, conntrack.waiting);
+    if (takers.size === 0) return { applied: await bring(request), released };
+    const others = new Map([...desired.nics].filter(([key]) => !takers.has(key)));
+    const first = await bring({ ...request, desired: { ...desired, nics: others } });
+    await conntrack.release([...released]);
+    return { applied: joinApplied(first, await applier.apply(request)), released };
   }
 
   async #readFiles({ policies }: DirtyParts): Promise<PolicyFiles> {

@@ -1,11 +1,12 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
 import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
-import { changedPolicies } from './changed-policies.ts';
-import type { ConntrackCleaner, FormerAddress } from './conntrack.ts';
-import { cutForbiddenFlows } from './cut-flows.ts';
+import { policiesToJudge } from './changed-policies.ts';
+import type { ConntrackCleaner } from './conntrack.ts';
+import type { FlowCutter } from './cut-flows.ts';
 import { describeStatus } from './describe-status.ts';
 import type { DnsMemory } from './dns-memory.ts';
+import { lostPrefixes } from './handed-over.ts';
 import type { HostReader } from './host-reader.ts';
 import { type Log, messageOf } from './log.ts';
 import type { LogEvent, LogFields } from './log-event.ts';
@@ -23,6 +24,7 @@ export interface ReporterOptions {
   readonly log: Log;
   readonly run: Run;
   readonly conntrack: ConntrackCleaner;
+  readonly cutter: FlowCutter;
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
   readonly revision: () => RevisionView;
@@ -62,7 +64,6 @@ export class Reporter {
   #waiting = '';
   #latest: StatusSource | undefined;
   #writing: Promise<void> | undefined;
-  #cutting: Promise<void> = Promise.resolve();
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -79,19 +80,20 @@ export class Reporter {
     tookMs: number,
     watchers: ReadonlyMap<string, string> = new Map(),
   ): void {
-    const { conntrack, refusals } = this.#options;
-    const { before, applied } = outcome;
+    const { conntrack, refusals, cutter } = this.#options;
+    const { before, applied, assembled, released } = outcome;
     this.#reportChanges(outcome, tookMs);
     const raised = this.#problems.tell(outcome, reader);
     this.#reportWaiting();
     conntrack.forget([
-      ...goneAddresses(before, applied.enforced),
+      ...lostPrefixes(before, applied.enforced).filter(({ prefix }) => !released.has(prefix)),
       // Whoever stopped while no daemon ran left its connections behind.
       ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
     ]);
     refusals.forget(goneVeths(before, applied.enforced));
     // After a start, only rules that were written anew can forbid what was allowed before.
-    if (before !== undefined || applied.written > 0) this.#cut(outcome);
+    const changed = before !== undefined || applied.written > 0 ? policiesToJudge(before, applied.enforced) : [];
+    cutter.cut({ desired: applied.enforced, network: assembled.network }, changed);
     const enforcedAt = new Date().toISOString();
     this.#latest = { outcome, reader, watchers, at: enforcedAt };
     this.#writing ??= this.#writeStatus();
@@ -115,8 +117,8 @@ export class Reporter {
 
   /** Waits for what runs in the background. */
   async settle(): Promise<void> {
-    const { conntrack, refusals } = this.#options;
-    await Promise.all([conntrack.idle(), refusals.idle(), this.#cutting, this.#writing]);
+    const { conntrack, refusals, cutter } = this.#options;
+    await Promise.all([conntrack.idle(), refusals.idle(), cutter.idle(), this.#writing]);
   }
 
   #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {
@@ -153,25 +155,6 @@ export class Reporter {
     this.#nicsSince.delete(key);
     const gone = before.nics.get(key);
     if (gone !== undefined) log('info', `${describe(gone)}: removed in ${took}`, fieldsOf(gone, 'removed'));
-  }
-
-  #cut({ before, assembled, applied }: Outcome): void {
-    const { run, log } = this.#options;
-    const keys = changedPolicies(before, applied.enforced);
-    if (keys.length === 0) return;
-    const host = { desired: applied.enforced, network: assembled.network };
-    this.#cutting = this.#cutting
-      .then(() => cutForbiddenFlows(run, host, keys))
-      .then((cut) => {
-        for (const [container, count] of cut) {
-          const what = count === 1 ? '1 connection' : `${count} connections`;
-          log('info', `${container}: ${what} cut that the policies no longer allow`, {
-            EVENT: 'cut',
-            CONTAINER: container,
-          });
-        }
-      })
-      .catch((cause: unknown) => log('error', `connections that are no longer allowed: ${messageOf(cause)}`));
   }
 
   async #describe({ outcome, reader, watchers, at }: StatusSource): Promise<StatusFile> {
@@ -232,14 +215,6 @@ function goneVeths(before: DesiredState | undefined, after: DesiredState): strin
   return changedBefore(before, after).flatMap(([key, { hostVeth }]) =>
     after.nics.get(key)?.hostVeth === hostVeth ? [] : [hostVeth],
   );
-}
-
-/** What was owned and is owned no more, or by another interface. */
-function goneAddresses(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {
-  return changedBefore(before, after).flatMap(([key, nic]) => {
-    const now = after.nics.get(key);
-    return nic.owned.filter((prefix) => now?.owned.includes(prefix) !== true).map((prefix) => ({ key, prefix }));
-  });
 }
 
 /** NICs that changed, as they were. */

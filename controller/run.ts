@@ -7,6 +7,9 @@ export interface CommandResult {
   readonly exitCode: number;
 }
 
+/** However slowly its output is taken. */
+const STREAM_MS = 300_000;
+
 /** A command that could not be started, was killed, or took too long; a non-zero exit is a result, not an error. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
@@ -56,6 +59,29 @@ export async function runOrThrow(
     throw new CommandError(`${command} ${args.join(' ')}: ${stderr.trim() || `exit status ${exitCode}`}`);
   return stdout;
 }
+
+/** Gives a command's output while it runs, some whole lines at a time. @throws CommandError at the end, if it failed. */
+export type StreamLines = (command: string, args: readonly string[], input: string) => AsyncIterable<readonly string[]>;
+
+export const streamLines: StreamLines = async function* (command, args, input) {
+  const child = execa(command, args, {
+    ...{ env: ENVIRONMENT, input, reject: false, stripFinalNewline: false, timeout: STREAM_MS },
+    buffer: { stdout: false, stderr: true },
+  });
+  try {
+    let rest = '';
+    for await (const text of child.stdout.setEncoding('utf8')) {
+      const lines = `${rest}${text}`.split('\n');
+      rest = lines.pop() ?? '';
+      yield lines;
+    }
+    const { exitCode, stderr, shortMessage } = await child;
+    if (exitCode !== 0) throw new CommandError(`${command}: ${stderr?.trim() || (shortMessage ?? 'no exit status')}`);
+  } finally {
+    // Whoever listens no more has no use for the rest.
+    child.kill();
+  }
+};
 
 /** A child that stays and is spoken to line by line. Only its error stream is read: success is silent. */
 export interface Resident {

@@ -13,6 +13,7 @@ import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
 import { watchNftMonitor } from '../watchers/nft-monitor.ts';
 import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import type { Applier } from './apply.ts';
+import type { ConntrackCleaner } from './conntrack.ts';
 import { containerId } from './containers.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
 import type { DnsMemory } from './dns-memory.ts';
@@ -36,6 +37,7 @@ export interface SessionOptions {
   readonly lastGood: LastGood;
   readonly revisions: Revisions;
   readonly dnsMemory: DnsMemory;
+  readonly conntrack: ConntrackCleaner;
   readonly panic: Panic;
   readonly run: Run;
   readonly log: Log;

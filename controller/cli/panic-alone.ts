@@ -18,7 +18,8 @@ import {
   writePanic,
 } from '../panic/panic-state.ts';
 import { PanicTable } from '../panic/panic-table.ts';
-import type { Run } from '../run.ts';
+import { type Run, streamLines } from '../run.ts';
+import { trackedFlows } from '../tracked-flows.ts';
 import type { Invocation } from './options.ts';
 import { readConfig } from './read-config.ts';
 import { type CliHost, readHost, requireKnown } from './read-host.ts';
@@ -46,7 +47,7 @@ export async function panicAlone(
   if (!order.on) await table.hold(seal);
   else if (host !== undefined) {
     const { desired } = createAssembler().assemble(host.inputs);
-    await endSealedFlows(run, desired, () => state).catch((cause: unknown) => {
+    await endSealedFlows(trackedFlows(run, streamLines), desired, () => state).catch((cause: unknown) => {
       io.err.write(`connections of sealed containers: ${messageOf(cause)}\n`);
     });
   }

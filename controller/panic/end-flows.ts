@@ -1,25 +1,25 @@
 /** Forgets the connections of sealed containers: what was open before a panic must not go on after it. */
 import type { DesiredState } from '../../render/desired.ts';
-import { parseFlows } from '../cut-flows.ts';
 import { nicIndexOf } from '../nic-index.ts';
-import { type Run, runOrThrow } from '../run.ts';
+import { removeFlows, type TrackedFlows } from '../tracked-flows.ts';
 import { isSealed, type PanicState } from './panic-state.ts';
 
 /**
  * To be called once they are sealed; takes a while where there are many. `present` is asked before each, so that the end
- * of the panic ends it. @returns how many were forgotten. @throws CommandError where conntrack can't be asked.
+ * of the panic ends it. @returns how many were forgotten. @throws CommandError where they can't be read.
  */
-export async function endSealedFlows(run: Run, desired: DesiredState, present: () => PanicState): Promise<number> {
+export async function endSealedFlows(
+  flows: TrackedFlows,
+  desired: DesiredState,
+  present: () => PanicState,
+): Promise<number> {
   const { ownerOf } = nicIndexOf(desired);
-  let count = 0;
-  for (const family of [4, 6] as const) {
-    const name = family === 4 ? 'ipv4' : 'ipv6';
-    for (const flow of parseFlows(await runOrThrow(run, 'conntrack', ['-L', '-f', name]), family)) {
-      const owners = [flow.source, flow.destination].flatMap((address) => ownerOf(address) ?? []);
-      if (!owners.some(({ nic }) => isSealed(present(), nic.container))) continue;
-      await run('conntrack', ['-D', '-f', name, ...flow.selector]);
-      count += 1;
-    }
-  }
-  return count;
+  const sealed = [...desired.nics.values()].filter(({ container }) => isSealed(present(), container));
+  const prefixes = [...new Set(sealed.flatMap(({ owned }) => owned))];
+  return removeFlows(flows, prefixes, ({ source, destination }) =>
+    [source, destination].some((address) => {
+      const owner = ownerOf(address);
+      return owner !== undefined && isSealed(present(), owner.nic.container);
+    }),
+  );
 }

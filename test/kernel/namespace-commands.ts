@@ -1,5 +1,13 @@
 /** The controller's two seams, run and start, inside a network namespace of the test's own. */
-import { type Resident, type Run, run, type StartResident, startResident } from '../../controller/run.ts';
+import {
+  type Resident,
+  type Run,
+  run,
+  type StartResident,
+  type StreamLines,
+  startResident,
+  streamLines,
+} from '../../controller/run.ts';
 import type { Namespace } from '../../sandbox/namespace.ts';
 
 const enter = ({ name }: Namespace): string => `--net=/run/netns/${name}`;
@@ -17,3 +25,8 @@ export const startIn =
     started.push(child);
     return child;
   };
+
+export const streamIn =
+  (namespace: Namespace): StreamLines =>
+  (command, args, input) =>
+    streamLines('nsenter', [enter(namespace), command, ...args], input);

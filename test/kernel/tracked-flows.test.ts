@@ -1,0 +1,127 @@
+/** The kernel's table of tracked connections, read and thinned out by netlink. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createFlowCutter } from '../../controller/cut-flows.ts';
+import type { FlowHost } from '../../controller/flow-sides.ts';
+import { type TrackedFlow, type TrackedFlows, trackedFlows } from '../../controller/tracked-flows.ts';
+import { describeHost } from '../../policies/host-network.ts';
+import { type Prefix, parsePrefix } from '../../render/address.ts';
+import type { NicState } from '../../render/desired.ts';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
+import { countTracked, trackConnections } from '../../sandbox/tracked-connections.ts';
+import { certain, nicOf, stateOf } from '../controller/states.ts';
+import { runIn, streamIn } from './namespace-commands.ts';
+
+let host: Namespace;
+let flows: TrackedFlows;
+
+beforeEach(async () => {
+  host = await createNamespace('host');
+  // Without a rule that asks about connections, a namespace has no table of them.
+  const rule = 'table inet t { chain c { type filter hook forward priority 0; ct state established accept; }; }';
+  await host.run('nft', [rule]);
+  flows = trackedFlows(runIn(host), streamIn(host));
+});
+afterEach(cleanUp);
+
+const insert = (words: string) => host.run('conntrack', ['-I', '-t', '600', ...words.split(' ')]);
+const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => certain(parsePrefix(text)));
+
+async function list(...texts: string[]): Promise<TrackedFlow[]> {
+  const all: TrackedFlow[] = [];
+  for await (const some of flows.read(prefixes(...texts))) all.push(...some);
+  return all;
+}
+
+const words = ({ source, destination, protocol, port, icmpType }: TrackedFlow): string =>
+  `${protocol} ${source} ${destination} ${port ?? icmpType ?? '-'}`;
+
+const wordsOf = async (...texts: string[]): Promise<string[]> => (await list(...texts)).map(words).sort();
+
+const OUT = '-p tcp -s 198.51.100.1 -d 192.0.2.1 --sport 1000 --dport 22 --state ESTABLISHED';
+const ELSEWHERE = '-p tcp -s 198.51.100.2 -d 192.0.2.1 --sport 1000 --dport 22 --state ESTABLISHED';
+const TRANSLATED =
+  '-p udp -s 203.0.113.9 -d 192.0.2.1 --sport 1000 --dport 8053 --reply-src 198.51.100.1 --reply-dst 203.0.113.9 --reply-port-src 53 --reply-port-dst 1000';
+const MASQUERADED =
+  '-p udp -s 198.51.100.1 -d 203.0.113.9 --sport 1000 --dport 123 --reply-src 203.0.113.9 --reply-dst 192.0.2.1 --reply-port-src 123 --reply-port-dst 4000';
+const PING = '-p icmp -s 198.51.100.1 -d 192.0.2.1 --icmp-type 8 --icmp-code 0 --icmp-id 77';
+const ZONE = '-p tcp -w 5 -s 198.51.100.1 -d 192.0.2.1 --sport 1001 --dport 23 --state ESTABLISHED';
+const SIX = '-p tcp -s 2001:db8::1 -d 2001:db8:1::1 --sport 1000 --dport 22 --state ESTABLISHED';
+const PING6 = '-p icmpv6 -s 2001:db8::1 -d 2001:db8:1::1 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 77';
+
+const OF_ONE = [
+  '1 198.51.100.1 192.0.2.1 8',
+  '17 198.51.100.1 203.0.113.9 123',
+  '17 203.0.113.9 198.51.100.1 53',
+  '58 2001:db8::1 2001:db8:1::1 128',
+  '6 198.51.100.1 192.0.2.1 22',
+  '6 198.51.100.1 192.0.2.1 23',
+  '6 2001:db8::1 2001:db8:1::1 22',
+];
+
+it.each([
+  ['the kernel is asked for a few addresses', ['198.51.100.1/32', '2001:db8::1/128']],
+  ['there are many', ['198.51.100.1/32', '2001:db8::1/128', '198.51.100.77/32', '198.51.100.78/32']],
+  ['one is a prefix', ['198.51.100.0/31', '2001:db8::/64']],
+])('tells and removes what the rules saw, translated or not, where %s', async (_, asked) => {
+  for (const words of [OUT, ELSEWHERE, TRANSLATED, MASQUERADED, PING, ZONE, SIX, PING6]) await insert(words);
+  expect(await wordsOf(...asked)).toEqual(OF_ONE);
+  const doomed = await list(...asked);
+  await flows.remove(doomed.map(({ handle }) => handle));
+  expect(await wordsOf(...asked)).toEqual([]);
+  expect(await wordsOf('198.51.100.2/32')).toEqual(['6 198.51.100.2 192.0.2.1 22']);
+  // Who ended by itself meanwhile is no error.
+  await flows.remove(doomed.map(({ handle }) => handle));
+});
+
+it('forgets an address on either side of a translation', async () => {
+  for (const words of [OUT, ELSEWHERE, TRANSLATED, MASQUERADED, PING, ZONE, SIX]) await insert(words);
+  expect(await flows.forget(prefixes('198.51.100.1/32'))).toBe(5);
+  expect(await wordsOf('198.51.100.1/32')).toEqual([]);
+  expect(await wordsOf('198.51.100.2/32', '2001:db8::1/128')).toHaveLength(2);
+});
+
+it('says why the kernel refuses', async () => {
+  const asNobody = trackedFlows(
+    (command, args, options) => runIn(host)('setpriv', ['--bounding-set=-net_admin', command, ...args], options),
+    streamIn(host),
+  );
+  await expect(asNobody.forget(prefixes('198.51.100.1/32'))).rejects.toThrow(/Operation not permitted/);
+});
+
+const network = describeHost([], { uplinks: 'auto', guard: [], veths: new Set() });
+const hostWith = (...nics: NicState[]): FlowHost => ({ desired: stateOf(...nics), network });
+
+/** Allows to send to that UDP port, and nothing else. */
+function sendsTo(number: number, port: number): NicState {
+  const nic = nicOf(number, port);
+  const rules = nic.egress.rules.map((rule) => ({
+    ...rule,
+    service: { kind: 'ports' as const, protocol: 17 as const, ports: [{ first: port, last: port }] },
+  }));
+  return { ...nic, egress: { ...nic.egress, rules } };
+}
+
+it('cuts what the rules no longer allow, and leaves the rest of 20,000 alone', async () => {
+  const server = '203.0.113.1';
+  await trackConnections(host, { source: '198.51.100.1', server, port: 53, count: 6000 });
+  await trackConnections(host, { source: '198.51.100.1', server, port: 123, count: 4000 });
+  await trackConnections(host, { source: '198.51.100.2', server, port: 123, count: 10_000 });
+  expect(await countTracked(host)).toBe(20_000);
+  const logged: string[] = [];
+  const cutter = createFlowCutter(flows, (_, text) => void logged.push(text));
+  // The second may not send there either, but its rules didn't change.
+  cutter.cut(hostWith(sendsTo(1, 53), sendsTo(2, 53)), ['/lxc/c1/0']);
+  await cutter.idle();
+  expect(await countTracked(host)).toBe(16_000);
+  expect(logged).toEqual(['c1: 4000 connections cut that the policies no longer allow']);
+  // A hundred times the same changes nothing.
+  for (let round = 0; round < 100; round += 1) cutter.cut(hostWith(sendsTo(1, 53), sendsTo(2, 123)), ['/lxc/c1/0']);
+  await cutter.idle();
+  expect(await countTracked(host)).toBe(16_000);
+  // What is allowed again while the table is read lives.
+  cutter.cut(hostWith(sendsTo(1, 80), sendsTo(2, 123)), ['/lxc/c1/0']);
+  cutter.cut(hostWith(sendsTo(1, 53), sendsTo(2, 123)), []);
+  await cutter.idle();
+  expect(await countTracked(host)).toBe(16_000);
+});
