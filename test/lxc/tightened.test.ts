@@ -1,4 +1,6 @@
 /** A tightened policy ends the live connections that it no longer allows, and only those. */
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
@@ -85,4 +87,76 @@ it('ends at its start what was tightened while no daemon ran', async () => {
   await routewall.daemon.restart();
   await isCut(ends);
   expect(await stays.beat()).toBe('alive');
+});
+
+it('lets a session live through a hundred new policies that allow it, and ends it with the first that does not', async () => {
+  const { routewall, web } = await startWeb(policy('203.0.113.0/24'));
+  const allows = (...ports: readonly string[]): string =>
+    `${policy('203.0.113.0/24')}    - allow: [${ports.join(', ')}]\n      from: any\n`;
+  await listen(web, { protocol: 'tcp', port: 22 });
+  let mark = routewall.mark();
+  const write = async (text: string): Promise<void> => {
+    // Whole: half a policy would be one more, and tighter.
+    await routewall.writePolicy('.web.yaml', text);
+    await rename(join(routewall.policyFolder, '.web.yaml'), join(routewall.policyFolder, 'containers/web.yaml'));
+    await routewall.enforced('web', { after: mark });
+    mark = routewall.mark();
+  };
+  await write(allows('tcp/22'));
+  const session = await openFlow(routewall.bed.outside, { protocol: 'tcp', to: WEB4, port: 22, source: OUTSIDE4 });
+  for (let round = 1; round <= 100; round += 1) {
+    await write(allows('tcp/22', `tcp/${1000 + round}`));
+    if (round % 10 === 0) expect(await session.beat()).toBe('alive');
+  }
+  const { stdout } = await routewall.bed.host.run('conntrack', ['-L', '-p', 'tcp', '--orig-dst', WEB4]);
+  expect(stdout).toMatch(/ESTABLISHED .*dport=22/);
+  await write(allows('tcp/1101'));
+  await isCut(session);
+});
+
+it('judges what was redirected by where it leads, whatever address it was sent to', async () => {
+  const { routewall, web } = await startWeb(policy('203.0.113.0/24'));
+  await listen(web, { protocol: 'tcp', port: 443 });
+  await routewall.writePolicy('containers/web.yaml', policy('203.0.113.0/24').replace('tcp/80', 'tcp/80, tcp/443'));
+  const { host, outside } = routewall.bed;
+  await host.run('nft', [
+    `table ip forwarded { chain prerouting { type nat hook prerouting priority dstnat; ip daddr 192.0.2.1 tcp dport { 8080, 8443 } dnat to ${WEB4} : tcp dport map { 8080 : 80, 8443 : 443 }; }; }`,
+  ]);
+  const to = { protocol: 'tcp', to: '192.0.2.1', source: OUTSIDE4 } as const;
+  await eventually('both are open', async () => (await probe(outside, { ...to, port: 8443 })) === 'allowed', 10_000);
+  const [stays, ends] = await Promise.all([8080, 8443].map((port) => openFlow(outside, { ...to, port })));
+  if (stays === undefined || ends === undefined) throw new Error('two flows were opened');
+  await routewall.writePolicy('containers/web.yaml', policy('203.0.113.0/24'));
+  await isCut(ends);
+  expect(await stays.beat()).toBe('alive');
+});
+
+it('hands an address to another container only without the connections of the one before', async () => {
+  const { routewall } = await startWeb(policy('203.0.113.0/24'));
+  const { outside, host } = routewall.bed;
+  const heir = await routewall.addContainer('heir', {
+    lines: nic(addressesOf(20)),
+    policy: 'egress: { default: allow }\n',
+  });
+  await heir.start();
+  await listen(await heir.inside(), { protocol: 'udp', port: 53 });
+  const flow = await openFlow(outside, { protocol: 'udp', to: WEB4, port: 53, source: OUTSIDE4 });
+  const mark = routewall.mark();
+  let said = 'alive';
+  const isHeirs = routewall.enforced('heir', { after: mark });
+  await host.run('lxc-stop', ['-P', routewall.bed.lxcPath, '-n', 'web', '-k']);
+  // Sends all the time: an entry that outlives its container would lead to the heir at once.
+  let over = false;
+  void isHeirs.then(() => {
+    over = true;
+  });
+  while (!over) await flow.beat(20);
+  for (let beat = 0; beat < 5; beat += 1) said = await flow.beat(100);
+  expect(said).not.toBe('alive');
+  const { stdout } = await host.run('conntrack', ['-L', '-p', 'udp', '--orig-dst', WEB4]);
+  expect(stdout).toBe('');
+  // The control: it is served, where its own policy allows it.
+  await routewall.writePolicy('containers/heir.yaml', policy('203.0.113.0/24'));
+  const again = { protocol: 'udp', to: WEB4, port: 53, source: OUTSIDE4 } as const;
+  await eventually('the heir answers', async () => (await probe(outside, again)) === 'allowed', 10_000);
 });
