@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Family, networkOf, type Prefix, parseAddress, prefixLength } from '../render/address.ts';
 import { CONNTRACK_PROGRAM } from './conntrack-program.ts';
 import type { KnownFlow } from './explain.ts';
-import { type Run, runOrThrow, type StreamLines } from './run.ts';
+import { CommandError, type Run, runOrThrow, type StreamLines } from './run.ts';
 
 /** One entry, as the rules saw its first packet: with the destination that address translation gave. */
 export interface TrackedFlow extends KnownFlow {
@@ -69,12 +69,12 @@ const argsOf = (mode: string): string[] => ['-e', CONNTRACK_PROGRAM, mode];
 const joined = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
 const prefixText = (prefix: Prefix): string => `${networkOf(prefix)}/${prefixLength(prefix)}`;
 
-/** `4 6 198.51.100.10 192.0.2.1 873 - 0234…` @throws Error for what the program doesn't print. */
+/** `4 6 198.51.100.10 192.0.2.1 873 - 0234…` @throws CommandError for what the program doesn't print: to pass over it might spare what has to go. */
 export function parseTrackedFlow(line: string): TrackedFlow {
-  const [family, protocol, from = '', to = '', port, type, handle] = line.split(' ');
+  const [family, protocol, from = '', to = '', port, type, handle = ''] = line.split(' ');
   const [source, destination] = [parseAddress(from), parseAddress(to)];
-  if (source === undefined || destination === undefined || handle === undefined)
-    throw new Error(`conntrack: unknown line "${line}"`);
+  if (source === undefined || destination === undefined || !/^[0-9a-f]+$/.test(handle))
+    throw new CommandError(`conntrack: unknown line "${line}"`);
   return {
     family: familyFrom(family),
     source,

@@ -33,11 +33,11 @@ export const ipMonitorLines = linesOf(recorded('ip-monitor.txt'), recorded('ip-m
 export const lxcMonitorLines = linesOf(recorded('lxc-monitor.txt'));
 export const unixSockets = [recorded('proc-net-unix.txt')];
 
-/** conntrack 1.4.7, `conntrack -L -f ipv4` and `-f ipv6` */
+/** What controller/conntrack-program.ts prints, of Linux 6.18 */
 export const flowLines = [
-  'tcp      6 431999 ESTABLISHED src=198.51.100.10 dst=192.0.2.1 sport=36032 dport=873 src=192.0.2.1 dst=198.51.100.10 sport=873 dport=36032 [ASSURED] mark=0 use=1',
-  'udp      17 29 src=203.0.113.80 dst=192.0.2.1 sport=5353 dport=8080 [UNREPLIED] src=198.51.100.10 dst=203.0.113.80 sport=80 dport=5353 mark=0 use=1',
-  'icmpv6   58 29 src=2001:db8:100::10 dst=2001:db8::1 type=128 code=0 id=6239 src=2001:db8::1 dst=2001:db8:100::10 type=129 code=0 id=6239 mark=0 use=1',
+  '4 6 198.51.100.10 192.0.2.1 873 - 02340001801400018008000100c633640a08000200c0000201',
+  '4 17 203.0.113.80 198.51.100.10 80 - 02340001801400018008000100cb00715008000200c0000201',
+  '6 58 2001:db8:100::10 2001:db8::1 - 128 0a4c000180',
 ];
 
 /** nft 1.0.6, `nft --numeric -i` of a set that packets fill */

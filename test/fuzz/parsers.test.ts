@@ -5,7 +5,6 @@ import { parseStateFile } from '../../controller/cli/state-file.ts';
 import { parseLxcInfo, parseVeths } from '../../controller/container-runtime.ts';
 import { parseRequest } from '../../controller/control/requests.ts';
 import { parseCounted } from '../../controller/counted-packets.ts';
-import { parseFlows } from '../../controller/cut-flows.ts';
 import { parseFailures } from '../../controller/ip-channel.ts';
 import { parseJson, ShapeError } from '../../controller/json-shape.ts';
 import { parseMemento } from '../../controller/last-good.ts';
@@ -18,6 +17,7 @@ import { parseRevision } from '../../controller/revisions/revision.ts';
 import { CommandError } from '../../controller/run.ts';
 import { parseStatus } from '../../controller/status-file.ts';
 import { parsePreview } from '../../controller/told-answers.ts';
+import { parseTrackedFlow } from '../../controller/tracked-flows.ts';
 import { parseConfig } from '../../policies/config.ts';
 import { renderImportedPolicy } from '../../policies/import/imported.ts';
 import { importIncus } from '../../policies/import/incus.ts';
@@ -134,11 +134,10 @@ const READERS: readonly Reader[] = [
     longest: FILE,
   },
   {
-    name: "conntrack's listing",
+    name: 'a tracked connection',
     corpus: corpora.flowLines,
-    read: (text) => parseFlows(text, 4),
-    words: (text) => parseFlows(text, 4).flatMap(({ selector }) => selector.filter((_, index) => index % 2 === 1)),
-    longest: FILE,
+    read: parseTrackedFlow,
+    longest: LINE,
   },
   { name: "lxc-info's answer", corpus: corpora.lxcInfos, read: parseLxcInfo, longest: LINE },
   { name: '/proc/net/unix', corpus: corpora.unixSockets, read: parseUnixSockets, longest: FILE },
