@@ -15,7 +15,8 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'routewall-dns-memory-'));
   lines = [];
 });
-afterEach(() => rm(folder, { recursive: true }));
+// What the last step had written may still be on its way.
+afterEach(() => rm(folder, { recursive: true, maxRetries: 10, retryDelay: 20 }));
 
 async function open(): Promise<DnsMemory> {
   const memory = new DnsMemory(folder, (level, text) => void lines.push(`${level}: ${text}`));
