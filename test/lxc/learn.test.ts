@@ -5,7 +5,7 @@ import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { HOST_ADDRESSES, INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
-import { listen, probe, type Target } from '../../sandbox/services.ts';
+import { listen, openFlow, probe, type Target } from '../../sandbox/services.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -87,12 +87,16 @@ async function listening({ bed: { host, outside } }: Routewall, web: Container, 
   return places;
 }
 
+function placeOf(places: Places, party: Attempt['from']): Place {
+  const place = places.get(party);
+  if (place === undefined) throw new Error(party);
+  return place;
+}
+
 async function attempts(places: Places, list: readonly Attempt[]): Promise<string[]> {
   return Promise.all(
     list.map(async ({ from, ...target }) => {
-      const place = places.get(from);
-      if (place === undefined) throw new Error(from);
-      const outcome = await probe(place, { ...target, timeout: 1500 });
+      const outcome = await probe(placeOf(places, from), { ...target, timeout: 1500 });
       const passed = outcome === 'allowed' ? 'passes' : 'is refused';
       return `${from} > ${target.to} ${target.protocol}/${target.port ?? 'echo'} ${passed}`;
     }),
@@ -169,10 +173,10 @@ it('status, list, explain and check say that it is observed; its end is an end',
   expect((await rw.cli('check')).stdout).toContain('warning: the policy is observed until');
   expect((await rw.cli('preview')).stdout).toContain('nothing');
   expect(passing(await attempts(places, tcp('web', 22, HOST4)))).toHaveLength(1);
+  const flow = await openFlow(placeOf(places, 'web'), { protocol: 'tcp', to: HOST4 ?? '', port: 22 });
+  expect(await flow.beat()).toBe('alive');
   await rw.writePolicy('containers/web.yaml', policy(inSeconds(6)));
   await eventually('it is enforced', async () => (await rw.cli(...asked)).exitCode === 1, 40_000);
-  await eventually(
-    'its connections are refused',
-    async () => passing(await attempts(places, tcp('web', 22, HOST4))).length === 0,
-  );
+  await eventually('what was open is cut', async () => (await flow.beat()) !== 'alive', 20_000);
+  expect(passing(await attempts(places, tcp('web', 22, HOST4)))).toEqual([]);
 });
