@@ -9,9 +9,13 @@ import { type HostNetwork, onLinkDevice } from '../host-network.ts';
 export interface ExpectationFacts {
   /** Without answers of DNS: a name is no address here, see flows/peer-addresses.ts. */
   readonly addresses: HostAddresses;
-  /** What a name may ever come to mean. */
-  readonly nameable: FamilyRanges;
+  /** What names may mean besides the internet. */
+  readonly accept: FamilyRanges;
 }
+
+/** What a name may ever come to mean. */
+export const nameable = ({ addresses, accept }: ExpectationFacts): FamilyRanges =>
+  uniteAddresses(internetOf(addresses), accept);
 
 export interface FactSources {
   readonly network: HostNetwork;
@@ -36,7 +40,7 @@ export function expectationFacts({ network, containers, book, accept }: FactSour
     containers: rangesOfPrefixes([...book.containerNames()].flatMap((name) => book.container(name) ?? [])),
     dns: new Map(),
   };
-  return { addresses, nameable: uniteAddresses(internetOf(addresses), rangesOfPrefixes(accept)) };
+  return { addresses, accept: rangesOfPrefixes(accept) };
 }
 
 /** Equal for equal facts, as far as they are not the book's or the containers'. */

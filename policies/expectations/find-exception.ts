@@ -1,20 +1,23 @@
 /** Finds one flow that a chain decides otherwise than expected. Exact: where it finds none, there is none. */
-import type { Family } from '../../render/address.ts';
+import { addressFrom, type Family } from '../../render/address.ts';
 import type { PolicyChain, Rule, Verdict } from '../../render/rule.ts';
 import type { FamilyRanges } from '../address-book.ts';
+import { firstUnknown } from '../flows/address-ranges.ts';
 import { type Decision, flowsOfChain } from '../flows/chain-flows.ts';
 import { type FlowTable, rowsIn } from '../flows/flow-table.ts';
+import { knownNames } from '../flows/peer-addresses.ts';
 import { intersectSpans } from '../flows/spans.ts';
 import { type Expectation, expectedFlows, isAsExpected } from './expectation.ts';
-import type { ExpectationFacts } from './expectation-facts.ts';
+import { type ExpectationFacts, nameable } from './expectation-facts.ts';
+import { slimFacts } from './slim-facts.ts';
 
 /** The rule that decides, by its position in the chain; `null`: the default. */
 export type Position = number | null;
 
 export interface Exception {
   readonly family: Family;
-  /** An address, or the place of a name behind all addresses (flows/address-ranges.ts). */
-  readonly peer: bigint;
+  /** An address, or `dns:NAME`. */
+  readonly peer: string;
   /** A place of the service line. */
   readonly service: number;
   readonly verdict: Verdict;
@@ -24,8 +27,9 @@ export interface Exception {
 export function findException(
   { verdict: expected, matches }: Pick<Expectation, 'verdict' | 'matches'>,
   chain: PolicyChain,
-  facts: ExpectationFacts,
+  all: ExpectationFacts,
 ): Exception | undefined {
+  const facts = slimFacts(all, [...chain.rules, ...matches]);
   const { table, positionOf } = judgedTable(chain, facts, expected !== 'allow');
   for (const family of [4, 6] as const) {
     const { peers, services } = expectedFlows(matches, family, facts.addresses);
@@ -35,11 +39,20 @@ export function findException(
         if (isAsExpected(verdict, expected)) continue;
         const [span] = intersectSpans([segment], services);
         if (span === undefined) continue;
-        return { family, peer, service: span.first, verdict, position: positionOf(segment.label) };
+        const found = { family, peer: peerText(peer, family, facts), service: span.first, verdict };
+        return { ...found, position: positionOf(segment.label) };
       }
     }
   }
   return undefined;
+}
+
+/** Names have places behind all addresses (flows/address-ranges.ts). */
+function peerText(peer: bigint, family: Family, { addresses }: ExpectationFacts): string {
+  if (peer < firstUnknown(family)) return addressFrom(peer, family);
+  for (const [name, ranges] of knownNames(addresses))
+    if (ranges[family].some(({ first }) => first === peer)) return `dns:${name}`;
+  return 'a name';
 }
 
 /** The flows of a chain, and which of its rules decides each. */
@@ -49,19 +62,22 @@ export interface JudgedTable {
 }
 
 /** `wide`: the most that the chain may ever let pass, whatever its names come to mean. */
-export function judgedTable(chain: PolicyChain, { addresses, nameable }: ExpectationFacts, wide: boolean): JudgedTable {
+export function judgedTable(chain: PolicyChain, facts: ExpectationFacts, wide: boolean): JudgedTable {
+  const everything = wide && chain.rules.some(({ peer }) => peer.kind === 'dns') ? nameable(facts) : NOTHING;
   const rules = chain.rules.flatMap((rule, position) =>
-    (wide && rule.peer.kind === 'dns' ? widen(rule, nameable) : [rule]).map((one) => [one, position] as const),
+    (wide && rule.peer.kind === 'dns' ? widen(rule, everything) : [rule]).map((one) => [one, position] as const),
   );
   const positions = new Map<Rule, number>(rules);
   return {
-    table: flowsOfChain({ ...chain, rules: rules.map(([rule]) => rule) }, addresses),
+    table: flowsOfChain({ ...chain, rules: rules.map(([rule]) => rule) }, facts.addresses),
     positionOf: ({ rule }) => (rule === null ? null : (positions.get(rule) ?? null)),
   };
 }
 
 /** Rules for names only allow: that each is taken for all addresses that it may come to have never hides anything. */
-const widen = (rule: Rule, nameable: FamilyRanges): Rule[] =>
+const widen = (rule: Rule, ranges: FamilyRanges): Rule[] =>
   ([4, 6] as const)
     .filter((family) => rule.family === undefined || rule.family === family)
-    .map((family) => ({ ...rule, family, peer: { kind: 'ranges', family, ranges: nameable[family] } }));
+    .map((family) => ({ ...rule, family, peer: { kind: 'ranges', family, ranges: ranges[family] } }));
+
+const NOTHING: FamilyRanges = { 4: [], 6: [] };

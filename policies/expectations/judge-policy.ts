@@ -1,12 +1,10 @@
 /** Whether a compiled policy does what it is expected to; one that doesn't counts as broken. */
-import { type AddressRange, addressFrom, type Family } from '../../render/address.ts';
+import type { Family } from '../../render/address.ts';
 import type { Origin, PolicyChain, Verdict } from '../../render/rule.ts';
 import { chainHash, rulesHash } from '../chain-hash.ts';
 import { type CompiledNic, type CompiledPolicy, closedPolicy, policyOfNic } from '../compile-policy.ts';
 import { describeRule } from '../describe-rule.ts';
-import { firstUnknown } from '../flows/address-ranges.ts';
 import { describeServices } from '../flows/describe-services.ts';
-import { knownNames } from '../flows/peer-addresses.ts';
 import { type Problem, uniqueProblems } from '../problem.ts';
 import type { Expectation } from './expectation.ts';
 import type { ExpectationFacts } from './expectation-facts.ts';
@@ -41,7 +39,7 @@ export function createJudge(facts: () => ExpectationFacts): Judge {
           const exception = exceptionOf(expectation, chain);
           if (exception === undefined) continue;
           const who = expectation.file === compiled.file && !isShared(compiled) ? '' : `${compiled.container}: `;
-          return [expectation.problem(`${who}${complaint({ expectation, exception, chain, where }, facts())}`)];
+          return [expectation.problem(`${who}${complaint({ expectation, exception, chain, where })}`)];
         }
         return [];
       });
@@ -85,24 +83,15 @@ interface Violation {
 }
 
 /** `expected drop tcp/25 to any, but tcp/25 to 1.0.0.0 is allowed by web.yaml:7:9 (allow any to internet)` */
-function complaint({ expectation, exception, chain, where }: Violation, { addresses }: ExpectationFacts): string {
+function complaint({ expectation, exception, chain, where }: Violation): string {
   const { text, direction } = expectation;
   const { family, service, verdict } = exception;
-  const flow = `${serviceText(service, family)} ${direction === 'egress' ? 'to' : 'from'} ${peerText(exception, knownNames(addresses))}`;
+  const flow = `${serviceText(service, family)} ${direction === 'egress' ? 'to' : 'from'} ${exception.peer}`;
   return `expected ${text}, but ${flow} is ${PAST[verdict]}${where} by ${decisionText(exception, chain)}`;
 }
 
 export const serviceText = (place: number, family: Family): string =>
   describeServices([{ first: place, last: place }], [family], new Map()).words.join();
-
-function peerText(
-  { peer, family }: Exception,
-  names: Iterable<[string, Readonly<Record<Family, readonly AddressRange[]>>]>,
-): string {
-  if (peer < firstUnknown(family)) return addressFrom(peer, family);
-  const [name] = [...names].find(([, ranges]) => ranges[family].some(({ first }) => first === peer)) ?? ['a name'];
-  return `dns:${name}`;
-}
 
 /** `web.yaml:7:9 (allow any to internet)` */
 export function decisionText(

@@ -5,16 +5,17 @@ import { expectedFlows, isAsExpected } from '../../../policies/expectations/expe
 import { findException, judgedTable } from '../../../policies/expectations/find-exception.ts';
 import { flowsOfChain } from '../../../policies/flows/chain-flows.ts';
 import { labelAt, rowsIn } from '../../../policies/flows/flow-table.ts';
-import { factsOf, internetOf } from '../../../policies/flows/peer-addresses.ts';
+import { factsOf } from '../../../policies/flows/peer-addresses.ts';
 import { placeOfPacket } from '../../../policies/flows/service-line.ts';
 import { evaluateChain } from '../../../policies/model.ts';
 import { addressNumber } from '../../../render/address.ts';
 import type { PolicyChain } from '../../../render/rule.ts';
-import { chain, host, packet } from '../flows/random-chains.ts';
+import { chain, host, packet, rangesOf } from '../flows/random-chains.ts';
+import { address } from '../packets.ts';
 
 /** What was answered counts in the kernel and never in an expectation. */
 const nameless = { ...host, dns: new Map() };
-const facts = { addresses: nameless, nameable: internetOf(nameless) };
+const facts = { addresses: nameless, accept: { 4: [], 6: [] } };
 /** No rule refuses a name. */
 const written = (maxLength?: number): fc.Arbitrary<PolicyChain> =>
   chain('egress', maxLength).map((one) => ({
@@ -55,7 +56,9 @@ test('an exception is a flow of the expectation, and the rule that is named deci
       fc.pre(matches.length > 0);
       const found = findException({ verdict: expected, matches }, one, facts);
       if (found === undefined) return;
-      const { family, peer, service } = found;
+      const { family, service } = found;
+      fc.pre(!found.peer.startsWith('dns:'));
+      const peer = addressNumber(address(found.peer));
       const { table } = judgedTable(one, facts, expected !== 'allow');
       const here = [{ family, first: peer, last: peer }];
       const [[, row] = [here, []]] = rowsIn(table[family], here);
@@ -83,4 +86,32 @@ test('a packet finds the label that its address has', () => {
       );
     }),
   );
+});
+
+test('that containers nobody names are taken for one hides no exception and invents none', () => {
+  const many = ['192.0.2.10', '198.51.100.16/28', '2001:db8::10', '2001:db8:c::/64'].concat(
+    Array.from({ length: 40 }, (_, at) => [`203.0.113.${at * 5}`, `2001:db8:f::${at * 2}`]).flat(),
+  );
+  const all = { ...facts, addresses: { ...nameless, containers: rangesOf(...many) } };
+  const outcomes = new Set<boolean>();
+  fc.assert(
+    fc.property(written(), written(1), verdict, (one, { rules: matches }, expected) => {
+      fc.pre(matches.length > 0);
+      const { table } = judgedTable(one, all, expected !== 'allow');
+      const isBroken = ([4, 6] as const).some((family) => {
+        const { peers, services } = expectedFlows(matches, family, all.addresses);
+        return [...rowsIn(table[family], peers)].some(([, row]) =>
+          row.some(
+            (segment) =>
+              !isAsExpected(segment.label.verdict, expected) &&
+              services.some(({ first, last }) => first <= segment.last && segment.first <= last),
+          ),
+        );
+      });
+      outcomes.add(isBroken);
+      expect(findException({ verdict: expected, matches }, one, all) !== undefined).toBe(isBroken);
+    }),
+    { numRuns: 500 },
+  );
+  expect(outcomes.size).toBe(2);
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { isAsExpected } from '../../../policies/expectations/expectation.ts';
 import { findFlow } from '../../../policies/expectations/find-flow.ts';
 import { createWorld, type Party } from '../../../policies/expectations/world.ts';
-import { factsOf, internetOf } from '../../../policies/flows/peer-addresses.ts';
+import { factsOf } from '../../../policies/flows/peer-addresses.ts';
 import { ICMP_AT, PORTED_AT } from '../../../policies/flows/service-line.ts';
 import { evaluateChain, type Packet } from '../../../policies/model.ts';
 import { addressNumber } from '../../../render/address.ts';
@@ -12,7 +12,7 @@ import { chain, host, rangesOf } from '../flows/random-chains.ts';
 import { address } from '../packets.ts';
 
 const nameless = { ...host, dns: new Map() };
-const facts = { addresses: nameless, nameable: internetOf(nameless) };
+const facts = { addresses: nameless, accept: { 4: [], 6: [] } };
 const OWNED = { a: '192.0.2.10', b: '198.51.100.16/28' };
 /** Two of a, two of b, and two that have no rules here. */
 const ADDRESSES = ['192.0.2.10', '198.51.100.16', '198.51.100.20', '192.0.2.1', '203.0.113.5'].map(address);
