@@ -161,6 +161,17 @@ describe("a neighbour table of the host's", () => {
     });
     const known = (await table()).split('\n').map((line) => line.split(' ')[0] ?? '');
     expect(known.filter((address) => foreign.includes(address))).toEqual([]);
+    // The same are learned where the tables are gone.
+    await rw.daemon.stop('SIGKILL');
+    for (const family of ['inet', 'arp']) await host.run('nft', ['delete', 'table', family, 'routewall']);
+    await attack(from, [
+      ...foreign.filter((address) => !address.includes(':')).map((one): Attack => [`ARP from ${one}`, arp(one)]),
+      ...foreign.filter((address) => address.includes(':')).map((one): Attack => [`from ${one}`, solicit(one)]),
+    ]);
+    await eventually('a foreign one of each family is known', async () => {
+      const learned = await table();
+      return learned.includes(`${ALICE[0]} `) && learned.includes(`${ALICE[1]} `);
+    });
   });
 });
 
@@ -202,5 +213,42 @@ print("whole" if got >= 200000 else "cut")
     await host.run('nft', ['delete', 'table', 'inet', 'deaf']);
     expect(await send()).toBe('whole');
     expect((await inside.run('ip', ['route', 'get', FAR[family]])).stdout).toContain('mtu 1400');
+  });
+});
+
+describe('a connection that both ends begin at once', () => {
+  const STRICT = 'egress: { default: drop }\n';
+  const SYN = 'flags="S", seq=7';
+
+  test.each([
+    ['is none where the policy allows neither of them', STRICT, []],
+    [
+      'is one where it allows the container to begin',
+      'egress:\n  rules:\n    - allow: tcp/80\n      to: any\n',
+      ['in', 'out'],
+    ],
+  ])('%s', async (_, policy, expected) => {
+    const rw = await startRoutewall({ policies: { 'containers/mallory.yaml': policy } });
+    const mallory = await rw.addContainer('mallory', { lines: nic(MALLORY) });
+    await rw.start(mallory);
+    const { host, outside } = rw.bed;
+    const veth = await mallory.hostVeth();
+    // Both learn their gateways' hardware addresses, whatever comes of it.
+    await probe(await mallory.inside(), { protocol: 'tcp', to: SERVERS[4], port: 9 });
+    await probe(outside, { protocol: 'tcp', to: MALLORY[0], port: 9 });
+    // Nobody listens there, and its reset would end what began.
+    const silence = 'add chain inet silence output { type filter hook output priority 0; }';
+    await outside.run('nft', [`add table inet silence; ${silence}; add rule inet silence output tcp flags rst drop`]);
+    const witness = await startWitness(host, { devices: ['eth0', veth], from: veth });
+    const out: Attack = ['out', `E/IP(src=ME4, dst="${SERVERS[4]}")/TCP(sport=4000, dport=80, ${SYN})/M`];
+    const back: Attack = ['in', `E/IP(src="${SERVERS[4]}", dst="${MALLORY[0]}")/TCP(sport=80, dport=4000, ${SYN})/M`];
+    const nothing: Attack = ['nothing', '[]'];
+    const ends = [
+      [await sender(mallory, MALLORY), [nothing, out]],
+      [{ place: outside, own: [SERVERS[4], SERVERS[6]] }, [back, nothing]],
+    ] as const;
+    for (const [from, frames] of [...ends, ...ends]) await attack(from, frames);
+    expect(witness.seen([back, out])).toEqual(expected);
+    await witness.stop();
   });
 });

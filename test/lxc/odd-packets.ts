@@ -34,16 +34,21 @@ const protocols = PROTOCOLS.flatMap((protocol) => [
   ]),
 ]);
 
+type Pieces = readonly (readonly [at: number, payload: string, more: boolean])[];
+
 /** `at` and what follows: pieces by their offset in units of eight bytes. */
-const pieces = (
-  to: string,
-  id: number,
-  list: readonly (readonly [at: number, payload: string, more: boolean])[],
-): string =>
+const pieces = (to: string, id: number, list: Pieces): string =>
   `[${list
     .map(
       ([at, payload, more]) =>
         `E/IP(src=ME4, dst=${to}, id=${id}, proto=6, frag=${at}, flags="${more ? 'MF' : ''}")/Raw(${payload})`,
+    )
+    .join(', ')}]`;
+const pieces6 = (to: string, id: number, list: Pieces): string =>
+  `[${list
+    .map(
+      ([at, payload, more]) =>
+        `${ip6(to)}/IPv6ExtHdrFragment(id=${id}, nh=6, offset=${at}, m=${more ? 1 : 0})/Raw(${payload})`,
     )
     .join(', ')}]`;
 const ALLOWED = 'bytes(TCP(dport=873, flags="S"))';
@@ -78,6 +83,27 @@ const fragments = [
     'sibling',
     'internet',
   ]),
+  ...each(
+    'an overlap that replaces the port',
+    6,
+    (to) =>
+      pieces6(to, 36, [
+        [0, `${ALLOWED} + b"abcd" + ${MARK}`, true],
+        [0, `${FORBIDDEN} + b"abcd"`, true],
+        [3, MARK, false],
+      ]),
+    ['sibling', 'internet'],
+  ),
+  ...each(
+    'a first fragment of eight bytes',
+    6,
+    (to) =>
+      pieces6(to, 37, [
+        [0, `${ALLOWED}[:8]`, true],
+        [1, `${FORBIDDEN}[8:] + b"abcd" + ${MARK}`, false],
+      ]),
+    ['sibling', 'internet'],
+  ),
   ...each('a piece that ends beyond 64 KiB', 4, (to) => pieces(to, 35, [[8189, `${MARK} + b"y" * 64`, false]]), [
     'internet',
   ]).map(([name, frames]): Attack => [`martian: ${name}`, frames]),
