@@ -103,6 +103,14 @@ describe('a host whose tables are owned', () => {
     await rebootAndStart();
     await expectActive(host, 'routewall.service');
     await becomes({ web: NEITHER, mail: BOTH });
+    // Its table was the daemon's own; what a dead daemon leaves, the command can take away, and put in anew.
+    await host.system.run('systemctl', ['stop', 'routewall.service']);
+    expect(await reached()).toEqual({ web: NEITHER, mail: BOTH });
+    await routewall('panic', 'off', '-n', 'web');
+    expect(await reached()).toEqual({ web: BOTH, mail: BOTH });
+    await routewall('panic', 'on', '-n', 'web');
+    await host.system.run('systemctl', ['start', 'routewall.service']);
+    await becomes({ web: NEITHER, mail: BOTH });
     await host.system.run('systemctl', ['mask', 'routewall.service']);
     await rebootAndStart();
     // Nobody is there to put back what nftables.service flushes.
