@@ -209,6 +209,8 @@ test.each(Array.from({ length: rounds }, (_, round) => seed + round))(
     });
     expect(missed.map(([name]) => `nobody would notice a model that ${name}`)).toEqual([]);
   },
+  // A fifth of it on a machine that has nothing else to do.
+  120_000,
 );
 
 function tellDifference(trial: Trial, model: Verdict, kernel: Verdict, { texts }: Policies): string {

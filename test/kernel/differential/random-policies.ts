@@ -54,14 +54,14 @@ const PEERS = [
   ],
 ];
 
-const NAMES = ['"dns:known.example"', '"dns:unknown.example"'];
+const NAMES = ['"dns:known.example"', '"dns:known.example"', '"dns:unknown.example"'];
 
 /** Containers are c0 to c(count - 1), in the groups g0 to g2. */
 function peer(random: Random, count: number, action: string): string {
   if (random.chance(0.1)) return `container:c${random.below(count)}`;
   if (random.chance(0.06)) return `group:g${random.below(3)}`;
   // What is refused can't be named.
-  return action === 'allow' && random.chance(0.06) ? random.pick(NAMES) : random.pick(PEERS);
+  return action === 'allow' && random.chance(0.2) ? random.pick(NAMES) : random.pick(PEERS);
 }
 
 const some = (random: Random, one: () => string): string => {
