@@ -113,7 +113,7 @@ export interface Metrics {
   listen?: MetricsListen;
 }
 /**
- * How the names of `dns:` peers are resolved.
+ * How the names of `dns:` peers are resolved. The packaged service has no internet sockets: `systemctl edit routewall`, and there below `[Service]` the lines `RestrictAddressFamilies=AF_INET AF_INET6` and `IPAddressAllow=any`.
  */
 export interface DnsSettings {
   servers?: DnsServers;
