@@ -1,6 +1,7 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
 import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
+import { TABLE } from '../render/ruleset.ts';
 import { policiesToJudge } from './changed-policies.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
 import type { FlowCutter } from './cut-flows.ts';
@@ -91,8 +92,10 @@ export class Reporter {
       ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
     ]);
     refusals.forget(goneVeths(before, applied.enforced));
-    // After a start, only rules that were written anew can forbid what was allowed before.
-    const changed = before !== undefined || applied.written > 0 ? policiesToJudge(before, applied.enforced) : [];
+    // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
+    // rules were mended: while they were missing, anything could begin.
+    const isMended = applied.repaired.some((line) => line.includes(` ${TABLE} `));
+    const changed = policiesToJudge(isMended ? undefined : before, applied.enforced);
     cutter.cut({ desired: applied.enforced, network: assembled.network }, changed);
     const enforcedAt = new Date().toISOString();
     this.#latest = { outcome, reader, watchers, at: enforcedAt };
