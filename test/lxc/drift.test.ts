@@ -204,6 +204,8 @@ for (const [how, config] of [
 
 test('lost neighbour proxies, of which the kernel tells nobody, come back without a resync', async () => {
   const scene = await makeScene();
+  // What goes before it was seen once, half a second at most, waits for the resync.
+  await sleep(2_000);
   await drift(scene, ['ip neigh del proxy 192.0.2.10 dev eth0']);
   await drift(scene, ['ip neigh del proxy 2001:db8:0:1::10 dev eth0']);
   expect(scene.good.proxies).toHaveLength(2);
