@@ -47,7 +47,7 @@ export type Drop = string | [Service, ...Service[]];
  */
 export type Reject = string | [Service, ...Service[]];
 /**
- * Beside `allow`, `drop` or `reject`: `true` logs what the rule decides. Alone, with services: logs them and goes on to the next rule.
+ * Beside `allow`, `drop` or `reject`: `true` logs what the rule decides. Alone, with services: logs them and goes on to the next rule. A line begins with the container, the direction and the rule's place, such as `web egress web.yaml:12`. Where to, and how much each container may log, is `log` in routewall.yaml.
  *
  * @minItems 1
  */
