@@ -85,7 +85,8 @@ it('takes back in time what was not confirmed, with sessions, rules and routes',
   expect(await reach(outside, 81)).not.toBe('allowed');
   expect((await routewall.cli('confirm')).stderr).toContain('nothing waits for a confirmation');
   expect(await done(routewall, 'history')).toMatch(/^ {2}2 .*taken back$[\s\S]*^\* 1 /m);
-  expect(textOf(await revisionIn(routewall), 'reason')).toBe('refused');
+  // The status file follows a moment later.
+  await eventually('it says so', async () => textOf(await revisionIn(routewall), 'reason') === 'refused');
 });
 
 it('keeps what was confirmed, and goes back on request', async () => {
