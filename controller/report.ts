@@ -94,7 +94,7 @@ export class Reporter {
     refusals.forget(goneVeths(before, applied.enforced));
     // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
     // rules were mended: while they were missing, anything could begin.
-    const isMended = applied.repaired.some((line) => line.includes(` ${TABLE} `));
+    const isMended = applied.repaired.some((line) => line.includes(`inet ${TABLE}`));
     const changed = policiesToJudge(isMended ? undefined : before, applied.enforced);
     cutter.cut({ desired: applied.enforced, network: assembled.network }, changed);
     const enforcedAt = new Date().toISOString();
