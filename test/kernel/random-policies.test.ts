@@ -1,0 +1,84 @@
+/** Rulesets of random valid policies: nft takes them, and makes of each line exactly one rule. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createAssembler } from '../../controller/assemble.ts';
+import { describeContainer } from '../../controller/containers.ts';
+import { listElsewhere } from '../../controller/observe.ts';
+import { run } from '../../controller/run.ts';
+import { chainHash } from '../../policies/chain-hash.ts';
+import { defaultConfig } from '../../policies/config.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import { loadPolicies } from '../../policies/load-policies.ts';
+import { formatProblem, isError } from '../../policies/problem.ts';
+import { parseDnsName } from '../../render/dns-name.ts';
+import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
+import { chainNaming, renderDesired } from '../../render/nft.ts';
+import type { NftTable, Ruleset } from '../../render/ruleset.ts';
+import { groupNames, randomPolicy, sharedFiles } from '../policies/random-policy.ts';
+import { parseText } from '../watchers/lxc-config/memory-files.ts';
+
+/** `POLICIES=100000 SEED=7 npx vitest run --project kernel test/kernel/random-policies.test.ts` for longer. */
+const POLICIES = Number(process.env['POLICIES'] ?? 1000);
+const SEED = Number(process.env['SEED'] ?? 20_260_301);
+/** So many containers share a ruleset: loading costs by rules, not by rulesets. */
+const AT_ONCE = 1000;
+
+const nameOf = chainNaming(chainHash);
+/** Names as LXC takes them; each ends up in comments and log prefixes. */
+const nameAt = (index: number): string =>
+  `${['web', 'a"; flush ruleset; #', 'é $(x) `y`', "o'clock \\"][index % 4]}${index}`;
+
+function containerAt(index: number): Container {
+  const [high, low] = [index >> 8, index & 255];
+  const lines = [
+    'lxc.net.0.type = veth',
+    'lxc.net.0.name = eth0',
+    `lxc.net.0.ipv4.address = 198.18.${high}.${low}/32`,
+    `lxc.net.0.ipv6.address = 2001:db8:100::${index.toString(16)}/128`,
+    `lxc.group = ${groupNames[index % groupNames.length]}`,
+  ];
+  return describeContainer('/var/lib/lxc', nameAt(index), parseText(lines.join('\n')));
+}
+
+function rulesetOf(policies: readonly string[]): { readonly ruleset: Ruleset; readonly valid: number } {
+  const containers = policies.map((_, index) => containerAt(index));
+  const files = policies.map((text, index): [string, string] => [`containers/${nameAt(index)}.json`, text]);
+  const loaded = loadPolicies(new Map([...files, ...Object.entries(sharedFiles)]));
+  expect(loaded.problems.map((problem) => formatProblem(problem)).slice(0, 3)).toEqual([]);
+  const veths = new Map<string, InterfaceName>();
+  for (const [index, { endpoints }] of containers.entries()) {
+    const veth = parseInterfaceName(`v;{$"é'`.slice(0, index % 4) + index);
+    for (const { key } of endpoints) if (veth !== undefined) veths.set(key, veth);
+  }
+  const name = parseDnsName('deb.example');
+  const assembled = createAssembler().assemble({
+    ...{ config: defaultConfig, loaded, containers, links: [], veths, lastGood: new Map() },
+    answers: new Map(name === undefined ? [] : [[name, []]]),
+    now: Date.parse('2026-06-01T00:00:00Z'),
+  });
+  // A rule that can match nothing is an error, which random words run into; a policy with one isn't valid.
+  const errors = [...assembled.policies.values()].flatMap(({ compiled }) => compiled.problems.filter(isError));
+  const unexpected = errors.map((problem) => formatProblem(problem)).filter((text) => !/can't match/.test(text));
+  expect(unexpected.slice(0, 3)).toEqual([]);
+  const valid = [...assembled.policies.values()].filter(({ status }) => status === 'ok').length;
+  expect(assembled.desired.nics.size).toBe(policies.length);
+  return { ruleset: renderDesired(assembled.desired, nameOf), valid };
+}
+
+/** Names of sets and chains, with how much is in each. */
+const sizesOf = (ruleset: Ruleset): unknown =>
+  [...ruleset].map(([family, { sets, chains }]: [string, NftTable]) => [
+    family,
+    Object.fromEntries([...sets].map(([name, { elements }]) => [name, elements.size]).sort()),
+    Object.fromEntries([...chains].map(([name, { rules }]) => [name, rules.length]).sort()),
+  ]);
+
+const batches = Array.from({ length: Math.ceil(POLICIES / AT_ONCE) }, (_, index) => index);
+
+test.each(batches)(`nft takes ${AT_ONCE} random policies, rule by rule (batch %i, seed ${SEED})`, async (batch) => {
+  const policies = fc.sample(randomPolicy, { seed: SEED + batch, numRuns: AT_ONCE });
+  const { ruleset, valid } = rulesetOf(policies);
+  const listed = await listElsewhere(run, ruleset);
+  expect(sizesOf(listed)).toEqual(sizesOf(ruleset));
+  expect(valid).toBeGreaterThan(AT_ONCE / 2);
+});
