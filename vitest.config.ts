@@ -43,6 +43,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'attack',
+          include: ['test/attack/**/*.test.ts'],
+          globalSetup: 'test/build-program.ts',
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'dbus',
           include: ['test/dbus/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',

@@ -13,11 +13,17 @@ if (!(minutes > 0) || !Number.isInteger(first)) {
 }
 
 /** Each takes its seed and its size from the environment, and prints the case that failed. */
-const SUITES = ['test/lxc/random-packets.test.ts', 'test/fuzz'];
+const SUITES = ['test/attack', 'test/lxc/random-packets.test.ts', 'test/kernel/random-policies.test.ts', 'test/fuzz'];
 const end = Date.now() + minutes * 60_000;
 for (let seed = first; Date.now() < end; seed += 1) {
   console.log(`\n== seed ${seed}, ${Math.ceil((end - Date.now()) / 60_000)} minutes left`);
-  const sizes = { ATTACK_SEED: String(seed), ATTACK_PACKETS: '3000', FUZZ_RUNS: '300' };
+  const sizes = {
+    ATTACK_SEED: String(seed),
+    ATTACK_STEPS: '300',
+    ATTACK_SHRINK_MINUTES: '10',
+    ATTACK_PACKETS: '3000',
+    FUZZ_RUNS: '300',
+  };
   const { status } = spawnSync('npx', ['vitest', 'run', ...SUITES], {
     stdio: 'inherit',
     env: { ...process.env, ...sizes },

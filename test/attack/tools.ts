@@ -1,0 +1,46 @@
+/** The commands that the daemon finds on its PATH: the real ones, but for an nft that can be made to misbehave. */
+import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder } from '../../sandbox/clean-up.ts';
+
+const REAL = '/usr/sbin/nft';
+
+/** What stands in nft's place, as a shell script. */
+const MODES = {
+  slow: `sleep 0.3; exec ${REAL} "$@"`,
+  failing: 'cat >/dev/null & echo "netlink: Error: cache initialization failed: Operation not permitted" >&2; exit 1',
+  silent: 'exec sleep 1',
+  garbage: `head -c 300000 /dev/urandom >&2; head -c 300000 /dev/urandom; exit 0`,
+  liar: 'cat >/dev/null; exit 0',
+} as const;
+
+export type NftMode = keyof typeof MODES | 'missing' | 'real';
+export const NFT_MODES: readonly NftMode[] = ['slow', 'failing', 'silent', 'garbage', 'liar', 'missing'];
+
+export interface Tools {
+  readonly path: string;
+  setNft(mode: NftMode): Promise<void>;
+}
+
+/** A folder of links to every command of the machine, so that one of them can be missing. */
+export async function makeTools(): Promise<Tools> {
+  const [path, scripts] = [join(await makeFolder(), 'bin'), await makeFolder()];
+  await mkdir(path);
+  for (const folder of ['/usr/sbin', '/usr/bin']) {
+    for (const name of await readdir(folder))
+      await symlink(join(folder, name), join(path, name)).catch(() => undefined);
+  }
+  for (const [mode, script] of Object.entries(MODES)) {
+    await writeFile(join(scripts, mode), `#!/bin/sh\n${script}\n`);
+    await chmod(join(scripts, mode), 0o755);
+  }
+  const nft = join(path, 'nft');
+  return {
+    path,
+    setNft: async (mode) => {
+      if (mode === 'missing') return await rm(nft, { force: true });
+      await symlink(mode === 'real' ? REAL : join(scripts, mode), `${nft}.new`);
+      await rename(`${nft}.new`, nft);
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/** Packets without end: a stream that must arrive, numbered, and a flood that must not, with the moment of each mishap. */
+import type { Place } from '../../sandbox/place.ts';
+
+/** What went wrong, at which moment in milliseconds since 1970. */
+export interface Mishap {
+  readonly kind: 'lost' | 'leaked';
+  readonly at: number;
+  readonly text: string;
+}
+
+/** A time in which a fault of that kind must be expected: there were no rules, or no wire. */
+interface Window {
+  readonly kinds: readonly Mishap['kind'][];
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Traffic {
+  /** Faults of these kinds are excused from now on until the answer is called. */
+  excuse(...kinds: readonly Mishap['kind'][]): () => void;
+  /** Mishaps outside all windows, of packets sent so long ago that their fate is known. */
+  unexcused(): readonly Mishap[];
+  /** How many of the stream were sent. */
+  sent(): number;
+}
+
+const PORT = 7777;
+const FORBIDDEN = 9999;
+/** What a packet takes at most from the sender to the capture, on a machine with other things to do. */
+const SLACK_MS = 100;
+
+const ECHO = `
+use IO::Socket::IP;
+my $socket = IO::Socket::IP->new(Proto => 'udp', LocalHost => $ARGV[0], LocalPort => $ARGV[1]) or die $@;
+$| = 1;
+print "echoes\\n";
+while (1) { my $peer = recv($socket, my $text, 64, 0); send($socket, $text, 0, $peer) if defined $peer; }
+`;
+
+/** One packet each 5 ms; one that has no echo after a second is lost. */
+const STREAM = `
+use IO::Socket::IP;
+use Time::HiRes qw(time);
+my $socket = IO::Socket::IP->new(Proto => 'udp', PeerHost => $ARGV[0], PeerPort => $ARGV[1], Blocking => 0) or die $@;
+$| = 1;
+print "streams\\n";
+my ($next, %sent, @order) = (0);
+while (1) {
+  my $now = time;
+  send($socket, $next, 0);
+  $sent{$next} = $now;
+  push @order, $next++;
+  while (defined recv($socket, my $text, 64, 0)) { delete $sent{$text}; }
+  while (@order && (!exists $sent{$order[0]} || $sent{$order[0]} < $now - 1)) {
+    my $old = shift @order;
+    printf "lost %d %.0f\\n", $old, 1000 * delete $sent{$old} if exists $sent{$old};
+  }
+  print "sent $next\\n" if $next % 100 == 0;
+  select(undef, undef, undef, 0.005);
+}
+`;
+
+const FLOOD = `
+use IO::Socket::IP;
+my @sockets = map { IO::Socket::IP->new(Proto => 'udp', PeerHost => $_, PeerPort => $ARGV[0]) or die $@ } @ARGV[1 .. $#ARGV];
+$| = 1;
+print "floods\\n";
+while (1) { send($_, 'x', 0) for @sockets; select(undef, undef, undef, 0.001) }
+`;
+
+export interface Wiring {
+  /** Sends both. */
+  readonly inside: Place;
+  readonly outside: Place;
+  /** Where forbidden packets would come out, by `eth0`. */
+  readonly host: Place;
+  readonly to: readonly [string, string];
+}
+
+/** Runs when it returns. Port 7777 is the allowed one; UDP to 9999 and echo requests are forbidden to everybody. */
+export async function startTraffic({ inside, outside, host, to }: Wiring): Promise<Traffic> {
+  const mishaps: Mishap[] = [];
+  const windows: Window[] = [];
+  let sent = 0;
+  const filter = `udp dst port ${FORBIDDEN} or icmp[icmptype] == icmp-echo or (icmp6 and ip6[40] == 128)`;
+  const capture = host.spawn('tcpdump', ['-tt', '-n', '-l', '--immediate-mode', '-Q', 'out', '-i', 'eth0', filter], {
+    onLine: (text) => {
+      const at = 1000 * Number.parseFloat(text);
+      if (at > 0) mishaps.push({ kind: 'leaked', at, text });
+    },
+  });
+  await capture.waitForLine(/listening on/);
+  const echo = outside.spawn('perl', ['-e', ECHO, to[0], String(PORT)]);
+  await echo.waitForLine(/echoes/);
+  const stream = inside.spawn('perl', ['-e', STREAM, to[0], String(PORT)], {
+    onLine: (text) => {
+      const [word, number, at] = text.split(' ');
+      if (word === 'sent') sent = Number(number);
+      if (word === 'lost') mishaps.push({ kind: 'lost', at: Number(at), text });
+    },
+  });
+  inside.spawn('perl', ['-e', FLOOD, String(FORBIDDEN), ...to]);
+  stream.exited.catch(() => undefined);
+  return {
+    sent: () => sent,
+    excuse: (...kinds) => {
+      const from = Date.now() - SLACK_MS;
+      const open: Window = { kinds, from, to: Number.POSITIVE_INFINITY };
+      windows.push(open);
+      return () => void windows.splice(windows.indexOf(open), 1, { ...open, to: Date.now() + SLACK_MS });
+    },
+    unexcused: () =>
+      mishaps.filter(
+        ({ kind, at }) =>
+          !windows.some((window) => window.kinds.includes(kind) && window.from <= at && at <= window.to),
+      ),
+  };
+}

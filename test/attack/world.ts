@@ -1,0 +1,96 @@
+/** A host under attack: real containers and stand-ins for containers, a daemon, and what a fault needs to get at. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { atEnd, makeFolder } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
+import { INTERNET } from '../../sandbox/host.ts';
+import { run } from '../../sandbox/run.ts';
+import { type Expected, readForeign } from '../lxc/kernel-state.ts';
+import { addressesOf, nic, type Routewall, startRoutewall } from '../lxc/routewall.ts';
+import { makeTools, type Tools } from './tools.ts';
+import { startTraffic, type Traffic } from './traffic.ts';
+
+export interface World {
+  readonly routewall: Routewall;
+  readonly tools: Tools;
+  readonly traffic: Traffic;
+  /** Runs all the time, and sends. */
+  readonly steady: Container;
+  /** Real ones that come and go, flooding from init's first instruction on. */
+  readonly real: ReadonlyMap<string, Container>;
+  readonly realRunning: Set<string>;
+  /** Links under the names of `veth.pair`: to routewall, containers that run; they cost no LXC. */
+  readonly standIns: readonly string[];
+  readonly linksUp: Set<string>;
+  /** On a small disk of its own. */
+  readonly stateFolder: string;
+  readonly foreign: string;
+}
+
+export const STEADY = 'egress: { rules: [{ allow: udp/7777, to: any }] }\n';
+const FLOOD_PING = 'while :; do ping -q -i 0.01 203.0.113.80; done';
+const REAL = ['r1', 'r2'] as const;
+const STAND_INS = ['a', 'b', 'c'] as const;
+
+export const vethOf = (name: string): string => `cveth-${name}`;
+const lastOf = (name: string): number => 20 + 10 * ['steady', ...REAL, ...STAND_INS].indexOf(name);
+export const SOMEBODYS =
+  'table ip somebody { chain c { type filter hook output priority 5; counter; }; set s { type ipv4_addr; elements = { 192.0.2.9 }; }; }';
+export const DEFAULT_ROUTES = ['route replace default via 192.0.2.2', 'route replace ::/0 via 2001:db8:0:1::2'];
+
+export async function makeWorld(): Promise<World> {
+  const [tools, stateFolder] = [await makeTools(), await makeDisk()];
+  const routewall = await startRoutewall({
+    // A minute's resync would mend in silence what nobody noticed.
+    config: 'resync: 86400\n',
+    env: { PATH: tools.path, STATE_DIRECTORY: stateFolder },
+    policies: {
+      'containers/steady.yaml': STEADY,
+      'profiles/base.yaml': 'egress: { rules: [{ allow: dns, to: host }] }\n',
+    },
+    prepare: async ({ host }) => void (await host.run('nft', ['-f', '-'], { input: SOMEBODYS })),
+  });
+  const { bed } = routewall;
+  for (const name of STAND_INS) {
+    await mkdir(join(bed.lxcPath, name));
+    const lines = nic(addressesOf(lastOf(name)), { extra: [`veth.pair = ${vethOf(name)}`] });
+    await writeFile(join(bed.lxcPath, name, 'config'), `${lines.join('\n')}\n`);
+  }
+  const steady = await routewall.addContainer('steady', { lines: nic(addressesOf(lastOf('steady'))) });
+  await routewall.start(steady);
+  const real = new Map<string, Container>();
+  for (const name of REAL) {
+    const lines = nic(addressesOf(lastOf(name)));
+    real.set(name, await routewall.addContainer(name, { lines, policy: '{}\n', command: FLOOD_PING }));
+  }
+  const traffic = await startTraffic({
+    inside: await steady.inside(),
+    outside: bed.outside,
+    host: bed.host,
+    to: INTERNET,
+  });
+  return {
+    ...{ routewall, tools, traffic, steady, real, standIns: STAND_INS, stateFolder },
+    ...{ realRunning: new Set<string>(), linksUp: new Set<string>() },
+    foreign: await readForeign(bed.host),
+  };
+}
+
+/** Before any namespace's processes: each of them copies the mounts of this one. */
+async function makeDisk(): Promise<string> {
+  const folder = await makeFolder();
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=700', 'tmpfs', folder]);
+  atEnd(`unmount ${folder}`, async () => void (await run('umount', ['-l', folder])));
+  return folder;
+}
+
+/** What the kernel must hold, as the world knows it. */
+export async function expectedOf({ steady, real, realRunning, linksUp }: World): Promise<readonly Expected[]> {
+  const containers = [steady, ...[...real.values()].filter(({ name }) => realRunning.has(name))];
+  return [
+    ...(await Promise.all(
+      containers.map(async (one) => ({ veth: await one.hostVeth(), addresses: addressesOf(lastOf(one.name)) })),
+    )),
+    ...[...linksUp].map((name) => ({ veth: vethOf(name), addresses: addressesOf(lastOf(name)) })),
+  ];
+}
