@@ -204,6 +204,8 @@ describe('the command line', () => {
     await routewall.writePolicy('../routewall.yaml', 'autoApply: false\n');
     await eventually('edits wait', async () => JSON.parse(await bus.call('Status')).revision.autoApply === false);
     await routewall.writePolicy('containers/two.yaml', 'ingress: { rules: [{ allow: tcp/80, from: any }] }\n');
+    // `status` is what a pass came to; the others read what was saved before them.
+    await eventually('it is seen', async () => JSON.parse(await bus.call('Status')).revision.reason === 'apply');
     await expectSameAnswers(WAITING);
     const { words } = JSON.parse(await bus.call('Preview', 'as', '1', 'two'));
     expect(words).toContainEqual({ text: expect.stringMatching(/^two: from any http now allowed/), opens: true });
