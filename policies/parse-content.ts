@@ -20,6 +20,8 @@ export interface ParsedContent<F extends Format> {
 export function parseContent<F extends Format>(format: F, text: string, syntax: 'yaml' | 'json'): ParsedContent<F> {
   const parsed = parseYaml(text, syntax);
   if (parsed.data === undefined) return { ...parsed, data: undefined, faults: [[]] };
+  // Whoever writes a file in place empties it first: that moment must not close a container.
+  if (format === 'policy' && text.trim() === '') return { ...parsed, data: undefined, findings: [EMPTY], faults: [[]] };
   const data = format === 'set' && isEmptyMapping(parsed.data) ? [] : parsed.data;
   const complaints = checkFormat(format, data);
   for (const { path } of complaints) removeFault(data, path);
@@ -31,6 +33,8 @@ export function parseContent<F extends Format>(format: F, text: string, syntax: 
   const findings = [...parsed.findings, ...placed.filter(({ line, column }) => !holes.has(`${line}:${column}`))];
   return { data: isOfFormat(format, data) ? data : undefined, places, findings, faults };
 }
+
+const EMPTY: Finding = { line: 1, column: 1, message: 'the file is empty: write {} for a policy that allows nothing' };
 
 /** An empty file parses as an empty mapping, whatever its format is. */
 const isEmptyMapping = (data: unknown): boolean =>

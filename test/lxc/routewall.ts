@@ -78,7 +78,7 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     const file = join(policyFolder, path);
     if (text === undefined) return await rm(file);
     await mkdir(dirname(file), { recursive: true });
-    // As editors do: a reader in between would find an empty policy, which is a valid one.
+    // As editors do: a reader in between would find an empty file, and tell of it.
     await writeFile(`${dirname(file)}/.new`, text);
     await rename(`${dirname(file)}/.new`, file);
   };

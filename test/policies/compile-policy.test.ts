@@ -229,9 +229,19 @@ describe('a container without a file', () => {
   });
 });
 
-test('an empty file is an empty policy: nothing passes', () => {
-  for (const text of ['', '# nothing yet\n', '\uFEFF', '{}']) {
+test('a policy that says nothing lets nothing pass', () => {
+  for (const text of ['# nothing yet\n', '{}']) {
     expect(compileText(text)).toMatchObject({ ok: true, default: closedPolicy, problems: [] });
+  }
+});
+
+test('a file without a byte is one that somebody is about to write, and no policy', () => {
+  for (const text of ['', '\n', '\uFEFF']) {
+    const { ok, problems } = compileText(text);
+    expect(ok).toBe(false);
+    expect(problems.map(({ message }) => message)).toEqual([
+      'the file is empty: write {} for a policy that allows nothing',
+    ]);
   }
 });
 

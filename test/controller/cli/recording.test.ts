@@ -33,7 +33,7 @@ const NET_DNS = '203.0.113.53 . 17 . 53';
 test('what the policy allows, and what the other containers did, needs nothing: the answer is no', async () => {
   bed.write('pol/containers/web.yaml', 'egress: { default: allow }\n');
   expect(await learn([HOST_SSH])).toMatchObject({ exitCode: 1, out: '', err: expect.stringContaining('nothing was') });
-  bed.write('pol/containers/web.yaml', '');
+  bed.write('pol/containers/web.yaml', '{}\n');
   const run = nft({ observed_egress4: [`198.51.100.10 . ${HOST_SSH}`], refused_egress4: [`"vethWeb" . ${HOST_SSH}`] });
   expect((await bed.rw('learn -n web', { run })).out).toBe('');
   expect((await bed.rw('learn -n web --refused', { run })).out).toContain('- allow: ssh\n      to: host\n');
@@ -99,7 +99,7 @@ test('a policy with errors is mended first, and learn learns about one container
 });
 
 test('JSON has the file, the rules with their counts, and what was left out', async () => {
-  bed.write('pol/containers/web.yaml', '');
+  bed.write('pol/containers/web.yaml', '{}\n');
   const said = JSON.parse((await learn([NET_DNS, '224.0.0.251 . 17 . 5353'], '--json')).out);
   expect(said).toMatchObject({
     file: 'pol/containers/web.yaml',
