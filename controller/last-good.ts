@@ -39,7 +39,9 @@ export class LastGood {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const names = (await readdir(this.#folder)).flatMap((file) => nameOfRecord(file) ?? []);
     await forEachLimited(names, 32, async (name) => {
-      this.#stored.set(name, digest(await readFile(this.#path(name), 'utf8')));
+      // What can't be read is as good as none: a damaged disk must not keep the daemon from enforcing the others'.
+      const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
+      if (text !== undefined) this.#stored.set(name, digest(text));
     });
   }
 
@@ -57,7 +59,7 @@ export class LastGood {
     return compiled.ok && compiled.file !== null ? compiled : undefined;
   }
 
-  /** Keeps what is good, and forgets what has no policy file any more. */
+  /** Keeps what is good, and forgets what has no policy file any more. @throws the first error, after all were tried. */
   async save(policies: Iterable<ContainerPolicy>, files: PolicyFiles): Promise<void> {
     const present = new Set<string>();
     const changed: CompiledPolicy[] = [];
@@ -66,9 +68,14 @@ export class LastGood {
       present.add(compiled.container);
       if (status === 'ok' && this.#saved.get(compiled.container) !== compiled) changed.push(compiled);
     }
-    await forEachLimited(changed, 16, (compiled) => this.#write(compiled, files));
+    const errors: unknown[] = [];
+    // One that can't be kept, such as a name that is too long for a file's, costs the others nothing.
+    await forEachLimited(changed, 16, (compiled) =>
+      this.#write(compiled, files).catch((cause: unknown) => void errors.push(cause)),
+    );
     const gone = [...this.#stored.keys()].filter((name) => !present.has(name));
     await forEachLimited(gone, 16, (name) => this.#remove(name));
+    if (errors.length > 0) throw errors[0];
   }
 
   async #write(compiled: CompiledPolicy, files: PolicyFiles): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -90,4 +90,15 @@ it.each([
   await lastGood.save([policyOf('web', FILES)], FILES);
   await writeFile(join(folder, 'last-good/web.json'), text);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
+});
+
+it('opens, and keeps the others, where records are unreadable or can not be written', async () => {
+  await mkdir(join(folder, 'last-good', 'web.json'), { recursive: true });
+  const long = 'x'.repeat(255);
+  const files = new Map([...FILES, [`containers/${long}.yaml`, '{}\n'], ['containers/db.yaml', '{}\n']]);
+  const lastGood = await opened();
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
+  const policies = [long, 'web', 'db'].map((name) => policyOf(name, files));
+  await expect(lastGood.save(policies, files)).rejects.toThrow(/ENAMETOOLONG|EISDIR/);
+  expect(await (await opened()).recall('db', { now: 0, id: 'db' })).toBeDefined();
 });
