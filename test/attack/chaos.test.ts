@@ -7,7 +7,7 @@ import { shrink } from './shrink.ts';
 
 /** `ATTACK_ONLY=startReal,stopReal ATTACK_STEPS=40000 npx vitest run --project attack` for ten thousand starts and stops. */
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_607);
-const STEPS = Number(process.env['ATTACK_STEPS'] ?? 100);
+const STEPS = Number(process.env['ATTACK_STEPS'] ?? 150);
 const ONLY = process.env['ATTACK_ONLY']?.split(',');
 /** For finding the steps that matter, once something broke. */
 const SHRINK_MS = 60_000 * Number(process.env['ATTACK_SHRINK_MINUTES'] ?? 1);

@@ -280,8 +280,11 @@ const FAULTS: Readonly<Record<string, readonly [number, Fault]>> = {
     2,
     async (world, dice) => {
       await run('mount', ['-o', 'remount,ro', world.stateFolder]);
-      await Promise.all([edit(world, dice), dice(2) === 0 ? restart(world) : sleep(50)]);
+      const restarts = dice(2) === 0;
+      await Promise.all([edit(world, dice), restarts ? restart(world) : sleep(50)]);
       await run('mount', ['-o', 'remount,rw', world.stateFolder]);
+      // It began with a mount of its own, which stays read-only.
+      if (restarts) await restart(world);
     },
   ],
   stateDamaged: [
