@@ -112,6 +112,7 @@ export const startResident: StartResident = (command, args) => {
     onEnd: (listener) => {
       void child.then((result) => listener(new CommandError(`${command}: ${result.shortMessage ?? 'ended'}`)));
     },
-    kill: () => void child.kill('SIGTERM'),
+    // One that was stopped would keep any other signal for the day on which it is continued.
+    kill: () => void child.kill('SIGKILL'),
   };
 };
