@@ -32,7 +32,9 @@ export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<
   const { container, before } = question;
   const fixed = vethsByName(container.endpoints);
   if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
-  if (before !== undefined && before.veths.size === container.endpoints.length && allExist(before.veths)) return before;
+  if (before !== undefined && before.veths.size === container.endpoints.length && allExist(before.veths))
+    // A hook said so while the container was starting; since LXC told its state, the hook isn't asked any more.
+    return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
   return askLxc(run, question);
 }
 
