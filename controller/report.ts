@@ -54,7 +54,7 @@ export interface Report {
 
 /** The status file is for people and rare readers: a burst of passes writes it at most this often. */
 const STATUS_MS = 300;
-const PAUSE_PER_COST = 20;
+const PAUSE_PER_COST = 3;
 
 export class Reporter {
   readonly #options: ReporterOptions;

@@ -80,9 +80,10 @@ it('ends a rule on time, with a daemon that cuts its flows and without one', asy
       openFlow(routewall.bed.outside, { protocol: 'tcp', to: addressesOf(20)[0], port, timeout: 3_000 }),
     ),
   );
-  const countdown = (await routewall.cli('status')).stdout;
-  expect(countdown).toMatch(/web: the rule at .*web\.yaml:3 ends in \d+ s \(/);
-  expect(countdown).toMatch(/web: the rule at .*web\.yaml:4 ends in \d+ s \(/);
+  await eventually('both are counted down', async () => {
+    const { stdout } = await routewall.cli('status');
+    return [3, 4].every((line) => new RegExp(`web: the rule at .*web\\.yaml:${line} ends in \\d+ s \\(`).test(stdout));
+  });
 
   await eventually('the first has ended', async () => (await reach(routewall, 20, 22)) !== 'allowed', 20_000);
   expect(Date.now()).toBeGreaterThan(ends[0] ?? 0);
