@@ -4,14 +4,8 @@
  * Neither tool says anything on success. So a word that it doesn't know follows each text: its complaint about that
  * word, on the same stream as its other errors, proves that everything before it has been done or refused.
  */
+import { type Answer, type AnswerText, openAnswerText } from './answer-text.ts';
 import { CommandError, type Resident, type StartResident } from './run.ts';
-
-export interface Answer {
-  /** What the tool printed about the text; empty: all of it was taken. */
-  readonly output: string;
-  /** The complaint about the word, for what it tells of the place. */
-  readonly complaint: RegExpExecArray;
-}
 
 export interface Channel {
   /** @throws CommandError when there is no answer: the text may or may not have been done. */
@@ -21,7 +15,7 @@ export interface Channel {
 }
 
 interface Waiting {
-  readonly complaint: RegExp;
+  readonly text: AnswerText;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (cause: Error) => void;
   readonly timer: NodeJS.Timeout;
@@ -42,7 +36,6 @@ export interface ChannelOptions {
 /** The child starts with the first text, and anew with the next text after it died. */
 export function openChannel({ command, args, start, complaintAbout, timeout, onLost }: ChannelOptions): Channel {
   let child: Resident | undefined;
-  let output = '';
   let waiting: Waiting | undefined;
   let count = 0;
   // One text at a time, so that an answer can only belong to the text before it.
@@ -60,22 +53,23 @@ export function openChannel({ command, args, start, complaintAbout, timeout, onL
     waiting = undefined;
     if (failed === undefined) return;
     clearTimeout(failed.timer);
-    failed.reject(
-      new CommandError(`${command}: no answer: ${cause.message}${output === '' ? '' : `: ${output.trim()}`}`, {
-        cause,
-      }),
-    );
+    const said = inFewWords(failed.text.output);
+    failed.reject(new CommandError(`${command}: no answer: ${cause.message}${said}`, { cause }));
   }
 
   function take(text: string): void {
-    output += text;
+    // What nobody waits for belongs to no text.
     if (waiting === undefined) return;
-    const complaint = waiting.complaint.exec(output);
-    if (complaint === null) return;
     const { resolve, timer } = waiting;
-    clearTimeout(timer);
-    waiting = undefined;
-    resolve({ output: output.slice(0, complaint.index).trim(), complaint });
+    try {
+      const answer = waiting.text.add(text);
+      if (answer === undefined) return;
+      clearTimeout(timer);
+      waiting = undefined;
+      resolve(answer);
+    } catch (cause) {
+      lose(cause instanceof Error ? cause : new Error(String(cause)));
+    }
   }
 
   function started(): Resident {
@@ -90,10 +84,9 @@ export function openChannel({ command, args, start, complaintAbout, timeout, onL
   function exchange(text: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const word = `routewall-done-${++count}`;
-      output = '';
       const timer = setTimeout(() => lose(new Error(`nothing within ${timeout} ms`)), timeout);
       const target = started();
-      waiting = { complaint: complaintAbout(word), resolve, reject, timer };
+      waiting = { text: openAnswerText(word, complaintAbout(word)), resolve, reject, timer };
       target.write(`${text.endsWith('\n') ? text : `${text}\n`}${word}\n`);
     });
   }
@@ -109,4 +102,10 @@ export function openChannel({ command, args, start, complaintAbout, timeout, onL
       return child?.pid;
     },
   };
+}
+
+/** For a log's line, which a megabyte of garbage is not. */
+function inFewWords(output: string): string {
+  if (output === '') return '';
+  return output.length > 1000 ? `: ${output.slice(0, 1000)}…` : `: ${output}`;
 }

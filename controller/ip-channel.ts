@@ -24,7 +24,8 @@ export function openIpChannel(start: StartResident): IpChannel {
   async function send(lines: readonly string[]): Promise<FailedLine[]> {
     if (lines.length === 0) return [];
     try {
-      const { output, complaint } = await channel.send(lines.join('\n'));
+      const { output, isCut, complaint } = await channel.send(lines.join('\n'));
+      if (isCut) throw new CommandError('ip: more failures than can be told');
       return parseFailures(output, lines, Number(complaint[1]));
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;

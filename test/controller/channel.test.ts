@@ -96,3 +96,15 @@ it('kills its child when it is stopped, and fails what waits', async () => {
   await expect(waiting).rejects.toThrow('stopped');
   expect(killed).toEqual([0]);
 });
+
+it('gives a child up that prints without end, and tells its first words alone', async () => {
+  const { start, killed } = children((text, child, say) => {
+    if (child > 0) return say(`unknown ${wordOf(text)}\n`);
+    for (let count = 0; count < 100; count += 1) say('x'.repeat(1_000_000));
+  });
+  const channel = open(start);
+  const failed = await channel.send('a').catch((cause: unknown) => cause);
+  expect(String(failed)).toMatch(/^CommandError: tool: no answer: more than 64 MiB of output: x{1000}…$/);
+  expect(killed).toEqual([0]);
+  expect((await channel.send('b')).output).toBe('');
+});

@@ -72,3 +72,24 @@ it('does not start a new ip for what could not be removed', async () => {
   expect(await channel.run([])).toEqual([]);
   expect(starts()).toBe(1);
 });
+
+it('takes nothing for done when more failed than is told', async () => {
+  const start: StartResident = () => {
+    let said: (text: string) => void = () => undefined;
+    return {
+      pid: 1,
+      write: (text) => {
+        const word = text.trimEnd().split('\n').at(-1);
+        said('Cannot find device "veth9"\nCommand failed -:1\n'.repeat(100_000));
+        said(`Object "${word}" is unknown, try "ip help".\nCommand failed -:2\n`);
+      },
+      onErrorOutput: (listener) => {
+        said = listener;
+      },
+      onEnd: () => undefined,
+      kill: () => undefined,
+    };
+  };
+  const channel = openIpChannel(start);
+  await expect(channel.run(['route del 192.0.2.1/32 dev veth9'])).rejects.toThrow('more failures than can be told');
+});
