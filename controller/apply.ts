@@ -4,8 +4,7 @@ import type { HostNetwork } from '../policies/host-network.ts';
 import type { Prefix } from '../render/address.ts';
 import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState } from '../render/desired.ts';
-import { diffListings } from '../render/listing.ts';
-import { chainNaming, diffDesired, renderDesired } from '../render/nft.ts';
+import { chainNaming } from '../render/nft.ts';
 import {
   diffRouting,
   joinRouting,
@@ -15,32 +14,27 @@ import {
   renderRouting,
   routingOf,
 } from '../render/routing.ts';
-import type { Ruleset } from '../render/ruleset.ts';
-import { diffRulesets } from '../render/transaction.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
+import type { Backend, Held, Refusal } from './backend.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import { FailedRouting } from './failed-routing.ts';
 import { ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
-import { type Log, messageOf } from './log.ts';
-import type { NftChannel, Refusal } from './nft-channel.ts';
+import type { Log } from './log.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
-import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
+import { type ObservedRouting, readRouting } from './observe.ts';
 import { rememberLast } from './remember.ts';
-import { CommandError, type Run } from './run.ts';
+import type { Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
-import { TableOwner } from './table-ownership.ts';
 
 export interface KernelPorts {
-  readonly nft: NftChannel;
+  readonly backend: Backend;
   readonly ip: IpChannel;
   readonly announcer: Announcer;
   readonly run: Run;
   readonly log: Log;
-  /** Whether the channel's process shall own our tables; see `canOwnTables`. */
-  readonly ownsTables?: boolean;
   /** Told what is about to be changed; without it nobody will put it back. */
   readonly rememberSysctls?: RememberSysctls;
 }
@@ -80,7 +74,6 @@ export class Applier {
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
   readonly #sysctls: NicSysctls;
-  readonly #owner: TableOwner;
   readonly #proxied = rememberLast(
     (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
   );
@@ -89,7 +82,6 @@ export class Applier {
     this.#ports = ports;
     this.#foreign = new ForeignProxies(ports);
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
-    this.#owner = new TableOwner(ports.nft, ports.ownsTables === true);
   }
 
   get enforced(): DesiredState | undefined {
@@ -104,6 +96,11 @@ export class Applier {
   /** Whether a proxy for this address is enforced. */
   isProxied(address: string): boolean {
     return this.#enforced !== undefined && this.#proxied(this.#enforced).has(address);
+  }
+
+  /** Who may send from what by the kernel, as `VETH PREFIX`. */
+  readOwned(): Promise<ReadonlySet<string>> {
+    return this.#ports.backend.readOwned();
   }
 
   /** The next change begins with a complete comparison. */
@@ -136,10 +133,9 @@ export class Applier {
       desired,
       before,
       async (state) => {
-        const text = diffDesired(current, state, nameOf);
-        const refusal = await this.#ports.nft.commit(text);
+        const { refusal, commands: written } = await this.#ports.backend.change(current, state);
         if (refusal === undefined) current = state;
-        commands += text.length;
+        commands += written.length;
         return refusal;
       },
       nameOf,
@@ -159,8 +155,8 @@ export class Applier {
     const before = this.#enforced;
     this.#enforced = undefined;
     // Rules first, before anything else is even read: they may be what someone flushed.
-    const observed = await this.#owner.takeOver(await readRuleset(this.#ports.run));
-    const { result, commands } = await this.#repairRuleset(desired, before, observed);
+    const held = await this.#ports.backend.read();
+    const { result, commands } = await this.#repairRules(desired, before, held);
     const routing = await readRouting(this.#ports.run);
     const leakable = lxcProxies();
     this.#foreign.learn(routing.foreignProxies, leakable);
@@ -170,9 +166,9 @@ export class Applier {
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#failed.wanted(result.enforced)), network);
     this.#enforced = result.enforced;
     const written = [...commands, ...renderRouting(diff), ...drifted];
-    const ordinary = before === undefined ? undefined : ordinaryLines(before, result.enforced);
+    const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
-    const abandoned = before === undefined ? abandonedPrefixes(observed, result.enforced) : [];
+    const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
     return { ...result, repaired, written: written.length, unrouted: this.unrouted, abandoned };
   }
 
@@ -200,38 +196,19 @@ export class Applier {
     return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced, devs);
   }
 
-  async #repairRuleset(
+  async #repairRules(
     desired: DesiredState,
     before: DesiredState | undefined,
-    observed: Ruleset,
+    held: Held,
   ): Promise<{ result: Isolated; commands: string[] }> {
     const commands: string[] = [];
-    // Once one attempt was taken, the kernel holds its words and no longer what was observed.
-    let taken: Ruleset | undefined;
     const attempt = async (state: DesiredState): Promise<Refusal | undefined> => {
-      const rendered = this.#owner.claim(renderDesired(state, nameOf));
-      const text = taken === undefined ? await this.#diffListed(observed, rendered) : diffRulesets(taken, rendered);
-      if ('message' in text) return text;
-      const refusal = await this.#ports.nft.commit(text);
-      if (refusal !== undefined) return refusal;
-      taken = rendered;
-      commands.push(...text);
-      return undefined;
+      const { refusal, commands: written } = await held.bring(state);
+      if (refusal === undefined) commands.push(...written);
+      return refusal;
     };
     const result = await commitIsolated(desired, before, attempt, nameOf);
-    this.#owner.committed();
     return { result, commands };
-  }
-
-  async #diffListed(observed: Ruleset, rendered: Ruleset): Promise<string[] | Refusal> {
-    if (observed.size === 0) return diffRulesets(observed, rendered);
-    try {
-      return diffListings(observed, await listElsewhere(this.#ports.run, rendered), rendered);
-    } catch (cause) {
-      if (cause instanceof CommandError && cause.message.includes('Error:'))
-        return { command: undefined, message: messageOf(cause) };
-      throw cause;
-    }
   }
 
   #diffObserved(enforced: DesiredState, observed: ObservedRouting, lxcProxies: readonly LxcProxy[]): RoutingDiff {
@@ -267,6 +244,18 @@ export class Applier {
     return written;
   }
 
+  /** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
+  #ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
+    const known = new Set(uniqueSysctls(before).map(settingLine));
+    return new Set([
+      ...this.#ports.backend.describe(before, after),
+      ...renderRouting(diffRouting(routingOf(before), routingOf(after))),
+      ...uniqueSysctls(after)
+        .map(settingLine)
+        .filter((line) => !known.has(line)),
+    ]);
+  }
+
   async #route(diff: RoutingDiff): Promise<number> {
     const lines = renderRouting(diff);
     for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
@@ -293,15 +282,3 @@ const pick = (state: DesiredState, keys: readonly string[]): DesiredState => ({
   ...state,
   nics: new Map(keys.flatMap((key) => [state.nics.get(key)].flatMap((nic) => (nic === undefined ? [] : [[key, nic]])))),
 });
-
-/** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
-function ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
-  const known = new Set(uniqueSysctls(before).map(settingLine));
-  return new Set([
-    ...diffDesired(before, after, nameOf),
-    ...renderRouting(diffRouting(routingOf(before), routingOf(after))),
-    ...uniqueSysctls(after)
-      .map(settingLine)
-      .filter((line) => !known.has(line)),
-  ]);
-}

@@ -2,7 +2,7 @@
 import { closedPolicy } from '../policies/compile-policy.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
 import type { ChainNaming } from '../render/nft.ts';
-import type { Refusal } from './nft-channel.ts';
+import type { Refusal } from './backend.ts';
 
 export interface Isolated {
   /** What the attempt took in the end. */

@@ -21,6 +21,7 @@ import { takeLock } from './lock.ts';
 import { type Log, messageOf } from './log.ts';
 import { openMetrics } from './metrics/open-metrics.ts';
 import { openNftChannel } from './nft-channel.ts';
+import { createNftBackend } from './nftables/nft-backend.ts';
 import { openOutside } from './outside.ts';
 import { endSealedFlows } from './panic/end-flows.ts';
 import { Panic } from './panic/panic.ts';
@@ -132,7 +133,8 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const rememberSysctls = openSysctlMemory(runDirectory);
-  const applier = new Applier({ nft, ip, announcer, run, log, ownsTables, rememberSysctls });
+  const backend = createNftBackend({ nft, run, ownsTables });
+  const applier = new Applier({ backend, ip, announcer, run, log, rememberSysctls });
   const conntrack = createConntrackCleaner(
     flows,
     log,

@@ -1,15 +1,9 @@
 /** Commits transactions to nftables through a resident `nft -i`: one text in, committed or refused with the place out. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Refusal } from './backend.ts';
 import { openChannel } from './channel.ts';
 import type { StartResident } from './run.ts';
-
-/** nft's verdict about a transaction that left the kernel as it was. */
-export interface Refusal {
-  /** The command that nft names, where it names one. */
-  readonly command: string | undefined;
-  readonly message: string;
-}
 
 export interface NftChannel {
   /**

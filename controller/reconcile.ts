@@ -5,7 +5,6 @@ import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
-import { parseOwned } from '../render/owned.ts';
 import { type Applied, type Applier, type ApplyRequest, joinApplied } from './apply.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
@@ -15,7 +14,6 @@ import { handedOver } from './handed-over.ts';
 import { type ContainerRef, HostReader, type KnownContainer } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
-import { readRuleset } from './observe.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
@@ -154,9 +152,9 @@ export class Reconciler {
 
   /** A policy that is broken from the start may have been good in an earlier run. */
   async #assemble({ isLost }: Choice): Promise<Assembled> {
-    const { lastGood, run } = this.#options;
+    const { lastGood, applier } = this.#options;
     // Whoever had an address before this run keeps it.
-    this.#assembler ??= createAssembler(parseOwned((await readRuleset(run)).get('inet')));
+    this.#assembler ??= createAssembler(await applier.readOwned());
     const inputsWith = (recalled?: ReadonlyMap<string, EnforcedPolicy>): HostInputs => {
       const read = this.reader.inputs(recalled);
       return isLost ? { ...read, config: { ...read.config, withoutPolicy: 'closed' } } : read;

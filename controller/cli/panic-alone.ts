@@ -2,10 +2,11 @@
 import { defaultConfig } from '../../policies/config.ts';
 import { renderSeal } from '../../render/panic.ts';
 import { createAssembler } from '../assemble.ts';
+import type { Refusal } from '../backend.ts';
 import { keepPanicForBoot } from '../boot-ruleset.ts';
 import { realDisk } from '../durable-disk.ts';
 import { messageOf } from '../log.ts';
-import { parseRefusal, type Refusal } from '../nft-channel.ts';
+import { parseRefusal } from '../nft-channel.ts';
 import { endSealedFlows } from '../panic/end-flows.ts';
 import { type PanicScope, sealFor } from '../panic/panic-scope.ts';
 import {

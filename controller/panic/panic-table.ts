@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parsePanicListing } from '../../render/listing.ts';
 import { addToSeal, DELETE_SEAL, PANIC_TABLE, renderSeal, type Seal, takeFromSeal } from '../../render/panic.ts';
 import type { NftTable, TableFlag } from '../../render/ruleset.ts';
-import type { Refusal } from '../nft-channel.ts';
+import type { Refusal } from '../backend.ts';
 import { CommandError, type Run, runOrThrow } from '../run.ts';
 
 export interface PanicPorts {

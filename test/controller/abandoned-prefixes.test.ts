@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { abandonedPrefixes } from '../../controller/abandoned-prefixes.ts';
 import { parseListing } from '../../render/listing.ts';
+import { parseOwned } from '../../render/owned.ts';
 import { nicOf, stateOf } from './states.ts';
 
 // nft -s list table inet routewall (nft 1.0.6), shortened
@@ -30,7 +31,7 @@ const LISTING = parseListing(`table inet routewall {
 `);
 
 it('names what interfaces had and have no more, in every family and length', () => {
-  expect(abandonedPrefixes(LISTING, stateOf(nicOf(1, 80), nicOf(3, 80)))).toEqual([
+  expect(abandonedPrefixes(parseOwned(LISTING.get('inet')), stateOf(nicOf(1, 80), nicOf(3, 80)))).toEqual([
     '198.51.100.2/32',
     '198.51.100.3/32',
     '198.51.100.64/28',
@@ -39,5 +40,5 @@ it('names what interfaces had and have no more, in every family and length', () 
 });
 
 it('names nothing where all is held, and nothing in a kernel without our tables', () => {
-  expect(abandonedPrefixes(new Map(), stateOf(nicOf(1, 80)))).toEqual([]);
+  expect(abandonedPrefixes(new Set(), stateOf(nicOf(1, 80)))).toEqual([]);
 });

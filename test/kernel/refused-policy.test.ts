@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Applier } from '../../controller/apply.ts';
 import { openIpChannel } from '../../controller/ip-channel.ts';
 import { openNftChannel } from '../../controller/nft-channel.ts';
+import { createNftBackend } from '../../controller/nftables/nft-backend.ts';
 import { type Run, run, type StartResident, startResident } from '../../controller/run.ts';
 import { describeHost } from '../../policies/host-network.ts';
 import type { DesiredState } from '../../render/desired.ts';
@@ -40,7 +41,7 @@ function open(): Applier {
     ip.stop();
   };
   return new Applier({
-    nft,
+    backend: createNftBackend({ nft, run: inside }),
     ip,
     announcer: { send: () => undefined, stop: () => undefined },
     run: inside,

@@ -6,6 +6,7 @@ import { afterEach, expect, it } from 'vitest';
 import { Applier } from '../../controller/apply.ts';
 import { openIpChannel } from '../../controller/ip-channel.ts';
 import { openNftChannel } from '../../controller/nft-channel.ts';
+import { createNftBackend } from '../../controller/nftables/nft-backend.ts';
 import { describeHost } from '../../policies/host-network.ts';
 import { parseAddress } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
@@ -27,7 +28,8 @@ it('takes a gateway off a veth whose container is gone, though the link was made
   const host = await createNamespace('host');
   const [nft, ip] = [openNftChannel(startIn(host, []), folder), openIpChannel(startIn(host, []))];
   const announcer = { send: () => undefined, stop: () => undefined };
-  const applier = new Applier({ nft, ip, announcer, run: runIn(host), log: () => undefined });
+  const backend = createNftBackend({ nft, run: runIn(host) });
+  const applier = new Applier({ backend, ip, announcer, run: runIn(host), log: () => undefined });
   const address = parseAddress('fe80::1');
   if (address === undefined) throw new Error('no address');
   const plain = nicOf(1, 80);

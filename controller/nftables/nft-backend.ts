@@ -1,0 +1,69 @@
+/** The rules as our two nft tables, each change one transaction. */
+import type { DesiredState } from '../../render/desired.ts';
+import { diffListings } from '../../render/listing.ts';
+import { diffDesired, renderDesired } from '../../render/nft.ts';
+import { parseOwned } from '../../render/owned.ts';
+import type { Ruleset } from '../../render/ruleset.ts';
+import { diffRulesets } from '../../render/transaction.ts';
+import { nameOf } from '../apply.ts';
+import type { Backend, Committed, Held, Refusal } from '../backend.ts';
+import { messageOf } from '../log.ts';
+import type { NftChannel } from '../nft-channel.ts';
+import { listElsewhere, readRuleset } from '../observe.ts';
+import { CommandError, type Run } from '../run.ts';
+import { TableOwner } from '../table-ownership.ts';
+
+export interface NftPorts {
+  readonly nft: NftChannel;
+  readonly run: Run;
+  /** Whether the channel's process shall own our tables; see `canOwnTables`. */
+  readonly ownsTables?: boolean;
+}
+
+export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Backend {
+  const owner = new TableOwner(nft, ownsTables);
+
+  const diffListed = async (observed: Ruleset, rendered: Ruleset): Promise<string[] | Refusal> => {
+    if (observed.size === 0) return diffRulesets(observed, rendered);
+    try {
+      return diffListings(observed, await listElsewhere(run, rendered), rendered);
+    } catch (cause) {
+      if (cause instanceof CommandError && cause.message.includes('Error:'))
+        return { command: undefined, message: messageOf(cause) };
+      throw cause;
+    }
+  };
+
+  const commit = async (commands: readonly string[]): Promise<Committed> => ({
+    refusal: await nft.commit(commands),
+    commands,
+  });
+
+  const hold = (observed: Ruleset): Held => {
+    // Once one attempt was taken, the kernel holds its words and no longer what was observed.
+    let taken: Ruleset | undefined;
+    return {
+      owned: parseOwned(observed.get('inet')),
+      bring: async (state) => {
+        const rendered = owner.claim(renderDesired(state, nameOf));
+        const text = taken === undefined ? await diffListed(observed, rendered) : diffRulesets(taken, rendered);
+        if ('message' in text) return { refusal: text, commands: [] };
+        const committed = await commit(text);
+        if (committed.refusal !== undefined) return committed;
+        taken = rendered;
+        owner.committed();
+        return committed;
+      },
+    };
+  };
+
+  const describe = (before: DesiredState, after: DesiredState): string[] => diffDesired(before, after, nameOf);
+
+  return {
+    name: 'nftables',
+    change: (before, after) => commit(describe(before, after)),
+    read: async () => hold(await owner.takeOver(await readRuleset(run))),
+    readOwned: async () => parseOwned((await readRuleset(run)).get('inet')),
+    describe,
+  };
+}
