@@ -84,7 +84,13 @@ async function makeTwin({ bed: { host } }: Routewall): Promise<Namespace> {
   return twin;
 }
 
-const CHANGE = ['veths { "vbench" }', 'owned4 { "vbench" . 198.51.100.99 }', 'owned6 { "vbench" . 2001:db8:9::99 }'];
+const CHANGE = [
+  'veths { "vbench" }',
+  'owned4 { "vbench" . 198.51.100.99 }',
+  'owned6 { "vbench" . 2001:db8:9::99 }',
+  'held4 { 198.51.100.99 }',
+  'held6 { 2001:db8:9::99 }',
+];
 const LINES = [
   ['address', '169.254.0.1/32 dev vbench'],
   ['route', '198.51.100.99 dev vbench metric 9'],

@@ -3,6 +3,7 @@ import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
 import { arpBoundingChains, arpSenders, boundingChains, boundingSets, neighbourSets } from './bounds.ts';
 import { countedSets, countingChains } from './counted.ts';
 import type { HostState } from './desired.ts';
+import { comesElsewhere } from './held.ts';
 import { matchesPattern } from './names.ts';
 import { NON_PUBLIC } from './non-public.ts';
 import { OWNED, type OwnedSet } from './owned.ts';
@@ -90,6 +91,7 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
         ...owners(ownedSets),
         'iifname @veths goto link_local',
         ...guard('iifname', host, 'goto guard_drop'),
+        ...comesElsewhere(ownedSets),
       ]),
     ],
     ['source_route', chain('', ['ip option lsrr exists drop', 'ip option ssrr exists drop'])],
@@ -104,6 +106,7 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
         'drop',
       ]),
     ],
+    ['elsewhere', chain('', ['jump spoof_note', 'drop'])],
     ['guard_drop', chain('', [...FIRST_WORDS, 'jump guard_note', 'drop'])],
     [
       'forward_from',

@@ -3,7 +3,7 @@ import type { NftChain, NftSet } from './ruleset.ts';
 
 /**
  * What a packet met. egress and ingress: a policy; spoof: it came from a container's interface and from no address of
- * that container; guard: it came from an interface that nobody claims.
+ * that container, or from an address of one and not from its interface; guard: it came from an interface that nobody claims.
  */
 export type CountedBy = 'egress' | 'ingress' | 'spoof' | 'guard';
 

@@ -6,6 +6,7 @@ import { changedNicKeys } from './changed-nics.ts';
 import type { DesiredState, HostState, NicState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
 import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
+import { heldSets } from './held.ts';
 import { type ChainName, chainName } from './names.ts';
 import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
 import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
@@ -122,6 +123,7 @@ function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicSta
   const sets: [string, NftSet][] = [
     ['veths', vethSet(nics)],
     ...owned.map((set): [string, NftSet] => [set.name, ownedSet(set, nics)]),
+    ...heldSets(owned, nics),
     ['from_container', verdictMap('iifname', nics, (nic) => nameOf(nic.egress))],
     ['to_container', verdictMap('oifname', nics, (nic) => nameOf(nic.ingress))],
     ...inetSets(host),

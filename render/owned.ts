@@ -24,8 +24,8 @@ export interface OwnedSet {
 
 export const OWNED = {
   /** `iifname . ip saddr & 255.255.255.240 @owned4_28` */
-  match: ({ name, family, length, field }: Omit<OwnedSet, 'field'> & { readonly field: string }): string =>
-    `iifname . ${field}${length === bitsOf(family) ? '' : ` & ${maskOf(family, length)}`} @${name}`,
+  match: (set: Omit<OwnedSet, 'field'> & { readonly field: string }): string =>
+    `iifname . ${maskedField(set)} @${set.name}`,
   spec: ({ field }: OwnedSet): string => `typeof iifname . ${field}; counter;`,
 };
 
@@ -102,8 +102,15 @@ export function parseOwned(table: NftTable | undefined): Set<string> {
   return owned;
 }
 
-const ownedSetName = (family: Family, length: number): string =>
-  `owned${family}${length === bitsOf(family) ? '' : `_${length}`}`;
+const ownedSetName = (family: Family, length: number): string => `owned${lengthSuffix(family, length)}`;
+
+/** `4` for hosts, `4_28` for prefixes of that length. */
+export const lengthSuffix = (family: Family, length: number): string =>
+  `${family}${length === bitsOf(family) ? '' : `_${length}`}`;
+
+/** `ip saddr`, `ip saddr & 255.255.255.240` */
+export const maskedField = ({ family, length, field }: Omit<OwnedSet, 'field'> & { readonly field: string }): string =>
+  `${field}${length === bitsOf(family) ? '' : ` & ${maskOf(family, length)}`}`;
 
 function fieldOf(table: 'inet' | 'arp', family: Family): OwnedSet['field'] {
   if (table === 'arp') return 'arp saddr ip';

@@ -1,0 +1,134 @@
+/** Who is outside takes no container's address: not on the uplink, not on a bridge that is none of ours. */
+import { afterEach, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import type { Host } from '../../sandbox/host.ts';
+import { createNamespace, type Namespace, setSysctls } from '../../sandbox/namespace.ts';
+import type { Place } from '../../sandbox/place.ts';
+import { listen, openFlow, probe } from '../../sandbox/services.ts';
+import { createWire, runIp } from '../../sandbox/wire.ts';
+import { type Attack, attack, startWitness } from './hostile.ts';
+import { addressesOf, nic, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+const ALICE = addressesOf(10);
+const BOB = addressesOf(20);
+/** Routed to bob, and an address there. */
+const BEHIND_BOB = ['203.0.113.0/26', '2001:db8:200::/56'] as const;
+const IN_IT = ['203.0.113.40', '2001:db8:200:40::1'] as const;
+/** Part of it, to which the kernel knows a longer way: by the bridge. */
+const EXCEPTION = ['203.0.113.8/29', '2001:db8:200:8::/64'] as const;
+const IN_EXCEPTION = ['203.0.113.9', '2001:db8:200:8::9'] as const;
+const ON_BRIDGE = ['203.0.113.129', '2001:db8:201::1'] as const;
+const STRANGER = ['203.0.113.130', '2001:db8:201::2'] as const;
+
+const POLICIES = {
+  'containers/alice.yaml': 'ingress:\n  rules:\n    - allow: tcp/22\n      from: [container:bob]\n',
+  'containers/bob.yaml': `egress: { default: allow }\nroutes: [${BEHIND_BOB.join(', ')}]\n`,
+};
+
+/** A bridge of the administrator's, with somebody on it. */
+async function addStranger({ host }: Host): Promise<Namespace> {
+  const stranger = await createNamespace('stranger');
+  await createWire(
+    { namespace: host, name: 'port0', addresses: [] },
+    { namespace: stranger, name: 'eth0', addresses: [`${STRANGER[0]}/29`, `${STRANGER[1]}/64`] },
+  );
+  await runIp(host, [
+    'link add br0 type bridge',
+    'link set port0 master br0',
+    ...ON_BRIDGE.map(
+      (address) =>
+        `address add ${address}${address.includes(':') ? '/64' : '/29'} dev br0${address.includes(':') ? ' nodad' : ''}`,
+    ),
+    'link set br0 up',
+    ...EXCEPTION.map((prefix, index) => `route add ${prefix} via ${STRANGER[index]}`),
+  ]);
+  await setSysctls(host, { 'net/ipv4/conf/br0/forwarding': '1' });
+  await runIp(stranger, [
+    ...IN_EXCEPTION.map((address) => `address add ${address} dev lo`),
+    ...ON_BRIDGE.map((gateway) => `route add ${gateway.includes(':') ? '::/0' : '0.0.0.0/0'} via ${gateway}`),
+  ]);
+  return stranger;
+}
+
+const syn = (name: string, source: string, to: string, header = 'TCP(sport=4000, dport=22, flags="S")'): Attack => [
+  name,
+  `E/${source.includes(':') ? 'IPv6' : 'IP'}(src="${source}", dst="${to}")/${header}/M`,
+];
+
+test('nobody outside is a container of ours, whoever is believed', async () => {
+  let stranger: Namespace | undefined;
+  const rw = await startRoutewall({
+    policies: POLICIES,
+    host: { routedPrefixes: ['198.51.100.0/24', '2001:db8:100::/64'] },
+    prepare: async (bed) => {
+      stranger = await addStranger(bed);
+    },
+  });
+  const { host, outside } = rw.bed;
+  const alice = await rw.addContainer('alice', { lines: nic(ALICE) });
+  const bob = await rw.addContainer('bob', { lines: nic(BOB) });
+  await Promise.all([rw.start(alice), rw.start(bob)]);
+  await listen(await alice.inside(), { protocol: 'tcp', port: 22 });
+  await listen(host, { protocol: 'tcp', port: 80 });
+  const places: readonly [string, Place, readonly string[]][] = [
+    ['the uplink', outside, ['192.0.2.1', '2001:db8:0:1::1']],
+    ['a bridge', stranger ?? outside, ON_BRIDGE],
+  ];
+
+  // What is meant to pass does: bob himself, and what lies behind a network that is part of his.
+  const inside = await bob.inside();
+  const flows = await Promise.all(
+    ALICE.map((to) => openFlow(inside, { protocol: 'tcp', to, port: 22, timeout: 3_000 })),
+  );
+  for (const [, place, gateways] of places) {
+    for (const to of gateways)
+      expect(await probe(place, { protocol: 'tcp', to, port: 80, timeout: 3_000 })).toBe('allowed');
+  }
+
+  for (const [index, source] of IN_EXCEPTION.entries()) {
+    const to = ON_BRIDGE[index] ?? '';
+    expect(await probe(stranger ?? outside, { protocol: 'tcp', to, port: 80, source, timeout: 3_000 })).toBe('allowed');
+  }
+
+  const forged = [0, 1].flatMap((family): Attack[] => {
+    const [to = '', own = '', behind = ''] = [ALICE, BOB, IN_IT].map((pair) => pair[family]);
+    const hosts = ['192.0.2.1', '2001:db8:0:1::1'][family] ?? '';
+    return [
+      syn(`bob's address to alice, ${to}`, own, to),
+      syn(`an address behind bob to alice, ${to}`, behind, to),
+      syn(`a reset of bob's flow, ${to}`, own, to, 'TCP(sport=4000, dport=22, flags="R", seq=0)'),
+      syn(`bob's address to the host, ${hosts}`, own, hosts, 'TCP(dport=80, flags="S")'),
+      syn(`alice's own address to alice, ${to}`, to, to),
+    ];
+  });
+  const veth = await alice.hostVeth();
+  for (const [name, place] of places) {
+    const witness = await startWitness(host, { devices: [veth], from: name === 'the uplink' ? 'eth0' : 'br0' });
+    const allowed = syn('allowed', name === 'the uplink' ? '192.0.2.2' : STRANGER[0], '192.0.2.1', 'UDP(dport=9)');
+    const all = [...forged, allowed];
+    await attack({ place, own: BOB }, all);
+    await eventually(`${name}: what is allowed is seen`, () => witness.seen(all).includes('allowed'));
+    expect(witness.seen(all), name).toEqual(['allowed']);
+    await witness.stop();
+  }
+  for (const flow of flows) expect(await flow.beat()).toBe('alive');
+  const { stdout } = await rw.cli('denials', '--json');
+  expect(stdout).toContain('"hostVeth": "eth0"');
+
+  // The same packets, where nothing says where a container's addresses are.
+  await rw.daemon.stop('SIGKILL');
+  const { stdout: listing } = await host.run('nft', ['list', 'table', 'inet', 'routewall']);
+  const held = [...listing.matchAll(/set (held\S+) \{/g)].map(([, set]) => set ?? '');
+  expect(held.length).toBeGreaterThanOrEqual(4);
+  for (const set of held) await host.run('nft', ['flush', 'set', 'inet', 'routewall', set]);
+  for (const [name, place] of places) {
+    const witness = await startWitness(host, { devices: [veth], from: name === 'the uplink' ? 'eth0' : 'br0' });
+    await attack({ place, own: BOB }, forged);
+    const came = forged.map(([attackName]) => attackName).filter((attackName) => !attackName.startsWith("alice's own"));
+    await eventually(`${name}: all come through`, () => came.every((one) => witness.seen(forged).includes(one)));
+    await witness.stop();
+  }
+});
