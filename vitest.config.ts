@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
 // "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "dbus"
-// adds a bus; "debian" boots whole LXC hosts. The real parts share one machine's CPU, so their files run one after the other.
+// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so two run side by side: they
+// wait for the kernel most of the time.
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     projects: [
       {
         test: {
@@ -28,7 +30,6 @@ export default defineConfig({
           globalSetup: 'test/build-program.ts',
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
         },
       },
       {
@@ -38,7 +39,6 @@ export default defineConfig({
           globalSetup: 'test/build-program.ts',
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
       {
@@ -47,7 +47,6 @@ export default defineConfig({
           include: ['test/attack/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
       {
@@ -57,7 +56,6 @@ export default defineConfig({
           globalSetup: 'test/build-program.ts',
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
       {
@@ -68,7 +66,6 @@ export default defineConfig({
           testTimeout: 180_000,
           // The first one bootstraps a Debian.
           hookTimeout: 600_000,
-          fileParallelism: false,
         },
       },
     ],
