@@ -1,4 +1,5 @@
 /** What is known of this host, read again part by part as events ask for it. */
+import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
@@ -125,7 +126,7 @@ export class HostReader {
     const id = containerId(lxcPath, name);
     const before = this.#known.get(id);
     const file = `${lxcPath}/${name}/config`;
-    const exists = realFiles.list(`${lxcPath}/${name}`)?.includes('config') === true;
+    const exists = lstatSync(file, { throwIfNoEntry: false }) !== undefined;
     const lxc = exists ? parseLxcConfig(file, realFiles) : undefined;
     if (lxc === undefined) {
       // An editor may take the old file away before it writes the new one, and what runs goes on without any.

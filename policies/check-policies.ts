@@ -3,10 +3,10 @@ import { type CompiledPolicy, compileDocument, compilePolicy } from './compile-p
 import { createLookups, type PolicySources } from './lookups.ts';
 import { type Problem, uniqueProblems } from './problem.ts';
 
-/** Sorted by file and place. `judge`: whether a policy does what it expects; see expectations/judge-policy.ts. */
+/** Sorted by file and place. `compiledOf`: a container's policy, where somebody has compiled it already. */
 export function checkPolicies(
   sources: PolicySources,
-  judge: (compiled: CompiledPolicy) => CompiledPolicy = (compiled) => compiled,
+  compiledOf: (name: string) => CompiledPolicy = (name) => compilePolicy(name, sources),
 ): Problem[] {
   const { loaded } = sources;
   const problems: Problem[] = [...loaded.problems];
@@ -15,7 +15,7 @@ export function checkPolicies(
     lookups: createLookups(sources),
     report: (problem: Problem) => void problems.push(problem),
   };
-  for (const name of loaded.containers.keys()) problems.push(...judge(compilePolicy(name, sources)).problems);
+  for (const name of loaded.containers.keys()) problems.push(...compiledOf(name).problems);
   const templates = [
     ...loaded.profiles,
     ...(loaded.defaultPolicy ? [['_default', loaded.defaultPolicy] as const] : []),

@@ -1,14 +1,12 @@
 /** `routewall check`: every mistake in the configuration, the policies and what LXC says about containers of ours. */
 import { basename, dirname, join, resolve } from 'node:path';
 import { rangesOfPrefixes } from '../../policies/address-book.ts';
-import { checkPolicies } from '../../policies/check-policies.ts';
 import { claimedPrefixes } from '../../policies/compile-nic.ts';
-import { type CompiledPolicy, policyOfNic } from '../../policies/compile-policy.ts';
+import { policyOfNic } from '../../policies/compile-policy.ts';
 import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { expectationFacts } from '../../policies/expectations/expectation-facts.ts';
 import { checkExpectations } from '../../policies/expectations/fleet.ts';
-import { createJudge } from '../../policies/expectations/judge-policy.ts';
 import { createWorld, type Party } from '../../policies/expectations/world.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { policyFileKind, policyFolders } from '../../policies/policy-files.ts';
@@ -20,6 +18,7 @@ import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { type Assembled, createAssembler, problemsOf } from '../assemble.ts';
 import { describeContainer } from '../containers.ts';
+import { policyProblems } from '../policy-problems.ts';
 import { shadowWarnings } from '../shadow-warnings.ts';
 import { parseCheck } from '../told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -96,8 +95,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const { config, problems: inConfig } = await readConfig(shared);
   const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
   const assembled = createAssembler().assemble(host.inputs);
-  const inPolicies =
-    shared.names.length > 0 ? [] : checkPolicies({ ...host.inputs, book: assembled.book }, judgeOn(host, assembled));
+  const inPolicies = shared.names.length > 0 ? [] : policyProblems(host.inputs, assembled);
   const names = shared.names.length > 0 ? shared.names : undefined;
   const shadowed = shadowWarnings(host.inputs, assembled, names);
   const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
@@ -113,14 +111,6 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
 
 const whatOf = (files: number, containers: number): string =>
   `${plural(files, 'policy file')} and ${plural(containers, 'container')}`;
-
-/** Each policy by the NICs of the first container of its name, or by what it says where there is none yet. */
-function judgeOn({ inputs, containers }: CliHost, { network, book }: Assembled) {
-  const { accept } = inputs.config.dns;
-  const { judge } = createJudge(() => expectationFacts({ network, book, accept, containers: inputs.containers }));
-  const nicsOf = (name: string) => containers.find(({ container }) => container.name === name)?.container.endpoints;
-  return (compiled: CompiledPolicy): CompiledPolicy => judge(compiled, nicsOf(compiled.container));
-}
 
 /** A container that neither has a routed NIC nor a policy is its owner's business, unless it can't start at all. */
 const concernsUs = ({ container, lxc }: CliHost['containers'][number], { inputs }: CliHost): boolean =>
@@ -186,11 +176,9 @@ async function checkPolicyFile(
   const { config } = await readConfig(invocation.shared);
   const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
   const loaded = loadPolicies(new Map([...(await readPolicyFiles(folder)), [name, content]]));
-  const assembled = createAssembler().assemble({ ...host.inputs, loaded });
-  const { book } = assembled;
-  const { now } = host.inputs;
-  const problems = checkPolicies({ loaded, book, now }, judgeOn(host, assembled));
-  return [...problems, ...shadowWarnings({ loaded, now }, assembled)].filter(
+  const inputs = { ...host.inputs, loaded };
+  const assembled = createAssembler().assemble(inputs);
+  return [...policyProblems(inputs, assembled), ...shadowWarnings(inputs, assembled)].filter(
     (problem) => join(folder, problem.file) === join(folder, name),
   );
 }

@@ -1,5 +1,4 @@
 /** The command line's answers, from what the daemon knows already; paths are absolute. */
-import { checkPolicies } from '../../policies/check-policies.ts';
 import type { EnforcedPolicy } from '../../policies/compile.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
@@ -13,6 +12,7 @@ import type { HostReader } from '../host-reader.ts';
 import { compareWithKernel } from '../kernel-comparison.ts';
 import { listContainer } from '../list-containers.ts';
 import { isSealed, type PanicState, viewPanic } from '../panic/panic-state.ts';
+import { policyProblems } from '../policy-problems.ts';
 import { digestOf } from '../revisions/revision.ts';
 import type { Run } from '../run.ts';
 import { previewProblems, shadowWarnings } from '../shadow-warnings.ts';
@@ -81,7 +81,7 @@ export function describeCheck(
       (container.endpoints.length > 0 || inputs.loaded.containers.has(name) || !lxc.loadable),
   );
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
-  const inPolicies = names.length > 0 ? [] : checkPolicies({ ...inputs, book: assembled.book });
+  const inPolicies = names.length > 0 ? [] : policyProblems(inputs, assembled);
   const shadowed = shadowWarnings(inputs, assembled, names.length > 0 ? names : undefined);
   const problems = uniqueProblems([...inPolicies, ...shadowed, ...inContainers]);
   return {
