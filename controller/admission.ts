@@ -26,9 +26,12 @@ export class UnknownContainer extends Error {
   override readonly name = 'UnknownContainer';
 }
 
+/** No interface can have that name. */
+const OTHER = '/';
+
 export interface AdmissionRequest {
   readonly container: string;
-  /** Of the NIC that just came up; empty: of all. */
+  /** Of the NIC that just came up; empty: of all; `OTHER`: it isn't a veth, and none of ours. */
   readonly veth: string;
   /** 0 where it isn't known. */
   readonly initPid: number;
@@ -90,7 +93,7 @@ function refuseOthers(session: Session, { lxcPath, name }: ContainerRef, veth: s
 }
 
 function hintOf({ container, veth, initPid }: AdmissionRequest) {
-  if (veth === '') return initPid === 0 ? undefined : { veth: undefined, initPid };
+  if (veth === '' || veth === OTHER) return initPid === 0 ? undefined : { veth: undefined, initPid };
   const name = parseInterfaceName(veth);
   if (name === undefined) throw new Refused(container, `${JSON.stringify(veth)} is no name that nft can carry`);
   return { veth: name, initPid };
@@ -123,6 +126,7 @@ function judge(outcome: Outcome, session: Session, ref: ContainerRef, { veth }: 
   const reason = refusalOf(outcome, known, session.policyFolder);
   if (reason !== undefined) throw new Refused(name, reason);
   const nics = container.endpoints.flatMap(({ key }) => outcome.applied.enforced.nics.get(key) ?? []);
+  if (veth === OTHER) return { container: name, nics: [] };
   if (veth !== '' && !nics.some(({ hostVeth }) => hostVeth === veth) && !isBridged(known)) {
     throw new Refused(name, `the kernel doesn't show ${veth} as a veth of this container's`);
   }

@@ -12,6 +12,7 @@ import { describeHost, type HostLink, type HostNetwork } from '../policies/host-
 import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
+import { unenforceableProblems } from '../policies/unenforceable.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -51,6 +52,8 @@ export interface Assembled extends Compiled {
   readonly policies: ReadonlyMap<string, ContainerPolicy>;
   readonly network: HostNetwork;
   readonly book: AddressBook;
+  /** By container id: networks that nothing can be enforced on. */
+  readonly unenforceable: ReadonlyMap<string, readonly Problem[]>;
   /** Names that policies mean, and answers for them that don't count. */
   readonly names: readonly DnsName[];
   readonly ignoredAnswers: JudgedAnswers['ignored'];
@@ -75,6 +78,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const enforcedOf = rememberLast(enforcedPolicies);
   const namesOf = rememberLast((policies: ReadonlyMap<string, EnforcedPolicy>) => namesInForce(policies.values()));
   const answersOf = rememberLast(judgeAnswers);
+  const unenforceableOf = rememberLast(unenforceableNetworks);
   let before: ReadonlyMap<string, ContainerPolicy> = new Map();
   // Time alone changes nothing until a rule ends, or the clock is set back before an end: then a period begins.
   let period = 0;
@@ -103,7 +107,9 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
       const input = { containers, policies: enforced, veths, network, dns, settings: settingsOf(config) };
       const ends = endsOfAll(policies);
-      return { ...compiler.compile(input), policies, network, book, names, ignoredAnswers, ends, chosenAt };
+      const unenforceable = unenforceableOf(containers, policies, loaded, config);
+      const compiled = compiler.compile(input);
+      return { ...compiled, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
     },
     forgetLastGood: () => {
       before = new Map();
@@ -111,9 +117,13 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   };
 }
 
-/** Everything that is wrong with one container: its configuration, its policy, and what it claims in vain. */
-export const problemsOf = ({ policies, problems }: Assembled, { id, problems: own }: Container): Problem[] => [
+/** Everything that is wrong with one container: its configuration, its policy, and what it claims or is told in vain. */
+export const problemsOf = (
+  { policies, problems, unenforceable }: Assembled,
+  { id, problems: own }: Container,
+): Problem[] => [
   ...own,
+  ...(unenforceable.get(id) ?? []),
   ...(policies.get(id)?.compiled.problems ?? []),
   ...(problems.get(id) ?? []),
 ];
@@ -152,6 +162,24 @@ function routesOf(name: string, loaded: LoadedPolicies): Prefix[] {
   const profiles = [own?.use ?? []].flat().flatMap((profile) => loaded.profiles.get(profile)?.policy ?? []);
   const routes = [own, ...profiles].flatMap((policy) => [policy?.routes ?? []].flat());
   return routes.flatMap((text) => parsePrefix(text) ?? []);
+}
+
+function unenforceableNetworks(
+  containers: readonly Container[],
+  policies: ReadonlyMap<string, ContainerPolicy>,
+  loaded: LoadedPolicies,
+  { strict }: HostConfig,
+): ReadonlyMap<string, readonly Problem[]> {
+  const problems = new Map<string, readonly Problem[]>();
+  for (const container of containers) {
+    if (container.unenforceable === undefined) continue;
+    const standing = {
+      policyFile: loaded.containers.get(container.name)?.file ?? null,
+      strict: policies.get(container.id)?.compiled.strict ?? strict,
+    };
+    problems.set(container.id, unenforceableProblems(container, standing));
+  }
+  return problems;
 }
 
 type PolicyArguments = [

@@ -4,6 +4,7 @@ import type { Problem } from '../policies/problem.ts';
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig, LxcGateway, LxcNic, PlacedText } from '../watchers/lxc-config/config.ts';
+import { unenforceableNics } from './unenforceable-nics.ts';
 
 /** What routewall does about a NIC: `routed` is ours; `bridged` and `unmanaged` have no host side of their own. */
 export type NicKind = 'routed' | 'bridged' | 'unmanaged';
@@ -24,7 +25,11 @@ export function describeContainer(lxcPath: string, name: string, config: LxcConf
   const endpoints = config.nics
     .filter((nic) => nicKind(nic) === 'routed')
     .map((nic) => describeEndpoint(`${id}/${nic.index}`, nic, problems));
-  return { id, name, groups: config.groups, endpoints, file: config.file, problems };
+  const unenforceable = unenforceableNics(config);
+  return {
+    ...{ id, name, groups: config.groups, endpoints, file: config.file, problems },
+    ...(unenforceable.length === 0 ? {} : { unenforceable }),
+  };
 }
 
 function describeEndpoint(key: string, nic: LxcNic, problems: Problem[]): Endpoint {

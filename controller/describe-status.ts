@@ -23,6 +23,7 @@ import type {
   StatusFile,
   SysctlStatus,
 } from './status-file.ts';
+import { unenforcedOf } from './unenforceable-nics.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
@@ -85,6 +86,7 @@ function describeContainer(
         .at(-1) ?? null,
     problems: problemsOf(assembled, container),
     nics: nics.map(describeNic),
+    ...unenforcedOf(container),
     ends: policy === undefined ? [] : describeEnds(policy.enforced),
     refused: keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null,
   };

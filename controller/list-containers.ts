@@ -8,6 +8,7 @@ import type { LxcConfig, LxcGateway, LxcNic } from '../watchers/lxc-config/confi
 import { type Assembled, type PolicyStatus, problemsOf } from './assemble.ts';
 import { type NicKind, nicKind, nicName } from './containers.ts';
 import { type Observing, observingOf } from './observing.ts';
+import { type Unenforced, unenforcedOf } from './unenforceable-nics.ts';
 
 export interface ListedNic {
   readonly index: number;
@@ -21,7 +22,7 @@ export interface ListedNic {
   readonly gateways: readonly string[];
 }
 
-export interface ListedContainer {
+export interface ListedContainer extends Unenforced {
   readonly container: string;
   readonly state: string;
   /** By a panic. */
@@ -62,6 +63,7 @@ export function listContainer(
       observing: observingOf(policy?.enforced),
     },
     nics: lxc.nics.map((nic) => listNic(nic, container, veths, assembled)),
+    ...unenforcedOf(container),
     problems: problemsOf(assembled, container),
   };
 }

@@ -19,6 +19,7 @@ import {
 import { type Observing, parseObserving } from './observing.ts';
 import { NO_PANIC, type PanicView, parsePanic, viewPanic } from './panic/panic-state.ts';
 import type { RevisionView } from './revisions/revisions.ts';
+import { parseUnenforced, type Unenforced } from './unenforceable-nics.ts';
 
 /** Times are ISO 8601 in UTC. */
 export interface StatusFile {
@@ -68,7 +69,7 @@ export interface NameStatus {
   readonly error: string | null;
 }
 
-export interface ContainerStatus {
+export interface ContainerStatus extends Unenforced {
   readonly container: string;
   /** As lxc-info says it. */
   readonly state: string;
@@ -199,6 +200,7 @@ function parseContainer(of: Placed): ContainerStatus {
     since: orNull(field('since'), asText),
     problems: asList(field('problems')).map(parseProblem),
     nics: asList(field('nics')).map(parseNic),
+    ...parseUnenforced(field('unenforced')),
     // A daemon of an earlier release doesn't tell.
     ends: orNull(field('ends'), asList)?.map(parseEnd) ?? [],
     refused: orNull(field('refused'), asText),

@@ -9,6 +9,7 @@ import type { ListedContainer, ListedNic } from './list-containers.ts';
 import { parseObserving } from './observing.ts';
 import { type PanicState, parsePanic } from './panic/panic-state.ts';
 import { parseProblem } from './status-file.ts';
+import { parseUnenforced } from './unenforceable-nics.ts';
 
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
 const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
@@ -38,6 +39,7 @@ function parseContainer(of: Placed): ListedContainer {
       observing: parseObserving(policy('observing')),
     },
     nics: asList(field('nics')).map(parseNic),
+    ...parseUnenforced(field('unenforced')),
     problems: asList(field('problems')).map(parseProblem),
   };
 }

@@ -28,6 +28,8 @@ export interface CompiledPolicy {
   readonly routes: readonly CompiledRoute[];
   /** What must hold of it; whether it does is expectations/judge-policy.ts's to say. */
   readonly expectations: readonly Expectation[];
+  /** Whether the container may not start with a network that the policy can't be enforced on; absent where no file says. */
+  readonly strict?: boolean;
   /** Errors and warnings of its own file, and of what it uses. */
   readonly problems: readonly Problem[];
   readonly lookups: readonly Lookup[];
@@ -98,7 +100,7 @@ export function policyOfNic(
   return byName ?? compiled.interfaces.get(String(nic.index)) ?? compiled.default;
 }
 
-type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'expectations'>;
+type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'expectations' | 'strict'>;
 
 const fallback = (nic: CompiledNic): Content => ({
   ...{ default: nic, interfaces: new Map(), routes: [], expectations: [] },
@@ -145,7 +147,11 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
     });
   }
   const expectations = compileExpectations(layers, context);
-  return { default: wide, interfaces, routes: compileRoutes(layers, context), expectations };
+  const strict = layers.find(({ policy }) => policy.strict !== undefined)?.policy.strict;
+  return {
+    ...{ default: wide, interfaces, routes: compileRoutes(layers, context), expectations },
+    ...(strict === undefined ? {} : { strict }),
+  };
 }
 
 function wideSections(direction: Direction, layers: readonly Layer[]): Section[] {

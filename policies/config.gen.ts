@@ -21,6 +21,10 @@ export type Guard = string[];
  */
 export type WithoutPolicy = 'closed' | 'open';
 /**
+ * Whether a container that has a network which no policy can be enforced on (macvlan, ipvlan, vlan, phys, an Open vSwitch bridge, or the host's own by `lxc.net.N.type = none`) is an error, and refused by LXC's hook. A policy file may say otherwise for its container. Default: false, which is a warning.
+ */
+export type StrictForAll = boolean;
+/**
  * Whether a policy file that is saved comes into force at once. `false`: edits wait for `routewall apply`, and `routewall status` and `routewall preview` show them. This file is followed in either case. Default: true.
  */
 export type AutoApply = boolean;
@@ -83,6 +87,7 @@ export interface Config {
   uplinks?: Uplinks;
   guard?: Guard;
   withoutPolicy?: WithoutPolicy;
+  strict?: StrictForAll;
   autoApply?: AutoApply;
   log?: LogSettings;
   connections?: Connections;

@@ -20,6 +20,8 @@ export interface HostConfig {
   readonly uplinks: 'auto' | readonly InterfaceName[];
   readonly guard: readonly InterfacePattern[];
   readonly withoutPolicy: WithoutPolicy;
+  /** Whether a network that no policy can be enforced on keeps a container from starting. */
+  readonly strict: boolean;
   /** `false`: policy files that change wait for `apply`. */
   readonly autoApply: boolean;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
@@ -41,6 +43,7 @@ export const defaultConfig: HostConfig = {
   uplinks: 'auto',
   guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
   withoutPolicy: 'closed',
+  strict: false,
   autoApply: true,
   log: { group: 5, rate: '10/second' },
   connections: { most: 8192, rate: '1000/second' },
@@ -69,6 +72,7 @@ function fillDefaults(data: Config, fail: (path: Path, message: string) => void)
     uplinks: data.uplinks === undefined ? 'auto' : uplinksOf(data.uplinks, fail),
     guard: data.guard === undefined ? defaultConfig.guard : guardOf(data.guard, fail),
     withoutPolicy: data.withoutPolicy ?? defaultConfig.withoutPolicy,
+    strict: data.strict ?? defaultConfig.strict,
     autoApply: data.autoApply ?? defaultConfig.autoApply,
     log: {
       group: typeof group === 'string' ? 'kernel' : (group ?? defaultConfig.log.group),

@@ -30,6 +30,16 @@ export interface Endpoint {
   readonly places: ReadonlyMap<Prefix, Place>;
 }
 
+/** A network that no rule of this host stands before. */
+export interface UnenforceableNic {
+  /** As of an endpoint; `null`: it is about the container's whole network. */
+  readonly nic: string | null;
+  readonly kind: 'macvlan' | 'ipvlan' | 'vlan' | 'phys' | 'openvswitch' | 'host' | 'shared';
+  /** The interface that it hangs on; of `shared`, whose network it is. */
+  readonly link: string | undefined;
+  readonly place: Place;
+}
+
 /** `line` counts from 1. */
 export interface Place {
   readonly file: string;
@@ -42,6 +52,8 @@ export interface Container {
   readonly name: string;
   readonly groups: readonly string[];
   readonly endpoints: readonly Endpoint[];
+  /** Absent where there is none. */
+  readonly unenforceable?: readonly UnenforceableNic[];
   /** Its configuration file, for problems. */
   readonly file: string;
   /** What is wrong with its configuration. */

@@ -91,6 +91,10 @@ export type EgressRules = EgressRule[];
  */
 export type IngressRules = IngressRule[];
 /**
+ * `true`: the container doesn't start (with LXC's hook in its configuration) while it has a network that no policy can be enforced on: macvlan, ipvlan, vlan and phys interfaces, an Open vSwitch bridge, or the host's own network (`lxc.net.N.type = none`). Such a network is an error then, else a warning. Takes the place of `strict` in routewall.yaml, which is for all containers; a container's own file takes the place of a profile's.
+ */
+export type Strict = boolean;
+/**
  * All of these have to pass. A rule with a `limit` lets them pass. A `dns:` name stands for whatever addresses it may come to have: it needs a rule for that name, for `internet` or for `any`.
  *
  * @minItems 1
@@ -124,6 +128,7 @@ export interface Policy {
   egress?: Egress;
   ingress?: Ingress;
   interfaces?: Interfaces;
+  strict?: Strict;
   expect?: Expect;
 }
 /**

@@ -1,7 +1,7 @@
 /** Debian's root folders, made by debootstrap once and kept in the project's ignored folder. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './run.ts';
@@ -16,11 +16,18 @@ const CACHE = fileURLToPath(new URL('../.cache/debian', import.meta.url));
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'dbus', 'procps', 'ifupdown', 'iproute2', 'iputils-ping'],
   ...['lxc', 'nftables', 'iptables', 'conntrack', 'nodejs', 'busybox-static', 'libglib2.0-bin', 'bash-completion'],
+  // debootstrap knows no alternatives: firewalld's polkitd wants a logind.
+  ...['ufw', 'firewalld', 'libpam-systemd'],
 ];
+
+/** What a package switches on by itself; the test that is about it starts it. */
+const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
 
 /** The root folder of that release; takes a minute when it has to be made. Nobody may write to it. */
 export async function debianTree(release: Release): Promise<string> {
-  const key = createHash('sha256').update(PACKAGES.join()).digest('hex');
+  const key = createHash('sha256')
+    .update([...PACKAGES, ...SWITCHED_OFF].join())
+    .digest('hex');
   const tree = join(CACHE, `${release}-${key.slice(0, 12)}`);
   if (existsSync(tree)) return tree;
   await mkdir(CACHE, { recursive: true });
@@ -34,6 +41,7 @@ export async function debianTree(release: Release): Promise<string> {
 async function bootstrap(release: Release, folder: string): Promise<void> {
   const options = ['--variant=minbase', `--include=${PACKAGES.join(',')}`];
   await run('debootstrap', [...options, release, folder, await readMirror()], { timeout: 900_000 });
+  await run('systemctl', ['--quiet', '--root', folder, 'disable', ...SWITCHED_OFF]);
   await rm(join(folder, 'var/cache/apt/archives'), { recursive: true, force: true });
   await mkdir(join(folder, 'var/cache/apt/archives/partial'), { recursive: true });
 }
@@ -47,10 +55,14 @@ async function readMirror(): Promise<string> {
   return found;
 }
 
-/** Trees of an earlier list of packages, and halves of interrupted runs. */
+const WEEK = 7 * 24 * 3_600_000;
+
+/** Trees of an earlier list of packages, which another checkout may still use for a while, and halves of interrupted runs. */
 async function removeOthers(release: Release): Promise<void> {
   for (const name of (await readdir(CACHE)).filter((name) => name.startsWith(`${release}-`))) {
-    const grower = Number(/-(\d+)[.]growing$/.exec(name)?.[1]);
-    if (!isAlive(grower)) await rm(join(CACHE, name), { recursive: true, force: true });
+    const grower = /-(\d+)[.]growing$/.exec(name)?.[1];
+    const age = Date.now() - (await stat(join(CACHE, name))).mtimeMs;
+    const isUsed = grower === undefined ? age < WEEK : isAlive(Number(grower));
+    if (!isUsed) await rm(join(CACHE, name), { recursive: true, force: true });
   }
 }

@@ -114,7 +114,10 @@ const whatOf = (files: number, containers: number): string =>
 
 /** A container that neither has a routed NIC nor a policy is its owner's business, unless it can't start at all. */
 const concernsUs = ({ container, lxc }: CliHost['containers'][number], { inputs }: CliHost): boolean =>
-  container.endpoints.length > 0 || inputs.loaded.containers.has(container.name) || !lxc.loadable;
+  container.endpoints.length > 0 ||
+  container.unenforceable !== undefined ||
+  inputs.loaded.containers.has(container.name) ||
+  !lxc.loadable;
 
 async function checkFiles(invocation: Invocation, files: readonly string[]): Promise<Checked> {
   const problems: Problem[] = [];

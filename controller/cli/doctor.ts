@@ -4,6 +4,7 @@ import { createAssembler } from '../assemble.ts';
 import { nicKind, nicName } from '../containers.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
+import { examineNetworks } from '../doctor/examine-networks.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignChain, parseForeignChains } from '../doctor/foreign-ruleset.ts';
 import { parseJson } from '../json-shape.ts';
@@ -22,6 +23,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const uplinks = [...new Set(network.onLink.map(({ dev }) => dev))];
   const findings = [
     ...examineFlows(desired.nics.values(), { chains: await readForeignChains(run), uplinks }),
+    ...examineNetworks(host.inputs.containers),
     ...examineHost(await readFacts(host, uplinks)),
   ].filter(({ container }) => container === null || names.has(container));
   if (shared.json) io.out.write(`${JSON.stringify(findings, null, 2)}\n`);
@@ -63,12 +65,8 @@ async function readFacts({ containers }: CliHost, uplinks: readonly string[]): P
     missing: await missingPrograms(),
     unfiltered: containers.flatMap(({ container, lxc }) =>
       lxc.nics
-        .filter((nic) => nicKind(nic) !== 'routed' && nic.type !== 'empty')
-        .map((nic) => ({
-          container: container.name,
-          nic: nicName(nic),
-          type: nicKind(nic) === 'bridged' ? `a veth on the bridge ${nic.link ?? ''}` : `of type ${nic.type ?? 'none'}`,
-        })),
+        .filter((nic) => nicKind(nic) === 'bridged')
+        .map((nic) => ({ container: container.name, nic: nicName(nic), type: `a veth on the bridge ${nic.link}` })),
     ),
   };
 }

@@ -60,13 +60,16 @@ const heading = (colours: Colours): string[] =>
 function rows(container: ListedContainer, colours: Colours): string[][] {
   const state = container.state === 'RUNNING' ? colours.green('running') : colours.dim(container.state.toLowerCase());
   const head = [container.container, state, policyText(container, colours)];
-  if (container.nics.length === 0) return [[...head, colours.dim('none')]];
+  if (container.nics.length === 0) return [[...head, container.unenforced?.join(', ') ?? colours.dim('none')]];
   return container.nics.map((nic, index) => [...(index === 0 ? head : ['', '', '']), ...nicCells(nic, colours)]);
 }
 
-function policyText({ policy, nics, problems, sealed }: ListedContainer, colours: Colours): string {
-  if (!nics.some(({ kind }) => kind === 'routed')) return colours.dim('not ours');
+function policyText({ policy, nics, problems, sealed, unenforced = [] }: ListedContainer, colours: Colours): string {
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
+  if (!nics.some(({ kind }) => kind === 'routed'))
+    return unenforced.length > 0 && policy.file !== null
+      ? colours.red(`${name}: not enforced`)
+      : colours.dim('not ours');
   if (sealed) return colours.red(`${name}: sealed by panic`);
   switch (policy.status) {
     case 'ok':
@@ -92,6 +95,7 @@ function nicCells(
 ): string[] {
   const label = name === String(index) ? `#${index}` : name;
   const where = link === null ? '' : ` on ${link}`;
+  if (type === 'none') return [colours.red(`${label} (none)`), '-', '-'];
   const shown = kind === 'routed' ? label : colours.dim(`${label} (${kind === 'bridged' ? kind : type}${where})`);
   const prefixes = [...addresses.map((prefix) => prefix.replace(/\/(32|128)$/, '')), ...routes];
   return [shown, hostVeth ?? '-', prefixes.join(' ') || '-'];

@@ -197,15 +197,18 @@ function endText({ container }: ContainerStatus, { file, line, until }: EndStatu
   return `${container}: the rule at ${file}:${line} ends in ${leftUntil(until)} (${timeText(until)})\n`;
 }
 
-function row({ container, state, policy, nics, since }: ContainerStatus, colours: Colours): string[] {
+function row({ container, state, policy, nics, since, unenforced = [] }: ContainerStatus, colours: Colours): string[] {
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
   const said = [
     ...(policy.status === 'ok' ? [] : [policy.status]),
     ...(policy.observing === null ? [] : [observingText(policy.observing)]),
   ];
   const shown = said.length === 0 ? name : colours.yellow(`${name}: ${said.join(', ')}`);
-  const where = nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`).join(', ') || '-';
-  return [container, state.toLowerCase(), shown, where, since === null ? '-' : timeText(since)];
+  const where = [
+    ...nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`),
+    ...unenforced.map((name) => colours.yellow(`not on ${name}`)),
+  ];
+  return [container, state.toLowerCase(), shown, where.join(', ') || '-', since === null ? '-' : timeText(since)];
 }
 
 /** As many addresses as a line holds. */

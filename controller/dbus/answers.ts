@@ -78,7 +78,10 @@ export function describeCheck(
   const chosen = [...reader.known.values()].filter(
     ({ container, lxc, name }) =>
       (names.length === 0 || names.includes(name)) &&
-      (container.endpoints.length > 0 || inputs.loaded.containers.has(name) || !lxc.loadable),
+      (container.endpoints.length > 0 ||
+        container.unenforceable !== undefined ||
+        inputs.loaded.containers.has(name) ||
+        !lxc.loadable),
   );
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   const inPolicies = names.length > 0 ? [] : policyProblems(inputs, assembled);

@@ -11,6 +11,7 @@ test('an empty configuration is the default', () => {
     uplinks: 'auto',
     guard: ['veth*'],
     withoutPolicy: 'closed',
+    strict: false,
     autoApply: true,
     log: { group: 5, rate: '10/second' },
     connections: { most: 8192, rate: '1000/second' },
@@ -29,6 +30,7 @@ test('every key is read', () => {
 uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
 withoutPolicy: open
+strict: true
 autoApply: false
 log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
@@ -43,6 +45,7 @@ backend: nftables
       uplinks: ['eth0', 'wan-1'],
       guard: ['veth*', 'lab0'],
       withoutPolicy: 'open',
+      strict: true,
       autoApply: false,
       log: { group: 'kernel', rate: '5/minute' },
       connections: { most: 200, rate: '1000/second' },

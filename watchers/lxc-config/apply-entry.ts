@@ -18,6 +18,15 @@ const RIVALS: ReadonlyMap<string, string> = new Map([
   ['namespace.keep', 'namespace.clone'],
 ]);
 
+/** What decides whose the container's network is, and what it may do to it. */
+const SETTINGS = /^(namespace\.(clone|keep|share\.net)|cap\.(drop|keep)|idmap|mount\.auto|apparmor\.profile)$/;
+
+/** Lists grow by each line, and an empty value clears them; the two lists of capabilities are one. */
+function keepSetting(state: LoadState, key: string, value: string, place: Place): void {
+  if (value !== '') state.settings.push({ key, value, place });
+  else state.settings = state.settings.filter((one) => one.key !== key && !(/^cap/.test(key) && /^cap/.test(one.key)));
+}
+
 export function applyEntry(state: LoadState, entry: KeyValue, place: Place): void {
   const { key, value } = entry;
   if (key === 'lxc.net' || key.startsWith('lxc.net.')) applyNetEntry(state, entry, place);
@@ -40,8 +49,10 @@ function applyOther(state: LoadState, entry: KeyValue, place: Place): void {
     complain(state, place, entry.valueColumn, warning(message));
   }
   const expected = check(value);
-  if (expected === undefined) applyExclusive(state, name, entry, place);
-  else complain(state, place, entry.valueColumn, error(`${key} must be ${expected}, not "${value}"`));
+  if (expected === undefined) {
+    applyExclusive(state, name, entry, place);
+    if (SETTINGS.test(name)) keepSetting(state, name, value, place);
+  } else complain(state, place, entry.valueColumn, error(`${key} must be ${expected}, not "${value}"`));
 }
 
 /** Several names a line, several lines; an empty value forgets those before it. */

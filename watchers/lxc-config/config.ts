@@ -52,6 +52,14 @@ export interface LxcNic {
   readonly place: Place;
 }
 
+/** One line of a setting besides the network that decides who is master of it. */
+export interface LxcSetting {
+  /** Without `lxc.`, such as `namespace.share.net`. */
+  readonly key: string;
+  readonly value: string;
+  readonly place: Place;
+}
+
 export interface LxcConfig {
   /** Absolute. */
   readonly file: string;
@@ -60,6 +68,8 @@ export interface LxcConfig {
   readonly groups: readonly string[];
   /** Sorted by index; indexes may have gaps. */
   readonly nics: readonly LxcNic[];
+  /** In order, those that an empty value took back left out; absent where there is none. */
+  readonly settings?: readonly LxcSetting[];
   /** Every file and folder that the configuration depends on, also those that don't exist yet; absolute. */
   readonly files: readonly string[];
   readonly problems: readonly LxcProblem[];

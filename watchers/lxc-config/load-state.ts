@@ -1,6 +1,6 @@
 /** What one load has gathered so far. */
 import { resolve } from 'node:path';
-import type { LxcConfig, LxcFiles, LxcProblem, Place } from './config.ts';
+import type { LxcConfig, LxcFiles, LxcProblem, LxcSetting, Place } from './config.ts';
 import { finishNic, type NicDraft } from './nic-draft.ts';
 import type { Complaint } from './nic-key.ts';
 
@@ -20,6 +20,7 @@ export interface LoadState {
   readonly open: string[];
   readonly problems: LxcProblem[];
   groups: string[];
+  settings: LxcSetting[];
   utsName: string | undefined;
   loadable: boolean;
   includes: number;
@@ -37,6 +38,7 @@ export function newState(disk: LxcFiles, workingDirectory: string): LoadState {
     open: [],
     problems: [],
     groups: [],
+    settings: [],
     utsName: undefined,
     loadable: true,
     includes: 0,
@@ -63,6 +65,7 @@ export function finishState(state: LoadState, file: string): LxcConfig {
     ...(state.utsName === undefined ? {} : { utsName: state.utsName }),
     groups: state.groups,
     nics: nics.map(finishNic),
+    ...(state.settings.length === 0 ? {} : { settings: state.settings }),
     files: [...state.files],
     problems: state.problems,
     loadable: state.loadable,

@@ -1,0 +1,80 @@
+/** Networks of containers that no rule of this host stands before: which they are, why, and what to do instead. */
+import type { Container, UnenforceableNic } from './endpoint.ts';
+import type { Problem } from './problem.ts';
+
+/** What decides how loud it is said. */
+export interface Standing {
+  /** Of its own, relative to the policy folder; `null`: none was written for this very container. */
+  readonly policyFile: string | null;
+  readonly strict: boolean;
+}
+
+/** `eth1 (macvlan on eth0)` */
+export function nameUnenforceable({ nic, kind, link }: UnenforceableNic): string {
+  switch (kind) {
+    case 'host':
+      return "the host's own network";
+    case 'shared':
+      return `the network of ${link ?? 'another'}`;
+    case 'openvswitch':
+      return `${nic} (veth on the Open vSwitch bridge ${link})`;
+    case 'macvlan':
+    case 'ipvlan':
+    case 'vlan':
+    case 'phys':
+      return `${nic} (${kind}${link === undefined ? '' : ` on ${link}`})`;
+  }
+}
+
+/** Why nothing of it can be filtered here, and what can be instead. */
+export function whyUnenforceable({ kind, link }: UnenforceableNic): { readonly why: string; readonly instead: string } {
+  const parent = link ?? 'its parent';
+  const routed = 'give it lxc.net.N.type = veth without a link, which is routed and filtered here';
+  switch (kind) {
+    case 'host':
+      return {
+        why: "it SHARES THE HOST'S NETWORK: it has all of its addresses and interfaces, and may change its rules, routewall's too",
+        instead: routed,
+      };
+    case 'shared':
+      return {
+        why: `it is in the network namespace of ${link ?? 'another'}: what it sends counts as sent by that one`,
+        instead: `write the policy for that one, or take lxc.namespace.share.net out`,
+      };
+    case 'macvlan':
+    case 'ipvlan':
+      return {
+        why: `its packets go between ${parent} and the container and never through this host's rules`,
+        instead: `${routed}, or filter where ${parent} leads to`,
+      };
+    case 'vlan':
+      return {
+        why: `the VLAN of ${parent} is moved into the container, past this host's rules`,
+        instead: `${routed}, or filter where ${parent} leads to`,
+      };
+    case 'phys':
+      return {
+        why: `the interface ${parent} itself is moved into the container, past this host's rules`,
+        instead: `${routed}, or filter where ${parent} leads to`,
+      };
+    case 'openvswitch':
+      return {
+        why: `Open vSwitch forwards its frames in a datapath of its own, past this host's rules`,
+        instead: `${routed}, or filter by ovs-ofctl on ${parent}`,
+      };
+  }
+}
+
+/** One for each such network. A policy that was written for a container on the host's own network is always an error. */
+export function unenforceableProblems({ unenforceable = [] }: Container, { policyFile, strict }: Standing): Problem[] {
+  return unenforceable.map((nic): Problem => {
+    const { why, instead } = whyUnenforceable(nic);
+    const policy = policyFile === null ? 'nothing is enforced' : `${policyFile} can't be enforced`;
+    return {
+      ...nic.place,
+      column: 1,
+      message: `${nameUnenforceable(nic)}: ${policy}, since ${why}; ${instead}`,
+      severity: strict || (nic.kind === 'host' && policyFile !== null) ? 'error' : 'warning',
+    };
+  });
+}

@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest';
+import { describeContainer } from '../../controller/containers.ts';
+import type { UnenforceableNic } from '../../policies/endpoint.ts';
+import { unenforceableProblems } from '../../policies/unenforceable.ts';
+import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
+
+const nic = (index: number, type: string, ...more: readonly string[]): string[] => [
+  `lxc.net.${index}.type = ${type}`,
+  ...more.map((line) => `lxc.net.${index}.${line}`),
+];
+
+const container = (lines: readonly string[]) => {
+  const disk = { read: () => lines.join('\n'), list: () => undefined };
+  return describeContainer('/lxc', 'web', parseLxcConfig('/lxc/web/config', disk));
+};
+
+const ROWS: readonly [
+  kind: UnenforceableNic['kind'] | undefined,
+  lines: readonly string[],
+  said: RegExp | undefined,
+][] = [
+  [
+    'macvlan',
+    nic(0, 'macvlan', 'link = eth0', 'name = net0'),
+    /^net0 \(macvlan on eth0\): .*go between eth0 and the container/,
+  ],
+  ['macvlan', [...nic(0, 'veth'), ...nic(1, 'macvlan', 'link = eth0')], /^1 \(macvlan on eth0\): /],
+  ['ipvlan', nic(0, 'ipvlan', 'link = eth0'), /^0 \(ipvlan on eth0\): .*go between eth0 and the container/],
+  ['vlan', nic(0, 'vlan', 'link = eth0', 'vlan.id = 7'), /the VLAN of eth0 is moved into the container/],
+  ['phys', nic(0, 'phys', 'link = eth3'), /the interface eth3 itself is moved into the container/],
+  ['host', nic(0, 'none'), /SHARES THE HOST'S NETWORK/],
+  ['host', [...nic(0, 'none'), ...nic(1, 'none')], /SHARES THE HOST'S NETWORK/],
+  ['host', [...nic(0, 'veth'), 'lxc.namespace.keep = user net'], /SHARES THE HOST'S NETWORK/],
+  ['host', [...nic(0, 'veth'), 'lxc.namespace.clone = mnt pid'], /SHARES THE HOST'S NETWORK/],
+  [
+    'shared',
+    [...nic(0, 'veth'), 'lxc.namespace.share.net = db'],
+    /^the network of db: .*in the network namespace of db/,
+  ],
+  [undefined, nic(0, 'veth'), undefined],
+  [undefined, nic(0, 'veth', 'link = lxcbr0'), undefined],
+  [undefined, nic(0, 'empty'), undefined],
+  [undefined, [], undefined],
+  [undefined, [...nic(0, 'none'), ...nic(1, 'veth')], undefined],
+  [undefined, [...nic(0, 'veth'), 'lxc.namespace.clone = mnt net'], undefined],
+  [undefined, [...nic(0, 'veth'), 'lxc.namespace.keep = net', 'lxc.namespace.keep ='], undefined],
+];
+
+describe('a network that no rule stands before', () => {
+  test.each(ROWS)('%s: %j', (kind, lines, said) => {
+    const read = container(lines);
+    expect(read.unenforceable?.map((one) => one.kind)).toEqual(kind === undefined ? undefined : [kind]);
+    const problems = unenforceableProblems(read, { policyFile: 'containers/web.yaml', strict: false });
+    if (said === undefined) expect(problems).toEqual([]);
+    else expect(problems[0]?.message).toMatch(said);
+  });
+
+  const severity = (lines: readonly string[], policyFile: string | null, strict: boolean) =>
+    unenforceableProblems(container(lines), { policyFile, strict }).map((problem) => problem.severity);
+
+  test('is a warning, and an error where the policy is strict', () => {
+    const lines = nic(0, 'macvlan', 'link = eth0');
+    expect(severity(lines, 'containers/web.yaml', false)).toEqual(['warning']);
+    expect(severity(lines, null, false)).toEqual(['warning']);
+    expect(severity(lines, null, true)).toEqual(['error']);
+  });
+
+  test("is an error for whoever has a policy and the host's own network", () => {
+    expect(severity(nic(0, 'none'), 'containers/web.yaml', false)).toEqual(['error']);
+    expect(severity(nic(0, 'none'), null, false)).toEqual(['warning']);
+  });
+
+  test('is told at its place in the configuration', () => {
+    const [problem] = unenforceableProblems(container([...nic(0, 'veth'), ...nic(1, 'phys', 'link = eth3')]), {
+      policyFile: null,
+      strict: false,
+    });
+    expect(problem).toMatchObject({ file: '/lxc/web/config', line: 2, column: 1 });
+  });
+});
