@@ -22,7 +22,7 @@ export interface Backend {
   change(before: DesiredState, after: DesiredState): Promise<Committed>;
   /** The kernel as it is. @throws Error where it can't be read, which is no empty kernel. */
   read(): Promise<Held>;
-  /** Who may send from what by the kernel, as `VETH PREFIX`. */
+  /** Who may send from what by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
   readOwned(): Promise<ReadonlySet<string>>;
   /** What `change` would write. */
   describe(before: DesiredState, after: DesiredState): readonly string[];
@@ -30,7 +30,7 @@ export interface Backend {
 
 /** The rules that the kernel was found with. */
 export interface Held {
-  /** As `readOwned`. */
+  /** Who may send from what, as `VETH PREFIX`. */
   readonly owned: ReadonlySet<string>;
   /** Writes what differs; once one attempt was taken, the next one begins there. */
   bring(state: DesiredState): Promise<Committed>;

@@ -153,7 +153,7 @@ export class Reconciler {
   /** A policy that is broken from the start may have been good in an earlier run. */
   async #assemble({ isLost }: Choice): Promise<Assembled> {
     const { lastGood, applier } = this.#options;
-    // Whoever had an address before this run keeps it.
+    // Whoever had an address or a published port before this run keeps it.
     this.#assembler ??= createAssembler(await applier.readOwned());
     const inputsWith = (recalled?: ReadonlyMap<string, EnforcedPolicy>): HostInputs => {
       const read = this.reader.inputs(recalled);

@@ -2,6 +2,7 @@
 import type { ChainOwner, Direction, PolicyChain } from '../render/rule.ts';
 import type { CompileContext, Layer } from './compile-context.ts';
 import { compileDirection, type Section } from './compile-direction.ts';
+import { type CompiledNat, compileNat } from './compile-nat.ts';
 import { compileObservation, observeOf } from './compile-observation.ts';
 import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
 import { compileExpectations, type Expectation } from './expectations/expectation.ts';
@@ -26,6 +27,8 @@ export interface CompiledPolicy {
   /** By the NIC's name or index, as the file gives it. */
   readonly interfaces: ReadonlyMap<string, CompiledNic>;
   readonly routes: readonly CompiledRoute[];
+  /** Absent where nothing is translated. */
+  readonly nat?: CompiledNat;
   /** What must hold of it; whether it does is expectations/judge-policy.ts's to say. */
   readonly expectations: readonly Expectation[];
   /** Whether the container may not start with a network that the policy can't be enforced on; absent where no file says. */
@@ -100,7 +103,7 @@ export function policyOfNic(
   return byName ?? compiled.interfaces.get(String(nic.index)) ?? compiled.default;
 }
 
-type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'expectations' | 'strict'>;
+type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'nat' | 'expectations' | 'strict'>;
 
 const fallback = (nic: CompiledNic): Content => ({
   ...{ default: nic, interfaces: new Map(), routes: [], expectations: [] },
@@ -150,6 +153,7 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
   const strict = layers.find(({ policy }) => policy.strict !== undefined)?.policy.strict;
   return {
     ...{ default: wide, interfaces, routes: compileRoutes(layers, context), expectations },
+    ...compileNat(layers, context),
     ...(strict === undefined ? {} : { strict }),
   };
 }

@@ -3,17 +3,20 @@ import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } f
 import type { DesiredState, HostState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
+import type { Publication } from '../render/translation.ts';
 import { canonicalChains } from './canonical-chains.ts';
 import { type Claim, type RefusedClaim, refuseClaims } from './claims.ts';
 import { claimedPrefixes } from './compile-nic.ts';
 import { type CompiledPolicy, policyOfNic } from './compile-policy.ts';
 import type { Container, Place } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
+import { lostTranslations } from './nat-conflicts.ts';
+import { heldPublication, planNat, publicationKey } from './nic-nat.ts';
 import type { Problem } from './problem.ts';
 import { compileChangedNics, compileNics, type NicMemo, type NicPlan, type Report } from './running-nics.ts';
 
 /** What decides about one container: its policy as it is enforced, be it the last good one. */
-export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes'>;
+export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'nat'>;
 
 export interface CompileInput {
   readonly containers: readonly Container[];
@@ -43,7 +46,8 @@ export interface Compiler {
 /**
  * Remembers the last result: what stands in the kernel keeps its claims, and unchanged NICs their identity.
  *
- * @param adopted what an earlier run left in the kernel, as `VETH PREFIX`: it counts as held until the first result
+ * @param adopted what an earlier run left in the kernel, as `VETH PREFIX` and as nft lists published ports: it counts as
+ * held until the first result
  */
 export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compiler {
   let plans = new Map<string, NicPlan>();
@@ -63,11 +67,24 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       const memo = nics.get(key);
       return memo !== undefined && veth === memo.hostVeth && memo.nic.owned.includes(prefix);
     };
+    const publishes = (key: string, publication: Publication): boolean => {
+      const veth = input.veths.get(key);
+      if (last === undefined) return veth !== undefined && adopted.has(heldPublication(publication));
+      const memo = nics.get(key);
+      const held = memo?.hostVeth === veth ? memo?.nic.nat?.publications : undefined;
+      return held?.some((one) => publicationKey(one) === publicationKey(publication)) === true;
+    };
     // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
     const refused = withoutConflict === plans ? [] : claimConflicts(plans, holds, input.veths);
     withoutConflict = refused.length === 0 ? plans : undefined;
     const lost = lostPrefixes(plans, refused, input, report);
-    nics = compileNics(plans, lost, input, nics, report);
+    const translations = lostTranslations(
+      [...plans.values()],
+      input.network,
+      { running: input.veths, holds: publishes },
+      report,
+    );
+    nics = compileNics(plans, lost, { ...input, translations }, nics, report);
     const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
     const host = sameHost(last?.result.desired.host, describeHostState(input));
     return { desired: { host, nics: states, dns: input.dns }, problems };
@@ -117,12 +134,14 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
       const { egress, ingress } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
       // A policy's routes are the container's; its first routed NIC carries them.
       const routes = position === 0 ? policy.routes.map(({ prefix }) => prefix) : [];
+      const nat = planNat(policy.nat, endpoint, container.endpoints);
       const plan = {
         container,
         endpoint,
         prefixes: claimedPrefixes(endpoint, routes),
         egress: canonical(egress),
         ingress: canonical(ingress),
+        ...(nat === undefined ? {} : { nat }),
       };
       plans.set(endpoint.key, samePlan(before.get(endpoint.key), plan));
     }
@@ -136,7 +155,8 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
     before.container === plan.container &&
     before.egress === plan.egress &&
     before.ingress === plan.ingress &&
-    before.prefixes.join() === plan.prefixes.join();
+    before.prefixes.join() === plan.prefixes.join() &&
+    JSON.stringify(before.nat) === JSON.stringify(plan.nat);
   return same ? before : plan;
 }
 
@@ -193,7 +213,7 @@ function placeOf({ container, endpoint }: NicPlan, prefix: Prefix, policies: Com
 
 const shown = (prefix: Prefix): string => (isHostPrefix(prefix) ? networkOf(prefix) : prefix);
 
-function describeHostState({ containers, network, settings }: CompileInput): HostState {
+function describeHostState({ containers, policies, network, settings }: CompileInput): HostState {
   const fixed = containers.flatMap(({ endpoints }) => endpoints.flatMap(({ fixedVeth }) => fixedVeth ?? []));
   return {
     guardPatterns: settings.guardPatterns,
@@ -202,6 +222,9 @@ function describeHostState({ containers, network, settings }: CompileInput): Hos
     lan: [...new Set(network.onLink.map(({ prefix }) => prefix))].sort(),
     log: settings.log,
     connections: settings.connections,
+    ...([...policies.values()].some(({ nat }) => nat?.masqueradeOrigin !== undefined)
+      ? { masqueradeUplinks: [...network.uplinks].sort() }
+      : {}),
   };
 }
 

@@ -17,6 +17,39 @@ export type ObserveUntil = string;
  */
 export type Routes = string | string[];
 /**
+ * For containers with private addresses: what they send out of an uplink leaves with an address of this host, and the answers find their way back. `true`: with the address of the uplink, both families; `ipv4` or `ipv6`: that family alone; an address: with that one, its family alone; a list: one of each family. Towards this host and between containers nothing is translated, and policies always see the container's own address. Where neither this file nor a profile says so, nothing is masqueraded; `false` outvotes a profile.
+ *
+ * @minItems 1
+ * @maxItems 2
+ */
+export type Masquerade = boolean | string | [string] | [string, string];
+/**
+ * The port of this host, or a range first-last of at most 1024.
+ */
+export type PublishedPort = number | string;
+/**
+ * The container's own port, or as long a range; the same as the published one where it isn't given. Of a range the first port is enough.
+ */
+export type PublishedTo = number | string;
+/**
+ * The address of this host to publish on, or a list of them; every address of the host on its uplinks, of both families, where it isn't given. Loopback addresses can't be published on.
+ *
+ * @minItems 1
+ */
+export type PublishedOn = string | [string, ...string[]];
+/**
+ * A note for people; it has no effect.
+ */
+export type Comment = string;
+/**
+ * `false` switches it off without removing it.
+ */
+export type PublishedEnabled = boolean;
+/**
+ * Ports of this host that lead to the container: from outside, from other containers, from the container itself and from the host. It opens nothing: the container's `ingress` decides, with the client's own address and the container's own port, and so does the `egress` of a container that is the client. Of two containers that publish the same port, the one that has it keeps it.
+ */
+export type Publish = Publication[];
+/**
  * What happens to a packet that no rule matches: `drop` (the default) stays silent, `reject` answers with an error, `allow` lets it pass.
  */
 export type DefaultVerdict = 'drop' | 'reject' | 'allow';
@@ -66,10 +99,6 @@ export type Peer = string;
  * A name for the rule, shown in explanations.
  */
 export type RuleName = string;
-/**
- * A note for people; it has no effect.
- */
-export type Comment = string;
 /**
  * `false` switches the rule off without removing it.
  */
@@ -125,11 +154,25 @@ export interface Policy {
   mode?: Mode;
   until?: ObserveUntil;
   routes?: Routes;
+  masquerade?: Masquerade;
+  publish?: Publish;
   egress?: Egress;
   ingress?: Ingress;
   interfaces?: Interfaces;
   strict?: Strict;
   expect?: Expect;
+}
+/**
+ * One port, or a range of them: exactly one of `tcp`, `udp` and `sctp`.
+ */
+export interface Publication {
+  tcp?: PublishedPort;
+  udp?: PublishedPort;
+  sctp?: PublishedPort;
+  to?: PublishedTo;
+  on?: PublishedOn;
+  comment?: Comment;
+  enabled?: PublishedEnabled;
 }
 /**
  * What the container may send. The first rule that matches decides, then `default`.

@@ -7,6 +7,7 @@ import { chainHash } from './chain-hash.ts';
 import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
 import type { Container, Endpoint } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
+import { compileNicNat, type LostTranslations, type NatPlan, NOTHING_LOST, sameLost } from './nic-nat.ts';
 import type { Problem } from './problem.ts';
 
 /** What a NIC needs if it runs. */
@@ -16,6 +17,8 @@ export interface NicPlan {
   readonly prefixes: readonly Prefix[];
   readonly egress: PolicyChain;
   readonly ingress: PolicyChain;
+  /** Absent where its policy translates nothing. */
+  readonly nat?: NatPlan;
 }
 
 /** What it was compiled from, and to. */
@@ -26,12 +29,15 @@ export interface NicMemo {
   readonly nic: NicState;
   /** On a link, and too wide to be proxied. */
   readonly unproxied: readonly Prefix[];
+  readonly translations: LostTranslations;
 }
 
 export interface RunningInput {
   /** By endpoint key: the host-side veths of what runs. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
   readonly network: HostNetwork;
+  /** By endpoint key: translations that a NIC doesn't get. */
+  readonly translations?: ReadonlyMap<string, LostTranslations>;
 }
 
 export type Report = (container: Container, problem: Problem) => void;
@@ -40,7 +46,7 @@ export type Report = (container: Container, problem: Problem) => void;
 export function compileNics(
   plans: ReadonlyMap<string, NicPlan>,
   lost: ReadonlyMap<string, ReadonlySet<Prefix>>,
-  { veths, network }: RunningInput,
+  { veths, network, translations }: RunningInput,
   before: ReadonlyMap<string, NicMemo>,
   report: Report,
 ): Map<string, NicMemo> {
@@ -55,7 +61,13 @@ export function compileNics(
       report(plan.container, { ...problemAt(plan), message });
       continue;
     }
-    const memo = compileOne(plan, hostVeth, lost.get(key), network, before.get(key));
+    const memo = compileOne(
+      plan,
+      hostVeth,
+      { lost: lost.get(key), translations: translations?.get(key) },
+      network,
+      before.get(key),
+    );
     nics.set(key, memo);
     for (const prefix of memo.unproxied) {
       const message = `${prefix} lies on a link of this host and is too wide to answer for each address: route it to this host`;
@@ -85,7 +97,7 @@ export function compileChangedNics(
   for (const [key, veth] of changed) {
     const plan = plans.get(key);
     if (plan === undefined) continue;
-    const memo = compileOne(plan, veth, undefined, network, before.get(key));
+    const memo = compileOne(plan, veth, {}, network, before.get(key));
     if (memo.unproxied.length > 0) return undefined;
     changes.set(key, memo);
   }
@@ -106,21 +118,31 @@ function vethOwners(
   return owners;
 }
 
+/** What the plan asks for in vain. */
+interface Missed {
+  readonly lost?: ReadonlySet<Prefix> | undefined;
+  readonly translations?: LostTranslations | undefined;
+}
+
 function compileOne(
   plan: NicPlan,
   hostVeth: InterfaceName,
-  lost: ReadonlySet<Prefix> | undefined,
+  { lost, translations = NOTHING_LOST }: Missed,
   network: HostNetwork,
   before: NicMemo | undefined,
 ): NicMemo {
   const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
   const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;
-  if (unchanged && sameList(before.nic.owned, prefixes)) return before;
+  if (unchanged && sameList(before.nic.owned, prefixes) && sameLost(before.translations, translations)) return before;
   const { container, endpoint, egress, ingress } = plan;
-  const nic = compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network);
+  const nat = plan.nat === undefined ? undefined : compileNicNat(plan.nat, prefixes, network, translations);
+  const nic: NicState = {
+    ...compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network),
+    ...(nat === undefined ? {} : { nat }),
+  };
   const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
   const unproxied = unproxiedPrefixes(plan.prefixes, network);
-  return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied };
+  return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied, translations };
 }
 
 const sameList = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();

@@ -72,7 +72,7 @@ function parsePorts(name: keyof typeof ported, rest: string | undefined): Servic
   return matches({ kind: 'ports', protocol: ported[name], ports: mergePorts(ports) });
 }
 
-function parsePortRange(text: string): PortRange | string {
+export function parsePortRange(text: string): PortRange | string {
   const [, firstText, lastText] = /^(\d+)(?:\s*[-:]\s*(\d+))?$/.exec(text) ?? [];
   if (firstText === undefined) return `"${text}" is no port: write a number from 1 to 65535, or a range 5000-5010`;
   const first = parsePort(firstText);

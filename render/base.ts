@@ -13,10 +13,12 @@ import type { NftChain, NftSet } from './ruleset.ts';
  * Where our base chains stand beside others'. A packet passes every base chain of a hook in this order, and a drop in
  * any of them is final:
  *
- *     prerouting  -400 conntrack defragmentation · -305 ours · -300 raw (notrack) · -200 conntrack · -150 mangle · -100 dnat
+ *     prerouting  -400 conntrack defragmentation · -305 ours · -300 raw (notrack) · -200 conntrack · -150 mangle
+ *                 -105 ours, published ports · -100 dnat
  *     input       -10 ours · -9 ours, what is allowed is counted · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
  *     forward     -10 ours, the sender's side · -9 ours, the receiver's · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
- *     output      -10 ours · 0 filter · 10 firewalld
+ *     output      -105 ours, published ports · -100 dnat · -10 ours · 0 filter · 10 firewalld
+ *     postrouting  95 ours, masquerade and published ports · 100 snat
  *
  * A panic (render/panic.ts) stands one before ours in each of them, with a table of its own.
  *
@@ -82,7 +84,12 @@ export function inetSets(host: HostState): [string, NftSet][] {
 export const arpSets = (host: HostState): [string, NftSet][] => [['guarded', guardedSet(host)], ...neighbourSets()];
 
 /** `ownedSets`: the sets of inet that exist, so that only prefix lengths in use cost a lookup. */
-export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [string, NftChain][] {
+/** `translated`: what the host itself sends, where translation leads it to a container. */
+export function inetChains(
+  host: HostState,
+  ownedSets: readonly OwnedSet[],
+  translated: readonly string[] = [],
+): [string, NftChain][] {
   return [
     [
       'antispoof',
@@ -141,6 +148,7 @@ export function inetChains(host: HostState, ownedSets: readonly OwnedSet[]): [st
         // What this host itself reports, among it our own rejects, which conntrack doesn't relate to their flow.
         'icmp type @never4 oifname @veths accept',
         'icmpv6 type @never6 oifname @veths accept',
+        ...translated,
         'goto receive',
       ]),
     ],

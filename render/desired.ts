@@ -3,6 +3,7 @@ import type { Address, Prefix } from './address.ts';
 import type { DnsAddresses } from './dns-name.ts';
 import type { InterfaceName, InterfacePattern } from './names.ts';
 import type { PolicyChain } from './rule.ts';
+import type { NicNat } from './translation.ts';
 
 /** A route of ours (`proto 119`) into a container. */
 export interface Route {
@@ -48,6 +49,8 @@ export interface NicState {
   readonly gateways: readonly GatewayAddress[];
   readonly proxies: readonly NeighbourProxy[];
   readonly sysctls: readonly Sysctl[];
+  /** Absent where its policy asks for none. */
+  readonly nat?: NicNat;
 }
 
 export interface HostState {
@@ -62,6 +65,8 @@ export interface HostState {
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
   /** For each interface of a container: how many connections of its own at once, and how many new ones (`1000/second`). */
   readonly connections: { readonly most: number; readonly rate: string };
+  /** Towards these, named or found, containers are masqueraded; absent where no policy asks for it. */
+  readonly masqueradeUplinks?: readonly InterfaceName[];
 }
 
 /** `nics` is keyed by `LXCPATH/CONTAINER/INDEX`; equal values keep their identity between two states. */

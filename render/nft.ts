@@ -8,6 +8,7 @@ import type { DnsName } from './dns-name.ts';
 import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
 import { heldSets } from './held.ts';
 import { type ChainName, chainName } from './names.ts';
+import { followNatUse, natChains, natSets, natUse, publishedByHost } from './nat.ts';
 import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
 import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
 import type { PolicyChain } from './rule.ts';
@@ -44,6 +45,7 @@ export function diffDesired(before: DesiredState, after: DesiredState, nameOf: C
   const gone = changed.flatMap((key) => before.nics.get(key) ?? []);
   const come = changed.flatMap((key) => after.nics.get(key) ?? []);
   followLengths(before.nics, after.nics, { gone, come });
+  followNatUse(before.nics, after.nics, { gone, come });
   const answered = changedNames(before.dns, after.dns);
   if (gone.length === 0 && come.length === 0 && answered.length === 0) return [];
   const kept = keptChains(before, after, { nics: [...gone, ...come], names: answered }, nameOf);
@@ -120,6 +122,7 @@ function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainN
 function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): NftTable {
   const owned = ownedSets('inet', all);
   const policy = policyChains(host, nics, nameOf);
+  const nat = natUse(all);
   const sets: [string, NftSet][] = [
     ['veths', vethSet(nics)],
     ...owned.map((set): [string, NftSet] => [set.name, ownedSet(set, nics)]),
@@ -127,6 +130,7 @@ function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicSta
     ['from_container', verdictMap('iifname', nics, (nic) => nameOf(nic.egress))],
     ['to_container', verdictMap('oifname', nics, (nic) => nameOf(nic.ingress))],
     ...inetSets(host),
+    ...natSets(nat, nics, host.masqueradeUplinks ?? [], (nic) => nameOf(nic.ingress)),
     ...[...policy.values()].flatMap((chain) => [...chain.sets]),
     ...dnsSets(
       [...policy.values()].flatMap(({ dnsNames }) => dnsNames),
@@ -134,7 +138,8 @@ function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicSta
     ),
   ];
   const chains: [string, NftChain][] = [
-    ...inetChains(host, owned),
+    ...inetChains(host, owned, publishedByHost(nat)),
+    ...natChains(nat),
     ...[...policy].map(([name, { rules }]): [string, NftChain] => [name, { hook: '', rules }]),
   ];
   return { sets: new Map(sets), chains: new Map(chains) };

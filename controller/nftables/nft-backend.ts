@@ -1,6 +1,7 @@
 /** The rules as our two nft tables, each change one transaction. */
 import type { DesiredState } from '../../render/desired.ts';
 import { diffListings } from '../../render/listing.ts';
+import { parsePublished } from '../../render/nat.ts';
 import { diffDesired, renderDesired } from '../../render/nft.ts';
 import { parseOwned } from '../../render/owned.ts';
 import type { Ruleset } from '../../render/ruleset.ts';
@@ -63,7 +64,10 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     name: 'nftables',
     change: (before, after) => commit(describe(before, after)),
     read: async () => hold(await owner.takeOver(await readRuleset(run))),
-    readOwned: async () => parseOwned((await readRuleset(run)).get('inet')),
+    readOwned: async () => {
+      const table = (await readRuleset(run)).get('inet');
+      return new Set([...parseOwned(table), ...parsePublished(table)]);
+    },
     describe,
   };
 }

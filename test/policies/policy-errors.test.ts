@@ -46,7 +46,7 @@ describe('the shape of a policy is checked', () => {
     ['egres: {}', '1:1: error: unknown key "egres": did you mean "egress"?'],
     [
       'firewall: {}',
-      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, egress, ingress, interfaces, strict, expect',
+      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, masquerade, publish, egress, ingress, interfaces, strict, expect',
     ],
     ['egress:\n', '1:8: error: "egress" has no value: fill it in or remove it'],
     ['use: [1]', '1:7: error: an item of "use" must be text, not 1: put quotes around it'],
