@@ -1,5 +1,7 @@
 /** A container's policy, from its files to compiled chains. */
+import type { Bandwidth } from '../render/desired.ts';
 import type { ChainOwner, Direction, PolicyChain } from '../render/rule.ts';
+import { compileBandwidth } from './compile-bandwidth.ts';
 import type { CompileContext, Layer } from './compile-context.ts';
 import { compileDirection, type Section } from './compile-direction.ts';
 import { type CompiledNat, compileNat } from './compile-nat.ts';
@@ -14,6 +16,7 @@ import { resolveUse } from './resolve-use.ts';
 export interface CompiledNic {
   readonly egress: PolicyChain;
   readonly ingress: PolicyChain;
+  readonly limits?: Bandwidth;
 }
 
 export interface CompiledPolicy {
@@ -139,6 +142,7 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
   const wide: CompiledNic = {
     egress: compile('egress', wideSections('egress', layers)),
     ingress: compile('ingress', wideSections('ingress', layers)),
+    ...limitsOf(layers, context),
   };
   const interfaces = new Map<string, CompiledNic>();
   for (const nic of new Set(layers.flatMap(({ policy }) => Object.keys(policy.interfaces ?? {})))) {
@@ -147,6 +151,7 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
     interfaces.set(nic, {
       egress: egress.length === 0 ? wide.egress : compile('egress', egress, nic),
       ingress: ingress.length === 0 ? wide.ingress : compile('ingress', ingress, nic),
+      ...limitsOf(layers, context, nic),
     });
   }
   const expectations = compileExpectations(layers, context);
@@ -156,6 +161,11 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
     ...compileNat(layers, context),
     ...(strict === undefined ? {} : { strict }),
   };
+}
+
+function limitsOf(layers: Layers, context: CompileContext, nic?: string): Pick<CompiledNic, 'limits'> {
+  const limits = compileBandwidth(layers, context, nic);
+  return limits === undefined ? {} : { limits };
 }
 
 function wideSections(direction: Direction, layers: readonly Layer[]): Section[] {

@@ -131,7 +131,7 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
     const policy = policies.get(container.id);
     if (policy === undefined) continue;
     for (const [position, endpoint] of container.endpoints.entries()) {
-      const { egress, ingress } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
+      const { egress, ingress, limits } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
       // A policy's routes are the container's; its first routed NIC carries them.
       const routes = position === 0 ? policy.routes.map(({ prefix }) => prefix) : [];
       const nat = planNat(policy.nat, endpoint, container.endpoints);
@@ -142,6 +142,7 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
         egress: canonical(egress),
         ingress: canonical(ingress),
         ...(nat === undefined ? {} : { nat }),
+        ...(limits && { limits }),
       };
       plans.set(endpoint.key, samePlan(before.get(endpoint.key), plan));
     }
@@ -155,6 +156,7 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
     before.container === plan.container &&
     before.egress === plan.egress &&
     before.ingress === plan.ingress &&
+    JSON.stringify(before.limits) === JSON.stringify(plan.limits) &&
     before.prefixes.join() === plan.prefixes.join() &&
     JSON.stringify(before.nat) === JSON.stringify(plan.nat);
   return same ? before : plan;

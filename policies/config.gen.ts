@@ -71,6 +71,14 @@ export type DnsKeep = number;
  */
 export type DnsHold = number;
 /**
+ * `container:NAME/NIC`: a NIC of a container, by its name inside the container or by its index; a veth without a link. `interface:NAME`: an interface of this host that serves nothing else: it has no addresses, is no uplink and in no bridge, and is made to take in all frames (promiscuous).
+ */
+export type WireEnd = string;
+/**
+ * Pairs of ends that are joined as by a cable: every frame that comes in at one goes out at the other, whatever it is (LACP, STP and LLDP too, which a bridge keeps for itself; VLAN tags, jumbo frames). No policy applies to what passes. A wire is up while both its ends exist; until then, and from then on, nothing passes.
+ */
+export type Wires = Wire[];
+/**
  * Seconds between two complete comparisons with the kernel, besides those that events trigger. Default: 60.
  */
 export type Resync = number;
@@ -93,6 +101,7 @@ export interface Config {
   connections?: Connections;
   metrics?: Metrics;
   dns?: DnsSettings;
+  wires?: Wires;
   resync?: Resync;
   backend?: Backend;
 }
@@ -125,4 +134,11 @@ export interface DnsSettings {
   accept?: DnsAccept;
   keep?: DnsKeep;
   hold?: DnsHold;
+}
+/**
+ * Two ends, in any order.
+ */
+export interface Wire {
+  a: WireEnd;
+  b: WireEnd;
 }

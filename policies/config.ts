@@ -10,10 +10,11 @@ import type { Config } from './config.gen.ts';
 import { type DnsConfig, defaultDns, dnsOf } from './dns-config.ts';
 import { defaultTextfile, type ListenAddress, parseListenAddress, type Textfile } from './metrics-config.ts';
 import { parseContent } from './parse-content.ts';
-import type { Path } from './places.ts';
+import type { Path, Places } from './places.ts';
 import { problemOf } from './policy-document.ts';
 import type { Problem } from './problem.ts';
 import { type FileContent, type Finding, maxStructuredBytes, readSourceText } from './source-text.ts';
+import { type ConfiguredWire, wiresOf } from './wires-config.ts';
 
 export interface HostConfig {
   readonly lxcPaths: readonly string[];
@@ -28,6 +29,7 @@ export interface HostConfig {
   readonly connections: { readonly most: number; readonly rate: string };
   readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
   readonly dns: DnsConfig;
+  readonly wires: readonly ConfiguredWire[];
   readonly resyncSeconds: number;
   readonly backend: 'auto' | 'nftables';
 }
@@ -49,6 +51,7 @@ export const defaultConfig: HostConfig = {
   connections: { most: 8192, rate: '1000/second' },
   metrics: { textfile: defaultTextfile, listen: undefined },
   dns: defaultDns,
+  wires: [],
   resyncSeconds: 60,
   backend: 'auto',
 };
@@ -60,16 +63,21 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
   const { data, places, findings } = parseContent('config', source.text, file.endsWith('.json') ? 'json' : 'yaml');
   const names: Finding[] = [];
   const fail = (path: Path, message: string) => names.push({ ...places.placeOf(path), message });
-  const config = data === undefined ? undefined : fillDefaults(data, fail);
+  const config = data === undefined ? undefined : fillDefaults(data, fail, places.placeOf);
   const problems = [...findings, ...names].map((finding) => problemOf(file, finding));
   return { config: problems.length > 0 ? undefined : config, problems };
 }
 
-function fillDefaults(data: Config, fail: (path: Path, message: string) => void): HostConfig {
+function fillDefaults(
+  data: Config,
+  fail: (path: Path, message: string) => void,
+  placeOf: Places['placeOf'],
+): HostConfig {
   const { group, rate } = data.log ?? {};
+  const uplinks = data.uplinks === undefined ? 'auto' : uplinksOf(data.uplinks, fail);
   return {
     lxcPaths: data.lxcPaths?.map((path) => path.replace(/(.)\/+$/, '$1')) ?? defaultConfig.lxcPaths,
-    uplinks: data.uplinks === undefined ? 'auto' : uplinksOf(data.uplinks, fail),
+    uplinks,
     guard: data.guard === undefined ? defaultConfig.guard : guardOf(data.guard, fail),
     withoutPolicy: data.withoutPolicy ?? defaultConfig.withoutPolicy,
     strict: data.strict ?? defaultConfig.strict,
@@ -84,6 +92,7 @@ function fillDefaults(data: Config, fail: (path: Path, message: string) => void)
       listen: data.metrics?.listen === undefined ? undefined : listenOf(data.metrics.listen, fail),
     },
     dns: data.dns === undefined ? defaultDns : dnsOf(data.dns, fail),
+    wires: wiresOf(data.wires ?? [], placeOf, uplinks === 'auto' ? [] : uplinks, fail),
     resyncSeconds: data.resync ?? defaultConfig.resyncSeconds,
     backend: data.backend ?? defaultConfig.backend,
   };

@@ -120,6 +120,10 @@ export type EgressRules = EgressRule[];
  */
 export type IngressRules = IngressRule[];
 /**
+ * A rate as tc writes it, whatever the case: a number and `bit`, `kbit`, `mbit` or `gbit` for bits a second (1 kbit is 1000 bit), `kibit`, `mibit` or `gibit` for multiples of 1024; `bps`, `kbps`, `mbps`, `gbps` and `kibps`, `mibps`, `gibps` are bytes a second. From 8kbit to 100gbit; Ethernet headers count.
+ */
+export type BitRate = string;
+/**
  * `true`: the container doesn't start (with LXC's hook in its configuration) while it has a network that no policy can be enforced on: macvlan, ipvlan, vlan and phys interfaces, an Open vSwitch bridge, or the host's own network (`lxc.net.N.type = none`). Such a network is an error then, else a warning. Takes the place of `strict` in routewall.yaml, which is for all containers; a container's own file takes the place of a profile's.
  */
 export type Strict = boolean;
@@ -158,6 +162,7 @@ export interface Policy {
   publish?: Publish;
   egress?: Egress;
   ingress?: Ingress;
+  limits?: Limits;
   interfaces?: Interfaces;
   strict?: Strict;
   expect?: Expect;
@@ -221,6 +226,13 @@ export interface IngressRule {
   until?: Until;
 }
 /**
+ * How much of the network each NIC of the container may take, by tc on its host side: `egress` is what the container sends, `ingress` what it gets. Each NIC has the whole rate for itself; `interfaces` gives one NIC its own, direction by direction. What comes faster waits for up to 50 ms and is dropped then. A limit is no rule: where the kernel can't enforce it, or another program has put a queueing discipline of its own on the interface, the container runs without it, and `routewall status` says so.
+ */
+export interface Limits {
+  egress?: BitRate;
+  ingress?: BitRate;
+}
+/**
  * Gives one NIC its own rules, by its name inside the container or by its index. A direction that is given here replaces the container-wide one for this NIC, whole: with its default, and its rules. A direction that isn't given here stays the container-wide one.
  */
 export interface Interfaces {
@@ -232,6 +244,7 @@ export interface Interfaces {
 export interface Nic {
   egress?: Egress;
   ingress?: Ingress;
+  limits?: Limits;
 }
 /**
  * What must become of flows: exactly one of `allow`, `drop` and `reject` with services, and the far end in `to` (what the container sends) or `from` (what reaches it).

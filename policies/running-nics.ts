@@ -1,6 +1,6 @@
 /** What runs, NIC by NIC: all of it, or only what came and went since the last time. */
 import type { Prefix } from '../render/address.ts';
-import type { NicState } from '../render/desired.ts';
+import type { Bandwidth, NicState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
@@ -19,6 +19,7 @@ export interface NicPlan {
   readonly ingress: PolicyChain;
   /** Absent where its policy translates nothing. */
   readonly nat?: NatPlan;
+  readonly limits?: Bandwidth;
 }
 
 /** What it was compiled from, and to. */
@@ -134,11 +135,12 @@ function compileOne(
   const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
   const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;
   if (unchanged && sameList(before.nic.owned, prefixes) && sameLost(before.translations, translations)) return before;
-  const { container, endpoint, egress, ingress } = plan;
+  const { container, endpoint, egress, ingress, limits } = plan;
   const nat = plan.nat === undefined ? undefined : compileNicNat(plan.nat, prefixes, network, translations);
   const nic: NicState = {
     ...compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network),
     ...(nat === undefined ? {} : { nat }),
+    ...(limits && { limits }),
   };
   const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
   const unproxied = unproxiedPrefixes(plan.prefixes, network);

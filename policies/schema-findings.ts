@@ -1,5 +1,6 @@
 /** The schema's complaints about a file as sentences with a place, one for each mistake. */
 import type { ErrorObject } from 'ajv';
+import { parseBitRate } from './bit-rate.ts';
 import { parseMoment } from './moment.ts';
 import { parsePeerWord } from './peer-words.ts';
 import type { Path } from './places.ts';
@@ -62,6 +63,7 @@ function findingOf(error: ErrorObject, mistyped: ReadonlyMap<string, ReadonlySet
     case 'required': {
       const key = String(error.params['missingProperty']);
       if (meant.has(key)) return undefined;
+      if (path[0] === 'wires') return { path, part: 'value', message: `the wire has no "${key}": it needs two ends` };
       const message = `the rule has no "${key}": name its peers, such as ${key}: host or ${key}: any`;
       return { path, part: 'value', message };
     }
@@ -207,6 +209,7 @@ const mistakes: Readonly<Record<string, (text: string) => string | undefined>> =
   Peer: peerMistake,
   Peers: peerMistake,
   Limit: (text) => onlyText(parseLimit(text)),
+  BitRate: (text) => onlyText(parseBitRate(text)),
   Until: (text) => onlyText(parseMoment(text)),
   ObserveUntil: (text) => onlyText(parseMoment(text)),
 };
@@ -228,6 +231,7 @@ function typeHint(data: unknown, types: readonly string[], path: Path): string {
   if (types[0] === 'boolean' && /^(no|off|n)$/i.test(String(data))) return ': did you mean false?';
   if (typeof data !== 'number' || !types.includes('string')) return '';
   const isService = path.includes('rules') && path.some((step) => actions.includes(String(step)));
+  if (path[0] === 'limits' || path.at(-2) === 'limits') return `: with a unit, such as ${data}mbit`;
   return isService ? `: did you mean "tcp/${data}"?` : ': put quotes around it';
 }
 

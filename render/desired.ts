@@ -2,7 +2,7 @@
 import type { Address, Prefix } from './address.ts';
 import type { DnsAddresses } from './dns-name.ts';
 import type { InterfaceName, InterfacePattern } from './names.ts';
-import type { PolicyChain } from './rule.ts';
+import type { Origin, PolicyChain } from './rule.ts';
 import type { NicNat } from './translation.ts';
 
 /** A route of ours (`proto 119`) into a container. */
@@ -35,6 +35,26 @@ export interface Sysctl {
   readonly reason: string;
 }
 
+/** At most so many bits a second, each by the policy's line that says so. */
+export interface Bandwidth {
+  /** What the container sends. */
+  readonly egress?: BandwidthLimit;
+  /** What it gets. */
+  readonly ingress?: BandwidthLimit;
+}
+
+export interface BandwidthLimit {
+  /** Bits a second, a multiple of 8. */
+  readonly rate: number;
+  readonly origin: Origin;
+}
+
+/** Two interfaces of the host between which every frame is handed over. */
+export interface Wire {
+  readonly a: InterfaceName;
+  readonly b: InterfaceName;
+}
+
 /** Everything that one routed NIC of one running container needs. Replaced whole when anything of it changes. */
 export interface NicState {
   readonly container: string;
@@ -51,6 +71,7 @@ export interface NicState {
   readonly sysctls: readonly Sysctl[];
   /** Absent where its policy asks for none. */
   readonly nat?: NicNat;
+  readonly limits?: Bandwidth;
 }
 
 export interface HostState {
@@ -75,4 +96,6 @@ export interface DesiredState {
   readonly nics: ReadonlyMap<string, NicState>;
   /** Of all names that policies mean; keeps its identity while no name changes. */
   readonly dns: DnsAddresses;
+  /** Those of which both ends exist; keeps its identity while none changes. */
+  readonly wires?: readonly Wire[];
 }

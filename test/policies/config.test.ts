@@ -20,6 +20,7 @@ test('an empty configuration is the default', () => {
       listen: undefined,
     },
     dns: { servers: 'system', accept: [], keepSeconds: 21600, holdSeconds: 3600 },
+    wires: [],
     resyncSeconds: 60,
     backend: 'auto',
   });
@@ -36,6 +37,7 @@ log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
 dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600, hold: 0 }
+wires: [{ a: "container:r1/eth1", b: interface:eth2 }]
 resync: 30
 backend: nftables
 `;
@@ -59,6 +61,12 @@ backend: nftables
         keepSeconds: 3600,
         holdSeconds: 0,
       },
+      wires: [
+        {
+          a: { kind: 'container', container: 'r1', nic: 'eth1', place: { line: 10, column: 14 } },
+          b: { kind: 'interface', dev: 'eth2', place: { line: 10, column: 38 } },
+        },
+      ],
       resyncSeconds: 30,
       backend: 'nftables',
     },
@@ -75,6 +83,19 @@ describe('a configuration with mistakes is none at all', () => {
     ['guards: []', '1:1: error: unknown key "guards": did you mean "guard"?'],
     ['backend: iptables', '1:10: error: "backend" is one of auto, nftables, not "iptables": did you mean "nftables"?'],
     ['lxcPaths: [lxc]', '1:12: error: an item of "lxcPaths" can\'t be "lxc": it must match ^/'],
+    ['wires: [{ a: "container:r1/eth1" }]', '1:9: error: the wire has no "b": it needs two ends'],
+    [
+      'wires: [{ a: eth1, b: "interface:eth2" }]',
+      '1:14: error: "a" can\'t be "eth1": it must match ^(container:[^/]+/[^/]+|interface:[^/]+)$, such as "interface:eth2"',
+    ],
+    [
+      'wires: [{ a: "container:r1/eth1", b: "container:r1/eth1" }]',
+      '1:38: error: "container:r1/eth1" is the end of two wires: a cable has one plug at each end',
+    ],
+    [
+      'uplinks: [eth2]\nwires: [{ a: "container:r1/eth1", b: "interface:eth2" }]',
+      '2:38: error: "interface:eth2" is an uplink: what comes in there would go nowhere but into the wire',
+    ],
     ['log: { group: 65536 }', '1:15: error: "group" must be <= 65535'],
     ['log: { group: syslog }', '1:15: error: "group" can\'t be "syslog": it must match ^kernel$, such as "kernel"'],
     ['connections: { most: 0 }', '1:22: error: "most" must be >= 1'],
