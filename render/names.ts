@@ -27,6 +27,15 @@ export function matchesPattern(name: string, pattern: InterfacePattern): boolean
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
+/** The ifb that a container's egress takes its way over where it is limited: by the host-side veth's name, which may be as long. */
+export function limiterName(veth: InterfaceName): InterfaceName {
+  let hash = 0xcbf29ce484222325n;
+  for (const letter of veth) hash = BigInt.asUintN(64, (hash ^ BigInt(letter.charCodeAt(0))) * 0x100000001b3n);
+  return `rwl-${hash.toString(16).padStart(16, '0').slice(-10)}` as InterfaceName;
+}
+
+export const isLimiterName = (name: string): boolean => /^rwl-[0-9a-f]{10}$/.test(name);
+
 /** `egress_<hash>`: always prefixed, since words such as `fwd` or `log` alone are nft keywords. */
 export const chainName = (direction: 'egress' | 'ingress', hash: string): ChainName =>
   `${direction}_${hexOnly(hash)}` as ChainName;
