@@ -39,6 +39,8 @@ import { Session } from './session.ts';
 import { openSysctlMemory } from './sysctl-memory.ts';
 import { canOwnTables } from './table-ownership.ts';
 import { trackedFlows } from './tracked-flows.ts';
+import { TrafficControl } from './traffic/traffic-control.ts';
+import { openTrafficMemory } from './traffic/traffic-memory.ts';
 
 export interface DaemonOptions {
   /** Reads the main configuration; `undefined` where it has errors, which it has logged. */
@@ -84,6 +86,7 @@ interface Parts {
   readonly revisions: Revisions;
   readonly keeper: FollowedKeeper;
   readonly panic: Panic;
+  readonly traffic: TrafficControl;
   /** Has the time for a confirmation passed, this is called; before there is a session, its first pass sees to it. */
   readonly due: { act: () => void };
   /** Who is told of each pass. */
@@ -155,6 +158,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
     due,
+    traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack,
     reporter: new Reporter({
       ...{ log, run, conntrack, cutter, refusals, runDirectory, serves, onReport, dnsMemory },

@@ -23,6 +23,7 @@ import type {
   StatusFile,
   SysctlStatus,
 } from './status-file.ts';
+import { limitProblems } from './traffic/limit-problems.ts';
 import { unenforcedOf } from './unenforceable-nics.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
 
@@ -64,7 +65,7 @@ export const sharedProblems = ({ problems }: Pick<LoadedPolicies, 'problems'>): 
 
 function describeContainer(
   known: KnownContainer,
-  { assembled, applied }: Outcome,
+  { assembled, applied, traffic }: Outcome,
   facts: ServiceFacts,
 ): ContainerStatus {
   const { container, name, runtime } = known;
@@ -84,7 +85,7 @@ function describeContainer(
         .flatMap((key) => facts.nicsSince.get(key) ?? [])
         .sort()
         .at(-1) ?? null,
-    problems: problemsOf(assembled, container),
+    problems: [...problemsOf(assembled, container), ...nics.flatMap((nic) => limitProblems(nic, traffic))],
     nics: nics.map(describeNic),
     ...unenforcedOf(container),
     ends: policy === undefined ? [] : describeEnds(policy.enforced),

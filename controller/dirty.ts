@@ -20,6 +20,8 @@ export interface DirtyParts {
   proxies: Set<string>;
   /** Interfaces whose settings changed; `all` stands for any. */
   sysctls: Set<string>;
+  /** Interfaces on which somebody changed what tc holds. */
+  traffic: Set<string>;
 }
 
 export const nothingDirty = (): DirtyParts => ({
@@ -34,6 +36,7 @@ export const nothingDirty = (): DirtyParts => ({
   veths: new Set(),
   proxies: new Set(),
   sysctls: new Set(),
+  traffic: new Set(),
 });
 
 export const everythingDirty = (): DirtyParts => ({
@@ -59,5 +62,6 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     veths: new Set([...a.veths, ...b.veths]),
     proxies: new Set([...a.proxies, ...b.proxies]),
     sysctls: new Set([...a.sysctls, ...b.sysctls]),
+    traffic: new Set([...a.traffic, ...b.traffic]),
   };
 }

@@ -1,5 +1,5 @@
 /** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
-import { type InterfaceName, type InterfacePattern, matchesPattern } from '../render/names.ts';
+import { type InterfaceName, type InterfacePattern, isLimiterName, matchesPattern } from '../render/names.ts';
 import { PROTOCOL } from '../render/routing.ts';
 import type { HostEventBus } from '../watchers/events.ts';
 import { containerId } from './containers.ts';
@@ -18,6 +18,8 @@ export interface MarkContext {
   isProxied(address: string): boolean;
   /** Whether a commit by this process is our own. */
   isOurProcess(pid: number): boolean;
+  /** Whether tc shall hold something of ours on this interface. */
+  isShaped(dev: string): boolean;
   readonly configFile: string;
 }
 
@@ -47,6 +49,11 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       mark().runtimes.set(id, { lxcPath, name });
     }),
     bus.on('linkChanged', ({ name, deleted }) => {
+      // Our own, and no way to anywhere: only somebody else's taking it away matters.
+      if (isLimiterName(name)) {
+        if (deleted && context.isShaped(name)) mark().traffic.add(name);
+        return;
+      }
       const owner = context.ownerOf(name);
       if (owner !== undefined) {
         const dirty = mark();
@@ -76,6 +83,9 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('sysctlChanged', ({ dev }) => {
       // Those for all interfaces and for new ones may have changed any of them along.
       mark().sysctls.add(dev === 'default' ? 'all' : dev);
+    }),
+    bus.on('trafficChanged', ({ dev }) => {
+      if (context.isShaped(dev)) mark().traffic.add(dev);
     }),
     bus.on('rulesetCommitted', ({ pid, touchesOurs }) => {
       if (touchesOurs && !context.isOurProcess(pid)) mark().resync = true;

@@ -7,6 +7,7 @@ import type { HostReader } from './host-reader.ts';
 import type { Log } from './log.ts';
 import type { LogFields } from './log-event.ts';
 import type { Outcome } from './reconcile.ts';
+import { limitProblems } from './traffic/limit-problems.ts';
 
 interface Told {
   readonly level: 'error' | 'warning';
@@ -71,7 +72,7 @@ const problemsInAnswers = ({ assembled }: Outcome): [string, Told][] =>
     ]),
   );
 
-function problemsInKernel({ assembled, applied }: Outcome): [string, Told][] {
+function problemsInKernel({ assembled, applied, traffic }: Outcome): [string, Told][] {
   const about = (key: string): Told => {
     const nic = assembled.desired.nics.get(key);
     return { level: 'error', fields: nic === undefined ? {} : { CONTAINER: nic.container, INTERFACE: nic.hostVeth } };
@@ -85,5 +86,8 @@ function problemsInKernel({ assembled, applied }: Outcome): [string, Told][] {
     ...[...applied.unrouted]
       .filter(([, message]) => !GONE.test(message))
       .map(([key, message]): [string, Told] => [`${key}: ${message}`, about(key)]),
+    ...[...applied.enforced.nics.values()].flatMap((nic) =>
+      limitProblems(nic, traffic).map((problem) => describe(problem, { CONTAINER: nic.container })),
+    ),
   ];
 }

@@ -5,6 +5,7 @@ import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
+import type { TrafficFailure } from '../render/traffic.ts';
 import { type Applied, type Applier, type ApplyRequest, joinApplied } from './apply.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
@@ -18,6 +19,7 @@ import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
+import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface ReconcilerOptions {
   readonly config: HostConfig;
@@ -26,6 +28,7 @@ export interface ReconcilerOptions {
   readonly lastGood: LastGood;
   readonly revisions: Revisions;
   readonly panic: Panic;
+  readonly traffic: TrafficControl;
   readonly run: Run;
   readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
@@ -45,6 +48,8 @@ export interface Outcome {
   readonly repaired: readonly string[];
   /** Prefixes that another NIC had before; their connections are forgotten. */
   readonly released: ReadonlySet<Prefix>;
+  /** What of the limits and wires isn't in force. */
+  readonly traffic: readonly TrafficFailure[];
   /** What it was compiled from. */
   readonly choice: Choice;
 }
@@ -64,7 +69,7 @@ export class Reconciler {
    * @throws Error when something could not be read, or when the kernel's state is not known afterwards.
    */
   async reconcile(dirty: DirtyParts, order?: Order): Promise<Outcome> {
-    const { applier, lastGood, panic, log } = this.#options;
+    const { applier, lastGood, panic, traffic, log } = this.#options;
     // Before anything that takes time: it may be what someone flushed.
     const mended = dirty.resync ? await panic.verify() : [];
     const disk = await this.#readFiles(dirty);
@@ -82,6 +87,8 @@ export class Reconciler {
     if (!dirty.resync && dirty.proxies.size > 0)
       repaired.push(...(await applier.restoreProxies(dirty.proxies, () => this.#lxcProxies())));
     if (!dirty.resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
+    const { resync, veths: links, traffic: edited } = dirty;
+    repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
     try {
       // What is taken back must not come back as somebody's last good policy.
       if (!choice.isUnconfirmed) await lastGood.save(assembled.policies.values(), this.reader.files);
@@ -89,7 +96,8 @@ export class Reconciler {
       // The kernel holds what it shall hold: a full disk must not make this pass a failed one.
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     }
-    return { assembled, applied: { ...applied, unrouted: applier.unrouted }, before, repaired, released, choice };
+    const whole = { ...applied, unrouted: applier.unrouted };
+    return { assembled, applied: whole, before, repaired, released, traffic: traffic.failures, choice };
   }
 
   #panicScope({ nics }: DesiredState): PanicScope {

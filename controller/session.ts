@@ -12,6 +12,7 @@ import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
 import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
 import { watchNftMonitor } from '../watchers/nft-monitor.ts';
 import { watchPolicyFiles } from '../watchers/policy-files.ts';
+import { watchTcMonitor } from '../watchers/tc-monitor.ts';
 import type { Applier } from './apply.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
 import { containerId } from './containers.ts';
@@ -28,6 +29,7 @@ import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
+import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface SessionOptions {
   readonly config: HostConfig;
@@ -39,6 +41,7 @@ export interface SessionOptions {
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
   readonly panic: Panic;
+  readonly traffic: TrafficControl;
   readonly run: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */
@@ -94,6 +97,8 @@ export class Session {
   readonly reconciler: Reconciler;
   readonly #sources = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Runs while there are limits or wires. */
+  readonly #tcMonitor = watchTcMonitor(this.#bus);
   readonly #endClock = createEndClock(() => this.#request());
   #dirty: DirtyParts = everythingDirty();
   #ready = false;
@@ -166,7 +171,8 @@ export class Session {
     this.#queue.close();
     this.#endClock.stop();
     for (const timer of this.#timers) clearTimeout(timer);
-    const stopped = await Promise.allSettled(this.#watchers.map((watcher) => watcher.stop()));
+    const watchers = [...this.#watchers, this.#tcMonitor];
+    const stopped = await Promise.allSettled(watchers.map((watcher) => watcher.stop()));
     for (const result of stopped) {
       if (result.status === 'rejected') this.#options.log('warning', `stopping: ${messageOf(result.reason)}`);
     }
@@ -259,6 +265,7 @@ export class Session {
       ownerOf: (veth) => this.reconciler.reader.ownerOf(veth),
       isProxied: (address) => this.#options.applier.isProxied(address),
       isOurProcess: this.#options.isOurProcess,
+      isShaped: (dev) => this.#options.traffic.concerns(dev),
       configFile: this.#options.configFile,
     });
     this.#bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
@@ -287,11 +294,24 @@ export class Session {
   #onSynced(source: Source): void {
     this.#sources.set(source, 'synced');
     if (source === 'host-bus') return;
-    if (this.#ready) {
+    if (source === 'tc-monitor') this.requestResync();
+    else if (this.#ready) {
       // It was away: what happened meanwhile, it can't tell.
       this.#options.log('info', `${source}: watching again`);
       this.requestEverything();
     } else if (SOURCES.every((name) => this.#sources.get(name) === 'synced')) this.#becomeReady('heard from');
+  }
+
+  async #watchTraffic(): Promise<void> {
+    const isWatched = this.#sources.has('tc-monitor');
+    if (this.#options.traffic.isUsed === isWatched) return;
+    if (isWatched) {
+      this.#sources.delete('tc-monitor');
+      await this.#tcMonitor.stop();
+    } else {
+      this.#sources.set('tc-monitor', 'starting');
+      await this.#tcMonitor.start();
+    }
   }
 
   #becomeReady(how: string): void {
@@ -322,6 +342,7 @@ export class Session {
       this.#retryMs = RETRY_MS.first;
       this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
       this.#dnsNames.setNames(outcome.assembled.names);
+      await this.#watchTraffic();
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {

@@ -33,7 +33,11 @@ function parseRoot(kind: string, fields: Fields, dev: string): Root {
   }
   const [options = {}] = records([fields['options']]);
   const rate = 8 * number(options['rate'], 0);
-  return { kind: 'ours', rate, isWhole: isAbout(options['burst'], burstOf(rate)) && isAbout(options['lat'], LATENCY * 1000) };
+  return {
+    kind: 'ours',
+    rate,
+    isWhole: isAbout(options['burst'], burstOf(rate)) && isAbout(options['lat'], LATENCY * 1000),
+  };
 }
 
 /** The kernel counts both in ticks, and tc calculates back. What a tc of another release doesn't tell is as it should be. */

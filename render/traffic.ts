@@ -1,5 +1,6 @@
 /** Bandwidth limits and wires as what tc holds on each interface of the host, and the lines that bring it there. */
-import type { Bandwidth, DesiredState, NicState, Wire } from './desired.ts';
+import { changedNicKeys } from './changed-nics.ts';
+import type { Bandwidth, DesiredState } from './desired.ts';
 import { type InterfaceName, limiterName } from './names.ts';
 import { PROTOCOL } from './routing.ts';
 
@@ -50,16 +51,14 @@ function limit(
   devices.set(limiter, { rate: egress.rate });
 }
 
-/** Interfaces whose tc may differ between two states, those that are in neither left out. */
-export function changedDevices(
-  before: readonly NicState[],
-  after: readonly NicState[],
-  wires: readonly (readonly Wire[])[],
-): Set<InterfaceName> {
-  const nics = [...before, ...after].filter(({ limits }) => limits !== undefined);
+/** Interfaces whose tc may differ between two states. */
+export function changedDevices(before: DesiredState, after: DesiredState): Set<InterfaceName> {
+  const keys = before.nics === after.nics ? [] : changedNicKeys(before, after);
+  const nics = keys.flatMap((key) => [before.nics.get(key) ?? [], after.nics.get(key) ?? []].flat());
+  const wires = before.wires === after.wires ? [] : [...(before.wires ?? []), ...(after.wires ?? [])];
   return new Set([
-    ...nics.flatMap(({ hostVeth }) => [hostVeth, limiterName(hostVeth)]),
-    ...wires.flat().flatMap(({ a, b }) => [a, b]),
+    ...nics.flatMap(({ hostVeth, limits }) => (limits === undefined ? [] : [hostVeth, limiterName(hostVeth)])),
+    ...wires.flatMap(({ a, b }) => [a, b]),
   ]);
 }
 

@@ -7,6 +7,7 @@ export type Source =
   | 'ip-monitor'
   | 'neighbour-proxies'
   | 'nft-monitor'
+  | 'tc-monitor'
   | 'policy-files'
   | 'host-bus';
 
@@ -50,6 +51,8 @@ export interface HostEvents {
     readonly process: string;
     readonly touchesOurs: boolean;
   }): void;
+  /** Somebody, maybe we, changed a queueing discipline or a filter of the interface. */
+  trafficChanged(event: { readonly dev: string }): void;
   /** A policy, profile, set, service or main configuration file appeared, changed or went; an absolute path. */
   policyFileChanged(event: { readonly file: string }): void;
   /** A name that is followed stands for other addresses than before. */

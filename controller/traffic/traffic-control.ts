@@ -11,18 +11,27 @@ import {
   trafficOf,
 } from '../../render/traffic.ts';
 import { parseFailures } from '../ip-channel.ts';
-import type { Run } from '../run.ts';
+import { CommandError, type Run } from '../run.ts';
 import { readTraffic } from './read-traffic.ts';
 import type { TrafficMemory } from './traffic-memory.ts';
-
-type Nics = DesiredState['nics'];
 
 /** Another link may have been made under the name meanwhile, or none: its own event follows. */
 const GONE = /Cannot find device|No such device|Cannot find specified/;
 
+export interface TrafficRequest {
+  /** Everything is to be compared. */
+  readonly resync: boolean;
+  /** Interfaces that may have been made anew under their name. */
+  readonly links: ReadonlySet<string>;
+  /** Interfaces on which somebody changed something of tc's. */
+  readonly edited: ReadonlySet<string>;
+}
+
 export class TrafficControl {
   readonly #run: Run;
   readonly #memory: TrafficMemory;
+  /** What tc was last brought to; `undefined` where that isn't known. */
+  #known: DesiredState | undefined;
   #wanted: Traffic = NO_TRAFFIC;
   /** By interface: why a part of what it shall have isn't in force. */
   readonly #failures = new Map<InterfaceName, TrafficFailure[]>();
@@ -47,33 +56,45 @@ export class TrafficControl {
     return [...this.#wanted.devices.keys()].some((name) => name === dev);
   }
 
-  /** After a change of these NICs, or of wires. @returns what was written. */
-  async follow(before: DesiredState, after: DesiredState, keys: readonly string[]): Promise<string[]> {
-    const pick = (nics: Nics) => keys.flatMap((key) => nics.get(key) ?? []);
-    const wires = before.wires === after.wires ? [] : [before.wires ?? [], after.wires ?? []];
-    const devs = changedDevices(pick(before.nics), pick(after.nics), wires);
-    if (devs.size === 0) return [];
-    this.#wanted = trafficOf(after);
-    return await this.#settle(devs);
+  /**
+   * A limit that can't be had keeps no container from its network, and no pass from its end.
+   * @returns what others had changed, as lines that put it back.
+   */
+  async keep(enforced: DesiredState, { resync, links, edited }: TrafficRequest): Promise<string[]> {
+    const before = this.#known;
+    this.#known = undefined;
+    this.#wanted = trafficOf(enforced);
+    try {
+      if (before !== undefined) await this.#settle(changedDevices(before, enforced));
+      const drifted = before === undefined || resync ? await this.#compare() : await this.#verify(edited);
+      if (before !== undefined && !resync) await this.#verify(links);
+      this.#known = enforced;
+      return before === undefined ? [] : drifted;
+    } catch (cause) {
+      if (!(cause instanceof CommandError)) throw cause;
+      for (const [dev, { rate }] of this.#wanted.devices) {
+        this.#failures.set(dev, [{ dev, part: rate === undefined ? 'redirect' : 'rate', why: cause.message }]);
+      }
+      return [];
+    }
   }
 
-  /** Believes nothing: looks at every interface, also for what an earlier run left. @returns what was written. */
-  async resync(desired: DesiredState): Promise<string[]> {
-    this.#wanted = trafficOf(desired);
+  /** Believes nothing: looks at every interface, also for what an earlier run left. */
+  async #compare(): Promise<string[]> {
     if (!this.isUsed && !(await this.#memory.isMarked())) return [];
     const written = await this.#settle(undefined);
     if (!this.isUsed) await this.#memory.unmark();
     return written;
   }
 
-  /** Looks again at those of these interfaces that concern us. @returns what was written. */
-  async verify(devs: ReadonlySet<string>): Promise<string[]> {
+  async #verify(devs: ReadonlySet<string>): Promise<string[]> {
     const ours = [...this.#wanted.devices].filter(([dev, { redirect }]) => devs.has(dev) || devs.has(redirect ?? ''));
-    return ours.length === 0 ? [] : await this.#settle(new Set(ours.flatMap(namesOf)));
+    return await this.#settle(new Set(ours.flatMap(namesOf)));
   }
 
   /** `devs`: all, where that is left out. */
   async #settle(devs: ReadonlySet<InterfaceName> | undefined): Promise<string[]> {
+    if (devs?.size === 0) return [];
     const observed = await readTraffic(this.#run, devs);
     const looked = devs ?? new Set([...observed.devices.keys(), ...this.#wanted.devices.keys()]);
     const { withdraw, links, bring, refused } = planTraffic(observed, this.#wanted, looked);
@@ -117,6 +138,10 @@ const namesOf = ([dev, { redirect }]: readonly [InterfaceName, TrafficDevice]): 
 const LACKING = /kind is unknown|Unknown device type|Operation not supported|No such file or directory|Failed to load/;
 
 function neededBy(line: string): string {
-  const module = line.includes(' type ifb') ? 'ifb' : line.includes(' tbf ') ? 'sch_tbf' : 'sch_ingress, cls_u32 or act_mirred';
+  const module = line.includes(' type ifb')
+    ? 'ifb'
+    : line.includes(' tbf ')
+      ? 'sch_tbf'
+      : 'sch_ingress, cls_u32 or act_mirred';
   return `this kernel has no ${module}: modprobe says why`;
 }

@@ -21,6 +21,7 @@ function marker() {
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
     isProxied: (address) => address === '192.0.2.10',
     isOurProcess: (pid) => pid === 7,
+    isShaped: (dev) => dev === 'vethweb' || dev === 'rwl-0123456789',
     configFile: '/etc/routewall/routewall.yaml',
   });
   /** What was marked since the last time. */

@@ -27,7 +27,8 @@ test('an empty configuration is the default', () => {
 });
 
 test('every key is read', () => {
-  const text = `lxcPaths: [/var/lib/lxc/, /]
+  const text = `wires: [{ a: "container:r1/eth1", b: interface:eth2 }]
+lxcPaths: [/var/lib/lxc/, /]
 uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
 withoutPolicy: open
@@ -37,7 +38,6 @@ log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
 dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600, hold: 0 }
-wires: [{ a: "container:r1/eth1", b: interface:eth2 }]
 resync: 30
 backend: nftables
 `;
@@ -63,8 +63,8 @@ backend: nftables
       },
       wires: [
         {
-          a: { kind: 'container', container: 'r1', nic: 'eth1', place: { line: 10, column: 14 } },
-          b: { kind: 'interface', dev: 'eth2', place: { line: 10, column: 38 } },
+          a: { kind: 'container', container: 'r1', nic: 'eth1', place: { line: 1, column: 14 } },
+          b: { kind: 'interface', dev: 'eth2', place: { line: 1, column: 38 } },
         },
       ],
       resyncSeconds: 30,
