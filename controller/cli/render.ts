@@ -5,6 +5,7 @@ import type { DesiredState, Sysctl } from '../../render/desired.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
 import { renderRouting, routingOf } from '../../render/routing.ts';
 import { renderRuleset } from '../../render/ruleset.ts';
+import { renderTraffic, trafficOf } from '../../render/traffic.ts';
 import { createAssembler, problemsOf } from '../assemble.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -32,6 +33,8 @@ interface Rendered {
   readonly ruleset: string;
   readonly routing: readonly string[];
   readonly sysctls: readonly Pick<Sysctl, 'key' | 'value' | 'reason'>[];
+  /** Limits and wires: interfaces for ip, then lines for tc. */
+  readonly traffic: { readonly links: readonly string[]; readonly tc: readonly string[] };
 }
 
 /** Sorted, so that equal input gives equal text whatever the order of reading. */
@@ -47,16 +50,19 @@ function renderAll(desired: DesiredState): Rendered {
     ruleset: renderRuleset(renderDesired(desired, chainNaming(chainHash))),
     routing: renderRouting({ add: routingOf(desired), remove: nothing }),
     sysctls: [...sysctls.values()].map(({ key, value, reason }) => ({ key, value, reason })),
+    traffic: renderTraffic(trafficOf(desired)),
   };
 }
 
-function asText({ ruleset, routing, sysctls }: Rendered, what: RenderOptions['what']): string {
+function asText({ ruleset, routing, sysctls, traffic }: Rendered, what: RenderOptions['what']): string {
   const settings = sysctls.map(({ key, value, reason }) => `# sysctl ${key} = ${value}  (${reason})`);
   const nft = `# routewall ${VERSION}: the nftables ruleset, for nft -f\n${ruleset}`;
   const ip = [
     '# routewall: sysctls, then routes, gateways and neighbour proxies, for ip -force -batch',
     ...settings,
     ...routing,
+    ...traffic.links,
+    ...(traffic.tc.length === 0 ? [] : ['# routewall: limits and wires, for tc -force -batch', ...traffic.tc]),
   ];
   switch (what) {
     case 'nft':
