@@ -7,8 +7,8 @@
 /**
  * `list` and `forget` read prefixes, `ADDRESS/LENGTH` a line. `list` prints the entries in which one of them occurs, on
  * either side and before or after address translation: `FAMILY PROTOCOL SOURCE DESTINATION PORT TYPE HANDLE`, the
- * destination and its port being those behind the translation, `-` for what the protocol has not. `forget` deletes them and
- * prints how many. `delete` reads handles.
+ * destination and its port being those behind the translation, `-` for what the protocol has not. Where the sender wrote
+ * another destination, that one and its port follow. `forget` deletes them and prints how many. `delete` reads handles.
  *
  * linux/netfilter/nfnetlink_conntrack.h: messages NEW 0, GET 1, DELETE 2 of subsystem 1; attributes TUPLE_ORIG 1,
  * TUPLE_REPLY 2, ZONE 18, FILTER 25; in a tuple IP 1 and PROTO 2; there V4_SRC 1, V6_SRC 3, PROTO_NUM 1, DST_PORT 3,
@@ -74,15 +74,16 @@ sub entry {
   return if $seen{$handle}++;
   if ($mode eq 'forget') { push @found, $handle; return }
   # What stands behind the protocol's number: two ports, or the id and type of ICMP.
-  my ($port, $type) = ('-', '-');
+  my ($port, $type, $asked) = ('-', '-', '-');
   if ($reply - $orig >= $proto + 28) {
     my $what = unpack('@' . ($orig + $proto) . 'x22S', $data);
     $port = unpack('@' . ($reply + $proto) . 'x16n', $data) if $what == 3;
+    $asked = unpack('@' . ($orig + $proto) . 'x24n', $data) if $what == 3;
     $type = unpack('@' . ($orig + $proto) . 'x24C', $data) if $what == 5 || $what == 8;
   }
   my $net = $family == 2 ? AF_INET : AF_INET6;
   print join(' ', $family == 2 ? 4 : 6, $number, inet_ntop($net, $from), inet_ntop($net, $back), $port, $type,
-    unpack('H*', $handle)), "\n";
+    unpack('H*', $handle), $to eq $back && $port eq $asked ? () : (inet_ntop($net, $to), $asked)), "\n";
 }
 # 100 messages at a time, of which the last is answered.
 sub remove {

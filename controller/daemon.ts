@@ -12,6 +12,7 @@ import { type ConntrackCleaner, createConntrackCleaner } from './conntrack.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import { createFlowCutter } from './cut-flows.ts';
+import { createTranslationCutter } from './cut-translations.ts';
 import { everythingDirty } from './dirty.ts';
 import { DnsMemory } from './dns-memory.ts';
 import { realDisk } from './durable-disk.ts';
@@ -144,6 +145,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
   const cutter = createFlowCutter(flows, log);
+  const translations = createTranslationCutter(flows, log);
   const refusals = createRefusalCleaner(run, nft, log, (veth) =>
     [...(applier.enforced?.nics.values() ?? [])].some(({ hostVeth }) => hostVeth === veth),
   );
@@ -161,7 +163,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack,
     reporter: new Reporter({
-      ...{ log, run, conntrack, cutter, refusals, runDirectory, serves, onReport, dnsMemory },
+      ...{ log, run, conntrack, cutter, translations, refusals, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
       panic: () => viewPanic(panic.state),
     }),

@@ -8,11 +8,14 @@ import type { DnsName } from '../render/dns-name.ts';
 import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { Origin, Verdict } from '../render/rule.ts';
 import type { Assembled } from './assemble.ts';
+import { type Translation, withTranslation } from './explain-translation.ts';
+import type { ExplainedRule, ExplainedStep, LineAt } from './explained-step.ts';
 import { type FlowParty, findSource, findTarget } from './flow-parties.ts';
 import { destinationSide, type FlowHost, type Side, sourceSide } from './flow-sides.ts';
 import { whySealed } from './panic/describe-panic.ts';
 import { NO_PANIC, type PanicState } from './panic/panic-state.ts';
 import { type ChainOf, chainInForce, type FlowPacket, type TraceStep, traceFlow } from './trace-flow.ts';
+import { findPublished, translated } from './translate-flow.ts';
 
 export type ExplainHost = Pick<Assembled, 'desired' | 'policies' | 'network'> & {
   readonly containers: readonly Container[];
@@ -34,23 +37,6 @@ export interface FlowQuestion {
   readonly source?: Address;
 }
 
-export interface ExplainedRule {
-  /** Of a policy: relative to the policy folder, such as `containers/web.yaml`; of LXC: absolute. */
-  readonly file: string;
-  readonly line: number;
-  /** The user's line, or what stands there in other words. */
-  readonly text: string;
-}
-
-export interface ExplainedStep {
-  /** Such as `egress of tinderbox`. */
-  readonly at: string;
-  readonly verdict: Verdict | 'log';
-  readonly rule: ExplainedRule | null;
-  /** What decided where no file says so, and what a file's line means where that is not the same. */
-  readonly note?: string;
-}
-
 export interface Explanation {
   readonly verdict: Verdict;
   /** As asked: `container:NAME`, `host` or an address. */
@@ -59,11 +45,10 @@ export interface Explanation {
   readonly family: Family;
   readonly source: Address | null;
   readonly destination: Address | null;
+  /** What address translation makes of it; absent where nothing is translated. */
+  readonly translation?: Translation;
   readonly steps: readonly ExplainedStep[];
 }
-
-/** The user's own line at a place of a policy, where the text is known. */
-export type LineAt = (file: string, line: number) => string | undefined;
 
 /**
  * Evaluates the chains that render/ renders, for the first packet of a flow; pure. Containers must be in
@@ -81,9 +66,9 @@ export function explainFlow(host: ExplainHost, question: FlowQuestion, lineAt: L
     const steps = missing === undefined ? [] : [missing];
     return { verdict: 'drop', ...asked, source: source ?? null, destination: destination ?? null, steps };
   }
-  const steps = stepsOf(host, question, { source, destination, from: sender.side, lineAt });
-  const last = steps.at(-1)?.verdict ?? 'allow';
-  return { verdict: last === 'log' ? 'allow' : last, ...asked, source, destination, steps };
+  const told = stepsOf(host, question, { source, destination, from: sender.side, lineAt });
+  const last = told.steps.at(-1)?.verdict ?? 'allow';
+  return { verdict: last === 'log' ? 'allow' : last, ...asked, source, destination, ...told };
 }
 
 interface Ends {
@@ -94,20 +79,25 @@ interface Ends {
   readonly lineAt: LineAt;
 }
 
-function stepsOf(host: ExplainHost, question: FlowQuestion, ends: Ends): ExplainedStep[] {
-  const { source, destination, lineAt } = ends;
+type Told = Pick<Explanation, 'steps' | 'translation'>;
+
+function stepsOf(host: ExplainHost, question: FlowQuestion, ends: Ends): Told {
+  const { source, lineAt } = ends;
   const from = ends.from ?? sourceSide(host, source);
-  const to = destinationSide(host, destination, from);
-  if (from.kind === 'nic' && to.kind === 'nic' && from.nic.container === to.nic.container) {
-    return [
-      { at: `inside ${from.nic.container}`, verdict: 'allow', rule: null, note: 'it never leaves the container' },
-    ];
+  const asked = packetOf(question, source, ends.destination);
+  const published = findPublished(host.desired, asked);
+  const packet = translated(asked, published);
+  const to: Side =
+    published === undefined ? destinationSide(host, packet.destination, from) : { kind: 'nic', ...published };
+  if (published === undefined && from.kind === 'nic' && to.kind === 'nic' && from.nic.container === to.nic.container) {
+    const at = `inside ${from.nic.container}`;
+    return { steps: [{ at, verdict: 'allow', rule: null, note: 'it never leaves the container' }] };
   }
   const sealed = [from, to].flatMap((side) => sealedStep(host, side) ?? [])[0];
-  if (sealed !== undefined) return [sealed];
-  const packet = packetOf(question, source, destination);
+  if (sealed !== undefined) return { steps: [sealed] };
   const trace = traceFlow(host, { packet, from, to }, ownChains(host));
-  return trace.map((step) => explainStep(host, step, { from, to, source, lineAt }));
+  const steps = trace.map((step) => explainStep(host, step, { from, to, source, lineAt }));
+  return withTranslation(host, steps, { asked, packet, from, to, published, lineAt });
 }
 
 /** Before everything else, whatever the policies say. */

@@ -5,6 +5,7 @@ import { TABLE } from '../render/ruleset.ts';
 import { policiesToJudge } from './changed-policies.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
 import type { FlowCutter } from './cut-flows.ts';
+import type { TranslationCutter } from './cut-translations.ts';
 import { describeStatus } from './describe-status.ts';
 import type { DnsMemory } from './dns-memory.ts';
 import { lostPrefixes } from './handed-over.ts';
@@ -26,6 +27,7 @@ export interface ReporterOptions {
   readonly run: Run;
   readonly conntrack: ConntrackCleaner;
   readonly cutter: FlowCutter;
+  readonly translations: TranslationCutter;
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
   readonly revision: () => RevisionView;
@@ -81,7 +83,7 @@ export class Reporter {
     tookMs: number,
     watchers: ReadonlyMap<string, string> = new Map(),
   ): void {
-    const { conntrack, refusals, cutter } = this.#options;
+    const { conntrack, refusals, cutter, translations } = this.#options;
     const { before, applied, assembled, released } = outcome;
     this.#reportChanges(outcome, tookMs);
     const raised = this.#problems.tell(outcome, reader);
@@ -95,8 +97,10 @@ export class Reporter {
     // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
     // rules were mended: while they were missing, anything could begin.
     const isMended = applied.repaired.some((line) => line.includes(`inet ${TABLE}`));
-    const changed = policiesToJudge(isMended ? undefined : before, applied.enforced);
+    const known = isMended ? undefined : before;
+    const changed = policiesToJudge(known, applied.enforced);
     cutter.cut({ desired: applied.enforced, network: assembled.network }, changed);
+    translations.cut(known, applied.enforced);
     const enforcedAt = new Date().toISOString();
     this.#latest = { outcome, reader, watchers, at: enforcedAt };
     this.#writing ??= this.#writeStatus();
@@ -120,8 +124,8 @@ export class Reporter {
 
   /** Waits for what runs in the background. */
   async settle(): Promise<void> {
-    const { conntrack, refusals, cutter } = this.#options;
-    await Promise.all([conntrack.idle(), refusals.idle(), cutter.idle(), this.#writing]);
+    const { conntrack, refusals, cutter, translations } = this.#options;
+    await Promise.all([conntrack.idle(), refusals.idle(), cutter.idle(), translations.idle(), this.#writing]);
   }
 
   #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {

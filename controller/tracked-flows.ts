@@ -1,6 +1,6 @@
 /** The connections that the kernel tracks: those of some addresses, and the end of them. */
 import { setImmediate } from 'node:timers/promises';
-import { type Family, networkOf, type Prefix, parseAddress, prefixLength } from '../render/address.ts';
+import { type Address, type Family, networkOf, type Prefix, parseAddress, prefixLength } from '../render/address.ts';
 import { CONNTRACK_PROGRAM } from './conntrack-program.ts';
 import type { KnownFlow } from './explain.ts';
 import { CommandError, type Run, runOrThrow, type StreamLines } from './run.ts';
@@ -9,6 +9,8 @@ import { CommandError, type Run, runOrThrow, type StreamLines } from './run.ts';
 export interface TrackedFlow extends KnownFlow {
   /** Names the entry to `remove`. */
   readonly handle: string;
+  /** What the sender wrote, where translation led it elsewhere. */
+  readonly asked?: { readonly destination: Address; readonly port?: number };
 }
 
 export interface TrackedFlows {
@@ -71,9 +73,11 @@ const prefixText = (prefix: Prefix): string => `${networkOf(prefix)}/${prefixLen
 
 /** `4 6 198.51.100.10 192.0.2.1 873 - 0234…` @throws CommandError for what the program doesn't print: to pass over it might spare what has to go. */
 export function parseTrackedFlow(line: string): TrackedFlow {
-  const [family, protocol, from = '', to = '', port, type, handle = ''] = line.split(' ');
+  const [family, protocol, from = '', to = '', port, type, handle = '', asked, askedPort] = line.split(' ');
   const [source, destination] = [parseAddress(from), parseAddress(to)];
-  if (source === undefined || destination === undefined || !/^[0-9a-f]+$/.test(handle))
+  const written = asked === undefined ? undefined : parseAddress(asked);
+  const isWhole = asked === undefined || written !== undefined;
+  if (source === undefined || destination === undefined || !isWhole || !/^[0-9a-f]+$/.test(handle))
     throw new CommandError(`conntrack: unknown line "${line}"`);
   return {
     family: familyFrom(family),
@@ -83,6 +87,9 @@ export function parseTrackedFlow(line: string): TrackedFlow {
     ...(port === '-' ? {} : { port: Number(port) }),
     ...(type === '-' ? {} : { icmpType: Number(type) }),
     handle,
+    ...(written === undefined
+      ? {}
+      : { asked: { destination: written, ...(askedPort === '-' ? {} : { port: Number(askedPort) }) } }),
   };
 }
 

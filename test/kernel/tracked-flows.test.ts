@@ -74,6 +74,17 @@ it.each([
   await flows.remove(doomed.map(({ handle }) => handle));
 });
 
+it('tells what the sender wrote where translation led it elsewhere, and nothing more where not', async () => {
+  for (const words of [OUT, TRANSLATED, MASQUERADED, PING]) await insert(words);
+  const asked = (await list('198.51.100.1/32')).map((flow) => `${words(flow)} ${JSON.stringify(flow.asked)}`);
+  expect(asked.sort()).toEqual([
+    '1 198.51.100.1 192.0.2.1 8 undefined',
+    '17 198.51.100.1 203.0.113.9 123 undefined',
+    '17 203.0.113.9 198.51.100.1 53 {"destination":"192.0.2.1","port":8053}',
+    '6 198.51.100.1 192.0.2.1 22 undefined',
+  ]);
+});
+
 it('forgets an address on either side of a translation', async () => {
   for (const words of [OUT, ELSEWHERE, TRANSLATED, MASQUERADED, PING, ZONE, SIX]) await insert(words);
   expect(await flows.forget(prefixes('198.51.100.1/32'))).toBe(5);
