@@ -1,14 +1,17 @@
 /** `routewall doctor`: what on this host works against the policies; reads, and neither changes nor loads anything. */
-import { access, readFile } from 'node:fs/promises';
+
+import type { DesiredState } from '../../render/desired.ts';
+import { matchesPattern } from '../../render/names.ts';
 import { createAssembler } from '../assemble.ts';
 import { nicKind, nicName } from '../containers.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
+import { examineLxc } from '../doctor/examine-lxc.ts';
 import { examineNetworks } from '../doctor/examine-networks.ts';
 import type { Finding } from '../doctor/finding.ts';
-import { type ForeignChain, parseForeignChains } from '../doctor/foreign-ruleset.ts';
-import { parseJson } from '../json-shape.ts';
-import { type Run, runOrThrow } from '../run.ts';
+import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
+import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
+import type { Run } from '../run.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
@@ -21,10 +24,12 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const names = new Set(selectContainers(host.containers, shared.names).map(({ container }) => container.name));
   const { desired, network } = createAssembler().assemble(host.inputs);
   const uplinks = [...new Set(network.onLink.map(({ dev }) => dev))];
+  const rules = await readForeignRules(run);
   const findings = [
-    ...examineFlows(desired.nics.values(), { chains: await readForeignChains(run), uplinks }),
+    ...examineFlows(desired.nics.values(), { chains: rules.chains, uplinks }),
     ...examineNetworks(host.inputs.containers),
-    ...examineHost(await readFacts(host, uplinks)),
+    ...examineConfigs(host),
+    ...examineHost(await readFacts(run, { host, rules, desired, uplinks })),
   ].filter(({ container }) => container === null || names.has(container));
   if (shared.json) io.out.write(`${JSON.stringify(findings, null, 2)}\n`);
   else
@@ -42,70 +47,40 @@ function text({ severity, container, message, mend }: Finding, colours: Colours)
   return mend === null ? head : `${head}    ${mend}\n`;
 }
 
-/** Without what is in sets, which can be millions. */
-async function readForeignChains(run: Run): Promise<ForeignChain[]> {
-  const { value } = parseJson(await runOrThrow(run, 'nft', ['-j', '-t', 'list', 'ruleset'], { timeout: 120_000 }));
-  return parseForeignChains(value);
+/** Containers that nothing is enforced on are their owner's business. */
+function examineConfigs({ containers, inputs }: CliHost): Finding[] {
+  const isGuarded = (veth: string): boolean => inputs.config.guard.some((pattern) => matchesPattern(veth, pattern));
+  return containers
+    .filter(({ container }) => container.endpoints.length > 0)
+    .flatMap(({ container, lxc }) => examineLxc({ container: container.name, lxc, isGuarded }));
 }
 
-async function readFacts({ containers }: CliHost, uplinks: readonly string[]): Promise<HostFacts> {
-  const values = new Map<string, string>();
-  for (const key of SYSCTLS) {
-    const value = await readText(`/proc/sys/${key}`);
-    if (value !== undefined) values.set(key, value);
-  }
+interface Read {
+  readonly host: CliHost;
+  readonly rules: ForeignRules;
+  readonly desired: DesiredState;
+  readonly uplinks: readonly string[];
+}
+
+async function readFacts(run: Run, { host, rules, desired, uplinks }: Read): Promise<HostFacts> {
+  const needed = [...desired.nics.values()].flatMap(({ container, sysctls }) =>
+    sysctls.map((sysctl) => ({ container, sysctl })),
+  );
   return {
-    // The kernel's own list: iptables-legacy itself would load what it asks for.
-    legacyTables: { 4: await readWords('/proc/net/ip_tables_names'), 6: await readWords('/proc/net/ip6_tables_names') },
-    sysctl: (key) => values.get(key),
-    uplinks,
-    hasIpv6: containers.some(({ container }) =>
-      container.endpoints.some(({ addresses }) => addresses.some((one) => one.includes(':'))),
+    unreadTables: rules.unread,
+    sysctl: await readSysctls(
+      needed.map(({ sysctl }) => sysctl.key),
+      uplinks,
     ),
+    uplinks,
+    needed,
+    settings: await readSettings(),
+    versions: await readVersions(run),
     missing: await missingPrograms(),
-    unfiltered: containers.flatMap(({ container, lxc }) =>
+    unfiltered: host.containers.flatMap(({ container, lxc }) =>
       lxc.nics
         .filter((nic) => nicKind(nic) === 'bridged')
         .map((nic) => ({ container: container.name, nic: nicName(nic), type: `a veth on the bridge ${nic.link}` })),
     ),
   };
 }
-
-const SYSCTLS = [
-  'net/bridge/bridge-nf-call-iptables',
-  'net/bridge/bridge-nf-call-ip6tables',
-  'net/bridge/bridge-nf-call-arptables',
-  'net/ipv4/conf/all/rp_filter',
-  'net/ipv6/conf/all/forwarding',
-];
-
-const PROGRAMS = [
-  { program: 'nft', why: 'nothing is filtered', package: 'nftables' },
-  { program: 'ip', why: 'no routes', package: 'iproute2' },
-  { program: 'conntrack', why: 'connections that a policy no longer allows go on', package: 'conntrack' },
-  { program: 'lxc-info', why: 'nobody tells what runs', package: 'lxc' },
-  { program: 'lxc-monitor', why: 'starts are seen late', package: 'lxc' },
-  { program: 'perl', why: 'no readiness, no announcements', package: 'perl-base' },
-];
-
-async function missingPrograms(): Promise<HostFacts['missing']> {
-  const folders = `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`
-    .split(':')
-    .filter((folder) => folder !== '');
-  const isThere = (program: string): Promise<boolean> =>
-    Promise.any(folders.map((folder) => access(`${folder}/${program}`))).then(
-      () => true,
-      () => false,
-    );
-  const found = await Promise.all(PROGRAMS.map(({ program }) => isThere(program)));
-  return PROGRAMS.filter((_, index) => found[index] !== true);
-}
-
-const readWords = async (file: string): Promise<string[]> =>
-  ((await readText(file)) ?? '').split('\n').filter((word) => word !== '');
-
-const readText = (file: string): Promise<string | undefined> =>
-  readFile(file, 'utf8').then(
-    (content) => content.trim(),
-    () => undefined,
-  );

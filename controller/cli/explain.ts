@@ -1,8 +1,12 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
 import { describeAnswers, QuestionError } from '../answer-question.ts';
+import { assembleAsIfRunning } from '../as-if-running.ts';
+import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
+import { readForeignRules } from '../doctor/read-foreign.ts';
+import { asObject, placed } from '../json-shape.ts';
 import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../told-answers.ts';
-import { CliError, EXIT } from './exit.ts';
+import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { readHost } from './read-host.ts';
@@ -23,15 +27,44 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   const args = [flags.from, flags.to, flags.service, flags.family ?? 0, flags.source ?? ''];
   const told = (await askServing(invocation, 'Explain', args, parseAnswers)) ?? (await explainHost(invocation, flags));
   const { answers, lastGood } = told;
+  const foreign = await judgeForeign(invocation, answers);
+  const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
   if (shared.json) {
     // JSON has one answer, and of each rule its line.
+    const [{ json, verdict }] = answers;
     const withoutWhole = (key: string, value: unknown): unknown => (key === 'whole' ? undefined : value);
-    io.out.write(`${JSON.stringify(answers[0].json, withoutWhole, 2)}\n`);
-    return answers[0].verdict === 'allow' ? EXIT.fine : EXIT.no;
+    const drops = foreign[0] ?? [];
+    const shown = drops.length === 0 ? json : { ...asObject(placed(json)), foreign: drops };
+    io.out.write(`${JSON.stringify(shown, withoutWhole, 2)}\n`);
+    return isFine({ verdict }, drops) ? EXIT.fine : EXIT.no;
   }
-  io.out.write(answers.map((answer) => renderAnswer(answer, colours)).join('\n'));
+  const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? [], colours));
+  io.out.write(texts.join('\n'));
   if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
-  return answers.every(({ verdict }) => verdict === 'allow') ? EXIT.fine : EXIT.no;
+  return fine ? EXIT.fine : EXIT.no;
+}
+
+const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, drops: readonly ForeignVerdict[] = []): boolean =>
+  verdict === 'allow' && !drops.some(({ sure }) => sure);
+
+/** By answer; only root can list others' rules, and a state that stands in for the host has none. */
+async function judgeForeign(
+  invocation: Invocation,
+  answers: readonly ToldAnswer[],
+): Promise<readonly (readonly ForeignVerdict[])[]> {
+  const { io, shared } = invocation;
+  const isAsked = shared.stateFile === undefined && io.isRoot && answers.some(({ verdict }) => verdict === 'allow');
+  if (!isAsked) return [];
+  try {
+    const { chains } = await readForeignRules(await io.loadRun());
+    if (!chains.some(({ base }) => base !== null)) return [];
+    const { inputs } = await readHost(invocation);
+    const host = assembleAsIfRunning(inputs);
+    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer) : []));
+  } catch (cause) {
+    io.err.write(`what other programs drop isn't known: ${describeFailure(cause).message}\n`);
+    return [];
+  }
 }
 
 async function explainHost(invocation: Invocation, flags: ExplainFlags): Promise<ToldAnswers> {
@@ -45,11 +78,16 @@ async function explainHost(invocation: Invocation, flags: ExplainFlags): Promise
   }
 }
 
-function renderAnswer(answer: ToldAnswer, colours: Colours): string {
+function renderAnswer(answer: ToldAnswer, foreign: readonly ForeignVerdict[], colours: Colours): string {
   const { verdict, service, steps } = answer;
   const word = verdict === 'allow' ? colours.green('allow') : colours.red(verdict);
   const rows = steps.map((step) => [`  ${markOf(step, colours)} ${step.at}`, whyOf(step), placeOf(step, colours)]);
-  return `${colours.bold(word)}  ${service}  ${endText(answer, 'from')} → ${endText(answer, 'to')}\n${renderTable(rows)}`;
+  return `${colours.bold(word)}  ${service}  ${endText(answer, 'from')} → ${endText(answer, 'to')}\n${renderTable(rows)}${foreign.map((drop) => foreignText(drop, colours)).join('')}`;
+}
+
+function foreignText({ chain, sure, by, mend }: ForeignVerdict, colours: Colours): string {
+  const text = `allowed by routewall, but ${chain} ${sure ? 'would' : 'may'} drop it: by ${by}`;
+  return `${sure ? colours.red(text) : colours.yellow(text)}\n    ${mend}\n`;
 }
 
 function endText(answer: ToldAnswer, end: 'from' | 'to'): string {

@@ -4,8 +4,9 @@ import type { NicState } from '../../render/desired.ts';
 import type { Direction, Rule } from '../../render/rule.ts';
 import type { Finding } from './finding.ts';
 import type { ForeignPacket } from './foreign-match.ts';
-import type { ForeignChain } from './foreign-ruleset.ts';
+import { type ForeignChain, nameChain } from './foreign-ruleset.ts';
 import { type ForeignDrop, judgePacket, type Way } from './judge-packet.ts';
+import { mendOf } from './mend-drop.ts';
 
 /** `uplinks`: interfaces by which the outside is reached. */
 export interface Surroundings {
@@ -27,37 +28,35 @@ export function examineFlows(nics: Iterable<NicState>, { chains, uplinks }: Surr
   for (const nic of nics) {
     for (const asked of flowsOf(nic, uplinks)) {
       for (const drop of judgePacket(chains, asked.way, asked.packet)) {
-        const key = JSON.stringify([nic.container, asked.direction, drop.chain.table, drop.chain.name]);
+        const { table, name, program } = drop.chain;
+        const key = JSON.stringify([nic.container, asked.direction, table, name, program]);
         const known = found.get(key);
         if (known === undefined || (drop.sure && !known.sure))
-          found.set(key, { finding: describe(nic, asked, drop), sure: drop.sure });
+          found.set(key, { finding: describe(nic, asked, drop, chains), sure: drop.sure });
       }
     }
   }
   return [...found.values()].map(({ finding }) => finding);
 }
 
-function describe({ container, hostVeth }: NicState, { direction, service }: Asked, drop: ForeignDrop): Finding {
-  const { table, name } = drop.chain;
+function describe(
+  { container, hostVeth }: NicState,
+  { direction, service }: Asked,
+  drop: ForeignDrop,
+  chains: readonly ForeignChain[],
+): Finding {
   const what = direction === 'ingress' ? `${service} to ${container}` : `${service} from ${container}`;
   const does = drop.sure ? 'drops' : 'may drop';
   return {
     severity: drop.sure ? 'error' : 'warning',
     container,
-    message: `chain ${name} of table ${table} ${does} ${what}, which its policy allows: by ${drop.by}`,
-    mend: mendOf(drop, lasting(hostVeth)),
+    message: `${nameChain(drop.chain)} ${does} ${what}, which its policy allows: by ${drop.by}`,
+    mend: mendOf(drop, chains, lasting(hostVeth)),
   };
 }
 
-/** Ahead of whatever drops, the answers too; of our tables an accept there opens nothing. */
-function mendOf({ chain: { table, name, base } }: ForeignDrop, veth: string): string {
-  const sides = { input: ['iifname'], prerouting: ['iifname'], output: ['oifname'], postrouting: ['oifname'] };
-  const keys = Object.entries(sides).find(([hook]) => hook === base?.hook)?.[1] ?? ['iifname', 'oifname'];
-  return `nft '${keys.map((key) => `insert rule ${table} ${name} ${key} "${veth}" accept`).join('; ')}'`;
-}
-
 /** LXC's own names are others with each start; whatever matches besides, our tables stand before it. */
-const lasting = (hostVeth: string): string => (/^veth[0-9A-Za-z]{6}$/.test(hostVeth) ? 'veth*' : hostVeth);
+export const lasting = (hostVeth: string): string => (/^veth[0-9A-Za-z]{6}$/.test(hostVeth) ? 'veth*' : hostVeth);
 
 function flowsOf(nic: NicState, uplinks: readonly string[]): Asked[] {
   const addresses = nic.owned.flatMap((prefix) => (isHostPrefix(prefix) ? [prefix] : []));

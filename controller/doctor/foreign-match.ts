@@ -12,6 +12,8 @@ export interface ForeignPacket {
   /** As nft names it: `tcp`, `udp`, `icmp`, … */
   readonly protocol?: string;
   readonly port?: number;
+  /** What the host's routes make of its destination; unicast is everybody else's address. */
+  readonly destinationType?: 'local' | 'unicast';
 }
 
 export type Match = 'yes' | 'no' | 'unknown';
@@ -37,7 +39,7 @@ type Value = string | number;
 /** The packet's value; all of several that it may be taken for; `never`: it has no such field. */
 function fieldOf(left: unknown, packet: ForeignPacket): Value | readonly Value[] | 'never' | undefined {
   if (!isObject(left)) return undefined;
-  const { meta, payload, ct } = left;
+  const { meta, payload, ct, fib } = left;
   if (isObject(meta)) {
     switch (meta['key']) {
       case 'iifname':
@@ -56,7 +58,15 @@ function fieldOf(left: unknown, packet: ForeignPacket): Value | readonly Value[]
   }
   // A first packet is new, and nothing has translated it.
   if (isObject(ct)) return ct['key'] === 'state' ? 'new' : undefined;
+  if (isObject(fib)) return fibOf(fib, packet);
   return isObject(payload) ? payloadOf(payload, packet) : undefined;
+}
+
+/** What stands in for reverse path filters: the way back is by the interface that it came from. */
+function fibOf({ result, flags }: JsonObject, { destinationType, iifname }: ForeignPacket): Value | undefined {
+  if (!Array.isArray(flags)) return undefined;
+  if (flags.includes('daddr') && result === 'type') return destinationType;
+  return flags.includes('saddr') && flags.includes('iif') && result === 'oif' ? iifname : undefined;
 }
 
 const PORTED = ['tcp', 'udp', 'sctp', 'dccp', 'udplite'];
@@ -83,6 +93,8 @@ function equals(value: Value | readonly Value[], right: unknown): Match {
     if (Array.isArray(range)) return inRange(value, range);
     return isObject(right['elem']) ? equals(value, right['elem']['val']) : 'unknown';
   }
+  // `missing`, and `exists`: what has a value is there.
+  if (typeof right === 'boolean') return right ? 'yes' : 'no';
   if (typeof right === 'number') return value === right ? 'yes' : 'no';
   if (typeof right !== 'string') return 'unknown';
   // A set's name: what is in it isn't asked, it can be millions.

@@ -5,11 +5,21 @@ export interface ForeignChain {
   /** Such as `ip filter`. */
   readonly table: string;
   readonly name: string;
+  /** The iptables by which it is kept, such as `iptables-legacy`; absent for what nft itself tells. */
+  readonly program?: string;
   /** `null` for a chain that is only jumped to. */
   readonly base: { readonly hook: string; readonly priority: number; readonly policy: string } | null;
   /** Each rule's expressions, as nft names them. */
   readonly rules: readonly (readonly JsonObject[])[];
 }
+
+/** Whether iptables wrote it with matches of its own, of which nft tells the names alone. */
+export const hasExtensions = ({ rules }: ForeignChain): boolean =>
+  rules.some((rule) => rule.some((expression) => 'xt' in expression));
+
+/** As a sentence about it begins: `chain FORWARD of table ip filter`. */
+export const nameChain = ({ table, name, program }: ForeignChain): string =>
+  `chain ${name} of ${program?.endsWith('-legacy') ? `${program}'s ` : ''}table ${table}`;
 
 const OURS = /^(inet|arp) routewall(_panic)?$/;
 

@@ -21,8 +21,9 @@ export const HOOKS = {
 export type Way = keyof typeof HOOKS;
 
 /** One for each base chain that drops, or may drop. */
-export function judgePacket(chains: readonly ForeignChain[], way: Way, packet: ForeignPacket): ForeignDrop[] {
+export function judgePacket(chains: readonly ForeignChain[], way: Way, asked: ForeignPacket): ForeignDrop[] {
   const hooks: readonly string[] = HOOKS[way];
+  const packet: ForeignPacket = { destinationType: way === 'input' ? 'local' : 'unicast', ...asked };
   return chains
     .filter(({ base, table }) => base !== null && hooks.includes(base.hook) && hasFamily(table, packet))
     .flatMap((chain) => judgeChain(chains, chain, packet) ?? []);
@@ -83,7 +84,7 @@ function walkChain(
         break;
       case 'jump':
       case 'goto': {
-        const next = all.find((one) => one.table === chain.table && one.name === target);
+        const next = all.find((one) => isBeside(one, chain) && one.name === target);
         if (next === undefined || depth >= DEPTH) walk.mayPass = true;
         else if (isSure) {
           const end = walkChain(all, next, packet, walk, depth + 1);
@@ -94,6 +95,9 @@ function walkChain(
   }
   return 'return';
 }
+
+const isBeside = (one: ForeignChain, chain: ForeignChain): boolean =>
+  one.table === chain.table && one.program === chain.program;
 
 /** A jump that may happen: what it comes to may be so, and may not. */
 function tryJump(

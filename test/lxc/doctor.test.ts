@@ -6,6 +6,9 @@ import { addressesOf, nic, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
 
+/** As Debian's common.conf has it. */
+const CONFINED = ['lxc.cap.drop = sys_module sys_rawio'];
+
 const DOCKER = [
   ['-P', 'FORWARD', 'DROP'],
   ['-N', 'DOCKER-USER'],
@@ -20,14 +23,15 @@ it('names the chain that drops what a policy allows, and how to mend it', async 
   const { host, outside } = routewall.bed;
   const policy =
     'ingress: { rules: [{ allow: tcp/80, from: any }] }\negress: { rules: [{ allow: tcp/443, to: host }] }\n';
-  const web = await routewall.addContainer('web', { policy, lines: nic(addressesOf(20)) });
+  const web = await routewall.addContainer('web', { policy, lines: [...nic(addressesOf(20)), ...CONFINED] });
   await routewall.start(web);
   await listen(await web.inside(), { protocol: 'tcp', port: 80 });
   const reach = (to: string): Promise<string> => probe(outside, { protocol: 'tcp', port: 80, to, timeout: 1_000 });
   const [v4, v6] = addressesOf(20);
   const doctor = async (): Promise<readonly { message: string; mend: string; severity: string; container: string }[]> =>
     JSON.parse((await routewall.cli('doctor', '--json', '-n', 'web')).stdout);
-  const ofWeb = async () => (await doctor()).filter(({ container }) => container === 'web');
+  const ofWeb = async () =>
+    (await doctor()).filter(({ container, severity }) => container === 'web' && severity !== 'note');
   const tables = async (): Promise<string> => (await host.run('nft', ['-s', 'list', 'ruleset'])).stdout;
 
   expect([await reach(v4), await ofWeb()]).toEqual(['allowed', []]);
@@ -40,12 +44,70 @@ it('names the chain that drops what a policy allows, and how to mend it', async 
       severity: 'error',
       container: 'web',
       message: 'chain FORWARD of table ip filter drops tcp/80 to web, which its policy allows: by its policy',
-      mend: `nft 'insert rule ip filter FORWARD iifname "veth*" accept; insert rule ip filter FORWARD oifname "veth*" accept'`,
+      mend: 'iptables -I DOCKER-USER -i veth+ -j ACCEPT && iptables -I DOCKER-USER -o veth+ -j ACCEPT',
     },
   ]);
   expect((await routewall.cli('doctor')).exitCode).toBe(1);
+  const question = ['explain', '--from', '203.0.113.80', '--to', 'container:web', 'tcp/80'];
+  const explained = await routewall.cli(...question);
+  expect(explained.stdout).toContain(
+    'allowed by routewall, but chain FORWARD of table ip filter would drop it: by its policy',
+  );
+  expect(explained.exitCode).toBe(1);
+  expect(JSON.parse((await routewall.cli(...question, '--json')).stdout)).toMatchObject({
+    verdict: 'allow',
+    foreign: [{ chain: 'chain FORWARD of table ip filter', sure: true, mend: found[0]?.mend }],
+  });
   // It only reads.
   expect(await tables()).toBe(before);
   await host.run('sh', ['-c', found[0]?.mend ?? '']);
   expect([await reach(v4), await ofWeb()]).toEqual(['allowed', []]);
+  expect((await routewall.cli(...question)).stdout).not.toContain('drop it');
+});
+
+it('reads the rules of the old iptables where there are any, and loads none', async () => {
+  const routewall = await startRoutewall();
+  const { host, outside } = routewall.bed;
+  const policy = 'ingress: { rules: [{ allow: tcp/80, from: any }] }\n';
+  const web = await routewall.addContainer('web', { policy, lines: [...nic(addressesOf(21)), ...CONFINED] });
+  await routewall.start(web);
+  await listen(await web.inside(), { protocol: 'tcp', port: 80 });
+  const reach = (to: string): Promise<string> => probe(outside, { protocol: 'tcp', port: 80, to, timeout: 1_000 });
+  const tables = async (): Promise<string> =>
+    (await host.run('sh', ['-c', 'cat /proc/net/ip_tables_names /proc/net/ip6_tables_names; nft list tables'])).stdout;
+  const found = async (): Promise<readonly { message: string; mend: string }[]> =>
+    JSON.parse((await routewall.cli('doctor', '--json')).stdout).filter(
+      ({ severity }: { severity: string }) => severity === 'error',
+    );
+
+  const without = await tables();
+  expect(await found()).toEqual([]);
+  expect(await tables()).toBe(without);
+  const [v4, v6] = addressesOf(21);
+  await host.run('ip6tables-legacy', [
+    '-A',
+    'FORWARD',
+    '-o',
+    'veth+',
+    '-p',
+    'tcp',
+    '-m',
+    'multiport',
+    '--dports',
+    '22,80',
+    '-j',
+    'DROP',
+  ]);
+  expect([await reach(v4), await reach(v6)]).toEqual(['allowed', 'dropped']);
+  const [drop, second] = await found();
+  expect([drop, second]).toMatchObject([
+    {
+      message:
+        "chain FORWARD of ip6tables-legacy's table ip6 filter drops tcp/80 to web, which its policy allows: by rule 1 of chain FORWARD",
+      mend: 'ip6tables-legacy -I FORWARD -i veth+ -j ACCEPT && ip6tables-legacy -I FORWARD -o veth+ -j ACCEPT',
+    },
+    undefined,
+  ]);
+  await host.run('sh', ['-c', drop?.mend ?? '']);
+  expect([await reach(v6), await found()]).toEqual(['allowed', []]);
 });
