@@ -92,7 +92,8 @@ function askedOf(rule: Rule, { direction, nic, end, family, uplinks, service }: 
   const common = { direction, service: service.words };
   const at = peer.address;
   if (direction === 'ingress') {
-    const packet = { ...base, ...(at && { source: at }), oifname: veth, destination: end };
+    const mayBeTranslated = (nic.nat?.publications.length ?? 0) > 0;
+    const packet = { ...base, ...(at && { source: at }), oifname: veth, destination: end, mayBeTranslated };
     if (peer.isHost) return [{ ...common, way: 'output', packet }];
     return uplinks.map((iifname) => ({ ...common, way: 'forward', packet: { ...packet, iifname } }));
   }

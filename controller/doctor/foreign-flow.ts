@@ -35,6 +35,7 @@ export function judgeFlow(chains: readonly ForeignChain[], host: FlowHost, flow:
   const packet: ForeignPacket = {
     ...{ family: familyOf(source), source, destination },
     ...serviceOf(flow.service, familyOf(source)),
+    mayBeTranslated: to.kind === 'nic' && (to.nic.nat?.publications.length ?? 0) > 0,
     ...(iifname === undefined ? {} : { iifname }),
     ...(oifname === undefined ? {} : { oifname }),
   };

@@ -12,6 +12,8 @@ export interface ForeignPacket {
   /** As nft names it: `tcp`, `udp`, `icmp`, … */
   readonly protocol?: string;
   readonly port?: number;
+  /** It may have come to an address that is published for the container. */
+  readonly mayBeTranslated?: boolean;
   /** What the host's routes make of its destination; unicast is everybody else's address. */
   readonly destinationType?: 'local' | 'unicast';
 }
@@ -56,10 +58,15 @@ function fieldOf(left: unknown, packet: ForeignPacket): Value | readonly Value[]
         return undefined;
     }
   }
-  // A first packet is new, and nothing has translated it.
-  if (isObject(ct)) return ct['key'] === 'state' ? 'new' : undefined;
+  if (isObject(ct)) return trackedOf(ct, packet);
   if (isObject(fib)) return fibOf(fib, packet);
   return isObject(payload) ? payloadOf(payload, packet) : undefined;
+}
+
+/** A first packet is new, and has no other status unless somebody translated it. */
+function trackedOf({ key }: JsonObject, { mayBeTranslated = false }: ForeignPacket): Value | undefined {
+  if (key === 'state') return 'new';
+  return key === 'status' && !mayBeTranslated ? 'none' : undefined;
 }
 
 /** What stands in for reverse path filters: the way back is by the interface that it came from. */
@@ -79,7 +86,8 @@ function payloadOf({ protocol, field }: JsonObject, packet: ForeignPacket): Valu
     return field === 'protocol' || field === 'nexthdr' ? packet.protocol : undefined;
   }
   if (typeof protocol !== 'string' || packet.protocol === undefined) return undefined;
-  if (PORTED.includes(protocol) && protocol !== packet.protocol) return 'never';
+  const own = protocol === 'icmpv6' ? 'ipv6-icmp' : protocol;
+  if ([...PORTED, 'icmp', 'ipv6-icmp'].includes(own) && own !== packet.protocol) return 'never';
   const isPort = field === 'dport' && (protocol === 'th' || PORTED.includes(protocol));
   return isPort ? packet.port : undefined;
 }

@@ -49,6 +49,10 @@ const match = (left: JsonObject, right: unknown, isNot: boolean): JsonObject => 
 /** Nobody can tell from here. */
 const UNKNOWN: JsonObject = { match: { op: '==', left: {}, right: null } };
 
+/** The first packet of an ordinary flow has none. */
+const never = (family: 'ip' | 'ip6'): JsonObject =>
+  match({ payload: { protocol: family === 'ip' ? 'ip6' : 'ip', field: 'saddr' } }, '', false);
+
 function parseRule(words: readonly string[], family: 'ip' | 'ip6'): JsonObject[] {
   const found: JsonObject[] = [];
   let isNot = false;
@@ -157,6 +161,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map<string, Option>([
   ['--ctstate', states],
   ['--state', states],
   ['--comment', nothing(1)],
+  // A routing header.
+  ['--rt-type', one((_value, _isNot, family) => never(family))],
+  ['--rt-segsleft', nothing(1)],
   [
     '--dst-type',
     one((value, isNot) =>
@@ -179,4 +186,5 @@ const SILENT_MODULES = new Set([
   'addrtype',
   'icmp',
   'icmp6',
+  'rt',
 ]);

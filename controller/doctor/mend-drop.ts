@@ -29,18 +29,23 @@ function keysOf<T>({ base }: ForeignChain, [incoming, outgoing]: readonly [T, T]
 const plus = (veth: string): string => veth.replace(/\*$/, '+');
 
 /** A zone for what comes from containers, and a policy for what goes to them: zones alone say nothing of forwarding between them. */
-const mendFirewalld = (veth: string): string =>
-  [
-    'firewall-cmd --permanent --new-zone=routewall',
-    `firewall-cmd --permanent --zone=routewall --set-target=ACCEPT --add-interface=${plus(veth)}`,
-    ...['out', 'in'].flatMap((way) => [
-      `firewall-cmd --permanent --new-policy=routewall-${way}`,
-      `firewall-cmd --permanent --policy=routewall-${way} --set-target=ACCEPT`,
-      `firewall-cmd --permanent --policy=routewall-${way} --add-${way === 'out' ? 'ingress' : 'egress'}-zone=routewall`,
-      `firewall-cmd --permanent --policy=routewall-${way} --add-${way === 'out' ? 'egress' : 'ingress'}-zone=ANY`,
-    ]),
-    'firewall-cmd --reload',
-  ].join(' && ');
+function mendFirewalld(veth: string): string {
+  const between = (policy: string, ingress: string, egress: string): string[] => [
+    `--new-policy=${policy}`,
+    `--policy=${policy} --set-target=ACCEPT`,
+    `--policy=${policy} --add-ingress-zone=${ingress}`,
+    `--policy=${policy} --add-egress-zone=${egress}`,
+  ];
+  const zone = 'routewall';
+  const lasting = [
+    `--new-zone=${zone}`,
+    `--zone=${zone} --set-target=ACCEPT`,
+    `--zone=${zone} --add-interface=${plus(veth)}`,
+    ...between('from-containers', zone, 'ANY'),
+    ...between('to-containers', 'ANY', zone),
+  ];
+  return [...lasting.map((words) => `firewall-cmd --permanent ${words}`), 'firewall-cmd --reload'].join(' && ');
+}
 
 function mendUfw(chain: ForeignChain, veth: string): string {
   const name = plus(veth);
