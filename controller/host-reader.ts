@@ -23,6 +23,7 @@ import { forEachLimited } from './for-each-limited.ts';
 import { readLinks } from './observe.ts';
 import type { Run } from './run.ts';
 import { RuntimeReader } from './runtime-reader.ts';
+import { unenforceableNics } from './unenforceable-nics.ts';
 
 export interface KnownContainer {
   readonly lxcPath: string;
@@ -134,7 +135,8 @@ export class HostReader {
       if (this.#known.delete(id)) this.#forgetLists();
       return undefined;
     }
-    if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
+    if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc) && isOnSameLinks(before))
+      return before;
     const container = keepLoadable(describeContainer(lxcPath, name, lxc), lxc, before);
     const known = { lxcPath, name, lxc, container, runtime: before?.runtime ?? STOPPED };
     this.#known.set(id, known);
@@ -259,6 +261,10 @@ const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
 const NO_FILE = 'is gone: what runs keeps its addresses and rules until it stops';
 
 const hasNoFile = ({ lxc }: KnownContainer): boolean => lxc.problems.some(({ message }) => message === NO_FILE);
+
+/** A link that is no bridge of Linux's may have come or gone since. */
+const isOnSameLinks = ({ lxc, container: { unenforceable = [] } }: KnownContainer): boolean =>
+  JSON.stringify(unenforceableNics(lxc)) === JSON.stringify(unenforceable);
 
 /** LXC would refuse the new configuration: what runs was started with the old one, and keeps it. */
 function keepLoadable(container: Container, lxc: LxcConfig, before: KnownContainer | undefined): Container {

@@ -1,6 +1,8 @@
 /** What LXC's configuration says of networks that no rule of this host stands before. */
+import { existsSync } from 'node:fs';
 import type { Container, UnenforceableNic } from '../policies/endpoint.ts';
 import { nameUnenforceable } from '../policies/unenforceable.ts';
+import { parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig, LxcNic } from '../watchers/lxc-config/config.ts';
 import { asList, asText, orNull, type Placed } from './json-shape.ts';
 
@@ -18,10 +20,16 @@ export function parseUnenforced(of: Placed): Unenforced {
   return names === undefined ? {} : { unenforced: names };
 }
 
+/** Whether LXC would hand a veth for that link to Open vSwitch: it decides so by these very folders. */
+const isOtherBridge = (link: string): boolean => {
+  const folder = `/sys/class/net/${link}`;
+  return parseInterfaceName(link) !== undefined && existsSync(folder) && !existsSync(`${folder}/bridge`);
+};
+
 /** None for a network of `type = empty`: there is nothing in it to enforce anything on. */
-export function unenforceableNics(lxc: LxcConfig): UnenforceableNic[] {
+export function unenforceableNics(lxc: LxcConfig, isOther = isOtherBridge): UnenforceableNic[] {
   const foreign = foreignNetwork(lxc);
-  return foreign === undefined ? lxc.nics.flatMap(unenforceableNic) : [foreign];
+  return foreign === undefined ? lxc.nics.flatMap((nic) => unenforceableNic(nic, isOther)) : [foreign];
 }
 
 /** LXC makes no network namespace then, or enters another's, whatever NICs are configured. */
@@ -40,7 +48,7 @@ function foreignNetwork({ nics, settings = [] }: LxcConfig): UnenforceableNic | 
   return isNone ? { nic: null, kind: 'host', link: undefined, place: first.place } : undefined;
 }
 
-function unenforceableNic(nic: LxcNic): UnenforceableNic[] {
+function unenforceableNic(nic: LxcNic, isOther: (link: string) => boolean): UnenforceableNic[] {
   const common = { nic: nic.name ?? String(nic.index), link: nic.link, place: nic.place };
   switch (nic.type) {
     case 'macvlan':
@@ -49,6 +57,9 @@ function unenforceableNic(nic: LxcNic): UnenforceableNic[] {
     case 'phys':
       return [{ ...common, kind: nic.type }];
     case 'veth':
+      return nic.vethMode === 'bridge' && nic.link !== undefined && isOther(nic.link)
+        ? [{ ...common, kind: 'openvswitch' }]
+        : [];
     case 'empty':
     case 'none':
     case null:

@@ -1,5 +1,6 @@
 /** `routewall doctor`: what on this host works against the policies; reads, and neither changes nor loads anything. */
 
+import type { Container } from '../../policies/endpoint.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesPattern } from '../../render/names.ts';
 import { createAssembler } from '../assemble.ts';
@@ -55,6 +56,10 @@ function examineConfigs({ containers, inputs }: CliHost): Finding[] {
     .flatMap(({ container, lxc }) => examineLxc({ container: container.name, lxc, isGuarded }));
 }
 
+/** It is told already, with its reason. */
+const isUnenforceable = ({ unenforceable = [] }: Container, name: string): boolean =>
+  unenforceable.some(({ nic }) => nic === name);
+
 interface Read {
   readonly host: CliHost;
   readonly rules: ForeignRules;
@@ -79,7 +84,7 @@ async function readFacts(run: Run, { host, rules, desired, uplinks }: Read): Pro
     missing: await missingPrograms(),
     unfiltered: host.containers.flatMap(({ container, lxc }) =>
       lxc.nics
-        .filter((nic) => nicKind(nic) === 'bridged')
+        .filter((nic) => nicKind(nic) === 'bridged' && !isUnenforceable(container, nicName(nic)))
         .map((nic) => ({ container: container.name, nic: nicName(nic), type: `a veth on the bridge ${nic.link}` })),
     ),
   };

@@ -22,7 +22,7 @@ interface Finding {
   readonly mend: string;
 }
 
-/** As its daemon writes them at a start, without any container (28.0; `iptables-save` on Debian 13). */
+/** In the chains that the daemon of Docker 28 makes at a start, without any container; written by hand, it was not run. */
 const DOCKER = `*nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]

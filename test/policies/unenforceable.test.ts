@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { describeContainer } from '../../controller/containers.ts';
+import { unenforceableNics } from '../../controller/unenforceable-nics.ts';
 import type { UnenforceableNic } from '../../policies/endpoint.ts';
-import { unenforceableProblems } from '../../policies/unenforceable.ts';
+import { nameUnenforceable, unenforceableProblems } from '../../policies/unenforceable.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 
 const nic = (index: number, type: string, ...more: readonly string[]): string[] => [
@@ -53,6 +54,14 @@ describe('a network that no rule stands before', () => {
     const problems = unenforceableProblems(read, { policyFile: 'containers/web.yaml', strict: false });
     if (said === undefined) expect(problems).toEqual([]);
     else expect(problems[0]?.message).toMatch(said);
+  });
+
+  test('is that of Open vSwitch where a veth hangs on a link that is no bridge of Linux', () => {
+    const disk = { read: () => nic(0, 'veth', 'link = ovsbr0').join('\n'), list: () => undefined };
+    const lxc = parseLxcConfig('/lxc/web/config', disk);
+    const found = unenforceableNics(lxc, (link) => link === 'ovsbr0');
+    expect(found.map(nameUnenforceable)).toEqual(['0 (veth on the Open vSwitch bridge ovsbr0)']);
+    expect(unenforceableNics(lxc, () => false)).toEqual([]);
   });
 
   const severity = (lines: readonly string[], policyFile: string | null, strict: boolean) =>
