@@ -32,7 +32,8 @@ it('names the chain that drops what a policy allows, and how to mend it', async 
     JSON.parse((await routewall.cli('doctor', '--json', '-n', 'web')).stdout);
   const ofWeb = async () =>
     (await doctor()).filter(({ container, severity }) => container === 'web' && severity !== 'note');
-  const tables = async (): Promise<string> => (await host.run('nft', ['-s', 'list', 'ruleset'])).stdout;
+  const tables = async (): Promise<string> =>
+    (await host.run('sh', ['-c', 'nft list tables; nft -s list table ip filter'])).stdout;
 
   expect([await reach(v4), await ofWeb()]).toEqual(['allowed', []]);
   for (const words of DOCKER) await host.run('iptables-nft', words);
