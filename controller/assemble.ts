@@ -3,6 +3,7 @@ import { type AddressBook, createAddressBook } from '../policies/address-book.ts
 import { type Compiled, createCompiler, type EnforcedPolicy } from '../policies/compile.ts';
 import { claimedPrefixes } from '../policies/compile-nic.ts';
 import { type CompiledPolicy, closedPolicy, compilePolicy, isFresh } from '../policies/compile-policy.ts';
+import { type CompiledWires, compileWires } from '../policies/compile-wires.ts';
 import type { HostConfig } from '../policies/config.ts';
 import { type JudgedAnswers, judgeAnswers, namesInForce } from '../policies/dns-answers.ts';
 import type { Container } from '../policies/endpoint.ts';
@@ -13,6 +14,7 @@ import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import { unenforceableProblems } from '../policies/unenforceable.ts';
+import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -54,6 +56,8 @@ export interface Assembled extends Compiled {
   readonly book: AddressBook;
   /** By container id: networks that nothing can be enforced on. */
   readonly unenforceable: ReadonlyMap<string, readonly Problem[]>;
+  /** Mistakes in routewall.yaml's wires. */
+  readonly wireProblems: readonly Problem[];
   /** Names that policies mean, and answers for them that don't count. */
   readonly names: readonly DnsName[];
   readonly ignoredAnswers: JudgedAnswers['ignored'];
@@ -78,6 +82,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const enforcedOf = rememberLast(enforcedPolicies);
   const namesOf = rememberLast((policies: ReadonlyMap<string, EnforcedPolicy>) => namesInForce(policies.values()));
   const answersOf = rememberLast(judgeAnswers);
+  const withWires = createWiring();
   const unenforceableOf = rememberLast(unenforceableNetworks);
   let before: ReadonlyMap<string, ContainerPolicy> = new Map();
   // Time alone changes nothing until a rule ends, or the clock is set back before an end: then a period begins.
@@ -95,7 +100,8 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const steadyNetwork = keepEqual(networkKey);
   const factsOf = rememberLast(lazyFacts);
   return {
-    assemble: ({ config, loaded, containers, links, veths, lastGood, answers, now }) => {
+    assemble: (inputs) => {
+      const { config, loaded, containers, links, veths, lastGood, answers, now } = inputs;
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers);
       present = now;
@@ -108,12 +114,33 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const input = { containers, policies: enforced, veths, network, dns, settings: settingsOf(config) };
       const ends = endsOfAll(policies);
       const unenforceable = unenforceableOf(containers, policies, loaded, config);
-      const compiled = compiler.compile(input);
+      const compiled = withWires(compiler.compile(input), inputs, network);
       return { ...compiled, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
     },
     forgetLastGood: () => {
       before = new Map();
     },
+  };
+}
+
+/** Most hosts have none, and nothing changes for them. */
+function createWiring(): (
+  compiled: Compiled,
+  inputs: HostInputs,
+  network: HostNetwork,
+) => Compiled & { readonly wireProblems: readonly Problem[] } {
+  const steady = keepEqual((wires: CompiledWires['wires']) => JSON.stringify(wires));
+  return (compiled, { config, containers, veths, loaded }, network) => {
+    if (config.wires.length === 0) return { ...compiled, wireProblems: [] };
+    const { guard } = config;
+    const { wires, problems: wireProblems } = compileWires({ wires: config.wires, containers, veths, network, guard });
+    const problems = new Map(compiled.problems);
+    for (const container of containers) {
+      const found = wiredPolicyProblems(container, loaded);
+      if (found.length > 0) problems.set(container.id, [...(problems.get(container.id) ?? []), ...found]);
+    }
+    const desired = wires.length === 0 ? compiled.desired : { ...compiled.desired, wires: steady(wires) };
+    return { ...compiled, desired, problems, wireProblems };
   };
 }
 
@@ -136,10 +163,15 @@ const buildSettings = (config: HostConfig) => ({
   log: config.log,
   connections: config.connections,
   uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
+  wireEnds: config.wires.flatMap(({ a, b }) => [a, b].flatMap((end) => (end.kind === 'interface' ? [end.dev] : []))),
 });
 
 function buildNetwork(links: readonly HostLink[], config: HostConfig, containers: readonly Container[]): HostNetwork {
-  const veths = new Set(containers.flatMap(({ endpoints }) => endpoints.flatMap(({ fixedVeth }) => fixedVeth ?? [])));
+  const veths = new Set(
+    containers.flatMap(({ endpoints, wired = [] }) =>
+      [...endpoints, ...wired].flatMap(({ fixedVeth }) => fixedVeth ?? []),
+    ),
+  );
   return describeHost(links, { uplinks: config.uplinks, guard: config.guard, veths });
 }
 

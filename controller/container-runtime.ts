@@ -9,7 +9,7 @@ import { CommandError, type Run, runOrThrow } from './run.ts';
 export interface Runtime {
   /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
   readonly state: string;
-  /** By endpoint key; only routed NICs, and only links that exist. */
+  /** By endpoint key; only NICs that are claimed, and only links that exist. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
 }
 
@@ -22,6 +22,12 @@ export interface RuntimeQuestion {
   readonly before: Runtime | undefined;
 }
 
+type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
+
+/** Those whose host-side veths matter here: by their policies, or as ends of wires. */
+export const claimedNics = ({ endpoints, wired = [] }: Container): readonly ClaimedNic[] =>
+  wired.length === 0 ? endpoints : [...endpoints, ...wired];
+
 export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
 
 /** /proc/sys/net shows the reader's own network namespace, which /sys does only where it was mounted anew. */
@@ -30,15 +36,16 @@ export const linkExists = (name: InterfaceName): boolean => existsSync(`/proc/sy
 /** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
 export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { container, before } = question;
-  const fixed = vethsByName(container.endpoints);
+  const nics = claimedNics(container);
+  const fixed = vethsByName(nics);
   if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
-  if (before !== undefined && before.veths.size === container.endpoints.length && allExist(before.veths))
+  if (before !== undefined && before.veths.size === nics.length && allExist(before.veths))
     // A hook said so while the container was starting; since LXC told its state, the hook isn't asked any more.
     return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
   return askLxc(run, question);
 }
 
-function vethsByName(endpoints: readonly Endpoint[]): Map<string, InterfaceName> | undefined {
+function vethsByName(endpoints: readonly ClaimedNic[]): Map<string, InterfaceName> | undefined {
   const veths = new Map<string, InterfaceName>();
   for (const { key, fixedVeth } of endpoints) {
     if (fixedVeth === undefined || !linkExists(fixedVeth)) return undefined;
@@ -55,9 +62,10 @@ async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { stdout, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
   if (exitCode !== 0) return STOPPED;
   const { state, pid, links } = parseLxcInfo(stdout);
-  if (pid === undefined || container.endpoints.length === 0) return { state, veths: new Map() };
+  const { length } = claimedNics(container);
+  if (pid === undefined || length === 0) return { state, veths: new Map() };
   const named = namedVeths(question, links);
-  const veths = named.size === container.endpoints.length ? named : await vethsByPeer(run, question, pid, named);
+  const veths = named.size === length ? named : await vethsByPeer(run, question, pid, named);
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
 }
 
@@ -81,7 +89,7 @@ function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[
   const veths = new Map<string, InterfaceName>();
   for (const [position, nic] of lxc.nics.entries()) {
     if (nic.index !== position) break;
-    const endpoint = container.endpoints.find(({ index }) => index === nic.index);
+    const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
     const veth = parseInterfaceName(links[position] ?? '');
     if (endpoint !== undefined && veth !== undefined) veths.set(endpoint.key, veth);
   }
@@ -106,7 +114,7 @@ async function vethsByPeer(
   if (peers.length !== nics.length) return named;
   const found = new Map(named);
   for (const [position, nic] of nics.entries()) {
-    const endpoint = container.endpoints.find(({ index }) => index === nic.index);
+    const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
     const veth = parseInterfaceName(peers[position] ?? '');
     if (endpoint !== undefined && veth !== undefined) found.set(endpoint.key, veth);
   }

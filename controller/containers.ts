@@ -1,13 +1,16 @@
 /** Turns what LXC's configuration says into the containers and endpoints that policies are compiled for. */
 import type { Container, Endpoint, Gateway, Place } from '../policies/endpoint.ts';
 import type { Problem } from '../policies/problem.ts';
+import type { WiredNic } from '../policies/wired-nics.ts';
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig, LxcGateway, LxcNic, PlacedText } from '../watchers/lxc-config/config.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
-/** What routewall does about a NIC: `routed` is ours; `bridged` and `unmanaged` have no host side of their own. */
-export type NicKind = 'routed' | 'bridged' | 'unmanaged';
+/**
+ * What routewall does about a NIC: `routed` is ours; `bridged` and `unmanaged` have no host side of their own;
+ * `wired` is the end of a wire, and nobody's but the other end's. */
+export type NicKind = 'routed' | 'bridged' | 'wired' | 'unmanaged';
 
 export function nicKind(nic: LxcNic): NicKind {
   if (nic.type !== 'veth') return 'unmanaged';
@@ -19,17 +22,52 @@ export const nicName = (nic: LxcNic): string => nic.name ?? String(nic.index);
 
 export const containerId = (lxcPath: string, name: string): string => `${lxcPath}/${name}`;
 
-export function describeContainer(lxcPath: string, name: string, config: LxcConfig): Container {
+/** `wired`: NICs that a wire names, by name or index. */
+export function describeContainer(
+  lxcPath: string,
+  name: string,
+  config: LxcConfig,
+  wired: ReadonlySet<string> = new Set(),
+): Container {
   const id = containerId(lxcPath, name);
   const problems: Problem[] = config.problems.map((problem) => ({ ...problem }));
+  const plugged = wiredNics(id, config.nics, wired, problems);
   const endpoints = config.nics
-    .filter((nic) => nicKind(nic) === 'routed')
+    .filter((nic) => nicKind(nic) === 'routed' && plugged.wired?.every(({ index }) => index !== nic.index) !== false)
     .map((nic) => describeEndpoint(`${id}/${nic.index}`, nic, problems));
   const unenforceable = unenforceableNics(config);
   return {
     ...{ id, name, groups: config.groups, endpoints, file: config.file, problems },
     ...(unenforceable.length === 0 ? {} : { unenforceable }),
+    ...plugged,
   };
+}
+
+/** A wired NIC is a veth that leads nowhere else. */
+function wiredNics(
+  id: string,
+  nics: readonly LxcNic[],
+  words: ReadonlySet<string>,
+  problems: Problem[],
+): Pick<Container, 'wired' | 'unwired'> {
+  const named = words.size === 0 ? [] : nics.filter((nic) => words.has(nicName(nic)) || words.has(String(nic.index)));
+  const wired: WiredNic[] = [];
+  const unwired: { nic: string; index: number; why: string }[] = [];
+  for (const nic of named) {
+    const why = whyUnwirable(nic);
+    const common = { nic: nicName(nic), index: nic.index };
+    if (why === undefined) {
+      wired.push({ ...common, key: `${id}/${nic.index}`, fixedVeth: fixedVeth(nic, problems) });
+    } else unwired.push({ ...common, why });
+  }
+  return { ...(wired.length > 0 && { wired }), ...(unwired.length > 0 && { unwired }) };
+}
+
+function whyUnwirable({ index, type, link, vethMode }: LxcNic): string | undefined {
+  const key = `lxc.net.${index}`;
+  if (type !== 'veth') return `only a veth can be wired, and ${key}.type is ${type ?? 'not given'}`;
+  if (vethMode !== 'bridge') return `LXC routes to it: take ${key}.veth.mode out`;
+  return link === undefined ? undefined : `it hangs on ${link}: take ${key}.link out`;
 }
 
 function describeEndpoint(key: string, nic: LxcNic, problems: Problem[]): Endpoint {

@@ -23,6 +23,7 @@ import type {
   StatusFile,
   SysctlStatus,
 } from './status-file.ts';
+import { describeWires } from './traffic/describe-wires.ts';
 import { limitProblems } from './traffic/limit-problems.ts';
 import { unenforcedOf } from './unenforceable-nics.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';
@@ -53,7 +54,8 @@ export function describeStatus(outcome: Outcome, reader: HostReader, facts: Serv
     generation: null,
     containers: [...reader.known.values()].map((known) => describeContainer(known, outcome, facts)),
     sysctls: uniqueSysctls(enforced.nics.values()),
-    problems: sharedProblems(reader.loaded),
+    problems: [...sharedProblems(reader.loaded), ...outcome.assembled.wireProblems],
+    ...describeWires(reader.config.wires, outcome),
     watchers: Object.fromEntries(facts.watchers),
     names: outcome.assembled.names.map((name) => describeName(name, outcome, facts)),
   };

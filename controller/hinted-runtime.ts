@@ -1,7 +1,14 @@
 /** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
-import { linkExists, parseLinksJson, parseVeths, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
+import {
+  claimedNics,
+  linkExists,
+  parseLinksJson,
+  parseVeths,
+  type Runtime,
+  type RuntimeQuestion,
+} from './container-runtime.ts';
 import { readNamespaceId } from './namespace-id.ts';
 import { CommandError, type Run } from './run.ts';
 
@@ -28,7 +35,7 @@ export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint
   if (peers === undefined || peers.length > nics.length) return undefined;
   const veths = new Map<string, InterfaceName>();
   for (const [position, nic] of nics.entries()) {
-    const endpoint = container.endpoints.find(({ index }) => index === nic.index);
+    const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
     const veth = parseInterfaceName(peers[position] ?? '');
     if (endpoint === undefined || veth === undefined) continue;
     if (endpoint.fixedVeth !== undefined && endpoint.fixedVeth !== veth) return undefined;

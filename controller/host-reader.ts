@@ -9,6 +9,7 @@ import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts'
 import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
 import { isStrict } from '../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
+import { wiredNames } from '../policies/wired-nics.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
@@ -17,7 +18,7 @@ import { parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../watchers/lxc-config/real-files.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
 import type { HostInputs } from './assemble.ts';
-import { linkExists, type Runtime, STOPPED } from './container-runtime.ts';
+import { claimedNics, linkExists, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { readLinks } from './observe.ts';
@@ -76,6 +77,10 @@ export class HostReader {
     return this.#known;
   }
 
+  get config(): HostConfig {
+    return this.#options.config;
+  }
+
   get lxcPaths(): readonly string[] {
     return this.#options.config.lxcPaths;
   }
@@ -97,8 +102,10 @@ export class HostReader {
   /** The container whose NIC has this host-side veth, or will have it by its configuration. */
   ownerOf(veth: string): KnownContainer | undefined {
     this.#namedVeths ??= new Map(
-      [...this.#known.values()].flatMap(({ container: { id, endpoints } }) =>
-        endpoints.flatMap(({ fixedVeth }): [string, string][] => (fixedVeth === undefined ? [] : [[fixedVeth, id]])),
+      [...this.#known.values()].flatMap(({ container }) =>
+        claimedNics(container).flatMap(({ fixedVeth }): [string, string][] =>
+          fixedVeth === undefined ? [] : [[fixedVeth, container.id]],
+        ),
       ),
     );
     const id = this.#usedVeths.get(veth) ?? this.#namedVeths.get(veth);
@@ -137,7 +144,8 @@ export class HostReader {
     }
     if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc) && isOnSameLinks(before))
       return before;
-    const container = keepLoadable(describeContainer(lxcPath, name, lxc), lxc, before);
+    const wired = wiredNames(this.#options.config.wires, name);
+    const container = keepLoadable(describeContainer(lxcPath, name, lxc, wired), lxc, before);
     const known = { lxcPath, name, lxc, container, runtime: before?.runtime ?? STOPPED };
     this.#known.set(id, known);
     this.#forgetLists();
@@ -152,7 +160,7 @@ export class HostReader {
     const isLive = ({ container, runtime }: KnownContainer): boolean =>
       ids.has(container.id) ||
       runtime.veths.size > 0 ||
-      container.endpoints.some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
+      claimedNics(container).some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
     const known = [...this.#known.values()];
     for (const one of known) if (!isLive(one)) this.#setRuntime(one, STOPPED);
     await this.readRuntimes(known.filter(isLive));

@@ -80,7 +80,7 @@ function listNic(
     index: nic.index,
     name: nicName(nic),
     type: nic.type,
-    kind: nicKind(nic),
+    kind: container.wired?.some(({ index }) => index === nic.index) ? 'wired' : nicKind(nic),
     link: nic.link ?? null,
     hostVeth: veths.get(key) ?? null,
     addresses: addressesOf(nic, endpoint),

@@ -53,7 +53,8 @@ function problemsInFiles({ assembled }: Outcome, reader: HostReader): [string, T
   const ofContainers = [...reader.known.values()].flatMap(({ container, name }) =>
     problemsOf(assembled, container).map((problem) => describe(problem, { CONTAINER: name })),
   );
-  return [...sharedProblems(reader.loaded).map((problem) => describe(problem, {})), ...ofContainers];
+  const shared = [...sharedProblems(reader.loaded), ...assembled.wireProblems];
+  return [...shared.map((problem) => describe(problem, {})), ...ofContainers];
 }
 
 const describe = (problem: Problem, fields: Told['fields']): [string, Told] => [
@@ -86,6 +87,11 @@ function problemsInKernel({ assembled, applied, traffic }: Outcome): [string, To
     ...[...applied.unrouted]
       .filter(([, message]) => !GONE.test(message))
       .map(([key, message]): [string, Told] => [`${key}: ${message}`, about(key)]),
+    ...(applied.enforced.wires ?? []).flatMap(({ name, a, b }) =>
+      traffic
+        .filter(({ dev }) => dev === a || dev === b)
+        .map(({ why }): [string, Told] => [`wire ${name}: ${why}`, { level: 'error', fields: {} }]),
+    ),
     ...[...applied.enforced.nics.values()].flatMap((nic) =>
       limitProblems(nic, traffic).map((problem) => describe(problem, { CONTAINER: nic.container })),
     ),

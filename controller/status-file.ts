@@ -19,6 +19,7 @@ import {
 import { type Observing, parseObserving } from './observing.ts';
 import { NO_PANIC, type PanicView, parsePanic, viewPanic } from './panic/panic-state.ts';
 import type { RevisionView } from './revisions/revisions.ts';
+import { parseWires, type WireStatus } from './traffic/describe-wires.ts';
 import { parseUnenforced, type Unenforced } from './unenforceable-nics.ts';
 
 /** Times are ISO 8601 in UTC. */
@@ -48,6 +49,8 @@ export interface StatusFile {
   readonly serves: Serves;
   /** Names that policies mean by `dns:`. */
   readonly names: readonly NameStatus[];
+  /** Of routewall.yaml; absent where there are none. */
+  readonly wires?: readonly WireStatus[];
 }
 
 export interface Serves {
@@ -172,6 +175,7 @@ export function parseStatus(top: Placed): StatusFile {
     watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
     serves: parseServes(field('serves')),
     names: asList(field('names')).map(parseName),
+    ...parseWires(field('wires')),
   };
 }
 

@@ -13,7 +13,7 @@ import { parseUnenforced } from './unenforceable-nics.ts';
 
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
 const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
-const KINDS: readonly NicKind[] = ['routed', 'bridged', 'unmanaged'];
+const KINDS: readonly NicKind[] = ['routed', 'bridged', 'wired', 'unmanaged'];
 
 const fieldsOf = (of: Placed): ((key: string) => Placed) => {
   const object = asObject(of);

@@ -29,6 +29,8 @@ export interface CompileInput {
   readonly dns: DnsAddresses;
   readonly settings: Pick<HostState, 'guardPatterns' | 'log' | 'connections'> & {
     readonly uplinks: readonly InterfaceName[];
+    /** Interfaces of the host that are ends of wires. */
+    readonly wireEnds?: readonly InterfaceName[];
   };
 }
 
@@ -216,10 +218,12 @@ function placeOf({ container, endpoint }: NicPlan, prefix: Prefix, policies: Com
 const shown = (prefix: Prefix): string => (isHostPrefix(prefix) ? networkOf(prefix) : prefix);
 
 function describeHostState({ containers, policies, network, settings }: CompileInput): HostState {
-  const fixed = containers.flatMap(({ endpoints }) => endpoints.flatMap(({ fixedVeth }) => fixedVeth ?? []));
+  const fixed = containers.flatMap(({ endpoints, wired = [] }) =>
+    [...endpoints, ...wired].flatMap(({ fixedVeth }) => fixedVeth ?? []),
+  );
   return {
     guardPatterns: settings.guardPatterns,
-    guardedNames: [...new Set(fixed)].sort(),
+    guardedNames: [...new Set([...fixed, ...(settings.wireEnds ?? [])])].sort(),
     uplinks: settings.uplinks,
     lan: [...new Set(network.onLink.map(({ prefix }) => prefix))].sort(),
     log: settings.log,

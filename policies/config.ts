@@ -10,11 +10,11 @@ import type { Config } from './config.gen.ts';
 import { type DnsConfig, defaultDns, dnsOf } from './dns-config.ts';
 import { defaultTextfile, type ListenAddress, parseListenAddress, type Textfile } from './metrics-config.ts';
 import { parseContent } from './parse-content.ts';
-import type { Path, Places } from './places.ts';
+import type { Path } from './places.ts';
 import { problemOf } from './policy-document.ts';
 import type { Problem } from './problem.ts';
 import { type FileContent, type Finding, maxStructuredBytes, readSourceText } from './source-text.ts';
-import { type ConfiguredWire, wiresOf } from './wires-config.ts';
+import { type ConfiguredWire, type EndPlace, wiresOf } from './wires-config.ts';
 
 export interface HostConfig {
   readonly lxcPaths: readonly string[];
@@ -63,7 +63,8 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
   const { data, places, findings } = parseContent('config', source.text, file.endsWith('.json') ? 'json' : 'yaml');
   const names: Finding[] = [];
   const fail = (path: Path, message: string) => names.push({ ...places.placeOf(path), message });
-  const config = data === undefined ? undefined : fillDefaults(data, fail, places.placeOf);
+  const config =
+    data === undefined ? undefined : fillDefaults(data, fail, (path) => ({ file, ...places.placeOf(path) }));
   const problems = [...findings, ...names].map((finding) => problemOf(file, finding));
   return { config: problems.length > 0 ? undefined : config, problems };
 }
@@ -71,7 +72,7 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
 function fillDefaults(
   data: Config,
   fail: (path: Path, message: string) => void,
-  placeOf: Places['placeOf'],
+  placeOf: (path: Path) => EndPlace,
 ): HostConfig {
   const { group, rate } = data.log ?? {};
   const uplinks = data.uplinks === undefined ? 'auto' : uplinksOf(data.uplinks, fail);

@@ -2,6 +2,7 @@
 import type { Address, Family, Prefix } from '../render/address.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { Problem } from './problem.ts';
+import type { WiredNic } from './wired-nics.ts';
 
 /** What the container sends its first packet to. */
 export type Gateway =
@@ -54,6 +55,10 @@ export interface Container {
   readonly endpoints: readonly Endpoint[];
   /** Absent where there is none. */
   readonly unenforceable?: readonly UnenforceableNic[];
+  /** Ends of wires: no endpoints, since no policy applies to them. Absent where there are none. */
+  readonly wired?: readonly WiredNic[];
+  /** What a wire names and can't take, and why. */
+  readonly unwired?: readonly { readonly nic: string; readonly index: number; readonly why: string }[];
   /** Its configuration file, for problems. */
   readonly file: string;
   /** What is wrong with its configuration. */

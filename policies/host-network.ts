@@ -21,6 +21,8 @@ export interface HostLink {
   readonly mac: string;
   readonly loopback: boolean;
   readonly addresses: readonly LinkAddress[];
+  /** The bridge or bond that it is a port of. */
+  readonly master?: string;
 }
 
 export interface LinkAddress {
@@ -108,6 +110,7 @@ export function parseLinks(json: unknown): HostLink[] {
         mac: text(link['address']),
         loopback: text(link['link_type']) === 'loopback' || name === 'lo',
         addresses,
+        ...(text(link['master']) === '' ? {} : { master: text(link['master']) }),
       },
     ];
   });

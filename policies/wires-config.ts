@@ -1,12 +1,18 @@
 /** `wires:` of routewall.yaml: pairs of ends, as far as the file alone can tell. */
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { Wires } from './config.gen.ts';
-import type { Path, Place } from './places.ts';
+import type { Path } from './places.ts';
+
+export interface EndPlace {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
 
 /** `place` in routewall.yaml. */
 export type WireEnd =
-  | { readonly kind: 'container'; readonly container: string; readonly nic: string; readonly place: Place }
-  | { readonly kind: 'interface'; readonly dev: InterfaceName; readonly place: Place };
+  | { readonly kind: 'container'; readonly container: string; readonly nic: string; readonly place: EndPlace }
+  | { readonly kind: 'interface'; readonly dev: InterfaceName; readonly place: EndPlace };
 
 export interface ConfiguredWire {
   readonly a: WireEnd;
@@ -16,7 +22,7 @@ export interface ConfiguredWire {
 /** `uplinks`: what the administrator named as such. */
 export function wiresOf(
   wires: Wires,
-  placeOf: (path: Path) => Place,
+  placeOf: (path: Path) => EndPlace,
   uplinks: readonly InterfaceName[],
   fail: (path: Path, message: string) => void,
 ): ConfiguredWire[] {
@@ -39,9 +45,13 @@ export function wiresOf(
   });
 }
 
-function parseEnd(text: string, place: Place): WireEnd | string {
+function parseEnd(text: string, place: EndPlace): WireEnd | string {
   const [, container, nic] = /^container:([^/]+)\/([^/]+)$/.exec(text) ?? [];
   if (container !== undefined && nic !== undefined) return { kind: 'container', container, nic, place };
   const dev = parseInterfaceName(text.replace(/^interface:/, ''));
   return dev === undefined ? `"${text}" is no interface name` : { kind: 'interface', dev, place };
 }
+
+/** As in the file: `container:r1/eth1`, `interface:eth2`. */
+export const describeEnd = (end: WireEnd): string =>
+  end.kind === 'container' ? `container:${end.container}/${end.nic}` : `interface:${end.dev}`;

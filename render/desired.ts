@@ -51,8 +51,12 @@ export interface BandwidthLimit {
 
 /** Two interfaces of the host between which every frame is handed over. */
 export interface Wire {
+  /** For people: `container:r1/eth1 and interface:eth2`. */
+  readonly name: string;
   readonly a: InterfaceName;
   readonly b: InterfaceName;
+  /** Which of both is no veth of a container's, but an interface of the host. */
+  readonly ofHost: readonly InterfaceName[];
 }
 
 /** Everything that one routed NIC of one running container needs. Replaced whole when anything of it changes. */

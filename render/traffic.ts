@@ -83,10 +83,10 @@ export interface ObservedTraffic {
   readonly limiters: ReadonlySet<InterfaceName>;
 }
 
-/** `rate` is what goes out, `redirect` what comes in. */
+/** `rate` is what goes out, `redirect` what comes in; `mtu`: what comes in may be too long for what it is wired to. */
 export interface TrafficFailure {
   readonly dev: InterfaceName;
-  readonly part: keyof TrafficDevice;
+  readonly part: keyof TrafficDevice | 'mtu';
   readonly why: string;
 }
 

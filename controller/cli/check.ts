@@ -103,6 +103,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   return {
     problems: [
       ...inConfig,
+      ...assembled.wireProblems,
       ...placeProblems(uniqueProblems([...inPolicies, ...shadowed, ...inContainers]), shared.shown.policies),
     ],
     what: whatOf(host.files.size, chosen.length),

@@ -96,7 +96,10 @@ function nicCells(
   const label = name === String(index) ? `#${index}` : name;
   const where = link === null ? '' : ` on ${link}`;
   if (type === 'none') return [colours.red(`${label} (none)`), '-', '-'];
-  const shown = kind === 'routed' ? label : colours.dim(`${label} (${kind === 'bridged' ? kind : type}${where})`);
+  const shown =
+    kind === 'routed'
+      ? label
+      : colours.dim(`${label} (${kind === 'bridged' || kind === 'wired' ? kind : type}${where})`);
   const prefixes = [...addresses.map((prefix) => prefix.replace(/\/(32|128)$/, '')), ...routes];
   return [shown, hostVeth ?? '-', prefixes.join(' ') || '-'];
 }

@@ -19,6 +19,7 @@ import {
   readStatusFile,
   type StatusFile,
 } from '../status-file.ts';
+import type { WireStatus } from '../traffic/describe-wires.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
@@ -90,6 +91,7 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   status === undefined ||
   [...status.problems, ...status.containers.flatMap(({ problems }) => problems)].some(isError) ||
   status.containers.some(({ refused }) => refused !== null) ||
+  status.wires?.some(({ state }) => state === 'broken') === true ||
   status.revision.reason === 'refused' ||
   status.names.some(({ addresses, error }) => addresses.length === 0 && error !== null) ||
   Object.values(status.watchers).includes('failed');
@@ -163,6 +165,10 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
     const heading = ['NAME', 'ADDRESSES', 'ANSWERED', 'NEXT', 'TROUBLE'].map((text) => colours.bold(text));
     io.out.write(`\n${renderTable([heading, ...status.names.map((name) => nameRow(name, colours))])}`);
   }
+  if (status.wires !== undefined) {
+    const heading = ['WIRE', 'STATE', 'TROUBLE'].map((text) => colours.bold(text));
+    io.out.write(`\n${renderTable([heading, ...status.wires.map((wire) => wireRow(wire, colours))])}`);
+  }
   const failed = Object.entries(status.watchers).filter(([, state]) => state !== 'synced');
   for (const [source, state] of failed) io.out.write(`${colours.red(`${source}: ${state}`)}\n`);
   if (status.drift.count > 0) {
@@ -209,6 +215,11 @@ function row({ container, state, policy, nics, since, unenforced = [] }: Contain
     ...unenforced.map((name) => colours.yellow(`not on ${name}`)),
   ];
   return [container, state.toLowerCase(), shown, where.join(', ') || '-', since === null ? '-' : timeText(since)];
+}
+
+function wireRow({ a, b, state, why }: WireStatus, colours: Colours): string[] {
+  const shown = { up: colours.green, down: colours.dim, broken: colours.red }[state](state);
+  return [`${a} and ${b}`, shown, why ?? ''];
 }
 
 /** As many addresses as a line holds. */

@@ -88,7 +88,7 @@ export function describeCheck(
   const shadowed = shadowWarnings(inputs, assembled, names.length > 0 ? names : undefined);
   const problems = uniqueProblems([...inPolicies, ...shadowed, ...inContainers]);
   return {
-    problems: [...inConfig, ...placeProblems(problems, folder)],
+    problems: [...inConfig, ...assembled.wireProblems, ...placeProblems(problems, folder)],
     policyFiles: files.size,
     containers: chosen.length,
     known: [...reader.known.values()].map(({ name }) => name),

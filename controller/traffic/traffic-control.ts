@@ -1,5 +1,5 @@
 /** Keeps tc as the limits and wires want it: reads what concerns a change, and writes what differs. */
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, Wire } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import {
   changedDevices,
@@ -14,6 +14,7 @@ import { parseFailures } from '../ip-channel.ts';
 import { CommandError, type Run } from '../run.ts';
 import { readTraffic } from './read-traffic.ts';
 import type { TrafficMemory } from './traffic-memory.ts';
+import { readNarrowness, renderPromiscuous, silence } from './wire-ends.ts';
 
 /** Another link may have been made under the name meanwhile, or none: its own event follows. */
 const GONE = /Cannot find device|No such device|Cannot find specified/;
@@ -33,6 +34,7 @@ export class TrafficControl {
   /** What tc was last brought to; `undefined` where that isn't known. */
   #known: DesiredState | undefined;
   #wanted: Traffic = NO_TRAFFIC;
+  #wires: readonly Wire[] = [];
   /** By interface: why a part of what it shall have isn't in force. */
   readonly #failures = new Map<InterfaceName, TrafficFailure[]>();
 
@@ -64,6 +66,7 @@ export class TrafficControl {
     const before = this.#known;
     this.#known = undefined;
     this.#wanted = trafficOf(enforced);
+    this.#wires = enforced.wires ?? [];
     try {
       if (before !== undefined) await this.#settle(changedDevices(before, enforced));
       const drifted = before === undefined || resync ? await this.#compare() : await this.#verify(edited);
@@ -98,18 +101,35 @@ export class TrafficControl {
     const observed = await readTraffic(this.#run, devs);
     const looked = devs ?? new Set([...observed.devices.keys(), ...this.#wanted.devices.keys()]);
     const { withdraw, links, bring, refused } = planTraffic(observed, this.#wanted, looked);
+    const wires = this.#wires.filter(({ a, b }) => looked.has(a) || looked.has(b));
+    const ends = await this.#openEnds();
     // Before the first line: what a crash leaves after it is found by this.
-    if (links.length + bring.length > 0) await this.#memory.mark();
+    if (links.length + bring.length > 0) await this.#memory.mark(ends.open);
+    await silence(wires);
     const failed = [
       ...(await this.#batch('tc', withdraw)),
-      ...(await this.#batch('ip', links)),
+      ...(await this.#batch('ip', [...links, ...ends.lines])),
       ...(await this.#batch('tc', bring)),
+      ...(await Promise.all(wires.map(readNarrowness))).flat(),
     ];
     for (const dev of looked) this.#failures.delete(dev);
     for (const failure of [...refused, ...failed]) {
       this.#failures.set(failure.dev, [...(this.#failures.get(failure.dev) ?? []), failure]);
     }
-    return [...withdraw, ...links, ...bring];
+    return [...withdraw, ...links, ...ends.lines, ...bring];
+  }
+
+  /** Those of the host's interfaces that a wire needs, and those that none needs any more. */
+  async #openEnds(): Promise<{ readonly open: ReadonlySet<InterfaceName>; readonly lines: string[] }> {
+    const wanted = new Set(this.#wires.flatMap(({ ofHost }) => ofHost));
+    const before = await this.#memory.promiscuous();
+    if (wanted.size + before.size === 0) return { open: wanted, lines: [] };
+    const lines = await renderPromiscuous(this.#run, wanted);
+    const opened = [...wanted].filter((dev) => before.has(dev) || lines.some((line) => line.includes(` ${dev} `)));
+    const left = [...before].filter((dev) => !wanted.has(dev));
+    const open = new Set(opened);
+    await this.#memory.mark(new Set([...open, ...left]));
+    return { open, lines: [...lines, ...left.map((dev) => `link set dev ${dev} promisc off`)] };
   }
 
   async #batch(command: 'ip' | 'tc', lines: readonly string[]): Promise<TrafficFailure[]> {
