@@ -13,7 +13,14 @@ export async function readLeftovers(host: Place): Promise<readonly string[]> {
   return [
     ...outputs.flatMap((text) => text.split('\n').filter((line) => line.trim() !== '')),
     ...(await readOwnRules(host)),
+    ...(await readOwnTraffic(host)),
   ];
+}
+
+/** Limits, the ifbs that they need, and the ends of wires. */
+async function readOwnTraffic(host: Place): Promise<string[]> {
+  const { stdout } = await host.run('tc', ['qdisc', 'show']);
+  return stdout.split('\n').filter((line) => /tbf 119:|dev rwl-|qdisc ingress /.test(line));
 }
 
 /**

@@ -148,13 +148,30 @@ it('carries every frame to an interface of the host, where a bridge keeps some f
   const veth = await vethOf(routewall, 'r1');
   await routewall.daemon.stop();
   for (const dev of [veth, 'eth2']) await host.run('tc', ['qdisc', 'del', 'dev', dev, 'ingress']);
-  await host.run('ip', ['link', 'add', 'br0', 'mtu', '9000', 'up', 'type', 'bridge']);
+  await host.run('ip', [
+    'link',
+    'add',
+    'br0',
+    'mtu',
+    '9000',
+    'up',
+    'type',
+    'bridge',
+    'stp_state',
+    '1',
+    'forward_delay',
+    '200',
+  ]);
   for (const dev of [veth, 'eth2']) await host.run('ip', ['link', 'set', dev, 'master', 'br0']);
   const listening = await listenFrames(outside, 'far', LEFT);
-  await eventually('the bridge forwards', async () => {
-    await sendFrames(inside, 'eth1', LEFT);
-    return listening.heard().includes('unknown');
-  });
+  await eventually(
+    'the bridge forwards',
+    async () => {
+      await sendFrames(inside, 'eth1', LEFT);
+      return listening.heard().includes('unknown');
+    },
+    20_000,
+  );
   for (const eaten of ['lacp', 'stp', 'lldp', 'pause'] as const) expect(listening.heard()).not.toContain(eaten);
   await listening.stop();
   for (const dev of [veth, 'eth2']) await host.run('ip', ['link', 'set', dev, 'nomaster']);
@@ -189,7 +206,7 @@ it('says where a wire is wrong, and leaves what another program holds', async ()
   await routewall.addContainer('r1', { lines: [...nic(addressesOf(20)), ...wired(1)] });
   const { stdout, exitCode } = await routewall.cliAlone('check');
   expect(exitCode).toBe(1);
-  expect(stdout).toMatch(/routewall\.yaml:2:37: error: "container:nobody\/eth1": there is no container nobody/);
+  expect(stdout).toMatch(/routewall\.yaml:2:34: error: "container:nobody\/eth1": there is no container nobody/);
   expect(stdout).toMatch(/routewall\.yaml:3:10: error: "container:r1\/1": is the end of two wires/);
   expect(stdout).toMatch(/routewall\.yaml:3:31: error: "interface:eth0": has an address of this host, 192\.0\.2\.1/);
   expect(stdout).toMatch(/routewall\.yaml:4:10: error: "container:r1\/eth7": r1 has no NIC eth7; it has eth0, eth1/);
