@@ -63,8 +63,13 @@ backend: nftables
       },
       wires: [
         {
-          a: { kind: 'container', container: 'r1', nic: 'eth1', place: { line: 1, column: 14 } },
-          b: { kind: 'interface', dev: 'eth2', place: { line: 1, column: 38 } },
+          a: {
+            kind: 'container',
+            container: 'r1',
+            nic: 'eth1',
+            place: { file: '/etc/routewall/routewall.yaml', line: 1, column: 14 },
+          },
+          b: { kind: 'interface', dev: 'eth2', place: { file: '/etc/routewall/routewall.yaml', line: 1, column: 38 } },
         },
       ],
       resyncSeconds: 30,
