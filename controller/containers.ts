@@ -1,7 +1,6 @@
 /** Turns what LXC's configuration says into the containers and endpoints that policies are compiled for. */
-import type { Container, Endpoint, Gateway, Place } from '../policies/endpoint.ts';
+import type { Container, Endpoint, Gateway, Place, WiredNic } from '../policies/endpoint.ts';
 import type { Problem } from '../policies/problem.ts';
-import type { WiredNic } from '../policies/wired-nics.ts';
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig, LxcGateway, LxcNic, PlacedText } from '../watchers/lxc-config/config.ts';

@@ -1,11 +1,10 @@
 /** The wires of routewall.yaml, as far as both their ends exist; and what is wrong with the others. */
 import type { Wire } from '../render/desired.ts';
 import { type InterfaceName, type InterfacePattern, matchesPattern } from '../render/names.ts';
-import type { Container } from './endpoint.ts';
+import type { Container, WiredNic } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import type { Problem } from './problem.ts';
 import { closestWord } from './suggest.ts';
-import type { WiredNic } from './wired-nics.ts';
 import { type ConfiguredWire, describeEnd, type WireEnd } from './wires-config.ts';
 
 export interface WiresInput {

@@ -2,7 +2,6 @@
 import type { Address, Family, Prefix } from '../render/address.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { Problem } from './problem.ts';
-import type { WiredNic } from './wired-nics.ts';
 
 /** What the container sends its first packet to. */
 export type Gateway =
@@ -39,6 +38,16 @@ export interface UnenforceableNic {
   /** The interface that it hangs on; of `shared`, whose network it is. */
   readonly link: string | undefined;
   readonly place: Place;
+}
+
+/** The end of a wire. */
+export interface WiredNic {
+  /** `LXCPATH/CONTAINER/INDEX` */
+  readonly key: string;
+  readonly index: number;
+  /** As of an endpoint. */
+  readonly nic: string;
+  readonly fixedVeth: InterfaceName | undefined;
 }
 
 /** `line` counts from 1. */

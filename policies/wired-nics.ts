@@ -1,18 +1,8 @@
 /** NICs that routewall.yaml plugs into wires: no policy applies to them, and nothing is routed there. */
-import type { InterfaceName } from '../render/names.ts';
 import type { Container } from './endpoint.ts';
 import type { LoadedPolicies } from './load-policies.ts';
 import type { Problem } from './problem.ts';
 import type { ConfiguredWire } from './wires-config.ts';
-
-export interface WiredNic {
-  /** `LXCPATH/CONTAINER/INDEX` */
-  readonly key: string;
-  readonly index: number;
-  /** As of an endpoint. */
-  readonly nic: string;
-  readonly fixedVeth: InterfaceName | undefined;
-}
 
 /** The NICs of that container that some wire names, by name or index. */
 export function wiredNames(wires: readonly ConfiguredWire[], container: string): ReadonlySet<string> {
