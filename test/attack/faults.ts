@@ -8,7 +8,7 @@ import { isAlive, kill } from '../../sandbox/sweep.ts';
 import { readOwnState } from '../lxc/kernel-state.ts';
 import { childrenOf, commandOf } from './processes.ts';
 import { NFT_MODES } from './tools.ts';
-import { DEFAULT_ROUTES, SOMEBODYS, STEADY, vethOf, type World } from './world.ts';
+import { DEFAULT_ROUTES, SOMEBODYS, STEADY, type World } from './world.ts';
 
 type Dice = (below: number) => number;
 type Fault = (world: World, dice: Dice) => Promise<unknown>;
@@ -37,7 +37,7 @@ const PROFILES = [
   'egress: 1\n',
   undefined,
 ] as const;
-const namesOf = ({ standIns, real }: World): string[] => [...standIns, ...real.keys()];
+const namesOf = ({ standIns, real }: World): string[] => [...standIns.names, ...real.keys()];
 
 async function write({ routewall: { policyFolder } }: World, path: string, text: string | undefined): Promise<void> {
   if (text === undefined) await rm(join(policyFolder, path), { force: true });
@@ -47,19 +47,9 @@ async function write({ routewall: { policyFolder } }: World, path: string, text:
 const edit: Fault = (world, dice) =>
   write(world, `containers/${pick(dice, namesOf(world))}.yaml`, pick(dice, POLICIES));
 
-const start: Fault = async ({ routewall: { bed }, standIns, linksUp }, dice) => {
-  const name = pick(dice, standIns);
-  if (linksUp.has(name)) return;
-  linksUp.add(name);
-  const peer = ['peer', 'name', `peer-${name}`, 'netns', bed.outside.name];
-  await bed.host.run('ip', ['link', 'add', vethOf(name), 'type', 'veth', ...peer]);
-  await bed.host.run('ip', ['link', 'set', vethOf(name), 'up']);
-};
+const start: Fault = ({ standIns }, dice) => standIns.start([pick(dice, standIns.names)]);
 
-const stop: Fault = async ({ routewall: { bed }, standIns, linksUp }, dice) => {
-  const name = pick(dice, standIns);
-  if (linksUp.delete(name)) await bed.host.run('ip', ['link', 'del', vethOf(name)]);
-};
+const stop: Fault = ({ standIns }, dice) => standIns.stop([pick(dice, standIns.names)]);
 
 const startReal: Fault = async ({ real, realRunning }, dice) => {
   const one = pick(dice, [...real.values()]);

@@ -20,12 +20,15 @@ export interface Traffic {
   excuse(...kinds: readonly Mishap['kind'][]): () => void;
   /** Mishaps outside all windows, of packets sent so long ago that their fate is known. */
   unexcused(): readonly Mishap[];
+  /** How many mishaps of that kind there were, excused ones too. */
+  count(kind: Mishap['kind']): number;
   /** How many of the stream were sent. */
   sent(): number;
 }
 
 const PORT = 7777;
-const FORBIDDEN = 9999;
+/** UDP, to anybody. */
+export const FORBIDDEN = 9999;
 /** What a packet takes at most from the sender to the capture, on a machine with other things to do. */
 const SLACK_MS = 100;
 
@@ -103,6 +106,7 @@ export async function startTraffic({ inside, outside, host, to }: Wiring): Promi
   stream.exited.catch(() => undefined);
   return {
     sent: () => sent,
+    count: (wanted) => mishaps.filter(({ kind }) => kind === wanted).length,
     excuse: (...kinds) => {
       const from = Date.now() - SLACK_MS;
       const open: Window = { kinds, from, to: Number.POSITIVE_INFINITY };

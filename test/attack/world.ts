@@ -1,12 +1,11 @@
 /** A host under attack: real containers and stand-ins for containers, a daemon, and what a fault needs to get at. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { atEnd, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { INTERNET } from '../../sandbox/host.ts';
 import { run } from '../../sandbox/run.ts';
 import { type Expected, readForeign } from '../lxc/kernel-state.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from '../lxc/routewall.ts';
+import { makeStandIns, type StandIns, vethOf } from './stand-ins.ts';
 import { makeTools, type Tools } from './tools.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 
@@ -19,26 +18,32 @@ export interface World {
   /** Real ones that come and go, flooding from init's first instruction on. */
   readonly real: ReadonlyMap<string, Container>;
   readonly realRunning: Set<string>;
-  /** Links under the names of `veth.pair`: to routewall, containers that run; they cost no LXC. */
-  readonly standIns: readonly string[];
-  readonly linksUp: Set<string>;
+  readonly standIns: StandIns;
   /** On a small disk of its own. */
   readonly stateFolder: string;
+  /** The last number of the addresses of one of them. */
+  readonly lastOf: (name: string) => number;
   readonly foreign: string;
 }
 
 export const STEADY = 'egress: { rules: [{ allow: udp/7777, to: any }] }\n';
 const FLOOD_PING = 'while :; do ping -q -i 0.01 203.0.113.80; done';
-const REAL = ['r1', 'r2'] as const;
-const STAND_INS = ['a', 'b', 'c'] as const;
+const REAL = ['r1', 'r2'];
+const STAND_INS = ['a', 'b', 'c'];
 
-export const vethOf = (name: string): string => `cveth-${name}`;
-const lastOf = (name: string): number => 20 + 10 * ['steady', ...REAL, ...STAND_INS].indexOf(name);
+const STEADYS = 20;
 export const SOMEBODYS =
   'table ip somebody { chain c { type filter hook output priority 5; counter; }; set s { type ipv4_addr; elements = { 192.0.2.9 }; }; }';
 export const DEFAULT_ROUTES = ['route replace default via 192.0.2.2', 'route replace ::/0 via 2001:db8:0:1::2'];
 
-export async function makeWorld(): Promise<World> {
+export interface Cast {
+  readonly real: readonly string[];
+  readonly standIns: readonly string[];
+}
+
+export async function makeWorld(cast: Cast = { real: REAL, standIns: STAND_INS }): Promise<World> {
+  const lasts = new Map([...cast.real, ...cast.standIns].map((name, index) => [name, STEADYS + 1 + index]));
+  const lastOf = (name: string): number => lasts.get(name) ?? STEADYS;
   const [tools, stateFolder] = [await makeTools(), await makeDisk()];
   const routewall = await startRoutewall({
     // A minute's resync would mend in silence what nobody noticed.
@@ -51,15 +56,11 @@ export async function makeWorld(): Promise<World> {
     prepare: async ({ host }) => void (await host.run('nft', ['-f', '-'], { input: SOMEBODYS })),
   });
   const { bed } = routewall;
-  for (const name of STAND_INS) {
-    await mkdir(join(bed.lxcPath, name));
-    const lines = nic(addressesOf(lastOf(name)), { extra: [`veth.pair = ${vethOf(name)}`] });
-    await writeFile(join(bed.lxcPath, name, 'config'), `${lines.join('\n')}\n`);
-  }
+  const standIns = await makeStandIns(bed, new Map(cast.standIns.map((name) => [name, lastOf(name)])), INTERNET);
   const steady = await routewall.addContainer('steady', { lines: nic(addressesOf(lastOf('steady'))) });
   await routewall.start(steady);
   const real = new Map<string, Container>();
-  for (const name of REAL) {
+  for (const name of cast.real) {
     const lines = nic(addressesOf(lastOf(name)));
     real.set(name, await routewall.addContainer(name, { lines, policy: '{}\n', command: FLOOD_PING }));
   }
@@ -70,8 +71,8 @@ export async function makeWorld(): Promise<World> {
     to: INTERNET,
   });
   return {
-    ...{ routewall, tools, traffic, steady, real, standIns: STAND_INS, stateFolder },
-    ...{ realRunning: new Set<string>(), linksUp: new Set<string>() },
+    ...{ routewall, tools, traffic, steady, real, standIns, stateFolder, lastOf },
+    realRunning: new Set<string>(),
     foreign: await readForeign(bed.host),
   };
 }
@@ -85,12 +86,12 @@ async function makeDisk(): Promise<string> {
 }
 
 /** What the kernel must hold, as the world knows it. */
-export async function expectedOf({ steady, real, realRunning, linksUp }: World): Promise<readonly Expected[]> {
+export async function expectedOf({ steady, real, realRunning, standIns, lastOf }: World): Promise<readonly Expected[]> {
   const containers = [steady, ...[...real.values()].filter(({ name }) => realRunning.has(name))];
   return [
     ...(await Promise.all(
       containers.map(async (one) => ({ veth: await one.hostVeth(), addresses: addressesOf(lastOf(one.name)) })),
     )),
-    ...[...linksUp].map((name) => ({ veth: vethOf(name), addresses: addressesOf(lastOf(name)) })),
+    ...[...standIns.up].map((name) => ({ veth: vethOf(name), addresses: addressesOf(lastOf(name)) })),
   ];
 }

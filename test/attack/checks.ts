@@ -1,0 +1,50 @@
+/** Is everything as it must be? By the kernel, by routewall's own comparison, by everything foreign, and by the packets. */
+import { eventually } from '../../sandbox/eventually.ts';
+import { fieldOf } from '../../sandbox/json.ts';
+import { containerState, expectedState, readForeign, readOwnState } from '../lxc/kernel-state.ts';
+import { expectedOf, type World } from './world.ts';
+
+const PATIENCE_MS = 15_000;
+
+/** @returns the milliseconds until the kernel held what it must. @throws Error when it never does, or anything else is wrong. */
+export async function settle(world: World): Promise<number> {
+  const begin = performance.now();
+  const { bed } = world.routewall;
+  const wanted = JSON.stringify(expectedState(await expectedOf(world)));
+  let found = '';
+  const isRight = async (): Promise<boolean> => {
+    found = JSON.stringify(containerState(await readOwnState(bed.host)));
+    return found === wanted;
+  };
+  await eventually('the state', isRight, PATIENCE_MS).catch(() => {
+    throw new Error(`the kernel holds\n${found}\nand should hold\n${wanted}`);
+  });
+  const took = performance.now() - begin;
+  // The rules themselves, by routewall's own comparison of files and kernel.
+  await eventually('no difference', async () => await isInForce(world), PATIENCE_MS).catch((cause: unknown) => {
+    throw new Error(`files and kernel differ: ${String(cause)}`);
+  });
+  const foreign = await readForeign(bed.host);
+  if (foreign !== world.foreign) throw new Error(`foreign state changed:\n${firstDifference(world.foreign, foreign)}`);
+  checkTraffic(world);
+  return took;
+}
+
+async function isInForce({ routewall }: World): Promise<boolean> {
+  const { stdout, stderr } = await routewall.cli('preview', '--json');
+  if (stdout === '') throw new Error(stderr);
+  return fieldOf(JSON.parse(stdout), 'changed') === false;
+}
+
+/** @throws Error when a packet came out, or didn't arrive, that no fault excuses. */
+export function checkTraffic(world: World): void {
+  const mishaps = world.traffic.unexcused();
+  const [first] = mishaps;
+  if (first !== undefined) throw new Error(`${mishaps.length} packets ${first.kind}: ${first.text}`);
+}
+
+function firstDifference(before: string, after: string): string {
+  const [a, b] = [before.split('\n'), after.split('\n')];
+  const at = a.findIndex((line, index) => line !== b[index]);
+  return `- ${a.slice(at, at + 3).join('\n- ')}\n+ ${b.slice(at, at + 3).join('\n+ ')}`;
+}
