@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
 import type { Problem } from '../policies/problem.ts';
 import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
+import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
 import { BootRuleset } from './boot-ruleset.ts';
@@ -60,6 +61,7 @@ export interface DaemonOptions {
 
 /** @returns the exit status once SIGTERM or SIGINT has come, or after the one pass. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  outliveFailedSpawns();
   const { runDirectory } = options;
   const config = await options.readConfig();
   if (config === undefined) return 1;

@@ -1,5 +1,5 @@
 /** The one place in the controller that starts commands; never through a shell. */
-import { ExecaError, execa } from 'execa';
+import { ExecaError, execa, type ResultPromise } from 'execa';
 
 export interface CommandResult {
   readonly stdout: string;
@@ -42,10 +42,14 @@ export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) 
     return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode };
   } catch (cause) {
     if (cause instanceof CommandError) throw cause;
-    const message = cause instanceof ExecaError ? cause.shortMessage : String(cause);
-    throw new CommandError(`${command}: ${message}`, { cause });
+    if (cause instanceof ExecaError) throw new CommandError(`${command}: ${cause.shortMessage}`, { cause });
+    throw notStarted(command, cause);
   }
 };
+
+/** What execa throws before there is a child; see watchers/failed-spawns.ts. */
+const notStarted = (command: string, cause: unknown): CommandError =>
+  new CommandError(`${command}: could not be started`, { cause });
 
 /** Runs a command whose failure is an error, and returns what it printed. */
 export async function runOrThrow(
@@ -94,15 +98,22 @@ export interface Resident {
 
 export type StartResident = (command: string, args: readonly string[]) => Resident;
 
+const RESIDENT = {
+  env: ENVIRONMENT,
+  stdin: 'pipe',
+  stdout: 'ignore',
+  stderr: 'pipe',
+  buffer: false,
+  reject: false,
+} as const;
+
 export const startResident: StartResident = (command, args) => {
-  const child = execa(command, args, {
-    env: ENVIRONMENT,
-    stdin: 'pipe',
-    stdout: 'ignore',
-    stderr: 'pipe',
-    buffer: false,
-    reject: false,
-  });
+  let child: ResultPromise<typeof RESIDENT>;
+  try {
+    child = execa(command, args, RESIDENT);
+  } catch (cause) {
+    return stillborn(notStarted(command, cause));
+  }
   // Writing to a child that just died raises EPIPE here; its end is what gets reported.
   child.stdin.on('error', () => undefined);
   return {
@@ -116,3 +127,12 @@ export const startResident: StartResident = (command, args) => {
     kill: () => void child.kill('SIGKILL'),
   };
 };
+
+/** One that could not be started is to its owner one that ended at once. */
+const stillborn = (cause: Error): Resident => ({
+  pid: undefined,
+  write: () => undefined,
+  onErrorOutput: () => undefined,
+  onEnd: (listener) => queueMicrotask(() => listener(cause)),
+  kill: () => undefined,
+});

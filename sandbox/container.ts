@@ -59,7 +59,7 @@ export class Container {
     this.destroy = atEnd(`destroy container ${name}`, async () => {
       await this.#leave();
       if ((await this.state()) !== 'STOPPED') await this.#lxc('lxc-stop', '-k');
-      if (this.#orphan !== undefined) await killAndWait(this.#orphan);
+      await this.endOrphan();
       await rm(folder, { recursive: true, force: true });
     });
   }
@@ -106,6 +106,12 @@ export class Container {
     await this.#leave();
     this.#orphan = pid;
     await killAndWait(monitor);
+  }
+
+  /** Ends the init that `killMonitor` left; LXC can start the container again. */
+  async endOrphan(): Promise<void> {
+    if (this.#orphan !== undefined) await killAndWait(this.#orphan);
+    this.#orphan = undefined;
   }
 
   /** As `lxc-info` says it, such as `RUNNING`. */

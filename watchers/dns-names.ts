@@ -20,6 +20,8 @@ export interface DnsNames extends Watcher {
 
 /** Each is two packets; a resolver that has all of them in its cache answers hundreds in a second. */
 const AT_ONCE = 8;
+/** No record waits longer for its next question: the clock was set back. */
+const LONGEST_MS = 2 * 3_600_000;
 
 export function watchDnsNames(bus: HostEventBus, options: DnsNamesOptions): DnsNames {
   const { lookUp, records, onRecord } = options;
@@ -49,8 +51,8 @@ export function watchDnsNames(bus: HostEventBus, options: DnsNamesOptions): DnsN
     for (const name of waiting) {
       const wait = recordOf(name).next - now;
       if (asking.size >= AT_ONCE) return;
-      if (wait > 0) {
-        // A clock that was set back must not silence us for longer than any answer may last.
+      if (wait > 0 && wait <= LONGEST_MS) {
+        // A timer doesn't notice that the clock is set.
         timer = setTimeout(schedule, Math.min(wait, 3_600_000));
         return;
       }

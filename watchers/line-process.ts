@@ -36,6 +36,7 @@ export interface LineProcess {
 
 interface Child {
   readonly handle: Handle;
+  /** By a clock that nobody sets. */
   readonly startedAt: number;
   /** Resolves with what execa says of the end, if that is more than an exit status. */
   readonly gone: Promise<unknown>;
@@ -66,8 +67,16 @@ export function lineProcess(options: LineProcessOptions): LineProcess {
   let timer: NodeJS.Timeout | undefined;
 
   const spawn = () => {
-    const handle = execa(options.command, [...options.args], OPTIONS);
-    const started: Child = { handle, startedAt: Date.now(), gone: ended(handle), failedFor: undefined, stderr: '' };
+    let handle: Handle;
+    try {
+      handle = execa(options.command, [...options.args], OPTIONS);
+    } catch (cause) {
+      // Out of descriptors: see failed-spawns.ts.
+      retry(new Error(`${options.command}: could not be started`, { cause }));
+      return;
+    }
+    const startedAt = performance.now();
+    const started: Child = { handle, startedAt, gone: ended(handle), failedFor: undefined, stderr: '' };
     child = started;
     const isCurrent = () => running && child === started && started.failedFor === undefined;
     readLines(handle.stdout, (line) => isCurrent() && options.onLine(line));
@@ -83,11 +92,15 @@ export function lineProcess(options: LineProcessOptions): LineProcess {
   const finish = (ended: Child, cause: unknown) => {
     if (child === ended) child = undefined;
     if (!running) return;
-    if (Date.now() - ended.startedAt >= backoff.healthyMs) delay = backoff.firstMs;
+    if (performance.now() - ended.startedAt >= backoff.healthyMs) delay = backoff.firstMs;
+    retry(ended.failedFor ?? failureOf(options.command, ended, cause));
+  };
+
+  const retry = (cause: Error) => {
     const retryInMs = delay;
     delay = Math.min(delay * 2, backoff.maxMs);
     timer = setTimeout(spawn, retryInMs);
-    options.onFailure({ cause: ended.failedFor ?? failureOf(options.command, ended, cause), retryInMs });
+    options.onFailure({ cause, retryInMs });
   };
 
   return {

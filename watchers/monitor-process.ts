@@ -49,8 +49,8 @@ export function monitorProcess(options: MonitorProcessOptions): LineProcess {
 
 /** False when the child ended first. */
 async function untilSubscribed(isSubscribed: () => Promise<boolean>, isCurrent: () => boolean): Promise<boolean> {
-  const deadline = Date.now() + GIVE_UP_MS;
-  for (let pause = 2; isCurrent() && Date.now() < deadline; pause = Math.min(pause * 1.5, 100)) {
+  const deadline = performance.now() + GIVE_UP_MS;
+  for (let pause = 2; isCurrent() && performance.now() < deadline; pause = Math.min(pause * 1.5, 100)) {
     if (await isSubscribed()) break;
     await sleep(pause);
   }

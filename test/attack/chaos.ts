@@ -11,7 +11,16 @@ export interface Endured {
   /** Milliseconds from the last fault until the kernel held what it must, for each look. */
   readonly settled: readonly number[];
   readonly sent: number;
+  /** How often each fault came, and how often it changed anything. */
+  readonly bites: ReadonlyMap<string, Bites>;
+  /** What was lost or leaked, and why it may have been. */
+  readonly excused: readonly string[];
   readonly holdings: readonly Holdings[];
+}
+
+export interface Bites {
+  readonly times: number;
+  readonly bit: number;
 }
 
 /** A promise of routewall's that was broken; with the steps that led there. */
@@ -32,6 +41,7 @@ export async function endure(steps: Iterable<Step>): Promise<Endured> {
   const done: Step[] = [];
   const settled: number[] = [];
   const holdings: Holdings[] = [];
+  const bites = new Map<string, Bites>();
   try {
     const world = await makeWorld();
     try {
@@ -42,7 +52,9 @@ export async function endure(steps: Iterable<Step>): Promise<Endured> {
       await look();
       for (const step of steps) {
         done.push(step);
-        await inflict(world, step, diceFrom(step.seed));
+        const bit = await inflict(world, step, diceFrom(step.seed));
+        const before = bites.get(step.fault) ?? { times: 0, bit: 0 };
+        bites.set(step.fault, { times: before.times + 1, bit: before.bit + (bit ? 1 : 0) });
         if (done.length % LOOK_EVERY === 0) await look();
       }
       await look();
@@ -50,9 +62,9 @@ export async function endure(steps: Iterable<Step>): Promise<Endured> {
       await sleep(1_200);
       checkTraffic(world);
     } catch (cause) {
-      throw broken(world, String(cause), done);
+      throw broken(world, cause instanceof Error ? cause.message : String(cause), done);
     }
-    return { settled, sent: world.traffic.sent(), holdings };
+    return { settled, sent: world.traffic.sent(), excused: world.traffic.excused(), holdings, bites };
   } finally {
     await cleanUp();
   }

@@ -8,6 +8,7 @@ const PATIENCE_MS = 15_000;
 
 /** @returns the milliseconds until the kernel held what it must. @throws Error when it never does, or anything else is wrong. */
 export async function settle(world: World): Promise<number> {
+  await Promise.all(world.pending.splice(0));
   const begin = performance.now();
   const { bed } = world.routewall;
   const wanted = JSON.stringify(expectedState(await expectedOf(world)));
@@ -24,6 +25,7 @@ export async function settle(world: World): Promise<number> {
   await eventually('no difference', async () => await isInForce(world), PATIENCE_MS).catch((cause: unknown) => {
     throw new Error(`files and kernel differ: ${String(cause)}`);
   });
+  await eventually('the bus knows the daemon', async () => (await world.bus.call('List')) !== '', PATIENCE_MS);
   const foreign = await readForeign(bed.host);
   if (foreign !== world.foreign) throw new Error(`foreign state changed:\n${firstDifference(world.foreign, foreign)}`);
   checkTraffic(world);
@@ -31,7 +33,7 @@ export async function settle(world: World): Promise<number> {
 }
 
 async function isInForce({ routewall }: World): Promise<boolean> {
-  const { stdout, stderr } = await routewall.cli('preview', '--json');
+  const { stdout, stderr } = await routewall.cliAlone('preview', '--json');
   if (stdout === '') throw new Error(stderr);
   return fieldOf(JSON.parse(stdout), 'changed') === false;
 }

@@ -6,7 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../sandbox/host.ts';
 import { createNamespace } from '../../sandbox/namespace.ts';
-import { addressesOf, nic } from '../lxc/routewall.ts';
+import { nic } from '../lxc/routewall.ts';
 import { FORBIDDEN } from './traffic.ts';
 
 export interface StandIns {
@@ -65,19 +65,18 @@ while True:
     time.sleep(0.005)
 `;
 
-/** `addresses`: each one's, by its last number. */
 export async function makeStandIns(
   { host, lxcPath }: Host,
-  addresses: ReadonlyMap<string, number>,
+  addresses: ReadonlyMap<string, readonly [string, string]>,
   to: readonly [string, string],
 ): Promise<StandIns> {
-  for (const [name, last] of addresses) {
+  for (const [name, own] of addresses) {
     await mkdir(join(lxcPath, name));
-    const lines = nic(addressesOf(last), { extra: [`veth.pair = ${vethOf(name)}`] });
+    const lines = nic(own, { extra: [`veth.pair = ${vethOf(name)}`] });
     await writeFile(join(lxcPath, name, 'config'), `${lines.join('\n')}\n`);
   }
   const inner = await createNamespace('inner');
-  const words = [...addresses].map(([name, last]) => `peer-${name}=${addressesOf(last).join(',')}`);
+  const words = [...addresses].map(([name, own]) => `peer-${name}=${own.join(',')}`);
   const flood = inner.spawn('/usr/bin/python3', ['-c', FLOOD, String(FORBIDDEN), MAC, ...to, ...words]);
   await flood.waitForLine(/floods/);
   const up = new Set<string>();

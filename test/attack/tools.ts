@@ -12,6 +12,7 @@ const MODES = {
   silent: 'exec sleep 1',
   garbage: `head -c 300000 /dev/urandom >&2; head -c 300000 /dev/urandom; exit 0`,
   liar: 'cat >/dev/null; exit 0',
+  hanging: 'exec sleep 100000',
 } as const;
 
 export type NftMode = keyof typeof MODES | 'missing' | 'real';

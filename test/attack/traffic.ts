@@ -1,4 +1,5 @@
 /** Packets without end: a stream that must arrive, numbered, and a flood that must not, with the moment of each mishap. */
+import { eventually } from '../../sandbox/eventually.ts';
 import type { Place } from '../../sandbox/place.ts';
 
 /** What went wrong, at which moment in milliseconds since 1970. */
@@ -10,14 +11,19 @@ export interface Mishap {
 
 /** A time in which a fault of that kind must be expected: there were no rules, or no wire. */
 interface Window {
+  readonly what: string;
   readonly kinds: readonly Mishap['kind'][];
   readonly from: number;
   readonly to: number;
 }
 
 export interface Traffic {
-  /** Faults of these kinds are excused from now on until the answer is called. */
-  excuse(...kinds: readonly Mishap['kind'][]): () => void;
+  /** Mishaps of these kinds are excused from now on, for that reason, until the answer is called. */
+  excuse(what: string, ...kinds: readonly Mishap['kind'][]): () => void;
+  /** Waits until a packet that is sent from now on has come back. @returns whether one had been lost before. */
+  flows(): Promise<boolean>;
+  /** How many mishaps each reason excused: `the uplink was down: 31 lost`. */
+  excused(): readonly string[];
   /** Mishaps outside all windows, of packets sent so long ago that their fate is known. */
   unexcused(): readonly Mishap[];
   /** How many mishaps of that kind there were, excused ones too. */
@@ -53,7 +59,10 @@ while (1) {
   send($socket, $next, 0);
   $sent{$next} = $now;
   push @order, $next++;
-  while (defined recv($socket, my $text, 64, 0)) { delete $sent{$text}; }
+  while (defined recv($socket, my $text, 64, 0)) {
+    delete $sent{$text};
+    print "echo $text\\n" if $text % 10 == 0;
+  }
   while (@order && (!exists $sent{$order[0]} || $sent{$order[0]} < $now - 1)) {
     my $old = shift @order;
     printf "lost %d %.0f\\n", $old, 1000 * delete $sent{$old} if exists $sent{$old};
@@ -84,7 +93,7 @@ export interface Wiring {
 export async function startTraffic({ inside, outside, host, to }: Wiring): Promise<Traffic> {
   const mishaps: Mishap[] = [];
   const windows: Window[] = [];
-  let sent = 0;
+  let [sent, echoed] = [0, 0];
   const filter = `udp dst port ${FORBIDDEN} or icmp[icmptype] == icmp-echo or (icmp6 and ip6[40] == 128)`;
   const capture = host.spawn('tcpdump', ['-tt', '-n', '-l', '--immediate-mode', '-Q', 'out', '-i', 'eth0', filter], {
     onLine: (text) => {
@@ -99,6 +108,7 @@ export async function startTraffic({ inside, outside, host, to }: Wiring): Promi
     onLine: (text) => {
       const [word, number, at] = text.split(' ');
       if (word === 'sent') sent = Number(number);
+      if (word === 'echo') echoed = Number(number);
       if (word === 'lost') mishaps.push({ kind: 'lost', at: Number(at), text });
     },
   });
@@ -107,16 +117,30 @@ export async function startTraffic({ inside, outside, host, to }: Wiring): Promi
   return {
     sent: () => sent,
     count: (wanted) => mishaps.filter(({ kind }) => kind === wanted).length,
-    excuse: (...kinds) => {
+    flows: async () => {
+      const [lost, now] = [mishaps.length, sent];
+      // Two prints' worth: what was sent after the call, for sure.
+      await eventually('the stream goes on', () => echoed > now + 20, 15_000);
+      return mishaps.length > lost || echoed > now;
+    },
+    excused: () => {
+      const all = new Map<string, number>();
+      for (const mishap of mishaps) {
+        const window = windows.find((one) => covers(one, mishap));
+        const what = `${window?.what ?? 'no reason'}: ${mishap.kind}`;
+        all.set(what, (all.get(what) ?? 0) + 1);
+      }
+      return [...all].map(([what, count]) => `${what} ${count}`).sort();
+    },
+    excuse: (what, ...kinds) => {
       const from = Date.now() - SLACK_MS;
-      const open: Window = { kinds, from, to: Number.POSITIVE_INFINITY };
+      const open: Window = { what, kinds, from, to: Number.POSITIVE_INFINITY };
       windows.push(open);
       return () => void windows.splice(windows.indexOf(open), 1, { ...open, to: Date.now() + SLACK_MS });
     },
-    unexcused: () =>
-      mishaps.filter(
-        ({ kind, at }) =>
-          !windows.some((window) => window.kinds.includes(kind) && window.from <= at && at <= window.to),
-      ),
+    unexcused: () => mishaps.filter((mishap) => !windows.some((window) => covers(window, mishap))),
   };
 }
+
+const covers = ({ kinds, from, to }: Window, { kind, at }: Mishap): boolean =>
+  kinds.includes(kind) && from <= at && at <= to;

@@ -3,8 +3,10 @@ import { atEnd, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { INTERNET } from '../../sandbox/host.ts';
 import { run } from '../../sandbox/run.ts';
+import { startBus, type TestBus } from '../dbus/system-bus.ts';
 import { type Expected, readForeign } from '../lxc/kernel-state.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from '../lxc/routewall.ts';
+import { makeClock, type OddClock } from './clock.ts';
 import { makeStandIns, type StandIns, vethOf } from './stand-ins.ts';
 import { makeTools, type Tools } from './tools.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
@@ -12,6 +14,8 @@ import { startTraffic, type Traffic } from './traffic.ts';
 export interface World {
   readonly routewall: Routewall;
   readonly tools: Tools;
+  readonly clock: OddClock;
+  readonly bus: TestBus;
   readonly traffic: Traffic;
   /** Runs all the time, and sends. */
   readonly steady: Container;
@@ -19,10 +23,13 @@ export interface World {
   readonly real: ReadonlyMap<string, Container>;
   readonly realRunning: Set<string>;
   readonly standIns: StandIns;
+  /** The one of them whose addresses lie on the uplink's own prefixes. */
+  readonly proxied: { readonly name: string; readonly addresses: readonly [string, string] };
+  /** What goes on beside the faults, and has to end well before anything is looked at. */
+  readonly pending: Promise<unknown>[];
   /** On a small disk of its own. */
   readonly stateFolder: string;
-  /** The last number of the addresses of one of them. */
-  readonly lastOf: (name: string) => number;
+  readonly addressesOf: (name: string) => readonly [string, string];
   readonly foreign: string;
 }
 
@@ -31,7 +38,9 @@ const FLOOD_PING = 'while :; do ping -q -i 0.01 203.0.113.80; done';
 const REAL = ['r1', 'r2'];
 const STAND_INS = ['a', 'b', 'c'];
 
-const STEADYS = 20;
+const FIRST = 20;
+const ON_LINK = ['192.0.2.77', '2001:db8:0:1::77'] as const;
+
 export const SOMEBODYS =
   'table ip somebody { chain c { type filter hook output priority 5; counter; }; set s { type ipv4_addr; elements = { 192.0.2.9 }; }; }';
 export const DEFAULT_ROUTES = ['route replace default via 192.0.2.2', 'route replace ::/0 via 2001:db8:0:1::2'];
@@ -42,13 +51,18 @@ export interface Cast {
 }
 
 export async function makeWorld(cast: Cast = { real: REAL, standIns: STAND_INS }): Promise<World> {
-  const lasts = new Map([...cast.real, ...cast.standIns].map((name, index) => [name, STEADYS + 1 + index]));
-  const lastOf = (name: string): number => lasts.get(name) ?? STEADYS;
-  const [tools, stateFolder] = [await makeTools(), await makeDisk()];
+  const addresses = new Map(
+    ['steady', ...cast.real, ...cast.standIns].map((name, index) => [name, addressesOf(FIRST + index)]),
+  );
+  const proxied = { name: cast.standIns.at(-1) ?? '', addresses: ON_LINK };
+  addresses.set(proxied.name, ON_LINK);
+  const mine = (name: string): readonly [string, string] => addresses.get(name) ?? ON_LINK;
+  const [tools, stateFolder, clock, bus] = [await makeTools(), await makeDisk(), await makeClock(), await startBus()];
   const routewall = await startRoutewall({
     // A minute's resync would mend in silence what nobody noticed.
     config: 'resync: 86400\n',
-    env: { PATH: tools.path, STATE_DIRECTORY: stateFolder },
+    env: { PATH: tools.path, STATE_DIRECTORY: stateFolder, ...bus.env },
+    daemonEnv: clock.env,
     policies: {
       'containers/steady.yaml': STEADY,
       'profiles/base.yaml': 'egress: { rules: [{ allow: dns, to: host }] }\n',
@@ -56,12 +70,13 @@ export async function makeWorld(cast: Cast = { real: REAL, standIns: STAND_INS }
     prepare: async ({ host }) => void (await host.run('nft', ['-f', '-'], { input: SOMEBODYS })),
   });
   const { bed } = routewall;
-  const standIns = await makeStandIns(bed, new Map(cast.standIns.map((name) => [name, lastOf(name)])), INTERNET);
-  const steady = await routewall.addContainer('steady', { lines: nic(addressesOf(lastOf('steady'))) });
+  clock.attach(routewall.daemon);
+  const standIns = await makeStandIns(bed, new Map(cast.standIns.map((name) => [name, mine(name)])), INTERNET);
+  const steady = await routewall.addContainer('steady', { lines: nic(mine('steady')) });
   await routewall.start(steady);
   const real = new Map<string, Container>();
   for (const name of cast.real) {
-    const lines = nic(addressesOf(lastOf(name)));
+    const lines = nic(mine(name));
     real.set(name, await routewall.addContainer(name, { lines, policy: '{}\n', command: FLOOD_PING }));
   }
   const traffic = await startTraffic({
@@ -71,7 +86,8 @@ export async function makeWorld(cast: Cast = { real: REAL, standIns: STAND_INS }
     to: INTERNET,
   });
   return {
-    ...{ routewall, tools, traffic, steady, real, standIns, stateFolder, lastOf },
+    ...{ routewall, tools, clock, bus, traffic, steady, real, standIns, proxied, stateFolder, addressesOf: mine },
+    pending: [],
     realRunning: new Set<string>(),
     foreign: await readForeign(bed.host),
   };
@@ -86,12 +102,15 @@ async function makeDisk(): Promise<string> {
 }
 
 /** What the kernel must hold, as the world knows it. */
-export async function expectedOf({ steady, real, realRunning, standIns, lastOf }: World): Promise<readonly Expected[]> {
+export async function expectedOf(world: World): Promise<readonly Expected[]> {
+  const { steady, real, realRunning, standIns, proxied, addressesOf: mine } = world;
   const containers = [steady, ...[...real.values()].filter(({ name }) => realRunning.has(name))];
   return [
-    ...(await Promise.all(
-      containers.map(async (one) => ({ veth: await one.hostVeth(), addresses: addressesOf(lastOf(one.name)) })),
-    )),
-    ...[...standIns.up].map((name) => ({ veth: vethOf(name), addresses: addressesOf(lastOf(name)) })),
+    ...(await Promise.all(containers.map(async (one) => ({ veth: await one.hostVeth(), addresses: mine(one.name) })))),
+    ...[...standIns.up].map((name) => ({
+      veth: vethOf(name),
+      addresses: mine(name),
+      ...(name === proxied.name ? { proxied: mine(name) } : {}),
+    })),
   ];
 }

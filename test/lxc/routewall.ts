@@ -18,6 +18,8 @@ export interface RoutewallOptions {
   readonly lxcPaths?: number;
   /** For the daemon and the command line; a bus's address, for example. */
   readonly env?: Readonly<Record<string, string>>;
+  /** For the daemon alone. */
+  readonly daemonEnv?: Readonly<Record<string, string>>;
   /** Done to the host before the daemon starts. */
   readonly prepare?: (bed: Host) => Promise<void>;
 }
@@ -95,7 +97,10 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     policyFolder,
     ...lxcPaths.flatMap((path) => ['-P', path]),
   ];
-  const daemon = await startDaemon({ host: bed.host, command: commandOf(['daemon']), env, ready: / ready: / });
+  const daemon = await startDaemon({
+    ...{ host: bed.host, command: commandOf(['daemon']), ready: / ready: / },
+    env: { ...env, ...options.daemonEnv },
+  });
 
   const said = async (pattern: RegExp, count: number, after: number): Promise<void> => {
     let next = after;

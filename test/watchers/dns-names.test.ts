@@ -95,3 +95,14 @@ it('asks about all again when told to, and about none once it is stopped', async
   await vi.advanceTimersByTimeAsync(10_000_000);
   expect(asked).toHaveLength(4);
 });
+
+it('asks soon after the clock was set back, however far, and not a month later', async () => {
+  vi.setSystemTime('2027-06-01T00:00:00Z');
+  const { asked, watcher } = startWatcher(() => answer('203.0.113.80', 60));
+  await watcher.start();
+  watcher.setNames(['deb.example']);
+  await vi.advanceTimersByTimeAsync(0);
+  vi.setSystemTime('2027-05-01T00:00:00Z');
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(asked.length).toBeGreaterThan(1);
+});

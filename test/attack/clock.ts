@@ -1,0 +1,50 @@
+/** The daemon's clock, patience and watches, which a test can't take from the machine; see odd-clock.mjs. */
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeFolder } from '../../sandbox/clean-up.ts';
+import type { Daemon } from '../../sandbox/daemon.ts';
+
+/** Each is in force once it resolves, and over once the answer's answer does. */
+export interface OddClock {
+  /** For the daemon alone. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The daemon that it works on. */
+  attach(daemon: Daemon): void;
+  /** Its wall clock is ahead. */
+  jump(seconds: number): Promise<() => Promise<void>>;
+  /** A minute's timeout is over in half a second. */
+  hurry(): Promise<() => Promise<void>>;
+  /** As the kernel does at user.max_inotify_watches: with ENOSPC. */
+  refuseWatches(): Promise<() => Promise<void>>;
+}
+
+const PRELOAD = fileURLToPath(new URL('odd-clock.mjs', import.meta.url));
+const REAL = { ahead: 0, patience: 1, watches: true };
+
+export async function makeClock(): Promise<OddClock> {
+  const file = join(await makeFolder(), 'clock.json');
+  let daemon: Daemon | undefined;
+  const set = async (odd: Partial<typeof REAL>): Promise<void> => {
+    await writeFile(`${file}.new`, JSON.stringify({ ...REAL, ...odd }));
+    await rename(`${file}.new`, file);
+    if (daemon === undefined) return;
+    const after = daemon.child().lines.length;
+    daemon.child().signal('SIGUSR2');
+    await daemon.child().waitForLine(/odd clock read/, { after, timeout: 10_000 });
+  };
+  const during = async (odd: Partial<typeof REAL>): Promise<() => Promise<void>> => {
+    await set(odd);
+    return () => set({});
+  };
+  await set({});
+  return {
+    env: { ODD_CLOCK: file, NODE_OPTIONS: `--import ${PRELOAD}` },
+    attach: (one) => {
+      daemon = one;
+    },
+    jump: (seconds) => during({ ahead: seconds * 1000 }),
+    hurry: () => during({ patience: 120 }),
+    refuseWatches: () => during({ watches: false }),
+  };
+}

@@ -1,0 +1,79 @@
+/** Containers that start, stop, reboot and are killed, and LXC's own processes. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { kill } from '../../../sandbox/sweep.ts';
+import { commandOf } from '../processes.ts';
+import { type Fault, type Faults, pick } from './fault.ts';
+
+export const start: Fault = async ({ standIns }, dice) => {
+  const name = pick(dice, standIns.names);
+  const isNew = !standIns.up.has(name);
+  await standIns.start([name]);
+  return isNew;
+};
+
+export const CONTAINER_FAULTS: Faults = {
+  start: [6, start],
+  stop: [
+    4,
+    async ({ standIns }, dice) => {
+      const name = pick(dice, standIns.names);
+      const ran = standIns.up.has(name);
+      await standIns.stop([name]);
+      return ran;
+    },
+  ],
+  startReal: [
+    4,
+    async ({ real, realRunning }, dice) => {
+      const one = pick(dice, [...real.values()]);
+      if (realRunning.has(one.name)) return false;
+      await one.start();
+      realRunning.add(one.name);
+      return true;
+    },
+  ],
+  stopReal: [
+    3,
+    async ({ real, realRunning }, dice) => {
+      const one = pick(dice, [...real.values()]);
+      const how = pick(dice, ['kill', 'shutdown'] as const);
+      if (!realRunning.delete(one.name)) return false;
+      await one.stop(how);
+      return true;
+    },
+  ],
+  reboot: [
+    2,
+    async ({ real, realRunning }, dice) => {
+      const one = pick(dice, [...real.values()]);
+      if (!realRunning.has(one.name)) return false;
+      await one.reboot();
+      return true;
+    },
+  ],
+  /** LXC tells nobody of it, and then says that the container is stopped, whose init goes on. */
+  killMonitor: [
+    2,
+    async ({ real, realRunning }, dice) => {
+      const one = pick(dice, [...real.values()].filter(({ name }) => realRunning.has(name)).concat([...real.values()]));
+      if (!realRunning.delete(one.name)) return false;
+      await one.killMonitor();
+      await sleep(dice(300));
+      await one.endOrphan();
+      return true;
+    },
+  ],
+  killMonitord: [
+    2,
+    async ({ routewall: { bed } }) => {
+      const { stdout } = await bed.host.run('ip', ['netns', 'pids', bed.host.name]);
+      const found = stdout
+        .split('\n')
+        .filter(Boolean)
+        .map(Number)
+        .filter((pid) => /lxc-monitord/.test(commandOf(pid)));
+      for (const pid of found) kill(pid);
+      return found.length > 0;
+    },
+  ],
+};

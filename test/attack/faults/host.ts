@@ -1,0 +1,122 @@
+/** What the daemon lives on: its disk, its descriptors, its watches, its clock, and its bus. */
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../../sandbox/run.ts';
+import type { World } from '../world.ts';
+import { start } from './containers.ts';
+import { type Faults, pick, says } from './fault.ts';
+import { edit } from './policies.ts';
+import { restart } from './programs.ts';
+
+/** As Debian starts services. */
+const FILES = 1024;
+
+/** Only what it must write is refused; it runs on. */
+async function withFullDisk(world: World, meanwhile: () => Promise<unknown>): Promise<boolean> {
+  const { stateFolder } = world;
+  await run('dd', ['if=/dev/zero', `of=${stateFolder}/filler`, 'bs=64k', 'count=40']).catch(() => undefined);
+  const bites = await says(world, /ENOSPC/, meanwhile, 100);
+  await rm(join(stateFolder, 'filler'));
+  return bites;
+}
+
+const HOUR = 3_600;
+const YEAR = 365 * 24 * HOUR;
+
+export const HOST_FAULTS: Faults = {
+  diskFull: [2, (world, dice) => withFullDisk(world, () => edit(world, dice))],
+  diskFullAtTheStart: [1, (world, dice) => withFullDisk(world, () => Promise.all([edit(world, dice), restart(world)]))],
+  readOnlyState: [
+    2,
+    async (world, dice) => {
+      await run('mount', ['-o', 'remount,ro', world.stateFolder]);
+      const restarts = dice(2) === 0;
+      const bites = await says(
+        world,
+        /EROFS/,
+        () => Promise.all([edit(world, dice), restarts ? restart(world) : sleep(50)]),
+        100,
+      );
+      await run('mount', ['-o', 'remount,rw', world.stateFolder]);
+      // It began with a mount of its own, which stays read-only.
+      if (restarts) await restart(world);
+      return bites;
+    },
+  ],
+  stateDamaged: [
+    1,
+    async (world, dice) => {
+      let count = 0;
+      for (const name of await readdir(world.stateFolder, { recursive: true })) {
+        if (!/[.](?:json|nft)$/.test(name) || dice(2) === 0) continue;
+        await writeFile(join(world.stateFolder, name), pick(dice, ['', '{', '[]', '{"files":{"a":1}}', '\0']));
+        count += 1;
+      }
+      await mkdir(join(world.stateFolder, 'last-good', 'folder.json'), { recursive: true });
+      await restart(world);
+      return count > 0;
+    },
+  ],
+  outOfFiles: [
+    2,
+    async (world, dice) => {
+      const pid = String(world.routewall.daemon.child().pid);
+      await run('prlimit', ['--pid', pid, `--nofile=${20 + dice(40)}:`]);
+      const bites = await says(world, /EMFILE/, () =>
+        Promise.all([edit(world, dice), start(world, dice), sleep(dice(200))]),
+      );
+      await run('prlimit', ['--pid', pid, `--nofile=${FILES}:`]);
+      return bites;
+    },
+  ],
+  /** As the kernel refuses what is beyond user.max_inotify_watches: what is watched stays so, nothing more is. */
+  outOfWatches: [
+    2,
+    async (world, dice) => {
+      const back = await world.clock.refuseWatches();
+      const bites = await says(
+        world,
+        /can't be watched/,
+        async () => {
+          await restart(world);
+          await Promise.all([edit(world, dice), start(world, dice)]);
+        },
+        200,
+      );
+      await back();
+      return bites;
+    },
+  ],
+  /** The daemon's own clock: the kernel's is every program's. Forth and back, and what ended meanwhile begins anew. */
+  clockJumps: [
+    3,
+    async (world, dice) => {
+      const seconds = pick(dice, [HOUR, -HOUR, 90 * YEAR, -20 * YEAR]);
+      const back = await world.clock.jump(seconds);
+      const year = new Date(Date.now() + seconds * 1000).toISOString().slice(0, Math.abs(seconds) > HOUR ? 4 : 13);
+      const bites = await says(
+        world,
+        new RegExp(`^${year}`),
+        async () => {
+          if (dice(3) === 0) await restart(world);
+          else world.routewall.daemon.child().signal('SIGHUP');
+          await Promise.all([edit(world, dice), start(world, dice)]);
+        },
+        500,
+      );
+      await back();
+      return bites;
+    },
+  ],
+  /** Down and back under the same address. */
+  busGone: [
+    2,
+    async (world, dice) => {
+      const bites = await says(world, /D-Bus: .*going on without it/, () => world.bus.stop(), 1_000);
+      await Promise.all([edit(world, dice), start(world, dice), sleep(dice(150))]);
+      await world.bus.start();
+      return bites;
+    },
+  ],
+};

@@ -1,0 +1,110 @@
+/** Policies that are edited, broken, half-written, renamed, deleted, and many at once. None allows what the floods send. */
+import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { STEADY, type World } from '../world.ts';
+import { type Dice, type Fault, type Faults, pick, says, writePolicy } from './fault.ts';
+
+const POLICIES: readonly (string | undefined)[] = [
+  'egress: { rules: [{ allow: tcp/80, to: any }] }\n',
+  'egress: { default: reject, rules: [{ allow: tcp/81, to: "container:steady" }] }\ningress: { default: reject, log: true }\n',
+  'use: [base]\negress: { log: true }\n',
+  'ingress: { rules: [{ allow: [ssh, https], from: [lan, "container:a"], limit: 9/second }] }\n',
+  'mode: observe-ingress\nuntil: 2100-01-01T00:00:00Z\n',
+  'egress: { rules: [{ allow: tcp/82, to: any, until: 2060-01-01T00:00:00Z }] }\n',
+  'egress: [\n',
+  'egress: { rules: [{ allow: any, to: "container:nobody" }] }\n',
+  '\0\0\0\0',
+  undefined,
+];
+const PROFILES = [
+  'egress: { rules: [{ allow: dns, to: host }] }\n',
+  'ingress: {}\n',
+  'egress: 1\n',
+  undefined,
+] as const;
+
+const fileOf = ({ routewall: { policyFolder }, standIns, real }: World, dice: Dice): string =>
+  join(policyFolder, 'containers', `${pick(dice, [...standIns.names, ...real.keys()])}.yaml`);
+
+const textOf = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined);
+
+/** @returns whether the file is another one than before. */
+async function changes(file: string, change: () => Promise<unknown>): Promise<boolean> {
+  const before = await textOf(file);
+  await change();
+  return (await textOf(file)) !== before;
+}
+
+export const edit: Fault = async (world, dice) => {
+  const file = fileOf(world, dice);
+  const path = file.slice(world.routewall.policyFolder.length + 1);
+  return await changes(file, () => writePolicy(world, path, pick(dice, POLICIES)));
+};
+
+export const POLICY_FAULTS: Faults = {
+  edit: [8, edit],
+  profile: [
+    2,
+    (world, dice) => {
+      const path = 'profiles/base.yaml';
+      return changes(join(world.routewall.policyFolder, path), () => writePolicy(world, path, pick(dice, PROFILES)));
+    },
+  ],
+  halfWritten: [
+    2,
+    async (world, dice) => {
+      const file = fileOf(world, dice);
+      const isToldOfIt = () =>
+        says(world, /not valid YAML/, async () => {
+          await writeFile(file, 'egress: { rules: [{ allow: tcp/8');
+          await sleep(dice(60));
+        });
+      const bites = await isToldOfIt();
+      await appendFile(file, '0, to: any }] }\n');
+      return bites;
+    },
+  ],
+  renamedInto: [
+    1,
+    (world, dice) => {
+      const file = fileOf(world, dice);
+      return changes(file, async () => {
+        await writeFile(`${file}~`, pick(dice, POLICIES) ?? '');
+        await rename(`${file}~`, file);
+      });
+    },
+  ],
+  thousand: [
+    1,
+    async (world, dice) => {
+      const text = pick(dice, POLICIES);
+      const names = Array.from({ length: 1000 }, (_, index) => `containers/x${index}.yaml`);
+      await Promise.all(names.map((path) => writePolicy(world, path, text)));
+      await Promise.all(names.map((path) => writePolicy(world, path, undefined)));
+      return text !== undefined;
+    },
+  ],
+  folderGone: [
+    1,
+    async (world, dice) => {
+      const { policyFolder } = world.routewall;
+      const bites = await says(world, /policies|containers/, async () => {
+        await rename(policyFolder, `${policyFolder}-away`);
+        await sleep(dice(80));
+      });
+      await rename(`${policyFolder}-away`, policyFolder);
+      return bites;
+    },
+  ],
+  steadyEdit: [
+    2,
+    async (world, dice) => {
+      const text = pick(dice, ['egress: [\n', `${STEADY}ingress: { log: true }\n`, '\0']);
+      await writePolicy(world, 'containers/steady.yaml', text);
+      await sleep(dice(100));
+      await writePolicy(world, 'containers/steady.yaml', STEADY);
+      return true;
+    },
+  ],
+};

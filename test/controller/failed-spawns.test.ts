@@ -1,0 +1,57 @@
+/** Without a descriptor left, no child can be started, and whoever wanted it is told so; nothing more happens. */
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { afterEach, expect, it } from 'vitest';
+import { openChannel } from '../../controller/channel.ts';
+import { CommandError, run, startResident, streamLines } from '../../controller/run.ts';
+import { outliveFailedSpawns } from '../../watchers/failed-spawns.ts';
+import { lineProcess } from '../../watchers/line-process.ts';
+
+const held: number[] = [];
+const limit = (files: string): void => void spawnSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`]);
+const release = (): void => {
+  for (const file of held.splice(0)) closeSync(file);
+};
+
+/** What is loaded lazily is loaded before. */
+async function exhaust(): Promise<void> {
+  await run('true', []);
+  limit('400');
+  try {
+    for (;;) held.push(openSync('/dev/null', 'r'));
+  } catch {
+    // That was the last one.
+  }
+}
+
+afterEach(() => {
+  release();
+  limit('1024');
+});
+
+it('outlives it, in commands, residents, streams and watched children, and starts them again later', async () => {
+  outliveFailedSpawns();
+  await exhaust();
+  await expect(run('true', [])).rejects.toThrow(new CommandError('true: could not be started'));
+  const channel = openChannel({
+    ...{ command: 'cat', args: [], start: startResident, timeout: 60_000 },
+    complaintAbout: (word) => new RegExp(word),
+  });
+  await expect(channel.send('x')).rejects.toThrow('cat: no answer: cat: could not be started');
+  await expect(streamLines('true', [], '')[Symbol.asyncIterator]().next()).rejects.toThrow();
+  const lines: string[] = [];
+  const failures: string[] = [];
+  const child = lineProcess({
+    ...{ command: 'echo', args: ['here'], backoff: { firstMs: 20, maxMs: 20, healthyMs: 60_000 } },
+    onStart: () => undefined,
+    onLine: (line) => lines.push(line),
+    onFailure: ({ cause }) => failures.push(cause.message),
+  });
+  child.start();
+  await expect.poll(() => failures.length, { timeout: 20_000 }).toBeGreaterThan(1);
+  release();
+  await expect.poll(() => lines, { timeout: 20_000 }).toContain('here');
+  await child.stop();
+  expect(failures[0]).toBe('echo: could not be started');
+  expect(await run('true', [])).toMatchObject({ exitCode: 0 });
+});
