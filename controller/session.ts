@@ -19,6 +19,7 @@ import { containerId } from './containers.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
 import type { DnsMemory } from './dns-memory.ts';
 import { createEndClock } from './end-clock.ts';
+import { createFreshProxies } from './fresh-proxies.ts';
 import type { Hint } from './hinted-runtime.ts';
 import type { ContainerRef } from './host-reader.ts';
 import type { LastGood } from './last-good.ts';
@@ -70,6 +71,9 @@ const SOURCES: readonly Source[] = [
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
 
+/** A source that is tried again only later than this is not waited for. */
+const SOON_MS = 1_000;
+
 /** A source that can't even start must not keep the others' containers shut for ever. */
 const SYNC_PATIENCE_MS = 15_000;
 
@@ -96,10 +100,16 @@ export class Session {
   readonly #dnsNames: DnsNames;
   readonly reconciler: Reconciler;
   readonly #sources = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
+  /** They failed, and won't be tried again soon. */
+  readonly #late = new Set<Source>();
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Runs while there are limits or wires. */
   readonly #tcMonitor = watchTcMonitor(this.#bus);
   readonly #endClock = createEndClock(() => this.#request());
+  readonly #freshProxies = createFreshProxies((addresses) => {
+    for (const address of addresses) this.#dirty.proxies.add(address);
+    this.#request();
+  });
   #dirty: DirtyParts = everythingDirty();
   #ready = false;
   #waiting: Waiter[] = [];
@@ -163,13 +173,14 @@ export class Session {
   async start(): Promise<void> {
     this.#listen();
     for (const watcher of this.#watchers) await watcher.start();
-    this.#after(SYNC_PATIENCE_MS, () => this.#becomeReady('went on without'));
+    this.#after(SYNC_PATIENCE_MS, () => this.#becomeReady());
     this.#every(this.#options.config.resyncSeconds * 1000, () => this.requestEverything());
   }
 
   async stop(): Promise<void> {
     this.#queue.close();
     this.#endClock.stop();
+    this.#freshProxies.stop();
     for (const timer of this.#timers) clearTimeout(timer);
     const watchers = [...this.#watchers, this.#tcMonitor];
     const stopped = await Promise.allSettled(watchers.map((watcher) => watcher.stop()));
@@ -288,18 +299,21 @@ export class Session {
       this.#sources.set(source, 'failed');
       const next = retryInMs === null ? '' : `; trying again in ${retryInMs} ms`;
       this.#options.log('warning', `${source}: ${messageOf(cause)}${next}`);
+      if (retryInMs === null || retryInMs > SOON_MS) this.#late.add(source);
+      this.#checkReady();
     });
   }
 
   #onSynced(source: Source): void {
     this.#sources.set(source, 'synced');
+    this.#late.delete(source);
     if (source === 'host-bus') return;
     if (source === 'tc-monitor') this.requestResync();
     else if (this.#ready) {
       // It was away: what happened meanwhile, it can't tell.
       this.#options.log('info', `${source}: watching again`);
       this.requestEverything();
-    } else if (SOURCES.every((name) => this.#sources.get(name) === 'synced')) this.#becomeReady('heard from');
+    } else this.#checkReady();
   }
 
   async #watchTraffic(): Promise<void> {
@@ -314,10 +328,15 @@ export class Session {
     }
   }
 
-  #becomeReady(how: string): void {
+  #checkReady(): void {
+    const isHeard = (name: Source): boolean => this.#sources.get(name) === 'synced' || this.#late.has(name);
+    if (SOURCES.every(isHeard)) this.#becomeReady();
+  }
+
+  #becomeReady(): void {
     if (this.#ready) return;
     const missing = SOURCES.filter((source) => this.#sources.get(source) !== 'synced');
-    if (missing.length > 0) this.#options.log('warning', `${how} ${missing.join(', ')}`);
+    if (missing.length > 0) this.#options.log('warning', `went on without ${missing.join(', ')}`);
     this.#ready = true;
     this.#request();
   }
@@ -343,6 +362,7 @@ export class Session {
       this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
       this.#dnsNames.setNames(outcome.assembled.names);
       await this.#watchTraffic();
+      this.#freshProxies.note(outcome.before, outcome.applied.enforced);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {

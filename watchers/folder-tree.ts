@@ -22,7 +22,10 @@ export interface FolderTreeOptions {
   readonly onEntry: (subfolder: string, name: string) => void;
   /** A subfolder is there that was not, is another one than before, is gone, or has other permissions. */
   readonly onSubfolder: (name: string) => void;
-  /** The root was looked through, and its subfolders told: at the start, and whenever it is another folder than before. */
+  /**
+   * The root was looked through, and its subfolders told: at the start, whenever it is another folder than before, and when
+   * all of them are watched that once could not be.
+   */
   readonly onScanned: () => void;
   readonly onFailure: (failure: { readonly cause: Error; readonly retryInMs: number }) => void;
 }
@@ -164,6 +167,11 @@ export class FolderTree {
     this.#failed(new Error(`${this.#options.root}: can't be watched`, { cause: error }));
   };
 
+  #followAgain(names: readonly string[]): void {
+    for (const name of names) this.#follow(name);
+    if (this.#unwatched.size === 0) this.#options.onScanned();
+  }
+
   /** Tells of the first failure and tries again later, the root or what is left of its subfolders. */
   #failed(cause: Error): void {
     if (this.#touched === undefined || this.#retry !== undefined) return;
@@ -172,7 +180,7 @@ export class FolderTree {
       const names = [...this.#unwatched];
       this.#unwatched.clear();
       if (this.#root === undefined) this.#open(true);
-      else for (const name of names) this.#follow(name);
+      else this.#followAgain(names);
     }, RETRY_MS);
     this.#options.onFailure({ cause, retryInMs: RETRY_MS });
   }

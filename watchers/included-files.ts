@@ -7,11 +7,15 @@ import { type FolderWatch, isMissing, watchFolder, watchNearestFolder } from './
 const WINDOW_MS = 25;
 /** Longer than anyone takes from reading a file to asking for its watch. */
 const LATELY_MS = 10_000;
+const RETRY_MS = 10_000;
 
 export interface IncludedFilesOptions {
   /** Something that `owner` includes appeared, changed or went; once per burst. */
   readonly onChange: (owner: string) => void;
-  readonly onFailure: (cause: Error) => void;
+  /** Something can't be watched, for one thing of all that can't: until it can be, each try tells it as changed. */
+  readonly onFailure: (failure: { readonly cause: Error; readonly retryInMs: number }) => void;
+  /** After a failure: all is watched. */
+  readonly onWatched: () => void;
 }
 
 interface Include {
@@ -24,6 +28,8 @@ export class IncludedFiles {
   readonly #options: IncludedFilesOptions;
   readonly #includes = new Map<string, Include>();
   readonly #byOwner = new Map<string, readonly string[]>();
+  readonly #failed = new Set<string>();
+  #retry: NodeJS.Timeout | undefined;
   #touched: Coalescer | undefined;
 
   constructor(options: IncludedFilesOptions) {
@@ -39,6 +45,9 @@ export class IncludedFiles {
   stop(): void {
     this.#touched?.close();
     this.#touched = undefined;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#failed.clear();
     for (const include of this.#includes.values()) close(include);
     this.#includes.clear();
   }
@@ -103,7 +112,20 @@ export class IncludedFiles {
   }
 
   #fail(path: string, cause: unknown): void {
-    this.#options.onFailure(new Error(`${path}: can't be watched`, { cause }));
+    if (this.#touched === undefined) return;
+    this.#failed.add(path);
+    if (this.#retry !== undefined) return;
+    this.#retry = setTimeout(() => this.#tryAgain(), RETRY_MS);
+    this.#options.onFailure({ cause: new Error(`${path}: can't be watched`, { cause }), retryInMs: RETRY_MS });
+  }
+
+  /** Whoever asked for it reads it again, watched or not. */
+  #tryAgain(): void {
+    const paths = new Set([...this.#failed].filter((path) => this.#includes.has(path)));
+    this.#failed.clear();
+    this.#retry = undefined;
+    this.#drain(paths);
+    if (this.#failed.size === 0) this.#options.onWatched();
   }
 }
 

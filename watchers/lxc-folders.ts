@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostEventBus, Watcher } from './events.ts';
-import { FolderTree } from './folder-tree.ts';
+import { FolderTree, type FolderTreeOptions } from './folder-tree.ts';
 import { IncludedFiles } from './included-files.ts';
 import { plainLxcPath } from './lxc-socket-names.ts';
 import type { ContainerId } from './running-containers.ts';
@@ -22,15 +22,29 @@ export function watchLxcFolders(
 ): LxcFoldersWatcher {
   const lxcPaths = [...new Set(options.lxcPaths.map(plainLxcPath))];
   const scanned = new Set<string>();
+  /** LXC paths, and '' for what is included. */
+  const failing = new Set<string>();
+  const fail = (what: string, failure: { readonly cause: Error; readonly retryInMs: number }): void => {
+    failing.add(what);
+    bus.emit('watcherFailed', { source: 'lxc-config', ...failure });
+  };
+  const succeed = (what: string): void => {
+    failing.delete(what);
+    if (scanned.size === lxcPaths.length && failing.size === 0) bus.emit('synced', { source: 'lxc-config' });
+  };
   const trees = lxcPaths.map((lxcPath) =>
-    watchLxcPath(bus, lxcPath, () => {
-      scanned.add(lxcPath);
-      if (scanned.size === lxcPaths.length) bus.emit('synced', { source: 'lxc-config' });
+    watchLxcPath(bus, lxcPath, {
+      onScanned: () => {
+        scanned.add(lxcPath);
+        succeed(lxcPath);
+      },
+      onFailure: (failure) => fail(lxcPath, failure),
     }),
   );
   const includes = new IncludedFiles({
     onChange: (owner) => bus.emit('containerConfigChanged', containerOf(owner)),
-    onFailure: (cause) => bus.emit('watcherFailed', { source: 'lxc-config', cause, retryInMs: null }),
+    onFailure: (failure) => fail('', failure),
+    onWatched: () => succeed(''),
   });
   return {
     start: async () => {
@@ -41,13 +55,18 @@ export function watchLxcFolders(
     stop: async () => {
       for (const tree of trees) tree.stop();
       scanned.clear();
+      failing.clear();
       includes.stop();
     },
     setIncludes: ({ lxcPath, name }, files) => includes.set(`${plainLxcPath(lxcPath)}/${name}`, files),
   };
 }
 
-function watchLxcPath(bus: HostEventBus, lxcPath: string, onScanned: () => void): FolderTree {
+function watchLxcPath(
+  bus: HostEventBus,
+  lxcPath: string,
+  outcome: Pick<FolderTreeOptions, 'onScanned' | 'onFailure'>,
+): FolderTree {
   const tell = (name: string) => bus.emit('containerConfigChanged', { lxcPath, name });
   const told = new Set<string>();
   return new FolderTree({
@@ -65,8 +84,7 @@ function watchLxcPath(bus: HostEventBus, lxcPath: string, onScanned: () => void)
       if (isContainer) told.add(name);
       else told.delete(name);
     },
-    onScanned,
-    onFailure: (failure) => bus.emit('watcherFailed', { source: 'lxc-config', ...failure }),
+    ...outcome,
   });
 }
 

@@ -34,8 +34,18 @@ export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions)
   // A policy that is kept elsewhere and linked here: chokidar follows the link, but not through its target's absence.
   const links = new IncludedFiles({
     onChange: (file) => look(file),
-    onFailure: (cause) => bus.emit('watcherFailed', { source: 'policy-files', cause, retryInMs: null }),
+    onFailure: (failure) => fail('links', failure),
+    onWatched: () => succeed('links'),
   });
+  const failing = new Set<'links' | 'folders'>(['folders']);
+  const fail = (what: 'links' | 'folders', failure: { readonly cause: Error; readonly retryInMs: number }): void => {
+    failing.add(what);
+    bus.emit('watcherFailed', { source: 'policy-files', ...failure });
+  };
+  const succeed = (what: 'links' | 'folders'): void => {
+    failing.delete(what);
+    if (failing.size === 0) bus.emit('synced', { source: 'policy-files' });
+  };
   const deferred = new Set<string>();
   // However many events one change causes, it is told once.
   const look = (file: string) => {
@@ -69,8 +79,8 @@ export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions)
         else look(path);
       }
     },
-    onSynced: () => bus.emit('synced', { source: 'policy-files' }),
-    onFailure: (failure) => bus.emit('watcherFailed', { source: 'policy-files', ...failure }),
+    onSynced: () => succeed('folders'),
+    onFailure: (failure) => fail('folders', failure),
   });
   return {
     start: async () => {
@@ -79,6 +89,7 @@ export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions)
     },
     stop: async () => {
       links.stop();
+      failing.delete('links');
       await followed.stop();
       seen.clear();
       deferred.clear();

@@ -1,6 +1,7 @@
 /** The daemon's clock, patience and watches, which a test can't take from the machine; see odd-clock.mjs. */
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { makeFolder } from '../../sandbox/clean-up.ts';
 import type { Daemon } from '../../sandbox/daemon.ts';
@@ -15,12 +16,14 @@ export interface OddClock {
   jump(seconds: number): Promise<() => Promise<void>>;
   /** A minute's timeout is over in half a second. */
   hurry(): Promise<() => Promise<void>>;
-  /** As the kernel does at user.max_inotify_watches: with ENOSPC. */
+  /** As the kernel does at user.max_inotify_watches: with ENOSPC; it is tried again soon. */
   refuseWatches(): Promise<() => Promise<void>>;
 }
 
 const PRELOAD = fileURLToPath(new URL('odd-clock.mjs', import.meta.url));
-const REAL = { ahead: 0, patience: 1, watches: true };
+/** `minutes`, `halves` and `tens`: by how much timers of 60, 30, and 10 to 15 s are shorter. */
+const REAL = { ahead: 0, minutes: 1, halves: 1, tens: 1, watches: true };
+const MINUTES = 120;
 
 export async function makeClock(): Promise<OddClock> {
   const file = join(await makeFolder(), 'clock.json');
@@ -43,8 +46,16 @@ export async function makeClock(): Promise<OddClock> {
     attach: (one) => {
       daemon = one;
     },
-    jump: (seconds) => during({ ahead: seconds * 1000 }),
-    hurry: () => during({ patience: 120 }),
-    refuseWatches: () => during({ watches: false }),
+    jump: async (seconds) => {
+      await set({ ahead: seconds * 1000, minutes: MINUTES });
+      return async () => {
+        await set({ minutes: MINUTES });
+        // What a minute's look finds is found by then.
+        await sleep(700);
+        await set({});
+      };
+    },
+    hurry: () => during({ minutes: MINUTES, halves: 60 }),
+    refuseWatches: () => during({ watches: false, tens: 50 }),
   };
 }

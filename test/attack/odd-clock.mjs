@@ -8,7 +8,7 @@ import timers from 'node:timers/promises';
 
 const file = process.env.ODD_CLOCK;
 const real = { watch: fs.watch, setTimeout: globalThis.setTimeout, sleep: timers.setTimeout, Date: globalThis.Date };
-let odd = { ahead: 0, patience: 1, watches: true };
+let odd;
 
 function read() {
   odd = JSON.parse(fs.readFileSync(file, 'utf8'));
@@ -28,8 +28,12 @@ globalThis.Date = class extends real.Date {
     return real.Date.now() + odd.ahead;
   }
 };
-/** What takes half a minute or more is what a program is given, or how often the wall clock is looked at. */
-const shortened = (ms) => (ms >= 30_000 && ms <= 60_000 ? ms / odd.patience : ms);
+/** A minute is a transaction's patience and how often the clock is looked at, half of it a command's, tens are retries. */
+function shortened(ms) {
+  if (ms === 60_000) return ms / odd.minutes;
+  if (ms === 30_000) return ms / odd.halves;
+  return ms >= 10_000 && ms <= 15_000 ? ms / odd.tens : ms;
+}
 globalThis.setTimeout = Object.assign(
   (action, ms, ...args) => real.setTimeout(action, shortened(ms), ...args),
   real.setTimeout,

@@ -173,7 +173,7 @@ function withoutOurLines(section: string): string {
     SETTINGS.test(line);
   return section
     .split('\n')
-    .filter((line) => !isOurs(line))
-    .map((line) => line.replace(/^\d+: /, ''))
-    .join('\n');
+    .filter((line) => line !== '' && !isOurs(line))
+    .map((line) => `${line.replace(/^\d+: /, '')}\n`)
+    .join('');
 }

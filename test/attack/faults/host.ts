@@ -48,13 +48,16 @@ export const HOST_FAULTS: Faults = {
     1,
     async (world, dice) => {
       let count = 0;
-      for (const name of await readdir(world.stateFolder, { recursive: true })) {
-        if (!/[.](?:json|nft)$/.test(name) || dice(2) === 0) continue;
-        await writeFile(join(world.stateFolder, name), pick(dice, ['', '{', '[]', '{"files":{"a":1}}', '\0']));
+      for (const entry of await readdir(world.stateFolder, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile() || !/[.](?:json|nft)$/.test(entry.name) || dice(2) === 0) continue;
+        const text = pick(dice, ['', '{', '[]', '{"files":{"a":1}}', '\0']);
+        await writeFile(join(entry.parentPath, entry.name), text);
         count += 1;
       }
       await mkdir(join(world.stateFolder, 'last-good', 'folder.json'), { recursive: true });
       await restart(world);
+      // Without its memory of what was confirmed it follows no files until somebody says so.
+      await world.routewall.cli('apply');
       return count > 0;
     },
   ],

@@ -5,12 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { STEADY, type World } from '../world.ts';
 import { type Dice, type Fault, type Faults, pick, says, writePolicy } from './fault.ts';
 
+/** Within the 31 days for which a policy may only observe. */
+const SOON = `${new Date(Date.now() + 20 * 24 * 3_600_000).toISOString().slice(0, 19)}Z`;
+
 const POLICIES: readonly (string | undefined)[] = [
   'egress: { rules: [{ allow: tcp/80, to: any }] }\n',
   'egress: { default: reject, rules: [{ allow: tcp/81, to: "container:steady" }] }\ningress: { default: reject, log: true }\n',
   'use: [base]\negress: { log: true }\n',
   'ingress: { rules: [{ allow: [ssh, https], from: [lan, "container:a"], limit: 9/second }] }\n',
-  'mode: observe-ingress\nuntil: 2100-01-01T00:00:00Z\n',
+  `mode: observe-ingress\nuntil: ${SOON}\n`,
   'egress: { rules: [{ allow: tcp/82, to: any, until: 2060-01-01T00:00:00Z }] }\n',
   'egress: [\n',
   'egress: { rules: [{ allow: any, to: "container:nobody" }] }\n',
