@@ -2,17 +2,23 @@
 import { expect, test } from 'vitest';
 import { Broken, type Endured, endure } from './chaos.ts';
 import { diceFrom } from './dice.ts';
-import { randomStep, type Step } from './faults.ts';
+import { parseSteps, randomStep, type Step } from './faults.ts';
 import { shrink } from './shrink.ts';
 
 /** `ATTACK_ONLY=clockJumps,start ATTACK_STEPS=40` for some kinds of faults alone. */
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_607);
 const STEPS = Number(process.env['ATTACK_STEPS'] ?? 300);
 const ONLY = process.env['ATTACK_ONLY']?.split(',');
+/** `startReal 5,killMonitor 7`: these steps, as a failure prints them. */
+const CASE = process.env['ATTACK_CASE'];
 /** For finding the steps that matter, once something broke. */
 const SHRINK_MS = 60_000 * Number(process.env['ATTACK_SHRINK_MINUTES'] ?? 1);
 
 function* stepsFrom(seed: number): Generator<Step> {
+  if (CASE !== undefined) {
+    yield* parseSteps(CASE);
+    return;
+  }
   const dice = diceFrom(seed);
   for (let made = 0; made < STEPS; made += 1) yield randomStep(dice, ONLY);
 }

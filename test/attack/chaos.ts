@@ -34,7 +34,7 @@ export class Broken extends Error {
   }
 }
 
-const LOOK_EVERY = 8;
+const LOOK_EVERY = 12;
 
 /** Makes a world of its own and takes it away again. @throws Broken */
 export async function endure(steps: Iterable<Step>): Promise<Endured> {
@@ -72,5 +72,7 @@ export async function endure(steps: Iterable<Step>): Promise<Endured> {
 
 function broken({ routewall }: World, what: string, done: readonly Step[]): Broken {
   const words = routewall.daemon.log().filter((line) => !/ repaired: add /.test(line));
-  return new Broken(`${what}\nthe daemon's last words:\n${words.slice(-25).join('\n')}`, [...done]);
+  const children = holdingsOf(routewall.daemon.child().pid).children.join(', ');
+  const told = `its children: ${children}\nits last words:\n${words.slice(-25).join('\n')}`;
+  return new Broken(`${what}\nthe daemon, ${told}`, [...done]);
 }

@@ -22,6 +22,10 @@ export const randomStep = (dice: Dice, only: readonly string[] = choices): Step 
   seed: dice(1_000_000_000),
 });
 
+/** One a line, or a comma between them. */
+export const parseSteps = (text: string): Step[] =>
+  [...text.matchAll(/(\w+) (\d+)/g)].map(([, fault = '', seed]) => ({ fault, seed: Number(seed) }));
+
 /** @returns whether it changed anything. */
 export async function inflict(world: World, { fault }: Step, dice: Dice): Promise<boolean> {
   const [, inflictIt] = FAULTS[fault] ?? [];

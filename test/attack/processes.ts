@@ -1,5 +1,5 @@
 /** What the daemon holds, from /proc. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const read = (file: string): string => {
   try {
@@ -25,7 +25,7 @@ export function holdingsOf(pid: number): Holdings {
   const [, kilobytes = '0'] = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`)) ?? [];
   return {
     children: childrenOf(pid).map(commandOf).sort(),
-    files: readdirSync(`/proc/${pid}/fd`).length,
+    files: existsSync(`/proc/${pid}/fd`) ? readdirSync(`/proc/${pid}/fd`).length : 0,
     megabytes: Math.round(Number(kilobytes) / 1024),
   };
 }

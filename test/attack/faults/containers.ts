@@ -2,10 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kill } from '../../../sandbox/sweep.ts';
 import { commandOf } from '../processes.ts';
-import { type Fault, type Faults, pick } from './fault.ts';
+import { type Dice, type Fault, type Faults, pick } from './fault.ts';
+
+/** One of those that can still change; of all where none can. */
+function pickOf<T>(dice: Dice, list: readonly T[], isLeft: (one: T) => boolean): T {
+  const left = list.filter(isLeft);
+  return pick(dice, left.length === 0 ? list : left);
+}
 
 export const start: Fault = async ({ standIns }, dice) => {
-  const name = pick(dice, standIns.names);
+  const name = pickOf(dice, standIns.names, (one) => !standIns.up.has(one));
   const isNew = !standIns.up.has(name);
   await standIns.start([name]);
   return isNew;
@@ -16,7 +22,7 @@ export const CONTAINER_FAULTS: Faults = {
   stop: [
     4,
     async ({ standIns }, dice) => {
-      const name = pick(dice, standIns.names);
+      const name = pickOf(dice, standIns.names, (one) => standIns.up.has(one));
       const ran = standIns.up.has(name);
       await standIns.stop([name]);
       return ran;
@@ -25,7 +31,7 @@ export const CONTAINER_FAULTS: Faults = {
   startReal: [
     4,
     async ({ real, realRunning }, dice) => {
-      const one = pick(dice, [...real.values()]);
+      const one = pickOf(dice, [...real.values()], ({ name }) => !realRunning.has(name));
       if (realRunning.has(one.name)) return false;
       await one.start();
       realRunning.add(one.name);
@@ -35,7 +41,7 @@ export const CONTAINER_FAULTS: Faults = {
   stopReal: [
     3,
     async ({ real, realRunning }, dice) => {
-      const one = pick(dice, [...real.values()]);
+      const one = pickOf(dice, [...real.values()], ({ name }) => realRunning.has(name));
       const how = pick(dice, ['kill', 'shutdown'] as const);
       if (!realRunning.delete(one.name)) return false;
       await one.stop(how);
@@ -45,7 +51,7 @@ export const CONTAINER_FAULTS: Faults = {
   reboot: [
     2,
     async ({ real, realRunning }, dice) => {
-      const one = pick(dice, [...real.values()]);
+      const one = pickOf(dice, [...real.values()], ({ name }) => realRunning.has(name));
       if (!realRunning.has(one.name)) return false;
       await one.reboot();
       return true;
@@ -55,7 +61,7 @@ export const CONTAINER_FAULTS: Faults = {
   killMonitor: [
     2,
     async ({ real, realRunning }, dice) => {
-      const one = pick(dice, [...real.values()].filter(({ name }) => realRunning.has(name)).concat([...real.values()]));
+      const one = pickOf(dice, [...real.values()], ({ name }) => realRunning.has(name));
       if (!realRunning.delete(one.name)) return false;
       await one.killMonitor();
       await sleep(dice(300));
