@@ -20,6 +20,9 @@ export interface ConntrackCleaner {
   idle(): Promise<void>;
 }
 
+/** Of a program that may be killed or lack descriptors; after that, whoever waits for it goes on all the same. */
+const TRIES = 3;
+
 /** Off the event's path, and all that waits by one reading of the table. */
 export function createConntrackCleaner(
   flows: Pick<TrackedFlows, 'forget'>,
@@ -30,10 +33,11 @@ export function createConntrackCleaner(
   let atWork: readonly FormerAddress[] = [];
   let working: Promise<void> | undefined;
 
-  async function forgetAll(prefixes: readonly Prefix[]): Promise<void> {
+  async function forgetAll(prefixes: readonly Prefix[], left = TRIES): Promise<void> {
     try {
       await flows.forget([...new Set(prefixes)]);
     } catch (cause) {
+      if (left > 1) return await forgetAll(prefixes, left - 1);
       log('warning', `tracked connections of ${prefixes.join(', ')} can't be forgotten: ${messageOf(cause)}`);
     }
   }

@@ -1,5 +1,5 @@
 /** Cuts the live connections that a tightened policy no longer allows, and only those. */
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Prefix } from '../render/address.ts';
 import { verdictOfFlow } from './explain.ts';
 import type { FlowHost } from './flow-sides.ts';
@@ -16,22 +16,42 @@ export interface FlowCutter {
 
 /** A policy file that is just being written may be read half: what that forbids, the next pass allows again. */
 const SETTLE_MS = 200;
+/** After a failure; twice as long after each further one. */
+const RETRY_MS = { first: 500, most: 60_000 };
 
 /** Off the event's path, one reading of the table for all that waits. */
 export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
   const waiting = new Set<string>();
   let latest: FlowHost | undefined;
   let working: Promise<void> | undefined;
+  let retryMs = RETRY_MS.first;
 
   async function work(): Promise<void> {
     while (waiting.size > 0) {
-      await setTimeout(SETTLE_MS);
+      await sleep(SETTLE_MS);
       const keys = new Set(waiting);
       waiting.clear();
       // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
-      const cut = await cutForbidden(flows, () => latest, keys);
+      const cut = await cutForbidden(flows, () => latest, keys).catch((cause: unknown) => {
+        for (const key of keys) waiting.add(key);
+        throw cause;
+      });
+      retryMs = RETRY_MS.first;
       for (const [container, count] of cut) tell(container, count);
     }
+  }
+
+  function begin(): void {
+    working ??= work()
+      .catch((cause: unknown) => {
+        log('error', `connections that are no longer allowed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
+        // Whoever ends the daemon doesn't wait for it: the next one asks about all.
+        setTimeout(begin, retryMs).unref();
+        retryMs = Math.min(2 * retryMs, RETRY_MS.most);
+      })
+      .finally(() => {
+        working = undefined;
+      });
   }
 
   function tell(container: string, count: number): void {
@@ -45,11 +65,7 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
       latest = host;
       for (const key of keys) waiting.add(key);
       if (waiting.size === 0) return;
-      working ??= work()
-        .catch((cause: unknown) => log('error', `connections that are no longer allowed: ${messageOf(cause)}`))
-        .finally(() => {
-          working = undefined;
-        });
+      begin();
     },
     idle: async () => {
       while (working !== undefined) await working;

@@ -68,10 +68,7 @@ export async function runOrThrow(
 export type StreamLines = (command: string, args: readonly string[], input: string) => AsyncIterable<readonly string[]>;
 
 export const streamLines: StreamLines = async function* (command, args, input) {
-  const child = execa(command, args, {
-    ...{ env: ENVIRONMENT, input, reject: false, stripFinalNewline: false, timeout: STREAM_MS },
-    buffer: { stdout: false, stderr: true },
-  });
+  const child = startStream(command, args, input);
   try {
     let rest = '';
     for await (const text of child.stdout.setEncoding('utf8')) {
@@ -86,6 +83,17 @@ export const streamLines: StreamLines = async function* (command, args, input) {
     child.kill();
   }
 };
+
+function startStream(command: string, args: readonly string[], input: string) {
+  try {
+    return execa(command, args, {
+      ...{ env: ENVIRONMENT, input, reject: false, stripFinalNewline: false, timeout: STREAM_MS },
+      buffer: { stdout: false, stderr: true },
+    });
+  } catch (cause) {
+    throw notStarted(command, cause);
+  }
+}
 
 /** A child that stays and is spoken to line by line. Only its error stream is read: success is silent. */
 export interface Resident {

@@ -75,13 +75,18 @@ function withoutNames(state: PanicState, names: readonly string[]): PanicState {
 
 const fileIn = (stateDirectory: string): string => join(stateDirectory, 'panic.json');
 
-/** Never throws: a file that can't be read seals all. */
-export async function readPanic(stateDirectory: string): Promise<PanicState> {
+/**
+ * Never throws: a file that can't be read seals all. `known`: what was read before, which goes on while this process lacks
+ * the descriptors or the memory to read anything; that says nothing about the file.
+ */
+export async function readPanic(stateDirectory: string, known?: PanicState): Promise<PanicState> {
   const file = fileIn(stateDirectory);
   try {
     return parsePanic(parseJson(await readFile(file, 'utf8')));
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return NO_PANIC;
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code === 'ENOENT') return NO_PANIC;
+    if (known !== undefined && (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM')) return known;
     return { ...NO_PANIC, all: { since: '', by: '' }, damaged: `${file}: ${messageOf(cause)}` };
   }
 }

@@ -98,7 +98,7 @@ export class Panic {
   }
 
   async #adopt(): Promise<void> {
-    const read = await readPanic(this.#options.stateDirectory);
+    const read = await readPanic(this.#options.stateDirectory, this.#state);
     // A file that went away switches nothing off: only `panic off` does.
     if (!isPanic(read) && isPanic(this.#state)) {
       await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));

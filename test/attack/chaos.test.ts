@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Broken, type Endured, endure } from './chaos.ts';
 import { diceFrom } from './dice.ts';
 import { parseSteps, randomStep, type Step } from './faults.ts';
-import { shrink } from './shrink.ts';
+import { tellBroken } from './tell-broken.ts';
 
 /** `ATTACK_ONLY=clockJumps,start ATTACK_STEPS=40` for some kinds of faults alone. */
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_607);
@@ -23,16 +23,15 @@ function* stepsFrom(seed: number): Generator<Step> {
   for (let made = 0; made < STEPS; made += 1) yield randomStep(dice, ONLY);
 }
 
+const breaks = (steps: readonly Step[]): Promise<boolean> =>
+  endure(steps).then(
+    () => false,
+    (cause: unknown) => cause instanceof Broken,
+  );
+
 async function tell(error: Broken): Promise<string> {
   const deadline = Date.now() + SHRINK_MS;
-  const breaks = (steps: readonly Step[]): Promise<boolean> =>
-    endure(steps).then(
-      () => false,
-      (cause: unknown) => cause instanceof Broken,
-    );
-  const shortest = await shrink(error.steps, breaks, () => Date.now() < deadline);
-  const lines = shortest.map(({ fault, seed }) => `  ${fault} ${seed}`).join('\n');
-  return `seed ${SEED}, ${error.steps.length} steps, of which these are enough:\n${lines}\n${error.message}`;
+  return await tellBroken(SEED, error, breaks, () => Date.now() < deadline);
 }
 
 const timesOf = ({ bites }: Endured): string =>

@@ -36,17 +36,24 @@ export class Broken extends Error {
 
 const LOOK_EVERY = 12;
 
+export interface EndureOptions {
+  /** A module that breaks the daemon on purpose. */
+  readonly brokenBy?: string;
+  /** Milliseconds for everything to be as it must. */
+  readonly patience?: number;
+}
+
 /** Makes a world of its own and takes it away again. @throws Broken */
-export async function endure(steps: Iterable<Step>): Promise<Endured> {
+export async function endure(steps: Iterable<Step>, options: EndureOptions = {}): Promise<Endured> {
   const done: Step[] = [];
   const settled: number[] = [];
   const holdings: Holdings[] = [];
   const bites = new Map<string, Bites>();
   try {
-    const world = await makeWorld();
+    const world = await makeWorld({ preload: options.brokenBy });
     try {
       const look = async (): Promise<void> => {
-        settled.push(await settle(world));
+        settled.push(await settle(world, options.patience));
         holdings.push(holdingsOf(world.routewall.daemon.child().pid));
       };
       await look();

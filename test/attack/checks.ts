@@ -7,7 +7,7 @@ import { expectedOf, type World } from './world.ts';
 const PATIENCE_MS = 15_000;
 
 /** @returns the milliseconds until the kernel held what it must. @throws Error when it never does, or anything else is wrong. */
-export async function settle(world: World): Promise<number> {
+export async function settle(world: World, patience = PATIENCE_MS): Promise<number> {
   await Promise.all(world.pending.splice(0));
   const begin = performance.now();
   const { bed } = world.routewall;
@@ -17,12 +17,12 @@ export async function settle(world: World): Promise<number> {
     found = JSON.stringify(containerState(await readOwnState(bed.host)));
     return found === wanted;
   };
-  await eventually('the state', isRight, PATIENCE_MS).catch(() => {
+  await eventually('the state', isRight, patience).catch(() => {
     throw new Error(`the kernel holds\n${found}\nand should hold\n${wanted}`);
   });
   const took = performance.now() - begin;
   // The rules themselves, by routewall's own comparison of files and kernel.
-  await eventually('no difference', async () => await isInForce(world), PATIENCE_MS).catch((cause: unknown) => {
+  await eventually('no difference', async () => await isInForce(world), patience).catch((cause: unknown) => {
     throw new Error(`files and kernel differ: ${String(cause)}`);
   });
   await eventually('the bus knows the daemon', async () => (await world.bus.call('List')) !== '', PATIENCE_MS);

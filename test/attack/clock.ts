@@ -25,7 +25,8 @@ const PRELOAD = fileURLToPath(new URL('odd-clock.mjs', import.meta.url));
 const REAL = { ahead: 0, minutes: 1, halves: 1, tens: 1, watches: true };
 const MINUTES = 120;
 
-export async function makeClock(): Promise<OddClock> {
+/** `preload`: a further module for the daemon's process. */
+export async function makeClock(preload?: string): Promise<OddClock> {
   const file = join(await makeFolder(), 'clock.json');
   let daemon: Daemon | undefined;
   const set = async (odd: Partial<typeof REAL>): Promise<void> => {
@@ -42,7 +43,10 @@ export async function makeClock(): Promise<OddClock> {
   };
   await set({});
   return {
-    env: { ODD_CLOCK: file, NODE_OPTIONS: `--import ${PRELOAD}` },
+    env: {
+      ODD_CLOCK: file,
+      NODE_OPTIONS: [PRELOAD, preload].flatMap((one) => (one === undefined ? [] : `--import ${one}`)).join(' '),
+    },
     attach: (one) => {
       daemon = one;
     },

@@ -45,19 +45,27 @@ export const SOMEBODYS =
   'table ip somebody { chain c { type filter hook output priority 5; counter; }; set s { type ipv4_addr; elements = { 192.0.2.9 }; }; }';
 export const DEFAULT_ROUTES = ['route replace default via 192.0.2.2', 'route replace ::/0 via 2001:db8:0:1::2'];
 
-export interface Cast {
-  readonly real: readonly string[];
-  readonly standIns: readonly string[];
+export interface WorldOptions {
+  readonly real?: readonly string[];
+  readonly standIns?: readonly string[];
+  /** A module that the daemon's process loads first. */
+  readonly preload?: string | undefined;
 }
 
-export async function makeWorld(cast: Cast = { real: REAL, standIns: STAND_INS }): Promise<World> {
+export async function makeWorld(options: WorldOptions = {}): Promise<World> {
+  const cast = { real: REAL, standIns: STAND_INS, ...options };
   const addresses = new Map(
     ['steady', ...cast.real, ...cast.standIns].map((name, index) => [name, addressesOf(FIRST + index)]),
   );
   const proxied = { name: cast.standIns.at(-1) ?? '', addresses: ON_LINK };
   addresses.set(proxied.name, ON_LINK);
   const mine = (name: string): readonly [string, string] => addresses.get(name) ?? ON_LINK;
-  const [tools, stateFolder, clock, bus] = [await makeTools(), await makeDisk(), await makeClock(), await startBus()];
+  const [tools, stateFolder, clock, bus] = [
+    await makeTools(),
+    await makeDisk(),
+    await makeClock(options.preload),
+    await startBus(),
+  ];
   const routewall = await startRoutewall({
     // A minute's resync would mend in silence what nobody noticed.
     config: 'resync: 86400\n',

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { openChannel } from '../../controller/channel.ts';
+import { NO_PANIC, readPanic } from '../../controller/panic/panic-state.ts';
 import { CommandError, run, startResident, streamLines } from '../../controller/run.ts';
 import { outliveFailedSpawns } from '../../watchers/failed-spawns.ts';
 import { lineProcess } from '../../watchers/line-process.ts';
@@ -38,7 +39,8 @@ it('outlives it, in commands, residents, streams and watched children, and start
     complaintAbout: (word) => new RegExp(word),
   });
   await expect(channel.send('x')).rejects.toThrow('cat: no answer: cat: could not be started');
-  await expect(streamLines('true', [], '')[Symbol.asyncIterator]().next()).rejects.toThrow();
+  const stream = streamLines('true', [], '')[Symbol.asyncIterator]();
+  await expect(stream.next()).rejects.toThrow('true: could not be started');
   const lines: string[] = [];
   const failures: string[] = [];
   const child = lineProcess({
@@ -54,4 +56,12 @@ it('outlives it, in commands, residents, streams and watched children, and start
   await child.stop();
   expect(failures[0]).toBe('echo: could not be started');
   expect(await run('true', [])).toMatchObject({ exitCode: 0 });
+});
+
+it('takes a panic file that it has no descriptor to read for what it was, and for a seal where it never was read', async () => {
+  await exhaust();
+  const known = await readPanic('/nonexistent', NO_PANIC);
+  const unread = await readPanic('/nonexistent');
+  release();
+  expect([known, unread.all === null]).toEqual([NO_PANIC, false]);
 });

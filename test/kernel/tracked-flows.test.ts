@@ -1,5 +1,6 @@
 /** The kernel's table of tracked connections, read and thinned out by netlink. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createConntrackCleaner } from '../../controller/conntrack.ts';
 import { createFlowCutter } from '../../controller/cut-flows.ts';
 import type { FlowHost } from '../../controller/flow-sides.ts';
 import { type TrackedFlow, type TrackedFlows, trackedFlows } from '../../controller/tracked-flows.ts';
@@ -7,6 +8,7 @@ import { describeHost } from '../../policies/host-network.ts';
 import { type Prefix, parsePrefix } from '../../render/address.ts';
 import type { NicState } from '../../render/desired.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
 import { countTracked, trackConnections } from '../../sandbox/tracked-connections.ts';
 import { certain, nicOf, stateOf } from '../controller/states.ts';
@@ -135,4 +137,36 @@ it('cuts what the rules no longer allow, and leaves the rest of 20,000 alone', a
   cutter.cut(hostWith(sendsTo(1, 53), sendsTo(2, 123)), []);
   await cutter.idle();
   expect(await countTracked(host)).toBe(16_000);
+});
+
+it('cuts after the program that reads or cuts was killed', async () => {
+  await trackConnections(host, { source: '198.51.100.1', server: '203.0.113.1', port: 53, count: 10 });
+  const before = await countTracked(host);
+  const logged: string[] = [];
+  let failures = 0;
+  const failing: TrackedFlows['read'] = (prefixes) => {
+    if (failures++ === 0) throw new Error('killed');
+    return flows.read(prefixes);
+  };
+  const cutter = createFlowCutter({ ...flows, read: failing }, (_, text) => void logged.push(text));
+  cutter.cut(hostWith(sendsTo(1, 80), sendsTo(2, 53)), ['/lxc/c1/0']);
+  await eventually('they are cut', async () => (await countTracked(host)) < before);
+  await cutter.idle();
+  expect(logged[0]).toBe('connections that are no longer allowed: killed; trying again in 500 ms');
+});
+
+it('forgets, before another has the address, though the program is killed twice', async () => {
+  let tries = 0;
+  const forget: TrackedFlows['forget'] = async () => {
+    tries += 1;
+    if (tries < 3) throw new Error('killed');
+    return 0;
+  };
+  const cleaner = createConntrackCleaner(
+    { forget },
+    (_, text) => expect.fail(text),
+    () => false,
+  );
+  await cleaner.release([]);
+  expect(tries).toBe(3);
 });

@@ -2,6 +2,7 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../../sandbox/eventually.ts';
 import { run } from '../../../sandbox/run.ts';
 import type { World } from '../world.ts';
 import { start } from './containers.ts';
@@ -30,7 +31,10 @@ export const HOST_FAULTS: Faults = {
   readOnlyState: [
     2,
     async (world, dice) => {
-      await run('mount', ['-o', 'remount,ro', world.stateFolder]);
+      // Not while something is being written.
+      await eventually('the disk is read-only', () =>
+        run('mount', ['-o', 'remount,ro', world.stateFolder]).then(() => true),
+      );
       const restarts = dice(2) === 0;
       const bites = await says(
         world,
@@ -55,9 +59,12 @@ export const HOST_FAULTS: Faults = {
         count += 1;
       }
       await mkdir(join(world.stateFolder, 'last-good', 'folder.json'), { recursive: true });
+      // Without its memory of what was confirmed it believes no file, and lets nothing pass, until somebody says so.
+      const done = world.traffic.excuse('it was robbed of its memory', 'lost');
       await restart(world);
-      // Without its memory of what was confirmed it follows no files until somebody says so.
       await world.routewall.cli('apply');
+      await world.traffic.flows();
+      done();
       return count > 0;
     },
   ],

@@ -31,7 +31,7 @@ async function untilHealed(world: World, what: string, damage: () => Promise<unk
     const six = await host.runForResult('conntrack', ['-L', '-f', 'ipv6']);
     return !FORBIDDEN.test(stdout) && !FORBIDDEN.test(six.stdout);
   };
-  const ended = eventually(`what began while ${what} is cut`, isCut, 10_000).finally(done);
+  const ended = eventually(`what began while ${what} is cut`, isCut, 60_000).finally(done);
   // Told when it is waited for.
   ended.catch(() => undefined);
   pending.push(ended);
