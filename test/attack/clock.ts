@@ -16,6 +16,8 @@ export interface OddClock {
   jump(seconds: number): Promise<() => Promise<void>>;
   /** A minute's timeout is over in half a second. */
   hurry(): Promise<() => Promise<void>>;
+  /** What is tried again after ten seconds is after a fifth of one. */
+  impatient(): Promise<() => Promise<void>>;
   /** As the kernel does at user.max_inotify_watches: with ENOSPC; it is tried again soon. */
   refuseWatches(): Promise<() => Promise<void>>;
 }
@@ -24,6 +26,7 @@ const PRELOAD = fileURLToPath(new URL('odd-clock.mjs', import.meta.url));
 /** `minutes`, `halves` and `tens`: by how much timers of 60, 30, and 10 to 15 s are shorter. */
 const REAL = { ahead: 0, minutes: 1, halves: 1, tens: 1, watches: true };
 const MINUTES = 120;
+const TENS = 50;
 
 /** `preload`: a further module for the daemon's process. */
 export async function makeClock(preload?: string): Promise<OddClock> {
@@ -60,6 +63,7 @@ export async function makeClock(preload?: string): Promise<OddClock> {
       };
     },
     hurry: () => during({ minutes: MINUTES, halves: 60 }),
-    refuseWatches: () => during({ watches: false, tens: 50 }),
+    impatient: () => during({ tens: TENS }),
+    refuseWatches: () => during({ watches: false, tens: TENS }),
   };
 }
