@@ -45,7 +45,11 @@ export function watchByChokidar(options: ChokidarFolderOptions): ChokidarFolder 
   watcher.on('raw', (_, name: string | null, details) => {
     if (watchedPathOf(details) === folder) touch(name ?? '');
   });
-  watcher.on('error', options.onFailure);
+  watcher.on('error', (error) => {
+    const entry = brokenEntry(error, folder);
+    if (entry === undefined) options.onFailure(error);
+    else touch(entry);
+  });
   watcher.on('ready', () => {
     isReady = true;
     options.onReady();
@@ -62,6 +66,17 @@ export function watchByChokidar(options: ChokidarFolderOptions): ChokidarFolder 
       return closed;
     },
   };
+}
+
+/**
+ * An entry that can't be looked at (a link in a circle, or to where we may not look) is for its reader to tell of. As a
+ * failure of the whole folder's watch it would leave all other entries to a look each ten seconds.
+ */
+function brokenEntry(error: unknown, folder: string): string | undefined {
+  if (!(error instanceof Error && 'code' in error && 'path' in error && typeof error.path === 'string'))
+    return undefined;
+  const isItsOwn = ['ELOOP', 'EACCES', 'EPERM', 'ENAMETOOLONG'].includes(String(error.code));
+  return isItsOwn && dirname(error.path) === folder ? basename(error.path) : undefined;
 }
 
 const watchedPathOf = (details: unknown): unknown =>

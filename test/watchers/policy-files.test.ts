@@ -191,6 +191,21 @@ it('tells of a linked policy whose target changes', async () => {
   expect(log.told).toEqual([]);
 });
 
+it('goes on telling beside a link in a circle, and tells of that one too', async () => {
+  await fill();
+  await symlink('circle.yaml', join(folder, 'containers/circle.yaml'));
+  await start();
+  expect(told()).toContain('containers/circle.yaml');
+  await changes('containers/web.yaml', (path) => save(path, 'b'));
+  await changes('containers/loop.yaml', (path) => symlink('loop.yaml', path));
+  await changes('containers/web.yaml', (path) => save(path, 'c'));
+  await changes('containers/circle.yaml', async (path) => {
+    await writeFile(`${path}.new`, 'a');
+    await rename(`${path}.new`, path);
+  });
+  expect(log.all('watcherFailed')).toEqual([]);
+});
+
 it('follows a linked policy through the absence and replacement of its target', async () => {
   await fill();
   const target = join(base, 'kept-elsewhere.yaml');
