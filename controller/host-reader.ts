@@ -1,5 +1,4 @@
 /** What is known of this host, read again part by part as events ask for it. */
-import { lstatSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
@@ -13,7 +12,7 @@ import { wiredNames } from '../policies/wired-nics.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
-import { readLxcTree } from '../watchers/lxc-config/lxc-tree.ts';
+import { hasConfig, readLxcTree } from '../watchers/lxc-config/lxc-tree.ts';
 import { parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../watchers/lxc-config/real-files.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
@@ -134,8 +133,7 @@ export class HostReader {
     const id = containerId(lxcPath, name);
     const before = this.#known.get(id);
     const file = `${lxcPath}/${name}/config`;
-    const exists = lstatSync(file, { throwIfNoEntry: false }) !== undefined;
-    const lxc = exists ? parseLxcConfig(file, realFiles) : undefined;
+    const lxc = hasConfig(lxcPath, name) ? parseLxcConfig(file, realFiles) : undefined;
     if (lxc === undefined) {
       // An editor may take the old file away before it writes the new one, and what runs goes on without any.
       if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, file);

@@ -1,9 +1,8 @@
 /** The containers' configurations below the LXC paths, and the files that they include. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { HostEventBus, Watcher } from './events.ts';
 import { FolderTree, type FolderTreeOptions } from './folder-tree.ts';
 import { IncludedFiles } from './included-files.ts';
+import { hasConfig } from './lxc-config/lxc-tree.ts';
 import { plainLxcPath } from './lxc-socket-names.ts';
 import type { ContainerId } from './running-containers.ts';
 
@@ -79,7 +78,7 @@ function watchLxcPath(
     },
     onSubfolder: (name) => {
       // A folder without a configuration is no container (lost+found, or one that lxc-create begins to fill).
-      const isContainer = existsSync(join(lxcPath, name, 'config'));
+      const isContainer = hasConfig(lxcPath, name);
       if (isContainer || told.has(name)) tell(name);
       if (isContainer) told.add(name);
       else told.delete(name);

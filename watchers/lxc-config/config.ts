@@ -75,6 +75,8 @@ export interface LxcConfig {
   readonly problems: readonly LxcProblem[];
   /** Whether LXC itself would load it. When not, everything else is the best reading of what was meant. */
   readonly loadable: boolean;
+  /** All of it could be read; LXC waits for ever, or crashes, in some of what can't. */
+  readonly readable: boolean;
 }
 
 /**

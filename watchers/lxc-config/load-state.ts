@@ -23,7 +23,10 @@ export interface LoadState {
   settings: LxcSetting[];
   utsName: string | undefined;
   loadable: boolean;
+  readable: boolean;
   includes: number;
+  /** Read so far. */
+  characters: number;
   /** Which of the keys that exclude others hold a value. */
   readonly claims: Set<string>;
 }
@@ -41,7 +44,9 @@ export function newState(disk: LxcFiles, workingDirectory: string): LoadState {
     settings: [],
     utsName: undefined,
     loadable: true,
+    readable: true,
     includes: 0,
+    characters: 0,
     claims: new Set(),
   };
 }
@@ -69,5 +74,6 @@ export function finishState(state: LoadState, file: string): LxcConfig {
     files: [...state.files],
     problems: state.problems,
     loadable: state.loadable,
+    readable: state.readable,
   };
 }

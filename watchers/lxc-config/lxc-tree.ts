@@ -1,16 +1,16 @@
 /** Lists the containers below an LXC path. */
-import { opendirSync, statSync } from 'node:fs';
+import { lstatSync, opendirSync, statSync } from 'node:fs';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Names of the folders that hold a file `config`, sorted; links are followed, names with a leading dot left out, as LXC
+ * Names of the folders that hold a `config`, sorted; links are followed, names with a leading dot left out, as LXC
  * does. A name may hold any character but `/`; one that is no UTF-8 can't be named in a policy either and is left out.
  * A missing LXC path has no containers; one that can't be read throws.
  */
 export function readLxcTree(lxcPath: string): string[] {
   return readNames(lxcPath)
-    .filter((name) => !name.startsWith('.') && isFile(`${lxcPath}/${name}/config`))
+    .filter((name) => !name.startsWith('.') && hasConfig(lxcPath, name))
     .sort();
 }
 
@@ -44,14 +44,27 @@ function decode(latin1: string): string | undefined {
   }
 }
 
-function isFile(path: string): boolean {
+/**
+ * Whether there is something that LXC would take for the container's configuration. What is no file (a FIFO, a link to
+ * nowhere), or can't even be looked at, is one too: passed over in silence, the container would be shut for no reason told.
+ */
+export function hasConfig(lxcPath: string, name: string): boolean {
   try {
-    return statSync(path).isFile();
+    const config = `${lxcPath}/${name}/config`;
+    const entry = lstatSync(config);
+    return entry.isSymbolicLink() ? !isFolder(config) : !entry.isDirectory();
   } catch (cause) {
-    const code = codeOf(cause);
     // A folder that vanishes meanwhile, a file in its place, a link in circles, a name too long to go on with.
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES'].includes(code)) return false;
-    throw cause;
+    return !['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(codeOf(cause));
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // A link to nowhere, or in circles.
+    return false;
   }
 }
 

@@ -8,7 +8,9 @@ import { type KeyValue, splitLines } from './split-lines.ts';
 
 /** LXC itself has no limits here: it runs until its stack is used up. */
 const MAX_DEPTH = 100;
-const MAX_INCLUDES = 10_000;
+const MAX_INCLUDES = 1000;
+/** Of all that is read for one container, counted again where it is included again. */
+const MAX_CHARACTERS = 8 * 1024 * 1024;
 
 export interface LxcConfigOptions {
   /** Where relative includes start: the folder that LXC's commands are run from. `/` by default, as for a service. */
@@ -36,6 +38,12 @@ function readFile(
   const text = attempt(state, place, column, () => state.disk.read(rawPath));
   if (text === null) return 'unreadable';
   if (text === undefined) return 'missing';
+  state.characters += text.length;
+  if (state.characters > MAX_CHARACTERS) {
+    const message = `${path}: more than ${MAX_CHARACTERS / 1024} KiB with all that is included`;
+    refuse(state, place, column, message);
+    return 'unreadable';
+  }
   state.open.push(path);
   warnOfUnreadLines(state, path, text);
   for (const entry of splitLines(text)) {
@@ -77,7 +85,7 @@ function includeFile(state: LoadState, rawPath: string, place: Place, column: nu
   const path = resolve(rawPath);
   const refusal = refuseInclude(state, path);
   if (refusal !== undefined) {
-    complain(state, place, column, error(refusal));
+    refuse(state, place, column, refusal);
     return;
   }
   if (readFile(state, rawPath, path, place, column) !== 'missing') return;
@@ -110,7 +118,7 @@ function includeNames(state: LoadState, folder: string, names: readonly string[]
     const path = resolve(rawPath);
     const refusal = refuseInclude(state, path);
     if (refusal !== undefined) {
-      complain(state, place, column, error(refusal));
+      refuse(state, place, column, refusal);
       return;
     }
     if (readFile(state, rawPath, path, place, column) === 'missing') passOver(state, rawPath, place, column);
@@ -134,13 +142,18 @@ function refuseInclude(state: LoadState, path: string): string | undefined {
   return undefined;
 }
 
+function refuse(state: LoadState, place: Place, column: number, message: string): void {
+  state.readable = false;
+  complain(state, place, column, error(message));
+}
+
 /** `null`: it threw, and that is a problem now. */
 function attempt<T>(state: LoadState, place: Place, column: number, look: () => T): T | null {
   try {
     return look();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    complain(state, place, column, error(`can't be read: ${reason}`));
+    refuse(state, place, column, `can't be read: ${reason}`);
     return null;
   }
 }

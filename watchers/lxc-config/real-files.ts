@@ -1,9 +1,9 @@
 /** The parser's view of the real disk. */
-import { closeSync, constants, fstatSync, opendirSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, opendirSync, openSync, readSync, type Stats } from 'node:fs';
 import type { LxcFiles } from './config.ts';
 
 /** No configuration is that large; a file that is would hold up the daemon. */
-const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 1024 * 1024;
 
 /** makedev(1, 3) */
 const DEV_NULL = 0x103;
@@ -38,9 +38,20 @@ function readOpen(fd: number, stats: Stats): string | undefined {
   if (stats.isDirectory()) return undefined;
   if (stats.isCharacterDevice() && stats.rdev === DEV_NULL) return '';
   if (!stats.isFile()) throw new Error('not a regular file');
-  if (stats.size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES} bytes`);
-  return readFileSync(fd, 'utf8');
+  if (stats.size > MAX_BYTES) throw tooLarge();
+  // It may grow while it is read, and files of /proc have no size at all.
+  const chunks: Buffer[] = [];
+  for (let length = 0; length <= MAX_BYTES; ) {
+    const chunk = Buffer.alloc(Math.max(stats.size - length, 4096));
+    const bytes = readSync(fd, chunk);
+    if (bytes === 0) return Buffer.concat(chunks).toString('utf8');
+    chunks.push(chunk.subarray(0, bytes));
+    length += bytes;
+  }
+  throw tooLarge();
 }
+
+const tooLarge = (): Error => new Error(`larger than ${MAX_BYTES / 1024} KiB`);
 
 function unlessMissing<T>(open: () => T): T | undefined {
   try {

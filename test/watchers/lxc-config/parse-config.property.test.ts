@@ -54,8 +54,8 @@ function merged(parts: readonly (readonly string[])[]): fc.Arbitrary<string[]> {
 
 /** What a person would call the same configuration; problems come in the order of the lines. */
 const meaning = (text: string) => {
-  const { nics, groups, loadable } = parseText(text);
-  return withoutPlaces({ file: CONFIG, files: [], problems: [], nics, groups, loadable });
+  const { nics, groups, loadable, readable } = parseText(text);
+  return withoutPlaces({ file: CONFIG, files: [], problems: [], nics, groups, loadable, readable });
 };
 
 describe('the configuration parser', () => {

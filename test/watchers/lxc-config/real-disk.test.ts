@@ -52,6 +52,15 @@ describe('the containers below an LXC path', () => {
     expect(readLxcTree(folder)).toEqual(['good', 'linked']);
   });
 
+  it('are also those whose config is no file, or can not be read: that has to be told', async () => {
+    for (const name of ['pipe', 'nowhere', 'circle', 'folder']) mkdirSync(join(folder, name));
+    await execa(MKFIFO, [join(folder, 'pipe/config')]);
+    symlinkSync('gone', join(folder, 'nowhere/config'));
+    symlinkSync('config', join(folder, 'circle/config'));
+    symlinkSync('/', join(folder, 'folder/config'));
+    expect(readLxcTree(folder)).toEqual(['circle', 'nowhere', 'pipe']);
+  });
+
   it('are none where the path is missing', () => {
     expect(readLxcTree(join(folder, 'nowhere'))).toEqual([]);
   });
@@ -89,6 +98,16 @@ describe('the real disk', () => {
     expect(parseLxcConfig(file, realFiles).problems).toMatchObject([
       { message: expect.stringContaining('larger than') },
     ]);
+  });
+
+  it('ends with a file that never ends, and with too many that are long', () => {
+    const long = join(folder, 'long');
+    writeFileSync(long, `# ${'x'.repeat(1_000_000)}\n`);
+    writeFileSync(join(folder, 'config'), `lxc.include = ${long}\n`.repeat(100));
+    const { problems } = parseLxcConfig(join(folder, 'config'), realFiles);
+    expect(problems[0]).toMatchObject({ line: 9, message: expect.stringContaining('more than 8192 KiB') });
+    // A regular file for the kernel, without a size.
+    expect(realFiles.read('/proc/self/status')).toContain('Name:');
   });
 
   it('survives links in a circle, which LXC refuses', () => {
