@@ -4,7 +4,7 @@ import type { Container, Endpoint } from '../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig } from '../watchers/lxc-config/config.ts';
 import { readNamespaceId } from './namespace-id.ts';
-import { CommandError, type Run, runOrThrow } from './run.ts';
+import { CommandError, CrashError, type Run, runOrThrow } from './run.ts';
 
 export interface Runtime {
   /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
@@ -58,15 +58,30 @@ const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean =>
   veths.size > 0 && [...veths.values()].every(linkExists);
 
 async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
-  const { lxcPath, name, container } = question;
-  const { stdout, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
-  if (exitCode !== 0) return STOPPED;
-  const { state, pid, links } = parseLxcInfo(stdout);
+  const { container } = question;
+  const answer = await runLxcInfo(run, question);
+  if (answer === undefined) return STOPPED;
+  const { state, pid, links } = parseLxcInfo(answer);
   const { length } = claimedNics(container);
   if (pid === undefined || length === 0) return { state, veths: new Map() };
   const named = namedVeths(question, links);
   const veths = named.size === length ? named : await vethsByPeer(run, question, pid, named);
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
+}
+
+/**
+ * `undefined` where it has no answer. It reads the configuration again, and would wait for ever for one that is a FIFO, or
+ * crash in one that includes itself: who can write one container's must not keep the others from being served.
+ */
+async function runLxcInfo(run: Run, { lxcPath, name, lxc }: RuntimeQuestion): Promise<string | undefined> {
+  if (!lxc.readable) return undefined;
+  try {
+    const { stdout, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
+    return exitCode === 0 ? stdout : undefined;
+  } catch (error) {
+    if (error instanceof CrashError) return undefined;
+    throw error;
+  }
 }
 
 export interface LxcInfo {

@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
-import { parseLxcInfo, parseVeths } from '../../controller/container-runtime.ts';
+import { parseLxcInfo, parseVeths, readRuntime } from '../../controller/container-runtime.ts';
+import { describeContainer } from '../../controller/containers.ts';
+import { CommandError, CrashError, run } from '../../controller/run.ts';
+import { parseText } from '../watchers/lxc-config/memory-files.ts';
 
 // lxc-info -s -p -S (LXC 5.0.2)
 const RUNNING = `State:          RUNNING
@@ -35,4 +38,31 @@ it('names the veths whose peers are in that namespace, in the order in which the
   ];
   expect(parseVeths(JSON.stringify(links), 3)).toEqual(['vethA', 'vethB']);
   expect(parseVeths('{}', 3)).toEqual([]);
+});
+
+const question = (text: string) => {
+  const lxc = parseText(text);
+  const container = describeContainer('/var/lib/lxc', 'web', lxc);
+  return { lxcPath: '/var/lib/lxc', name: 'web', lxc, container, before: undefined };
+};
+const NIC = 'lxc.net.0.type = veth\n';
+
+it('is not kept from the others by one in whose configuration LXC crashes, or would wait for ever', async () => {
+  const crash = async () => Promise.reject(new CrashError('lxc-info: SIGSEGV'));
+  expect(await readRuntime(crash, question(NIC))).toMatchObject({ state: 'STOPPED' });
+  const never = async () => Promise.reject(new Error('asked'));
+  expect(await readRuntime(never, question(`${NIC}lxc.include = /lxc/web/config`))).toMatchObject({ state: 'STOPPED' });
+});
+
+it('does not take lxc-info that is missing for an answer', async () => {
+  const missing = async () => Promise.reject(new CommandError('lxc-info: ENOENT'));
+  await expect(readRuntime(missing, question(NIC))).rejects.toThrow('ENOENT');
+});
+
+it('tells a crash from a command that took too long', async () => {
+  const script = (text: string) => run(process.execPath, ['-e', text], { timeout: 2_000 });
+  await expect(script('process.kill(process.pid, "SIGSEGV")')).rejects.toBeInstanceOf(CrashError);
+  const slow = await script('setTimeout(() => {}, 60_000)').catch((error: unknown) => error);
+  expect(slow).toBeInstanceOf(CommandError);
+  expect(slow).not.toBeInstanceOf(CrashError);
 });
