@@ -1,4 +1,5 @@
 /** One bad file harms one container: it keeps its last good policy or stays shut, and everybody else goes on. */
+import { mkdirSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,7 +64,11 @@ const DAMAGES: readonly (readonly [string, (file: string, bed: Routewall) => Pro
   ['no UTF-8', (file) => writeFile(file, Buffer.from([0x61, 0xff, 0xfe])), /web\.yaml:1:\d+: error: not UTF-8/],
   [
     'a folder',
-    async (file, { bed }) => bed.host.run('sh', ['-c', `rm ${file}; mkdir ${file}`]),
+    // At once: between two commands the daemon may find no policy at all, which is another story.
+    async (file) => {
+      rmSync(file);
+      mkdirSync(file);
+    },
     /web\.yaml:1:1: error: /,
   ],
   [
@@ -73,7 +78,7 @@ const DAMAGES: readonly (readonly [string, (file: string, bed: Routewall) => Pro
   ],
   [
     'a pipe',
-    async (file, { bed }) => bed.host.run('sh', ['-c', `rm ${file}; mkfifo ${file}`]),
+    async (file, { bed }) => bed.host.run('sh', ['-c', `mkfifo ${file}.pipe; mv ${file}.pipe ${file}`]),
     /web\.yaml:1:1: error: .*no regular file/,
   ],
   [
