@@ -25,9 +25,18 @@ export function sweepProcess(pid: number): void {
     attempt(errors, () => execFileSync('ip', ['netns', 'del', name], { stdio: 'pipe' }));
   }
   for (const name of listFolder(tmpdir()).filter((name) => name.startsWith(prefix))) {
-    attempt(errors, () => rmSync(join(tmpdir(), name), { recursive: true, force: true }));
+    attempt(errors, () => removeFolder(join(tmpdir(), name)));
   }
   if (errors.length > 0) throw new AggregateError(errors, `sweeping up after process ${pid} failed`);
+}
+
+/** With what is mounted on it or inside it; what was mounted last goes first. */
+function removeFolder(folder: string): void {
+  const mounted = (readIfThere('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' ')[1] ?? '');
+  for (const place of mounted.reverse()) {
+    if (place === folder || place.startsWith(`${folder}/`)) execFileSync('umount', ['-l', place], { stdio: 'pipe' });
+  }
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** Marked processes and all their descendants: an LXC monitor's init doesn't inherit the environment. */
