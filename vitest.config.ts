@@ -62,10 +62,9 @@ export default defineConfig({
         test: {
           name: 'debian',
           include: ['test/debian/**/*.test.ts'],
-          globalSetup: ['test/build-program.ts', 'test/build-package.ts'],
+          globalSetup: ['test/build-program.ts', 'test/build-package.ts', 'test/build-debian.ts'],
           testTimeout: 180_000,
-          // The first one bootstraps a Debian.
-          hookTimeout: 600_000,
+          hookTimeout: 120_000,
         },
       },
     ],

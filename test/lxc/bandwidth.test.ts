@@ -13,7 +13,9 @@ const OUTSIDE = '192.0.2.2';
 const [ADDRESS] = addressesOf(20);
 const MBIT = 1e6;
 
-const qdiscs = async ({ bed }: Routewall): Promise<string> => (await bed.host.run('tc', ['qdisc', 'show'])).stdout;
+/** Without what packets count up. */
+const qdiscs = async ({ bed }: Routewall): Promise<string> =>
+  (await bed.host.run('tc', ['qdisc', 'show'])).stdout.replace(/ direct_packets_stat \d+/g, '');
 const limiters = async ({ bed }: Routewall): Promise<string[]> =>
   [...(await bed.host.run('ip', ['-o', 'link'])).stdout.matchAll(/ (rwl-\w+):/g)].flatMap(([, name]) => name ?? []);
 

@@ -150,8 +150,12 @@ test('has examples that the program accepts once they are switched on', async ()
   }
   const config = join(policies, 'routewall.yaml');
   await writeFile(config, (await readFile(config, 'utf8')).replace(/^#(?=[a-z]\w*:)/gim, ''));
-  const files = ['--config', config, '--policies', policies, '-P', join(folder, 'nowhere')];
-  await execa('mkdir', ['-p', join(folder, 'nowhere')]);
+  const lxc = join(folder, 'routers');
+  for (const name of ['r1', 'r2']) {
+    await execa('mkdir', ['-p', join(lxc, name)]);
+    await writeFile(join(lxc, name, 'config'), 'lxc.net.1.type = veth\nlxc.net.1.name = eth1\n');
+  }
+  const files = ['--config', config, '--policies', policies, '-P', lxc];
   const { stdout } = await execa('node', [join(root, 'dist/routewall.mjs'), 'check', ...files], {
     reject: false,
     all: true,
