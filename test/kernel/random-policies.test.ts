@@ -17,8 +17,8 @@ import type { NftTable, Ruleset } from '../../render/ruleset.ts';
 import { groupNames, randomPolicy, sharedFiles } from '../policies/random-policy.ts';
 import { parseText } from '../watchers/lxc-config/memory-files.ts';
 
-/** `POLICIES=10000 ATTACK_SEED=7 npx vitest run --project kernel test/kernel/random-policies.test.ts` for longer. */
-const POLICIES = Number(process.env['POLICIES'] ?? 1000);
+/** `POLICIES=100000 ATTACK_SEED=7 npx vitest run --project kernel test/kernel/random-policies.test.ts` for longer. */
+const POLICIES = Number(process.env['POLICIES'] ?? 10_000);
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_301);
 /** So many containers share a ruleset: loading costs by rules, not by rulesets. */
 const AT_ONCE = 1000;
