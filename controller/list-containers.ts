@@ -7,6 +7,7 @@ import { type Family, hostPrefix, parseAddress, parsePrefix } from '../render/ad
 import type { LxcConfig, LxcGateway, LxcNic } from '../watchers/lxc-config/config.ts';
 import { type Assembled, type PolicyStatus, problemsOf } from './assemble.ts';
 import { type NicKind, nicKind, nicName } from './containers.ts';
+import { describeNat } from './describe-nat.ts';
 import { type Observing, observingOf } from './observing.ts';
 import { type Unenforced, unenforcedOf } from './unenforceable-nics.ts';
 
@@ -20,6 +21,8 @@ export interface ListedNic {
   readonly addresses: readonly string[];
   readonly routes: readonly string[];
   readonly gateways: readonly string[];
+  /** `masqueraded as 192.0.2.7`, `192.0.2.1 tcp/8080 to tcp/80`; absent where nothing is translated, or it doesn't run. */
+  readonly translations?: readonly string[];
 }
 
 export interface ListedContainer extends Unenforced {
@@ -76,6 +79,7 @@ function listNic(
 ): ListedNic {
   const key = `${container.id}/${nic.index}`;
   const endpoint = container.endpoints.find((candidate) => candidate.key === key);
+  const nat = assembled.desired.nics.get(key)?.nat;
   return {
     index: nic.index,
     name: nicName(nic),
@@ -86,6 +90,7 @@ function listNic(
     addresses: addressesOf(nic, endpoint),
     routes: endpoint === undefined ? routesOf(nic) : allRoutes(endpoint, container, assembled),
     gateways: [...gatewayText(nic.ipv4Gateway, 4, nic, assembled), ...gatewayText(nic.ipv6Gateway, 6, nic, assembled)],
+    ...(nat === undefined ? {} : { translations: describeNat(nat) }),
   };
 }
 

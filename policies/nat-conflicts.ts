@@ -1,6 +1,6 @@
 /** Translations that a NIC asks for and doesn't get, and what is told about them. */
 import { type Address, contains, familyOf, type Prefix, rangeOf } from '../render/address.ts';
-import type { Origin } from '../render/rule.ts';
+import type { Origin, PolicyChain } from '../render/rule.ts';
 import type { Publication } from '../render/translation.ts';
 import { type CompiledPublication, shownPorts } from './compile-nat.ts';
 import type { Container, Endpoint } from './endpoint.ts';
@@ -8,12 +8,14 @@ import type { HostNetwork } from './host-network.ts';
 import { type LostTranslations, type NatPlan, publicationKey, publicationsOf } from './nic-nat.ts';
 import { policyPath } from './policy-files.ts';
 import type { Problem, Severity } from './problem.ts';
+import { isRefused } from './refused-publications.ts';
 
 /** A NIC that translates something. */
 export interface Translating {
   readonly container: Container;
   readonly endpoint: Endpoint;
   readonly prefixes: readonly Prefix[];
+  readonly ingress: PolicyChain;
   readonly nat?: NatPlan;
 }
 
@@ -63,6 +65,7 @@ export function lostTranslations(
   for (const nic of translating) {
     const refused = judgeMasquerade(nic, network, ownerOf, report);
     judgePublications(nic, network, ownerOf, report);
+    warnOfRefused(nic, report);
     found.set(nic.endpoint.key, { lost: lost.get(nic.endpoint.key) ?? new Set(), refused });
   }
   return found;
@@ -202,4 +205,17 @@ function judgeEverywhere(
       'warning',
       `no uplink of this host has an address at present that ${shownPorts(publication)} could be published on`,
     );
+}
+
+/** What is published opens nothing. */
+function warnOfRefused(nic: Translating, report: Report): void {
+  const { serves = [], policy } = nic.nat ?? {};
+  for (const publication of policy?.publications ?? []) {
+    const { on, toPort, ports, protocol, origin } = publication;
+    const families = serves.filter((family) => on === 'uplinks' || on.some((address) => familyOf(address) === family));
+    if (families.length === 0 || !isRefused(nic.ingress, publication, families)) continue;
+    const own = shownPorts({ protocol, ports: { first: toPort, last: toPort + ports.last - ports.first } });
+    const message = `${shownPorts(publication)} leads to ${own}, which the policy's ingress lets nobody reach: allow it there`;
+    tell(report, nic, origin, 'warning', message);
+  }
 }

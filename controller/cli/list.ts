@@ -61,7 +61,10 @@ function rows(container: ListedContainer, colours: Colours): string[][] {
   const state = container.state === 'RUNNING' ? colours.green('running') : colours.dim(container.state.toLowerCase());
   const head = [container.container, state, policyText(container, colours)];
   if (container.nics.length === 0) return [[...head, container.unenforced?.join(', ') ?? colours.dim('none')]];
-  return container.nics.map((nic, index) => [...(index === 0 ? head : ['', '', '']), ...nicCells(nic, colours)]);
+  return container.nics.flatMap((nic, index) => [
+    [...(index === 0 ? head : ['', '', '']), ...nicCells(nic, colours)],
+    ...(nic.translations ?? []).map((text) => ['', '', '', '', '', colours.dim(text)]),
+  ]);
 }
 
 function policyText({ policy, nics, problems, sealed, unenforced = [] }: ListedContainer, colours: Colours): string {
