@@ -62,8 +62,10 @@ export function countNics(all: Iterable<NicState>): ReadonlyMap<string, number> 
   return counts;
 }
 
+type Chains = Pick<CompiledNic, 'egress' | 'ingress'>;
+
 /** Chains that say the same are shared and name one file only; the container's own have its own places. */
-export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic: NicState): CompiledNic {
+export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic: NicState): Chains {
   const slash = key.lastIndexOf('/');
   const policy = policies.get(key.slice(0, slash));
   return policy === undefined

@@ -16,7 +16,7 @@ import type { GatewayAddress, NeighbourProxy, NicState, Route, Sysctl } from '..
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import type { Endpoint, Gateway } from './endpoint.ts';
-import { type HostNetwork, onLinkDevice, primaryAddress } from './host-network.ts';
+import { type HostNetwork, isOnLink, onLinkDevice, primaryAddress } from './host-network.ts';
 
 export interface NicInput {
   readonly container: string;
@@ -26,15 +26,19 @@ export interface NicInput {
   readonly ingress: PolicyChain;
   /** Addresses (as host prefixes) and routed prefixes that the NIC won. */
   readonly prefixes: readonly Prefix[];
+  /** Further routing tables that get its routes. */
+  readonly tables: readonly number[];
+  readonly uplink?: NonNullable<NicState['uplink']>;
 }
 
 /** Prefixes longer than this are proxied address by address; a wider one belongs routed, not on a link. */
 const PROXIED_BITS = 8;
 
 export function compileNic(input: NicInput, host: HostNetwork): NicState {
-  const { endpoint, hostVeth, prefixes } = input;
+  const { endpoint, hostVeth, prefixes, tables, uplink } = input;
+  const routes = prefixes.map((prefix) => routeTo(prefix, hostVeth, prefixes));
   const proxies = [
-    ...prefixes.flatMap((prefix) => uplinkProxies(prefix, host)),
+    ...prefixes.flatMap((prefix) => uplinkProxies(prefix, host, uplink?.dev)),
     ...endpoint.gateways.flatMap((gateway) => gatewayProxies(gateway, hostVeth, host)),
   ];
   return {
@@ -44,10 +48,11 @@ export function compileNic(input: NicInput, host: HostNetwork): NicState {
     owned: prefixes,
     egress: input.egress,
     ingress: input.ingress,
-    routes: prefixes.map((prefix) => routeTo(prefix, hostVeth, prefixes)),
+    routes: [...routes, ...tables.flatMap((table) => routes.map((route) => ({ ...route, table })))],
     gateways: endpoint.gateways.flatMap((gateway) => gatewayAddresses(gateway, hostVeth, host)),
     proxies,
     sysctls: sysctlsFor(input, host, proxies),
+    ...(uplink && { uplink }),
   };
 }
 
@@ -65,8 +70,10 @@ const isProxied = (prefix: Prefix): boolean => bitsOf(familyOf(prefix)) - prefix
 
 const networkAddress = (prefix: Prefix): Address => addressFrom(rangeOf(prefix).first, familyOf(prefix));
 
-function uplinkProxies(prefix: Prefix, host: HostNetwork): NeighbourProxy[] {
-  const dev = onLinkDevice(host, networkAddress(prefix));
+/** `uplink`: neighbours are answered there, or nowhere. */
+function uplinkProxies(prefix: Prefix, host: HostNetwork, uplink: InterfaceName | undefined): NeighbourProxy[] {
+  const own = uplink !== undefined && isOnLink(host, uplink, prefix) ? uplink : undefined;
+  const dev = uplink === undefined ? onLinkDevice(host, networkAddress(prefix)) : own;
   if (dev === undefined || !isProxied(prefix)) return [];
   const { family, first, last } = rangeOf(prefix);
   const count = Number(last - first) + 1;

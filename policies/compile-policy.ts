@@ -7,6 +7,7 @@ import { compileDirection, type Section } from './compile-direction.ts';
 import { type CompiledNat, compileNat } from './compile-nat.ts';
 import { compileObservation, observeOf } from './compile-observation.ts';
 import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
+import { compileNicUplink, compileTables, compileUplink, type UplinkChoice } from './compile-uplink.ts';
 import { compileExpectations, type Expectation } from './expectations/expectation.ts';
 import { areFresh, createLookups, type Lookup, type PolicySources } from './lookups.ts';
 import type { PolicyDocument } from './policy-document.ts';
@@ -17,6 +18,8 @@ export interface CompiledNic {
   readonly egress: PolicyChain;
   readonly ingress: PolicyChain;
   readonly limits?: Bandwidth;
+  /** By which it leaves the host; absent: by the host's own default route. */
+  readonly uplink?: UplinkChoice;
 }
 
 export interface CompiledPolicy {
@@ -32,6 +35,8 @@ export interface CompiledPolicy {
   readonly routes: readonly CompiledRoute[];
   /** Absent where nothing is translated. */
   readonly nat?: CompiledNat;
+  /** Further routing tables that get its routes. */
+  readonly tables?: readonly number[];
   /** What must hold of it; whether it does is expectations/judge-policy.ts's to say. */
   readonly expectations: readonly Expectation[];
   /** Whether the container may not start with a network that the policy can't be enforced on; absent where no file says. */
@@ -106,7 +111,7 @@ export function policyOfNic(
   return byName ?? compiled.interfaces.get(String(nic.index)) ?? compiled.default;
 }
 
-type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'nat' | 'expectations' | 'strict'>;
+type Content = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'tables' | 'nat' | 'expectations' | 'strict'>;
 
 const fallback = (nic: CompiledNic): Content => ({
   ...{ default: nic, interfaces: new Map(), routes: [], expectations: [] },
@@ -139,16 +144,20 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
     ...compileDirection(direction, sections, nic === undefined ? owner : { ...owner, nic }, context),
     ...observeOf(observation, direction),
   });
+  const uplink = compileUplink(layers, context);
   const wide: CompiledNic = {
     egress: compile('egress', wideSections('egress', layers)),
     ingress: compile('ingress', wideSections('ingress', layers)),
     ...limitsOf(layers, context),
+    ...(uplink && { uplink }),
   };
   const interfaces = new Map<string, CompiledNic>();
   for (const nic of new Set(layers.flatMap(({ policy }) => Object.keys(policy.interfaces ?? {})))) {
     const egress = nicSections('egress', nic, layers);
     const ingress = nicSections('ingress', nic, layers);
+    const own = compileNicUplink(nic, layers, context) ?? uplink;
     interfaces.set(nic, {
+      ...(own && { uplink: own }),
       egress: egress.length === 0 ? wide.egress : compile('egress', egress, nic),
       ingress: ingress.length === 0 ? wide.ingress : compile('ingress', ingress, nic),
       ...limitsOf(layers, context, nic),
@@ -156,9 +165,11 @@ function compileLayers(owner: ChainOwner, layers: Layers, context: CompileContex
   }
   const expectations = compileExpectations(layers, context);
   const strict = layers.find(({ policy }) => policy.strict !== undefined)?.policy.strict;
+  const tables = compileTables(layers, context);
   return {
     ...{ default: wide, interfaces, routes: compileRoutes(layers, context), expectations },
     ...compileNat(layers, context),
+    ...(tables.length > 0 && { tables }),
     ...(strict === undefined ? {} : { strict }),
   };
 }

@@ -8,15 +8,18 @@ import { canonicalChains } from './canonical-chains.ts';
 import { type Claim, type RefusedClaim, refuseClaims } from './claims.ts';
 import { claimedPrefixes } from './compile-nic.ts';
 import { type CompiledPolicy, policyOfNic } from './compile-policy.ts';
+import type { UplinkChoice } from './compile-uplink.ts';
 import type { Container, Place } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import { lostTranslations } from './nat-conflicts.ts';
 import { heldPublication, planNat, publicationKey } from './nic-nat.ts';
+import { policyPath } from './policy-files.ts';
 import type { Problem } from './problem.ts';
 import { compileChangedNics, compileNics, type NicMemo, type NicPlan, type Report } from './running-nics.ts';
+import { NO_UPLINKS, planUplinks, uplinkFindings } from './uplink-plan.ts';
 
 /** What decides about one container: its policy as it is enforced, be it the last good one. */
-export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'nat'>;
+export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'tables' | 'nat'>;
 
 export interface CompileInput {
   readonly containers: readonly Container[];
@@ -54,12 +57,15 @@ export interface Compiler {
 export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compiler {
   let plans = new Map<string, NicPlan>();
   let nics = new Map<string, NicMemo>();
+  let uplinks = NO_UPLINKS;
   let last: { readonly input: CompileInput; readonly result: Compiled } | undefined;
   let withoutConflict: typeof plans | undefined;
 
   function compileWhole(input: CompileInput): Compiled {
     const known = last?.input;
-    if (known?.containers !== input.containers || known.policies !== input.policies) plans = planNics(input, plans);
+    const replanned = known?.containers !== input.containers || known.policies !== input.policies;
+    if (replanned) plans = planNics(input, plans);
+    if (replanned || known.network !== input.network) uplinks = planUplinks(choicesOf(plans), input.network);
     const problems = new Map<string, Problem[]>();
     const report = (container: Container, problem: Problem) =>
       problems.set(container.id, [...(problems.get(container.id) ?? []), problem]);
@@ -86,9 +92,10 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       { running: input.veths, holds: publishes },
       report,
     );
-    nics = compileNics(plans, lost, { ...input, translations }, nics, report);
+    reportUplinks(plans, input, report);
+    nics = compileNics(plans, lost, { ...input, translations, uplinks }, nics, report);
     const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
-    const host = sameHost(last?.result.desired.host, describeHostState(input));
+    const host = sameHost(last?.result.desired.host, withTables(describeHostState(input), states));
     return { desired: { host, nics: states, dns: input.dns }, problems };
   }
 
@@ -97,14 +104,18 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
     if (last === undefined || last.result.problems.size > 0) return undefined;
     const { input: known, result } = last;
     const same = (['containers', 'policies', 'network', 'settings'] as const).every((key) => known[key] === input[key]);
-    const changes = same ? compileChangedNics(plans, input, known.veths, nics) : undefined;
+    const changes = same ? compileChangedNics(plans, { ...input, uplinks }, known.veths, nics) : undefined;
     if (changes === undefined) return undefined;
     nics = withChanges(nics, changes);
-    const states = new Map([...changes].map(([key, memo]) => [key, memo?.nic]));
-    return {
-      ...result,
-      desired: { ...result.desired, nics: withChanges(result.desired.nics, states), dns: input.dns },
-    };
+    const states = withChanges(result.desired.nics, new Map([...changes].map(([key, memo]) => [key, memo?.nic])));
+    const host = sameHost(result.desired.host, withTables(result.desired.host, states));
+    return { ...result, desired: { host, nics: states, dns: input.dns } };
+  }
+
+  /** The first that has an uplink brings its table, and the last takes it along. */
+  function withTables({ uplinkTables: _, ...host }: HostState, states: DesiredState['nics']): HostState {
+    const uplinkTables = uplinks.tablesFor(states.values());
+    return uplinkTables === undefined ? host : { ...host, uplinkTables };
   }
 
   return {
@@ -133,7 +144,8 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
     const policy = policies.get(container.id);
     if (policy === undefined) continue;
     for (const [position, endpoint] of container.endpoints.entries()) {
-      const { egress, ingress, limits } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
+      const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
+      const { tables } = policy;
       // A policy's routes are the container's; its first routed NIC carries them.
       const routes = position === 0 ? policy.routes.map(({ prefix }) => prefix) : [];
       const nat = planNat(policy.nat, endpoint, container.endpoints);
@@ -145,6 +157,8 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
         ingress: canonical(ingress),
         ...(nat === undefined ? {} : { nat }),
         ...(limits && { limits }),
+        ...(uplink && { uplink }),
+        ...(tables && { tables }),
       };
       plans.set(endpoint.key, samePlan(before.get(endpoint.key), plan));
     }
@@ -159,6 +173,8 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
     before.egress === plan.egress &&
     before.ingress === plan.ingress &&
     JSON.stringify(before.limits) === JSON.stringify(plan.limits) &&
+    before.uplink === plan.uplink &&
+    before.tables === plan.tables &&
     before.prefixes.join() === plan.prefixes.join() &&
     JSON.stringify(before.nat) === JSON.stringify(plan.nat);
   return same ? before : plan;
@@ -192,6 +208,17 @@ function lostPrefixes(
     if (plan !== undefined) lose(plan, refused.prefix, conflictText(refused));
   }
   return lost;
+}
+
+const choicesOf = (plans: ReadonlyMap<string, NicPlan>): UplinkChoice[] =>
+  [...plans.values()].flatMap(({ uplink }) => uplink ?? []);
+
+function reportUplinks(plans: ReadonlyMap<string, NicPlan>, { network }: CompileInput, report: Report): void {
+  for (const { container, uplink, prefixes } of plans.values()) {
+    if (uplink === undefined) continue;
+    const place = { file: policyPath(uplink.origin.file), line: uplink.origin.line, column: 1 };
+    for (const finding of uplinkFindings(uplink, prefixes, network)) report(container, { ...place, ...finding });
+  }
 }
 
 const conflictText = ({ container, owner }: RefusedClaim): string =>

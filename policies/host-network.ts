@@ -7,6 +7,7 @@ import {
   contains,
   type Family,
   familyOf,
+  networkOf,
   type Prefix,
   parseAddress,
   prefixLength,
@@ -14,12 +15,18 @@ import {
   rangeOf,
 } from '../render/address.ts';
 import { type InterfaceName, type InterfacePattern, matchesPattern, parseInterfaceName } from '../render/names.ts';
+import type { UplinkFacts } from './uplink-facts.ts';
 
 /** One interface with its addresses, as `ip -j address` tells. */
 export interface HostLink {
   readonly name: string;
   readonly mac: string;
   readonly loopback: boolean;
+  /** Switched off. */
+  readonly down?: true;
+  readonly noCarrier?: true;
+  /** Nobody is asked on it, by ARP or NDP. */
+  readonly noArp?: true;
   readonly addresses: readonly LinkAddress[];
   /** The bridge or bond that it is a port of. */
   readonly master?: string;
@@ -44,6 +51,8 @@ export interface HostNetwork {
   readonly onLink: readonly OnLinkPrefix[];
   readonly links: ReadonlyMap<string, HostLink>;
   readonly addresses: ReadonlySet<Address>;
+  /** Read only where a policy has an `uplink`. */
+  readonly uplinkFacts?: UplinkFacts;
 }
 
 export interface UplinkChoice {
@@ -90,6 +99,10 @@ function onLinkPrefixes(link: HostLink): OnLinkPrefix[] {
 export const onLinkDevice = (host: HostNetwork, address: Address): InterfaceName | undefined =>
   host.onLink.find(({ range }) => contains(range, address))?.dev;
 
+/** Whether that uplink's neighbours look for the prefix on their link. */
+export const isOnLink = ({ onLink }: HostNetwork, dev: string, prefix: Prefix): boolean =>
+  onLink.some((link) => link.dev === dev && contains(link.range, networkOf(prefix)));
+
 /** The first address of that family on the link that others can reach. */
 export const primaryAddress = (host: HostNetwork, link: string, family: Family): Address | undefined =>
   host.links.get(link)?.addresses.find(({ address, scope }) => familyOf(address) === family && scope === 'global')
@@ -109,11 +122,21 @@ export function parseLinks(json: unknown): HostLink[] {
         name,
         mac: text(link['address']),
         loopback: text(link['link_type']) === 'loopback' || name === 'lo',
+        ...parseFlags(link['flags']),
         addresses,
         ...(text(link['master']) === '' ? {} : { master: text(link['master']) }),
       },
     ];
   });
+}
+
+function parseFlags(value: unknown): Pick<HostLink, 'down' | 'noCarrier' | 'noArp'> {
+  const flags: readonly unknown[] = Array.isArray(value) ? value : ['UP'];
+  return {
+    ...(!flags.includes('UP') && { down: true }),
+    ...(flags.includes('NO-CARRIER') && { noCarrier: true }),
+    ...(flags.includes('NOARP') && { noArp: true }),
+  };
 }
 
 function parseLinkAddress(info: Readonly<Record<string, unknown>>): LinkAddress[] {

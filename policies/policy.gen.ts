@@ -17,6 +17,20 @@ export type ObserveUntil = string;
  */
 export type Routes = string | string[];
 /**
+ * Further routing tables that get the container's routes besides `main`, by number: a VRF's, or one that BIRD or FRR publishes. Not `local`, `main` and `default` (255, 254, 253), and not 11900 to 11999, which are routewall's own.
+ */
+export type Tables = number[];
+/**
+ * The interface by which the container's traffic leaves the host, whatever the host's own default route is. What is nearer than a default route (the links of the host, other containers, static routes) is reached as always; replies leave by the uplink that the flow came in by; neighbours are answered on this uplink only. While it is missing or down, nothing goes out.
+ */
+export type Uplink = string;
+/**
+ * Beside `uplink`: the router behind it, at most one of each family. Default: the next hop of that interface's own default route, in whatever table it stands.
+ *
+ * @minItems 1
+ */
+export type UplinkGateway = string | [string, ...string[]];
+/**
  * For containers with private addresses: what they send out of an uplink leaves with an address of this host, and the answers find their way back. `true`: with the address of the uplink, both families; `ipv4` or `ipv6`: that family alone; an address: with that one, its family alone; a list: one of each family. Towards this host and between containers nothing is translated, and policies always see the container's own address. Where neither this file nor a profile says so, nothing is masqueraded; `false` outvotes a profile.
  *
  * @minItems 1
@@ -158,6 +172,9 @@ export interface Policy {
   mode?: Mode;
   until?: ObserveUntil;
   routes?: Routes;
+  tables?: Tables;
+  uplink?: Uplink;
+  gateway?: UplinkGateway;
   masquerade?: Masquerade;
   publish?: Publish;
   egress?: Egress;
@@ -242,6 +259,8 @@ export interface Interfaces {
  * The rules of one NIC.
  */
 export interface Nic {
+  uplink?: Uplink;
+  gateway?: UplinkGateway;
   egress?: Egress;
   ingress?: Ingress;
   limits?: Limits;

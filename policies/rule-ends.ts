@@ -30,7 +30,8 @@ export const chainsOf = ({ default: wide, interfaces }: EnforcedPolicy): PolicyC
 /** The same object where nothing of it has ended: a last good policy ends its rules as any other does. */
 export function withoutEnded(policy: EnforcedPolicy, now: number): EnforcedPolicy {
   if (!chainsOf(policy).some((chain) => chainWithout(chain, now) !== chain)) return policy;
-  const nic = ({ egress, ingress }: CompiledNic): CompiledNic => ({
+  const nic = ({ egress, ingress, ...rest }: CompiledNic): CompiledNic => ({
+    ...rest,
     egress: chainWithout(egress, now),
     ingress: chainWithout(ingress, now),
   });

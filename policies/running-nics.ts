@@ -5,10 +5,12 @@ import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
 import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
+import type { UplinkChoice } from './compile-uplink.ts';
 import type { Container, Endpoint } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import { compileNicNat, type LostTranslations, type NatPlan, NOTHING_LOST, sameLost } from './nic-nat.ts';
 import type { Problem } from './problem.ts';
+import type { UplinkPlan } from './uplink-plan.ts';
 
 /** What a NIC needs if it runs. */
 export interface NicPlan {
@@ -20,6 +22,8 @@ export interface NicPlan {
   /** Absent where its policy translates nothing. */
   readonly nat?: NatPlan;
   readonly limits?: Bandwidth;
+  readonly uplink?: UplinkChoice;
+  readonly tables?: readonly number[];
 }
 
 /** What it was compiled from, and to. */
@@ -39,6 +43,7 @@ export interface RunningInput {
   readonly network: HostNetwork;
   /** By endpoint key: translations that a NIC doesn't get. */
   readonly translations?: ReadonlyMap<string, LostTranslations>;
+  readonly uplinks: UplinkPlan;
 }
 
 export type Report = (container: Container, problem: Problem) => void;
@@ -47,7 +52,7 @@ export type Report = (container: Container, problem: Problem) => void;
 export function compileNics(
   plans: ReadonlyMap<string, NicPlan>,
   lost: ReadonlyMap<string, ReadonlySet<Prefix>>,
-  { veths, network, translations }: RunningInput,
+  { veths, translations, ...host }: RunningInput,
   before: ReadonlyMap<string, NicMemo>,
   report: Report,
 ): Map<string, NicMemo> {
@@ -66,9 +71,13 @@ export function compileNics(
       plan,
       hostVeth,
       { lost: lost.get(key), translations: translations?.get(key) },
-      network,
+      host,
       before.get(key),
     );
+    if (memo === undefined) {
+      report(plan.container, { ...problemAt(plan), message: 'stays shut: no routing table is left for its uplink' });
+      continue;
+    }
     nics.set(key, memo);
     for (const prefix of memo.unproxied) {
       const message = `${prefix} lies on a link of this host and is too wide to answer for each address: route it to this host`;
@@ -84,7 +93,7 @@ export function compileNics(
  */
 export function compileChangedNics(
   plans: ReadonlyMap<string, NicPlan>,
-  { veths, network }: RunningInput,
+  { veths, ...host }: RunningInput,
   known: RunningInput['veths'],
   before: ReadonlyMap<string, NicMemo>,
 ): Map<string, NicMemo | undefined> | undefined {
@@ -98,8 +107,8 @@ export function compileChangedNics(
   for (const [key, veth] of changed) {
     const plan = plans.get(key);
     if (plan === undefined) continue;
-    const memo = compileOne(plan, veth, {}, network, before.get(key));
-    if (memo.unproxied.length > 0) return undefined;
+    const memo = compileOne(plan, veth, {}, host, before.get(key));
+    if (memo === undefined || memo.unproxied.length > 0) return undefined;
     changes.set(key, memo);
   }
   return changes;
@@ -129,16 +138,22 @@ function compileOne(
   plan: NicPlan,
   hostVeth: InterfaceName,
   { lost, translations = NOTHING_LOST }: Missed,
-  network: HostNetwork,
+  { network, uplinks }: Pick<RunningInput, 'network' | 'uplinks'>,
   before: NicMemo | undefined,
-): NicMemo {
+): NicMemo | undefined {
+  const table = plan.uplink === undefined ? undefined : uplinks.tableOf(plan.uplink);
+  // Without a table of its own it would leave by somebody else's.
+  if (plan.uplink !== undefined && table === undefined) return undefined;
   const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
   const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;
-  if (unchanged && sameList(before.nic.owned, prefixes) && sameLost(before.translations, translations)) return before;
-  const { container, endpoint, egress, ingress, limits } = plan;
+  const isSame = unchanged && before.nic.uplink?.table === table && sameLost(before.translations, translations);
+  if (isSame && sameList(before.nic.owned, prefixes)) return before;
+  const { container, endpoint, egress, ingress, limits, tables = [] } = plan;
   const nat = plan.nat === undefined ? undefined : compileNicNat(plan.nat, prefixes, network, translations);
+  const uplink = plan.uplink === undefined || table === undefined ? undefined : { table, dev: plan.uplink.dev };
+  const input = { container: container.name, endpoint, hostVeth, egress, ingress, prefixes, tables };
   const nic: NicState = {
-    ...compileNic({ container: container.name, endpoint, hostVeth, egress, ingress, prefixes }, network),
+    ...compileNic({ ...input, ...(uplink && { uplink }) }, network),
     ...(nat === undefined ? {} : { nat }),
     ...(limits && { limits }),
   };

@@ -4,6 +4,7 @@ import type { DnsAddresses } from './dns-name.ts';
 import type { InterfaceName, InterfacePattern } from './names.ts';
 import type { Origin, PolicyChain } from './rule.ts';
 import type { NicNat } from './translation.ts';
+import type { UplinkTable } from './uplink.ts';
 
 /** A route of ours (`proto 119`) into a container. */
 export interface Route {
@@ -11,6 +12,8 @@ export interface Route {
   readonly dev: InterfaceName;
   /** The container's own address, for what lies behind it: on the veth itself nobody answers for those addresses. */
   readonly via?: Address;
+  /** Besides main's, for a further table. */
+  readonly table?: number;
 }
 
 /** A neighbour proxy of ours (`protocol 119`): `dev` answers ARP or NDP for the address. */
@@ -76,6 +79,8 @@ export interface NicState {
   /** Absent where its policy asks for none. */
   readonly nat?: NicNat;
   readonly limits?: Bandwidth;
+  /** By whose table it leaves the host, one of `uplinkTables`; absent: by the host's own default route. */
+  readonly uplink?: Pick<UplinkTable, 'table' | 'dev'>;
 }
 
 export interface HostState {
@@ -92,6 +97,8 @@ export interface HostState {
   readonly connections: { readonly most: number; readonly rate: string };
   /** Towards these, named or found, containers are masqueraded; absent where no policy asks for it. */
   readonly masqueradeUplinks?: readonly InterfaceName[];
+  /** Of what runs, and of the other uplinks by which a flow to it may come in; absent where no container has an uplink. */
+  readonly uplinkTables?: readonly UplinkTable[];
 }
 
 /** `nics` is keyed by `LXCPATH/CONTAINER/INDEX`; equal values keep their identity between two states. */

@@ -1,15 +1,7 @@
 /** Routes, gateway addresses and neighbour proxies as lines for one `ip -force -batch`. */
 import { hostPrefix } from './address.ts';
 import type { DesiredState, GatewayAddress, NeighbourProxy, Route } from './desired.ts';
-
-/** Marks what is ours (`/etc/iproute2/rt_protos.d/routewall.conf` names it). */
-export const PROTOCOL = 119;
-
-/**
- * Worse than any route that someone else may have to the same address, so that ours neither replaces nor outdoes it
- * (`replace` without a metric would take over a foreign route of the same prefix).
- */
-export const METRIC = 4096;
+import { METRIC, PROTOCOL } from './protocol.ts';
 
 /** What of the kernel's routing side is ours or shall be. */
 export interface Routing {
@@ -61,7 +53,7 @@ function without<T>(list: readonly T[], than: readonly T[], keyOf: (item: T) => 
 }
 
 const gatewayKey = ({ address, dev }: GatewayAddress): string => `${address} ${dev}`;
-const routeKey = ({ prefix, dev, via }: Route): string => `${prefix} ${dev} ${via ?? ''}`;
+const routeKey = ({ prefix, dev, via, table }: Route): string => `${prefix} ${dev} ${via ?? ''} ${table ?? ''}`;
 /** Tells two neighbour proxies apart. */
 export const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address} ${dev}`;
 
@@ -71,7 +63,9 @@ export const proxyKey = ({ address, dev }: NeighbourProxy): string => `${address
  */
 export const renderRouting = ({ add, remove }: RoutingDiff): string[] => [
   ...remove.proxies.map(({ address, dev }) => `neigh del proxy ${address} dev ${dev}`),
-  ...remove.routes.map(({ prefix, dev }) => `route del ${prefix} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`),
+  ...remove.routes.map(
+    ({ prefix, dev, table }) => `route del ${prefix} dev ${dev}${inTable(table)} proto ${PROTOCOL} metric ${METRIC}`,
+  ),
   ...remove.gateways.map(({ address, dev }) => `address del ${hostPrefix(address)} dev ${dev}`),
   ...add.gateways.map(renderGateway),
   ...add.routes.map(renderRoute),
@@ -79,16 +73,18 @@ export const renderRouting = ({ add, remove }: RoutingDiff): string[] => [
 ];
 
 /** `onlink`: the next hop's own route may come later in the same batch. */
-function renderRoute({ prefix, dev, via }: Route): string {
+function renderRoute({ prefix, dev, via, table }: Route): string {
   const hop = via === undefined ? '' : ` via ${via} onlink`;
-  return `route replace ${prefix}${hop} dev ${dev} proto ${PROTOCOL} metric ${METRIC}`;
+  return `route replace ${prefix}${hop} dev ${dev}${inTable(table)} proto ${PROTOCOL} metric ${METRIC}`;
 }
 
-/** `nodad`: a container must not be able to claim its gateway's address by answering the probe for it. */
+const inTable = (table: number | undefined): string => (table === undefined ? '' : ` table ${table}`);
+
 /** Fails where there is none. */
 export const renderProxyQuestion = ({ address, dev }: NeighbourProxy): string =>
   `neigh get proxy ${address} dev ${dev}`;
 
+/** `nodad`: a container must not be able to claim its gateway's address by answering the probe for it. */
 function renderGateway({ address, dev }: GatewayAddress): string {
   return `address replace ${hostPrefix(address)} dev ${dev} scope link${address.includes(':') ? ' nodad' : ''}`;
 }

@@ -186,7 +186,7 @@ describe('checking the folder', () => {
 
   test('what a file holds can not write control characters to a terminal', () => {
     expect(problems({ 'containers/web.yaml': '"a\\n\\e[31m": 1' })).toEqual([
-      'containers/web.yaml:1:1: error: unknown key "a??[31m": the keys here are use, mode, until, routes, masquerade, publish, egress, ingress, limits, interfaces, strict, expect',
+      'containers/web.yaml:1:1: error: unknown key "a??[31m": the keys here are use, mode, until, routes, tables, uplink, gateway, masquerade, publish, egress, ingress, limits, interfaces, strict, expect',
     ]);
   });
 

@@ -46,7 +46,7 @@ describe('the shape of a policy is checked', () => {
     ['egres: {}', '1:1: error: unknown key "egres": did you mean "egress"?'],
     [
       'firewall: {}',
-      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, masquerade, publish, egress, ingress, limits, interfaces, strict, expect',
+      '1:1: error: unknown key "firewall": the keys here are use, mode, until, routes, tables, uplink, gateway, masquerade, publish, egress, ingress, limits, interfaces, strict, expect',
     ],
     ['egress:\n', '1:8: error: "egress" has no value: fill it in or remove it'],
     ['use: [1]', '1:7: error: an item of "use" must be text, not 1: put quotes around it'],
@@ -57,7 +57,7 @@ describe('the shape of a policy is checked', () => {
     ['ingress:\n  log: yes', '2:8: error: "log" must be true or false, not "yes": did you mean true?'],
     [
       'interfaces:\n  eth0:\n    rules: []',
-      '3:5: error: unknown key "rules": the keys here are egress, ingress, limits',
+      '3:5: error: unknown key "rules": the keys here are uplink, gateway, egress, ingress, limits',
     ],
     ['limits: { egress: 100 }', '1:19: error: "egress" must be text, not 100: with a unit, such as 100mbit'],
     ['limits: { egress: fast }', '1:19: error: "fast" is no rate: write a number and a unit, such as 100mbit'],
