@@ -14,6 +14,7 @@ import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
 import type { PolicyChain } from './rule.ts';
 import type { NftChain, NftSet, NftTable, Ruleset } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
+import { uplinkChains, uplinkSets } from './uplink-chains.ts';
 
 /** The name of the nft chain that holds this policy; equal semantics have equal names. */
 export type ChainNaming = (chain: PolicyChain) => ChainName;
@@ -131,6 +132,7 @@ function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicSta
     ['to_container', verdictMap('oifname', nics, (nic) => nameOf(nic.ingress))],
     ...inetSets(host),
     ...natSets(nat, nics, host.masqueradeUplinks ?? [], (nic) => nameOf(nic.ingress)),
+    ...uplinkSets(host, nics),
     ...[...policy.values()].flatMap((chain) => [...chain.sets]),
     ...dnsSets(
       [...policy.values()].flatMap(({ dnsNames }) => dnsNames),
@@ -140,6 +142,7 @@ function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicSta
   const chains: [string, NftChain][] = [
     ...inetChains(host, owned, publishedByHost(nat)),
     ...natChains(nat),
+    ...uplinkChains(host),
     ...[...policy].map(([name, { rules }]): [string, NftChain] => [name, { hook: '', rules }]),
   ];
   return { sets: new Map(sets), chains: new Map(chains) };
