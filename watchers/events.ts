@@ -36,7 +36,16 @@ export interface HostEvents {
   /** An address of this host appeared or went. */
   addressChanged(event: { readonly dev: string; readonly deleted: boolean }): void;
   /** A route appeared or went; `protocol` as ip prints it, empty where it doesn't. */
-  routeChanged(event: { readonly dev: string; readonly protocol: string; readonly deleted: boolean }): void;
+  routeChanged(event: {
+    readonly dev: string;
+    readonly protocol: string;
+    /** As ip prints it, empty for main. */
+    readonly table: string;
+    readonly isDefault: boolean;
+    readonly deleted: boolean;
+  }): void;
+  /** A rule of policy routing appeared or went. */
+  ruleChanged(event: { readonly protocol: string; readonly deleted: boolean }): void;
   /** A neighbour proxy for that address went, whoever took it away; told again while it is missing, for some seconds. */
   proxyLost(event: { readonly address: string }): void;
   /** A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. */

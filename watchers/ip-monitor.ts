@@ -13,17 +13,22 @@ export type IpMonitorLine =
       /** Several for a multipath route; empty where the route names none, as `blackhole`. */
       readonly devs: readonly string[];
       readonly protocol: string;
+      readonly table: string;
+      readonly isDefault: boolean;
       readonly deleted: boolean;
-    };
+    }
+  | { readonly kind: 'rule'; readonly protocol: string; readonly deleted: boolean };
 
 // The kernel allows no slash, colon or white space in an interface's name.
 const LINK = /^(\d+): ([^\s:]+?)(?:@([^\s:@]+))?: (<.*)$/;
 const ADDRESS = /^(\d+): ([^\s:]+) +inet6? /;
 const ROUTE_KEYS: readonly string[] = ['dev', 'proto', 'via', 'table', 'src', 'scope', 'metric', 'weight'];
+/** `11937:\tfrom all fwmark 0x26000000/0x7f000000 lookup 11937 proto 119` */
+const RULE = /^\d+:\s+(?:not )?from .*?(?: proto (\S+))?\s*$/;
 const NETCONF = /^(?:inet6?|mpls) (\S+) /;
 
 /**
- * Parses one line of `ip -o monitor link address route netconf`. A line that is none of them is `undefined`.
+ * Parses one line of `ip -o monitor link address route rule netconf`. A line that is none of them is `undefined`.
  * Names in all but link lines come from ip's cache and may be an interface's name before it was renamed.
  */
 export function parseIpMonitorLine(line: string): IpMonitorLine | undefined {
@@ -38,6 +43,8 @@ export function parseIpMonitorLine(line: string): IpMonitorLine | undefined {
   if (addressName !== undefined) return { kind: 'address', index: Number(addressIndex), name: addressName, deleted };
   const [, dev] = NETCONF.exec(text) ?? [];
   if (dev !== undefined) return { kind: 'sysctl', dev };
+  const rule = RULE.exec(text);
+  if (rule !== null) return { kind: 'rule', protocol: rule[1] ?? '', deleted };
   return parseRoute(text, deleted);
 }
 
@@ -48,6 +55,7 @@ function parseRoute(text: string, deleted: boolean): IpMonitorLine | undefined {
   }
   const devs = new Set<string>();
   let protocol = '';
+  let table = '';
   for (let at = 0; at < words.length; at += 1) {
     const key = words[at] ?? '';
     if (!ROUTE_KEYS.includes(key)) continue;
@@ -55,8 +63,10 @@ function parseRoute(text: string, deleted: boolean): IpMonitorLine | undefined {
     at += 1;
     if (key === 'dev') devs.add(words[at] ?? '');
     if (key === 'proto') protocol = words[at] ?? '';
+    if (key === 'table') table = words[at] ?? '';
   }
-  return { kind: 'route', devs: [...devs], protocol, deleted };
+  const isDefault = words.slice(0, 2).includes('default');
+  return { kind: 'route', devs: [...devs], protocol, table, isDefault, deleted };
 }
 
 export interface IpMonitorOptions {
@@ -66,7 +76,7 @@ export interface IpMonitorOptions {
 
 /** Bytes; ten thousand containers that start at once tell some hundred thousand messages. */
 const RECEIVE_BUFFER = String(16 * 1024 * 1024);
-const ARGS = ['-rcvbuf', RECEIVE_BUFFER, '-o', 'monitor', 'link', 'address', 'route', 'netconf'];
+const ARGS = ['-rcvbuf', RECEIVE_BUFFER, '-o', 'monitor', 'link', 'address', 'route', 'rule', 'netconf'];
 
 export function watchIpMonitor(bus: HostEventBus, options: IpMonitorOptions = {}): Watcher {
   const names = new Map<number, string>();
@@ -103,8 +113,12 @@ function tell(bus: HostEventBus, line: IpMonitorLine, names: Map<number, string>
       break;
     case 'route':
       for (const dev of line.devs.length === 0 ? [''] : line.devs) {
-        bus.emit('routeChanged', { dev, protocol: line.protocol, deleted: line.deleted });
+        const { protocol, table, isDefault, deleted } = line;
+        bus.emit('routeChanged', { dev, protocol, table, isDefault, deleted });
       }
+      break;
+    case 'rule':
+      bus.emit('ruleChanged', { protocol: line.protocol, deleted: line.deleted });
   }
 }
 
@@ -122,8 +136,8 @@ function tellLink(
 }
 
 const NETLINK_ROUTE = 0;
-/** RTNLGRP_ LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, IPV4_NETCONF and IPV6_NETCONF, as bits. */
-const GROUPS = 0x01800551;
+/** RTNLGRP_ LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, IPV4_NETCONF and IPV6_NETCONF, as bits. */
+const GROUPS = 0x018405d1;
 
 async function isSubscribed(pid: number): Promise<boolean> {
   const [inodes, table] = await Promise.all([readSocketInodes(pid), readNetTable(pid, 'netlink')]);

@@ -67,15 +67,33 @@ describe('lines of ip monitor', () => {
     ['Deleted inet6 vethA ', { kind: 'sysctl', dev: 'vethA' }],
     [
       'Deleted 198.51.100.10 dev vethA proto 119 scope link linkdown ',
-      { kind: 'route', devs: ['vethA'], protocol: '119', deleted: true },
+      { kind: 'route', devs: ['vethA'], protocol: '119', table: '', isDefault: false, deleted: true },
     ],
     [
       '203.0.113.0/24 \tnexthop via 192.0.2.5 dev a weight 1 \\\tnexthop via 192.0.2.6 dev b weight 1 ',
-      { kind: 'route', devs: ['a', 'b'], protocol: '', deleted: false },
+      { kind: 'route', devs: ['a', 'b'], protocol: '', table: '', isDefault: false, deleted: false },
     ],
-    ['blackhole 198.51.100.128/25 ', { kind: 'route', devs: [], protocol: '', deleted: false }],
-    ['default via 192.0.2.1 dev eth0 proto dhcp ', { kind: 'route', devs: ['eth0'], protocol: 'dhcp', deleted: false }],
-    ['192.0.2.9 dev proto proto static ', { kind: 'route', devs: ['proto'], protocol: 'static', deleted: false }],
+    [
+      'blackhole 198.51.100.128/25 ',
+      { kind: 'route', devs: [], protocol: '', table: '', isDefault: false, deleted: false },
+    ],
+    [
+      'default via 192.0.2.1 dev eth0 proto dhcp ',
+      { kind: 'route', devs: ['eth0'], protocol: 'dhcp', table: '', isDefault: true, deleted: false },
+    ],
+    [
+      'Deleted unreachable default dev lo table 11937 proto 119 metric 4294967295 pref medium',
+      { kind: 'route', devs: ['lo'], protocol: '119', table: '11937', isDefault: true, deleted: true },
+    ],
+    [
+      'Deleted 11937:\tfrom all fwmark 0x26000000/0x7f000000 lookup main suppress_prefixlength 1 proto 119',
+      { kind: 'rule', protocol: '119', deleted: true },
+    ],
+    ['100:\tnot from 192.0.2.0/24 iif eth0 lookup 200 ', { kind: 'rule', protocol: '', deleted: false }],
+    [
+      '192.0.2.9 dev proto proto static ',
+      { kind: 'route', devs: ['proto'], protocol: 'static', table: '', isDefault: false, deleted: false },
+    ],
     ['something else', undefined],
     ['', undefined],
   ])('reads %s', (line, expected) => expect(parseIpMonitorLine(line)).toEqual(expected));
