@@ -24,10 +24,11 @@ import { ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
 import type { FailedLine, IpChannel } from './ip-channel.ts';
 import type { Log } from './log.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
-import { type ObservedRouting, readRouting } from './observe.ts';
+import { type ObservedRouting, readRouting, readUplinkRoutes } from './observe.ts';
 import { rememberLast } from './remember.ts';
 import type { Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
+import { describeUplinks, type Opened, UplinkRouting } from './uplink-routing.ts';
 
 export interface KernelPorts {
   readonly backend: Backend;
@@ -74,6 +75,8 @@ export class Applier {
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
   readonly #sysctls: NicSysctls;
+  readonly #uplinks: UplinkRouting;
+  #withheld: Opened['withheld'] = new Map();
   readonly #proxied = rememberLast(
     (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
   );
@@ -82,6 +85,7 @@ export class Applier {
     this.#ports = ports;
     this.#foreign = new ForeignProxies(ports);
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
+    this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#complain(failure));
   }
 
   get enforced(): DesiredState | undefined {
@@ -90,7 +94,8 @@ export class Applier {
 
   /** As in `Applied`, of this moment. */
   get unrouted(): Applied['unrouted'] {
-    return this.#enforced === undefined ? new Map() : this.#failed.byNic(this.#enforced);
+    const failed = this.#enforced === undefined ? [] : this.#failed.byNic(this.#enforced);
+    return new Map([...failed, ...this.#withheld]);
   }
 
   /** Whether a proxy for this address is enforced. */
@@ -120,8 +125,9 @@ export class Applier {
     }
   }
 
-  async #change(before: DesiredState, { desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+  async #change(before: DesiredState, { desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     // Everything else is the same object before and after, and costs nothing here.
+    const { desired, withheld } = await this.#uplinks.open(wanted);
     const keys = changedNicKeys(before, desired);
     const old = routingOf(pick(before, keys));
     const leaving = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
@@ -146,26 +152,32 @@ export class Applier {
     const coming = joinRouting(fresh, this.#failed.wanted(result.enforced));
     await this.#foreign.look(coming.proxies, lxcProxies);
     const lines = await this.#bringUp(changed, coming, network);
+    await this.#uplinks.close(result.enforced.host.uplinkTables);
     this.#enforced = result.enforced;
+    this.#withheld = withheld;
     return { ...result, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
   }
 
   /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
-  async resync({ desired, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+  async resync({ desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     const before = this.#enforced;
     this.#enforced = undefined;
+    const { desired, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
     // Rules first, before anything else is even read: they may be what someone flushed.
     const held = await this.#ports.backend.read();
     const { result, commands } = await this.#repairRules(desired, before, held);
     const routing = await readRouting(this.#ports.run);
     const leakable = lxcProxies();
     this.#foreign.learn(routing.foreignProxies, leakable);
+    if (wanted.host.uplinkTables === undefined) await this.#uplinks.learn(undefined, async () => routing.uplinkRoutes);
+    uplinkLines.push(...(await this.#uplinks.close(result.enforced.host.uplinkTables)));
     const diff = this.#diffObserved(result.enforced, routing, leakable);
     await this.#route({ add: NOTHING, remove: diff.remove });
     const drifted = await this.#sysctls.reread(result.enforced);
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#failed.wanted(result.enforced)), network);
     this.#enforced = result.enforced;
-    const written = [...commands, ...renderRouting(diff), ...drifted];
+    this.#withheld = withheld;
+    const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
     const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
@@ -189,6 +201,21 @@ export class Applier {
     const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
     await this.#route(diff);
     return renderRouting(diff);
+  }
+
+  /** Puts back what someone else changed of the uplinks' tables and rules. @returns what was written. */
+  async repairUplinks(): Promise<string[]> {
+    if (this.#enforced?.host.uplinkTables === undefined) return [];
+    const { lines } = await this.#openUplinks(this.#enforced);
+    return [...lines, ...(await this.#uplinks.close(this.#enforced.host.uplinkTables))];
+  }
+
+  /** As the kernel is; before rules, which may mark packets for them. */
+  async #openUplinks(desired: DesiredState): Promise<Opened & { readonly lines: string[] }> {
+    const tables = desired.host.uplinkTables;
+    if (tables === undefined) return { desired, withheld: new Map(), lines: [] };
+    await this.#uplinks.learn(tables, () => readUplinkRoutes(this.#ports.run));
+    return { lines: this.#uplinks.missing(tables), ...(await this.#uplinks.open(desired)) };
   }
 
   /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
@@ -250,6 +277,7 @@ export class Applier {
     return new Set([
       ...this.#ports.backend.describe(before, after),
       ...renderRouting(diffRouting(routingOf(before), routingOf(after))),
+      ...describeUplinks(before.host.uplinkTables, after.host.uplinkTables),
       ...uniqueSysctls(after)
         .map(settingLine)
         .filter((line) => !known.has(line)),

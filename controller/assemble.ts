@@ -14,6 +14,7 @@ import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import { unenforceableProblems } from '../policies/unenforceable.ts';
+import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
@@ -32,6 +33,8 @@ export interface HostInputs {
   readonly lastGood: ReadonlyMap<string, EnforcedPolicy>;
   /** What DNS told for the names that policies mean, as far as it is known. */
   readonly answers: DnsAddresses;
+  /** See UplinkReader; absent where no policy has an uplink. */
+  readonly uplinkFacts?: UplinkFacts | undefined;
   /** Milliseconds since 1970, as Date.now() tells them. */
   readonly now: number;
 }
@@ -101,9 +104,9 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const factsOf = rememberLast(lazyFacts);
   return {
     assemble: (inputs) => {
-      const { config, loaded, containers, links, veths, lastGood, answers, now } = inputs;
+      const { config, loaded, containers, links, veths, lastGood, answers, uplinkFacts, now } = inputs;
       const book = bookOf(containers, loaded);
-      const network = networkOf(links, config, containers);
+      const network = networkOf(links, config, containers, uplinkFacts);
       present = now;
       if (endsOfAll(before).some((end) => hasEnded(end, now) !== hasEnded(end, chosenAt))) period += 1;
       const facts = factsOf(steadyNetwork(network), containers, book, config);
@@ -166,13 +169,19 @@ const buildSettings = (config: HostConfig) => ({
   wireEnds: config.wires.flatMap(({ a, b }) => [a, b].flatMap((end) => (end.kind === 'interface' ? [end.dev] : []))),
 });
 
-function buildNetwork(links: readonly HostLink[], config: HostConfig, containers: readonly Container[]): HostNetwork {
+function buildNetwork(
+  links: readonly HostLink[],
+  config: HostConfig,
+  containers: readonly Container[],
+  uplinkFacts: UplinkFacts | undefined,
+): HostNetwork {
   const veths = new Set(
     containers.flatMap(({ endpoints, wired = [] }) =>
       [...endpoints, ...wired].flatMap(({ fixedVeth }) => fixedVeth ?? []),
     ),
   );
-  return describeHost(links, { uplinks: config.uplinks, guard: config.guard, veths });
+  const host = describeHost(links, { uplinks: config.uplinks, guard: config.guard, veths });
+  return uplinkFacts === undefined ? host : { ...host, uplinkFacts };
 }
 
 /** Names resolve to what is configured, running or not, so that starts and stops change no one else's policy. */

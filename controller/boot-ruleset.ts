@@ -82,7 +82,7 @@ export class BootRuleset {
     const state = this.#wanted;
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
-      const rules = renderRuleset(withFlags(renderDesired(state, nameOf), this.#flags));
+      const rules = renderRuleset(withFlags(renderDesired(withoutUplinks(state), nameOf), this.#flags));
       await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
       this.#saved = state;
     } catch (cause) {
@@ -90,6 +90,13 @@ export class BootRuleset {
       this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
     }
   }
+}
+
+/** Routing tables don't outlive a boot: who has an uplink of its own would leave by the host's, and so waits for the daemon. */
+function withoutUplinks(state: DesiredState): DesiredState {
+  const { uplinkTables, ...host } = state.host;
+  if (uplinkTables === undefined) return state;
+  return { ...state, host, nics: new Map([...state.nics].filter(([, { uplink }]) => uplink === undefined)) };
 }
 
 /** Stands between the rules and what seals. */

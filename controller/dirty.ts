@@ -22,6 +22,8 @@ export interface DirtyParts {
   sysctls: Set<string>;
   /** Interfaces on which somebody changed what tc holds. */
   traffic: Set<string>;
+  /** The host's default routes, or our tables and rules for uplinks, changed. */
+  uplinks: boolean;
 }
 
 export const nothingDirty = (): DirtyParts => ({
@@ -37,6 +39,7 @@ export const nothingDirty = (): DirtyParts => ({
   proxies: new Set(),
   sysctls: new Set(),
   traffic: new Set(),
+  uplinks: false,
 });
 
 export const everythingDirty = (): DirtyParts => ({
@@ -63,5 +66,6 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     proxies: new Set([...a.proxies, ...b.proxies]),
     sysctls: new Set([...a.sysctls, ...b.sysctls]),
     traffic: new Set([...a.traffic, ...b.traffic]),
+    uplinks: a.uplinks || b.uplinks,
   };
 }

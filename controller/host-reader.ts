@@ -24,6 +24,7 @@ import { readLinks } from './observe.ts';
 import type { Run } from './run.ts';
 import { RuntimeReader } from './runtime-reader.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
+import { UplinkReader } from './uplink-facts.ts';
 
 export interface KnownContainer {
   readonly lxcPath: string;
@@ -65,10 +66,12 @@ export class HostReader {
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, string> | undefined;
   readonly runtimes: RuntimeReader;
+  readonly uplinks: UplinkReader;
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
+    this.uplinks = new UplinkReader(options.run);
   }
 
   /** By container id. */
@@ -230,6 +233,7 @@ export class HostReader {
       veths: this.#veths,
       lastGood,
       answers: this.#options.answers?.() ?? NO_NAMES,
+      uplinkFacts: this.uplinks.facts,
       now: Date.now(),
     };
   }

@@ -8,6 +8,7 @@ import { diffRouting, type Routing, routingOf } from '../render/routing.ts';
 import { type Ruleset, renderRuleset } from '../render/ruleset.ts';
 import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
 import type { Run } from './run.ts';
+import { compareUplinks } from './uplink-routing.ts';
 
 /** Lines as `ip` would name the objects: `198.51.100.10/32 dev veth0`. */
 export interface Change {
@@ -48,9 +49,10 @@ export async function compareWithKernel(
   const [{ observed, routing }, expected] = await Promise.all([reading, listElsewhere(run, rendered)]);
   const ruleset = diffTexts(renderRuleset(sortListing(observed)), renderRuleset(sortListing(expected)));
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
+  const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing.uplinkRoutes);
   const routes = {
-    add: add.routes.map(describeRoute),
-    remove: remove.routes.map(describeRoute),
+    add: [...add.routes.map(describeRoute), ...uplinks.add],
+    remove: [...remove.routes.map(describeRoute), ...uplinks.remove],
   };
   const neighbourProxies = { add: onDevices(add.proxies), remove: onDevices(remove.proxies) };
   const gateways = { add: onDevices(add.gateways), remove: onDevices(remove.gateways) };
@@ -95,5 +97,5 @@ function wholeDiff(kernel: string, desired: string): string {
   return `${head}${before.map((line) => `-${line}\n`).join('')}${after.map((line) => `+${line}\n`).join('')}`;
 }
 
-const describeRoute = ({ prefix, dev, via }: Route): string =>
-  `${prefix}${via === undefined ? '' : ` via ${via}`} dev ${dev}`;
+const describeRoute = ({ prefix, dev, via, table }: Route): string =>
+  `${prefix}${via === undefined ? '' : ` via ${via}`} dev ${dev}${table === undefined ? '' : ` table ${table}`}`;

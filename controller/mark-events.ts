@@ -1,6 +1,7 @@
 /** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
 import { type InterfaceName, type InterfacePattern, isLimiterName, matchesPattern } from '../render/names.ts';
-import { PROTOCOL } from '../render/routing.ts';
+import { PROTOCOL } from '../render/protocol.ts';
+import { isOwnTable } from '../render/uplink.ts';
 import type { HostEventBus } from '../watchers/events.ts';
 import { containerId } from './containers.ts';
 import type { DirtyParts } from './dirty.ts';
@@ -16,12 +17,16 @@ export interface MarkContext {
   ownerOf(veth: string): ContainerRef | undefined;
   /** Whether neighbours shall find a container behind this address. */
   isProxied(address: string): boolean;
+  /** Whether a container leaves by an uplink of its own. */
+  hasUplinks(): boolean;
   /** Whether a commit by this process is our own. */
   isOurProcess(pid: number): boolean;
   /** Whether tc shall hold something of ours on this interface. */
   isShaped(dev: string): boolean;
   readonly configFile: string;
 }
+
+const isOurs = (protocol: string): boolean => protocol === String(PROTOCOL) || protocol === 'routewall';
 
 /** @returns the function that takes all listeners off again. */
 export function markEvents(bus: HostEventBus, context: MarkContext): () => void {
@@ -73,8 +78,14 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       // A gateway's address: only its going matters, since putting it back is told too.
       else if (deleted && context.ownerOf(dev) !== undefined) mark().veths.add(dev);
     }),
-    bus.on('routeChanged', ({ dev, protocol, deleted }) => {
-      if (deleted && (protocol === String(PROTOCOL) || protocol === 'routewall')) mark().veths.add(dev);
+    bus.on('routeChanged', ({ dev, protocol, table, isDefault, deleted }) => {
+      const ours = isOurs(protocol);
+      if (deleted && ours) mark().veths.add(dev);
+      // The router behind an uplink is another, or one of ours went that stands in no veth's table.
+      if (context.hasUplinks() && (ours ? deleted && isOwnTable(Number(table)) : isDefault)) mark().uplinks = true;
+    }),
+    bus.on('ruleChanged', ({ protocol, deleted }) => {
+      if (deleted && isOurs(protocol) && context.hasUplinks()) mark().uplinks = true;
     }),
     bus.on('proxyLost', ({ address }) => {
       // Mostly it was us, for a container that stopped.

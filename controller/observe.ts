@@ -1,11 +1,15 @@
 /** Reads from the kernel what is ours, and only that: our tables by name, our routes and proxies by their mark. */
 import { type HostLink, parseLinks } from '../policies/host-network.ts';
-import { type Address, parseAddress, parsePrefix } from '../render/address.ts';
+import { FAMILIES } from '../policies/uplink-facts.ts';
+import { type Address, type Family, parseAddress, parsePrefix } from '../render/address.ts';
 import type { GatewayAddress, NeighbourProxy, Route } from '../render/desired.ts';
 import { parseListing } from '../render/listing.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
-import { PROTOCOL } from '../render/routing.ts';
+import { PROTOCOL } from '../render/protocol.ts';
 import { type Ruleset, renderRuleset, TABLE, withFlags } from '../render/ruleset.ts';
+import type { UplinkLine } from '../render/uplink.ts';
+import { type Fields, readJson, records, text } from './ip-json.ts';
+import { parseUplinkRoute } from './observe-uplinks.ts';
 import { CommandError, type Run, runOrThrow } from './run.ts';
 
 /** Our tables as nft lists them; a failed listing is an error, never an absent table. */
@@ -44,6 +48,8 @@ export async function readLinks(run: Run): Promise<HostLink[]> {
 
 export interface ObservedRouting {
   readonly routes: readonly Route[];
+  /** Those in tables of uplinks. */
+  readonly uplinkRoutes: readonly UplinkLine[];
   /** Ours. */
   readonly proxies: readonly NeighbourProxy[];
   /** Everyone else's, never to be touched; LXC's own among them. */
@@ -54,17 +60,33 @@ export interface ObservedRouting {
 
 export async function readRouting(run: Run): Promise<ObservedRouting> {
   const [routes4, routes6, proxies, links] = await Promise.all([
-    readJson(run, ['-4', 'route', 'show', 'table', 'main', 'proto', String(PROTOCOL)]),
-    readJson(run, ['-6', 'route', 'show', 'table', 'main', 'proto', String(PROTOCOL)]),
+    readOwnRoutes(run, 4),
+    readOwnRoutes(run, 6),
     readProxies(run),
     readLinks(run),
   ]);
   return {
-    routes: [...records(routes4), ...records(routes6)].flatMap(parseRoute),
+    routes: [...routes4.routes, ...routes6.routes],
+    uplinkRoutes: [...routes4.uplinkRoutes, ...routes6.uplinkRoutes],
     ...proxies,
     linkAddresses: links.flatMap(linkScopeHosts),
   };
 }
+
+type OwnRoutes = Pick<ObservedRouting, 'routes' | 'uplinkRoutes'>;
+
+/** Tables in numbers, since /etc/iproute2 may name any. */
+async function readOwnRoutes(run: Run, family: Family): Promise<OwnRoutes> {
+  const args = ['-N', `-${family}`, 'route', 'show', 'table', 'all', 'proto', String(PROTOCOL)];
+  const all = records(await readJson(run, args)).map((fields) => ({ fields, line: parseUplinkRoute(fields, family) }));
+  return {
+    routes: all.flatMap(({ fields, line }) => (line === undefined ? parseRoute(fields) : [])),
+    uplinkRoutes: all.flatMap(({ line }) => line ?? []),
+  };
+}
+
+export const readUplinkRoutes = async (run: Run): Promise<UplinkLine[]> =>
+  (await Promise.all(FAMILIES.map((family) => readOwnRoutes(run, family)))).flatMap(({ uplinkRoutes }) => uplinkRoutes);
 
 /** Of all interfaces and both families. */
 export async function readProxies(run: Run): Promise<Pick<ObservedRouting, 'proxies' | 'foreignProxies'>> {
@@ -75,30 +97,13 @@ export async function readProxies(run: Run): Promise<Pick<ObservedRouting, 'prox
   };
 }
 
-/** `ip -j` prints nothing at all for an empty list of some objects; anything else that is no JSON is an error. */
-async function readJson(run: Run, args: readonly string[]): Promise<unknown> {
-  const text = await runOrThrow(run, 'ip', ['-j', ...args]);
-  if (text.trim() === '') return [];
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CommandError(`ip -j ${args.join(' ')}: no JSON`, { cause });
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-const records = (json: unknown): Fields[] =>
-  Array.isArray(json) ? json.filter((entry): entry is Fields => typeof entry === 'object' && entry !== null) : [];
-
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-
 function parseRoute(fields: Fields): Route[] {
   const prefix = parsePrefix(text(fields['dst']));
   const dev = parseInterfaceName(text(fields['dev']));
   const via = parseAddress(text(fields['gateway']));
   if (prefix === undefined || dev === undefined) return [];
-  return [via === undefined ? { prefix, dev } : { prefix, dev, via }];
+  const table = fields['table'] === undefined ? {} : { table: Number(fields['table']) };
+  return [{ prefix, dev, ...(via === undefined ? {} : { via }), ...table }];
 }
 
 function parseProxy(fields: Fields): { ours: boolean; proxy: NeighbourProxy }[] {

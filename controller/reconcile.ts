@@ -17,9 +17,11 @@ import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
+import { rememberLast } from './remember.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
 import type { TrafficControl } from './traffic/traffic-control.ts';
+import { uplinkChoices } from './uplink-facts.ts';
 
 export interface ReconcilerOptions {
   readonly config: HostConfig;
@@ -57,6 +59,7 @@ export interface Outcome {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #assembler: Assembler | undefined;
+  readonly #choicesOf = rememberLast((policies: Assembled['policies']) => uplinkChoices(policies.values()));
   readonly reader: HostReader;
 
   constructor(options: ReconcilerOptions) {
@@ -75,7 +78,7 @@ export class Reconciler {
     const disk = await this.#readFiles(dirty);
     await this.#read(dirty);
     const choice = await this.#choose(disk, order);
-    const assembled = await this.#assemble(choice);
+    const assembled = await this.#assemble(choice, dirty.links || dirty.uplinks || dirty.resync);
     const before = applier.enforced;
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
@@ -89,6 +92,7 @@ export class Reconciler {
     if (!dirty.resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
     const { resync, veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
+    if (!dirty.resync && dirty.uplinks) repaired.push(...(await applier.repairUplinks()));
     try {
       // What is taken back must not come back as somebody's last good policy.
       if (!choice.isUnconfirmed) await lastGood.save(assembled.policies.values(), this.reader.files);
@@ -159,7 +163,14 @@ export class Reconciler {
   }
 
   /** A policy that is broken from the start may have been good in an earlier run. */
-  async #assemble({ isLost }: Choice): Promise<Assembled> {
+  async #assemble(choice: Choice, isStale: boolean): Promise<Assembled> {
+    const assembled = await this.#assembleRecalled(choice);
+    const { policies, network } = assembled;
+    const isNew = await this.reader.uplinks.read(this.#choicesOf(policies), network.uplinks, isStale);
+    return isNew ? await this.#assembleRecalled(choice) : assembled;
+  }
+
+  async #assembleRecalled({ isLost }: Choice): Promise<Assembled> {
     const { lastGood, applier } = this.#options;
     // Whoever had an address or a published port before this run keeps it.
     this.#assembler ??= createAssembler(await applier.readOwned());

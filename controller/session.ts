@@ -274,6 +274,7 @@ export class Session {
       guard: this.#options.config.guard,
       uplinks: this.#options.config.uplinks === 'auto' ? [] : this.#options.config.uplinks,
       ownerOf: (veth) => this.reconciler.reader.ownerOf(veth),
+      hasUplinks: () => this.reconciler.reader.uplinks.facts !== undefined,
       isProxied: (address) => this.#options.applier.isProxied(address),
       isOurProcess: this.#options.isOurProcess,
       isShaped: (dev) => this.#options.traffic.concerns(dev),

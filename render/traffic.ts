@@ -2,7 +2,7 @@
 import { changedNicKeys } from './changed-nics.ts';
 import type { Bandwidth, DesiredState } from './desired.ts';
 import { type InterfaceName, limiterName } from './names.ts';
-import { PROTOCOL } from './routing.ts';
+import { PROTOCOL } from './protocol.ts';
 
 /** Marks what is ours: the root qdisc's handle (`119:`), and the filter's preference. */
 export const MARK = String(PROTOCOL);

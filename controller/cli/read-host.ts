@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { EnforcedPolicy } from '../../policies/compile.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
+import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { createAssembler, type HostInputs } from '../assemble.ts';
@@ -18,6 +19,7 @@ import { hint } from '../name-hint.ts';
 import { isSealed, NO_PANIC, type PanicState, parsePanic, readPanic } from '../panic/panic-state.ts';
 import { readFilesInForce } from '../revisions/files-in-force.ts';
 import { readStatusFile } from '../status-file.ts';
+import { uplinkChoices } from '../uplink-facts.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation, SharedOptions } from './options.ts';
 import { printProblems } from './print-problems.ts';
@@ -66,6 +68,9 @@ export async function readHostUnder(
   if (depth === 'in-force' && process.getuid?.() === 0)
     reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, config.autoApply));
   const lastGood = depth !== 'files' ? await recallLastGood(reader.inputs(), shared.stateDirectory) : new Map();
+  await readUplinks(reader, lastGood).catch((cause: unknown) => {
+    io.err.write(`what this host's routers are is not known: ${messageOf(cause)}\n`);
+  });
   const inputs = reader.inputs(lastGood);
   const { files } = reader;
   const panic = await readKnownPanic(shared);
@@ -76,6 +81,12 @@ export async function readHostUnder(
     containers: sorted(reader).map((known) => toList(known, inputs.veths, panic)),
     panic,
   };
+}
+
+async function readUplinks(reader: HostReader, lastGood: ReadonlyMap<string, EnforcedPolicy>): Promise<void> {
+  if (![...reader.files.values()].some((file) => String(file).includes('uplink'))) return;
+  const { policies, network } = createAssembler().assemble(reader.inputs(lastGood));
+  await reader.uplinks.read(uplinkChoices(policies.values()), network.uplinks, true);
 }
 
 /** Half a configuration might open what the other half would close. */
@@ -122,7 +133,8 @@ async function readFromState(reader: HostReader, config: HostConfig, state: Stat
   const veths = new Map<string, InterfaceName>();
   const bridged = new Map<string, InterfaceName>();
   for (const container of known) collectVeths(container, told.get(container.container.id), { veths, bridged });
-  const inputs = { ...reader.inputs(), veths, links: state.links, answers: state.answers };
+  const uplinkFacts = { ...NO_FACTS, defaults: state.defaults };
+  const inputs = { ...reader.inputs(), veths, links: state.links, answers: state.answers, uplinkFacts };
   const all = new Map([...bridged, ...veths]);
   const containers = known.map((entry) =>
     toList(entry, all, NO_PANIC, told.get(entry.container.id)?.state ?? 'STOPPED'),

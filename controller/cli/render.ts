@@ -7,6 +7,7 @@ import { renderRouting, routingOf } from '../../render/routing.ts';
 import { renderRuleset } from '../../render/ruleset.ts';
 import { renderTraffic, trafficOf } from '../../render/traffic.ts';
 import { createAssembler, problemsOf } from '../assemble.ts';
+import { describeUplinks } from '../uplink-routing.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, printProblems } from './print-problems.ts';
@@ -35,6 +36,8 @@ interface Rendered {
   readonly sysctls: readonly Pick<Sysctl, 'key' | 'value' | 'reason'>[];
   /** Limits and wires: interfaces for ip, then lines for tc. */
   readonly traffic: { readonly links: readonly string[]; readonly tc: readonly string[] };
+  /** Each as it follows `ip`; only where a container has an uplink. */
+  readonly uplinks?: readonly string[];
 }
 
 /** Sorted, so that equal input gives equal text whatever the order of reading. */
@@ -45,19 +48,23 @@ export function restrict(desired: DesiredState, ids: ReadonlySet<string>): Desir
 
 function renderAll(desired: DesiredState): Rendered {
   const nothing = { gateways: [], routes: [], proxies: [] };
+  const uplinks = describeUplinks(undefined, desired.host.uplinkTables);
   const sysctls = new Map([...desired.nics.values()].flatMap((nic) => nic.sysctls).map((entry) => [entry.key, entry]));
   return {
     ruleset: renderRuleset(renderDesired(desired, chainNaming(chainHash))),
     routing: renderRouting({ add: routingOf(desired), remove: nothing }),
     sysctls: [...sysctls.values()].map(({ key, value, reason }) => ({ key, value, reason })),
     traffic: renderTraffic(trafficOf(desired)),
+    ...(uplinks.length > 0 && { uplinks }),
   };
 }
 
-function asText({ ruleset, routing, sysctls, traffic }: Rendered, what: RenderOptions['what']): string {
+function asText({ ruleset, routing, sysctls, traffic, uplinks = [] }: Rendered, what: RenderOptions['what']): string {
   const settings = sysctls.map(({ key, value, reason }) => `# sysctl ${key} = ${value}  (${reason})`);
   const nft = `# routewall ${VERSION}: the nftables ruleset, for nft -f\n${ruleset}`;
   const ip = [
+    ...(uplinks.length > 0 ? ['# routewall: uplinks, before the ruleset, each line as it follows ip'] : []),
+    ...uplinks.map((line) => `# ip ${line}`),
     '# routewall: sysctls, then routes, gateways and neighbour proxies, for ip -force -batch',
     ...settings,
     ...routing,

@@ -1,10 +1,12 @@
 /** `--state FILE`: what would otherwise be asked of the live host. */
 import { readFile } from 'node:fs/promises';
 import { type HostLink, parseLinks } from '../../policies/host-network.ts';
+import type { DefaultRoute } from '../../policies/uplink-facts.ts';
 import { type Address, parseAddress } from '../../render/address.ts';
 import { type DnsAddresses, type DnsName, parseDnsName } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { asList, asObject, asOneOf, asText, at, entriesOf, type Placed, parseJson, ShapeError } from '../json-shape.ts';
+import { parseDefaultRoute } from '../observe-uplinks.ts';
 import { CliError, EXIT } from './exit.ts';
 
 export interface StateFile {
@@ -13,6 +15,8 @@ export interface StateFile {
   readonly links: readonly HostLink[];
   /** What DNS told, by name. */
   readonly answers: DnsAddresses;
+  /** What `ip -j -N route show table all default` prints of both families. */
+  readonly defaults: readonly DefaultRoute[];
 }
 
 export interface StateContainer {
@@ -42,8 +46,8 @@ export async function readStateFile(file: string): Promise<StateFile> {
 export function parseStateFile(text: string): StateFile {
   const top = asObject(parseJson(text));
   for (const key of Object.keys(top)) {
-    if (!['containers', 'links', 'dns'].includes(key))
-      throw new ShapeError(`${key}: unknown; known are containers, links and dns`);
+    if (!['containers', 'links', 'dns', 'routes'].includes(key))
+      throw new ShapeError(`${key}: unknown; known are containers, links, dns and routes`);
   }
   const containers = entriesOf(at(top, 'containers', '')).map(([name, entry]): [string, StateContainer] => [
     name,
@@ -53,6 +57,7 @@ export function parseStateFile(text: string): StateFile {
     containers: new Map(containers),
     links: parseStateLinks(at(top, 'links', '')),
     answers: parseDnsAnswers(at(top, 'dns', '')),
+    defaults: parseStateRoutes(at(top, 'routes', '')),
   };
 }
 
@@ -82,6 +87,11 @@ function parseAnswer(of: Placed): Address {
   const address = parseAddress(asText(of));
   if (address === undefined) throw new ShapeError(`${of.path}: ${JSON.stringify(of.value)} is no address`);
   return address;
+}
+
+/** The next hop tells the family. @throws ShapeError */
+export function parseStateRoutes(of: Placed): DefaultRoute[] {
+  return of.value === undefined ? [] : asList(of).flatMap((route) => parseDefaultRoute(asObject(route)));
 }
 
 /** What `ip -j address` prints; a link without a name, or with an address that isn't one, would be left out in silence. */

@@ -2,9 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
-import { parseDnsAnswers } from '../../controller/cli/state-file.ts';
+import { parseDnsAnswers, parseStateRoutes } from '../../controller/cli/state-file.ts';
 import { describeContainer } from '../../controller/containers.ts';
 import { placed } from '../../controller/json-shape.ts';
+import { describeUplinks } from '../../controller/uplink-routing.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
@@ -12,6 +13,7 @@ import { type HostLink, parseLinks } from '../../policies/host-network.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../../policies/problem.ts';
 import { readPolicyFiles } from '../../policies/read-policy-files.ts';
+import { type DefaultRoute, NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
@@ -51,7 +53,7 @@ export async function runCase(name: string): Promise<CaseResult> {
   const configs = readLxcTree(`${folder}/lxc`).map((container) => ({ name: container, lxc: parse(folder, container) }));
   const containers = configs.map(({ name: container, lxc }) => describeContainer(LXC_PATH, container, lxc));
   const veths = new Map(containers.flatMap((container) => vethsOf(container, state.veths)));
-  const { links, answers } = state;
+  const { links, answers, defaults } = state;
   const assembled = createAssembler().assemble({
     config,
     loaded,
@@ -60,6 +62,7 @@ export async function runCase(name: string): Promise<CaseResult> {
     veths,
     lastGood: new Map(),
     answers,
+    uplinkFacts: { ...NO_FACTS, defaults },
     now: NOW,
   });
   const ruleset = renderDesired(assembled.desired, nameOf);
@@ -70,6 +73,8 @@ export async function runCase(name: string): Promise<CaseResult> {
     ['ruleset.nft', renderRuleset(ruleset)],
     ['routing.ip', lines(routing)],
   ]);
+  const uplinks = describeUplinks(undefined, assembled.desired.host.uplinkTables);
+  if (uplinks.length > 0) files.set('uplinks.ip', lines(uplinks));
   if (said.length > 0) files.set('problems.txt', lines(said));
   return { assembled, links, veths: [...veths.values()], ruleset, files };
 }
@@ -97,16 +102,18 @@ interface State {
   readonly links: readonly HostLink[];
   /** By name: what DNS told. */
   readonly answers: DnsAddresses;
+  readonly defaults: readonly DefaultRoute[];
 }
 
 function readState(file: string): State {
   const state: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  const { containers, links, dns } = fieldsOf(state);
+  const { containers, links, dns, routes } = fieldsOf(state);
   const running = Object.entries(fieldsOf(containers)).filter(([, entry]) => fieldsOf(entry)['state'] === 'RUNNING');
   return {
     veths: new Map(running.map(([name, entry]) => [name, fieldsOf(fieldsOf(entry)['veths'])])),
     links: parseLinks(links),
     answers: parseDnsAnswers(placed(dns ?? {}, 'dns')),
+    defaults: parseStateRoutes(placed(routes, 'routes')),
   };
 }
 

@@ -7,7 +7,7 @@ import { certain, veth } from './states.ts';
 
 const WEB = { lxcPath: '/lxc', name: 'web' };
 
-function marker() {
+function marker(hasUplinks = false) {
   const bus = createHostEventBus();
   let dirty = nothingDirty();
   let asked = 0;
@@ -20,6 +20,7 @@ function marker() {
     uplinks: [veth('vethup')],
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
     isProxied: (address) => address === '192.0.2.10',
+    hasUplinks: () => hasUplinks,
     isOurProcess: (pid) => pid === 7,
     isShaped: (dev) => dev === 'vethweb' || dev === 'rwl-0123456789',
     configFile: '/etc/routewall/routewall.yaml',
@@ -36,6 +37,8 @@ function marker() {
   };
   return { bus, marked, off, asked: () => asked };
 }
+
+const inMain = { table: '', isDefault: false };
 
 const runtimes = new Map([['/lxc/web', WEB]]);
 
@@ -80,15 +83,39 @@ it('minds the going of a gateway address and of a route of ours, and no other', 
   const { bus, marked } = marker();
   bus.emit('addressChanged', { dev: 'vethweb', deleted: false });
   bus.emit('addressChanged', { dev: 'vethother', deleted: true });
-  bus.emit('routeChanged', { dev: 'vethweb', protocol: '119', deleted: false });
-  bus.emit('routeChanged', { dev: 'vethweb', protocol: 'static', deleted: true });
+  bus.emit('routeChanged', { dev: 'vethweb', protocol: '119', ...inMain, deleted: false });
+  bus.emit('routeChanged', { dev: 'vethweb', protocol: 'static', ...inMain, deleted: true });
   expect(marked()).toEqual({});
   bus.emit('addressChanged', { dev: 'vethweb', deleted: true });
   expect(marked()).toEqual({ veths: new Set(['vethweb']) });
   for (const protocol of ['119', 'routewall']) {
-    bus.emit('routeChanged', { dev: 'vethweb', protocol, deleted: true });
+    bus.emit('routeChanged', { dev: 'vethweb', protocol, ...inMain, deleted: true });
     expect(marked()).toEqual({ veths: new Set(['vethweb']) });
   }
+});
+
+it('minds routers and rules only where a container has an uplink, and of rules only the going of ours', () => {
+  const changes = (hasUplinks: boolean): (boolean | undefined)[] => {
+    const { bus, marked } = marker(hasUplinks);
+    const route = { dev: 'eth1', table: '', isDefault: true, protocol: 'static', deleted: false };
+    const ownRoute = { ...route, dev: '', table: '11937', protocol: '119', deleted: true };
+    const rule = { protocol: '119', deleted: true };
+    bus.emit('routeChanged', { ...route, isDefault: false });
+    bus.emit('routeChanged', { ...ownRoute, deleted: false });
+    bus.emit('ruleChanged', { ...rule, deleted: false });
+    bus.emit('ruleChanged', { ...rule, protocol: 'static' });
+    expect(marked()).toEqual({});
+    return [
+      () => bus.emit('routeChanged', route),
+      () => bus.emit('routeChanged', ownRoute),
+      () => bus.emit('ruleChanged', rule),
+    ].map((tell) => {
+      tell();
+      return marked().uplinks;
+    });
+  };
+  expect(changes(true)).toEqual([true, true, true]);
+  expect(changes(false)).toEqual([undefined, undefined, undefined]);
 });
 
 it('compares the ruleset when someone else touched our tables, and never for its own commits', () => {

@@ -7,7 +7,7 @@ import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset
 import { caseNames, runCase } from '../cases/golden-case.ts';
 
 /** Files come as here-documents with quoted words, so that the shell reads nothing in them. */
-const script = (links: string, ruleset: string, routing: string): string => `
+const script = (links: string, ruleset: string, routing: string, uplinks: string): string => `
 set -e
 ip -batch - <<'END-OF-LINKS'
 ${links}END-OF-LINKS
@@ -22,7 +22,9 @@ nft -s list table inet routewall
 nft -s list table arp routewall
 load
 route
-show() { ip -4 route show proto 119; ip -6 route show proto 119; ip neigh show proxy; ip -br address show scope link; }
+while read -r line; do ip $line; done <<'END-OF-UPLINKS'
+${uplinks}END-OF-UPLINKS
+show() { ip -4 route show table all proto 119; ip -6 route show table all proto 119; ip rule; ip -6 rule; ip neigh show proxy; ip -br address show scope link; }
 show > "$1/once"
 route
 show > "$1/twice"
@@ -56,12 +58,14 @@ describe.each(caseNames())('%s', (name) => {
     const { ruleset, links, veths, files } = await runCase(name);
     const names = [...new Set([...links.map((link) => link.name).filter((link) => link !== 'lo'), ...veths])];
     const routing = files.get('routing.ip') ?? '';
-    const output = await inNamespace(script(linkLines(names), renderRuleset(ruleset), routing));
+    const uplinks = files.get('uplinks.ip') ?? '';
+    const output = await inNamespace(script(linkLines(names), renderRuleset(ruleset), routing, uplinks));
     const [listing = '', summary] = output.split('=== ');
     const observed = parseListing(listing);
     expect(sizesOf(observed)).toEqual(sizesOf(ruleset));
     expect(diffListings(observed, await listElsewhere(run, ruleset), ruleset)).toEqual([]);
-    const count = (word: string): number => routing.split('\n').filter((line) => line.startsWith(word)).length;
+    const all = `${routing}${uplinks.replace(/^-[46] /gm, '')}`.split('\n');
+    const count = (word: string): number => all.filter((line) => line.startsWith(word)).length;
     expect(summary).toBe(`${count('route')} routes, ${count('neigh')} proxies, 0 differ\n`);
   });
 });

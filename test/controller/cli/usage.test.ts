@@ -81,7 +81,7 @@ describe('the state file', () => {
   test.each([
     ['{', /no JSON/],
     ['[]', /the top: expected an object, found \[\]/],
-    ['{"container":{}}', /container: unknown; known are containers, links and dns/],
+    ['{"container":{}}', /container: unknown; known are containers, links, dns and routes/],
     ['{"containers":{"web":{"state":"running"}}}', /containers.web.state: expected STOPPED, .* found "running"/],
     ['{"containers":{"web":{"veths":{"eth0":"a b"}}}}', /containers.web.veths.eth0: "a b" is no interface name/],
     ['{"containers":{"web":{"veths":{"eth7":"veth1"}}}}', /containers.web.veths.eth7: no such NIC; it has eth0, 1/],
