@@ -17,10 +17,6 @@ export type Uplinks = string | [string, ...string[]];
  */
 export type Guard = string[];
 /**
- * Whether neighbours are asked, by ARP and neighbour solicitation, before this host answers for a container's address on their link; an address that somebody else uses is not claimed. `false` where a router answers for everything. Default: true.
- */
-export type Probe = boolean;
-/**
  * What a container gets that has neither a policy file nor containers/_default.yaml: `closed` (the default) is nothing, `open` is everything.
  */
 export type WithoutPolicy = 'closed' | 'open';
@@ -98,7 +94,6 @@ export interface Config {
   lxcPaths?: LxcPaths;
   uplinks?: Uplinks;
   guard?: Guard;
-  probe?: Probe;
   withoutPolicy?: WithoutPolicy;
   strict?: StrictForAll;
   autoApply?: AutoApply;

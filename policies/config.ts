@@ -20,8 +20,6 @@ export interface HostConfig {
   readonly lxcPaths: readonly string[];
   readonly uplinks: 'auto' | readonly InterfaceName[];
   readonly guard: readonly InterfacePattern[];
-  /** Whether neighbours are asked before an address is claimed on their link. */
-  readonly probe: boolean;
   readonly withoutPolicy: WithoutPolicy;
   /** Whether a network that no policy can be enforced on keeps a container from starting. */
   readonly strict: boolean;
@@ -46,7 +44,6 @@ export const defaultConfig: HostConfig = {
   lxcPaths: ['/var/lib/lxc'],
   uplinks: 'auto',
   guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
-  probe: true,
   withoutPolicy: 'closed',
   strict: false,
   autoApply: true,
@@ -83,7 +80,6 @@ function fillDefaults(
     lxcPaths: data.lxcPaths?.map((path) => path.replace(/(.)\/+$/, '$1')) ?? defaultConfig.lxcPaths,
     uplinks,
     guard: data.guard === undefined ? defaultConfig.guard : guardOf(data.guard, fail),
-    probe: data.probe ?? defaultConfig.probe,
     withoutPolicy: data.withoutPolicy ?? defaultConfig.withoutPolicy,
     strict: data.strict ?? defaultConfig.strict,
     autoApply: data.autoApply ?? defaultConfig.autoApply,

@@ -1,7 +1,7 @@
 /** Reads what must be gone, and what must be as before, when the last container has stopped. */
 import type { Place } from './place.ts';
 
-/** Routes, neighbour proxies, set elements and policy chains of routewall's; empty when nothing of a container is left. */
+/** Routes, rules of policy routing, neighbour proxies, set elements and policy chains of routewall's; empty when nothing of a container is left. */
 export async function readLeftovers(host: Place): Promise<readonly string[]> {
   const commands: readonly (readonly [string, ...string[]])[] = [
     ['ip', '-4', 'route', 'show', 'table', 'all', 'proto', '119'],
@@ -10,7 +10,10 @@ export async function readLeftovers(host: Place): Promise<readonly string[]> {
     ['ip', '-6', 'neigh', 'show', 'proxy'],
   ];
   const outputs = await Promise.all(commands.map(async ([command, ...args]) => (await host.run(command, args)).stdout));
+  // ip takes `protocol` for a filter of rules, and shows all of them.
+  const rules = await Promise.all(['-4', '-6'].map(async (family) => (await host.run('ip', [family, 'rule'])).stdout));
   return [
+    ...rules.flatMap((text) => text.split('\n').filter((line) => line.includes(' proto 119'))),
     ...outputs.flatMap((text) => text.split('\n').filter((line) => line.trim() !== '')),
     ...(await readOwnRules(host)),
     ...(await readOwnTraffic(host)),

@@ -74,7 +74,8 @@ it('tells of the first link that comes after synced, of its addresses, routes an
   await log.until('told of the end', () => log.told.some((one) => JSON.stringify(one) === JSON.stringify(gone)));
   expect(log.told).toContainEqual({ event: 'linkChanged', name: 'vethA', deleted: false });
   expect(log.told).toContainEqual({ event: 'addressChanged', dev: 'vethA', deleted: false });
-  expect(log.told).toContainEqual({ event: 'routeChanged', dev: 'vethA', protocol: '119', deleted: false });
+  const route = { dev: 'vethA', protocol: '119', table: '', isDefault: false, deleted: false };
+  expect(log.told).toContainEqual({ event: 'routeChanged', ...route });
 });
 
 it('tells both names of a renamed link, and the end of one that moves to another namespace', async () => {

@@ -10,7 +10,6 @@ test('an empty configuration is the default', () => {
     lxcPaths: ['/var/lib/lxc'],
     uplinks: 'auto',
     guard: ['veth*'],
-    probe: true,
     withoutPolicy: 'closed',
     strict: false,
     autoApply: true,
@@ -32,7 +31,6 @@ test('every key is read', () => {
 lxcPaths: [/var/lib/lxc/, /]
 uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
-probe: false
 withoutPolicy: open
 strict: true
 autoApply: false
@@ -48,7 +46,6 @@ backend: nftables
       lxcPaths: ['/var/lib/lxc', '/'],
       uplinks: ['eth0', 'wan-1'],
       guard: ['veth*', 'lab0'],
-      probe: false,
       withoutPolicy: 'open',
       strict: true,
       autoApply: false,
