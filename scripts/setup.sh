@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages="nftables iproute2 iptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
  diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring
- dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin bird2 frr $*"
+ dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin $*"
 
 missing=
 for package in $packages; do
@@ -28,6 +28,10 @@ if [ -n "$missing" ]; then
   apt-get update -qq
   # shellcheck disable=SC2086
   apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  # Nor may they start at its next boot; whoever wants these services had them before.
+  for service in lxc:lxc-net bird2:bird frr:frr; do
+    case " $missing " in *" ${service%%:*} "*) systemctl --quiet disable "${service#*:}.service" || true ;; esac
+  done
 fi
 
 if ! cmp -s package-lock.json node_modules/.routewall-lock 2>/dev/null; then
