@@ -3,7 +3,7 @@ import { afterEach, expect, it } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
-import { listen, openFlow } from '../../sandbox/services.ts';
+import { listen, openFlow, probe, receipts } from '../../sandbox/services.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 import { measure } from './throughput.ts';
 
@@ -74,6 +74,28 @@ it('holds each direction to its rate, follows an edit in place, and leaves nothi
   expect(await qdiscs(routewall)).not.toContain('tbf');
   await routewall.stop(web);
   expect(await qdiscs(routewall)).toBe(untouched);
+});
+
+it('leaves a limited container under its policy, and to its own addresses', async () => {
+  const routewall = await startRoutewall();
+  const { outside } = routewall.bed;
+  await listen(outside, { protocol: 'udp', port: 53 }, { protocol: 'udp', port: 54 });
+  const rules = 'egress: { rules: [{ allow: udp/53, to: any }] }\n';
+  const limits = 'limits: { egress: 20Mbit, ingress: 40Mbit }\n';
+  const web = await routewall.addContainer('web', { lines: nic(addressesOf(20)), policy: `${rules}${limits}` });
+  await routewall.start(web);
+  const veth = await web.hostVeth();
+  await eventually('both limits stand', () => isLimited(routewall, veth));
+  const inside = await web.inside();
+  const stolen = '198.51.100.99';
+  await inside.run('ip', ['address', 'add', `${stolen}/32`, 'dev', 'eth0']);
+  // What it sends comes back from the ifb as if from the veth, and meets all that it would have met without.
+  const to = { protocol: 'udp', to: OUTSIDE } as const;
+  expect(await probe(inside, { ...to, port: 53 })).toBe('allowed');
+  expect(await probe(inside, { ...to, port: 54 })).toBe('dropped');
+  expect(await probe(inside, { ...to, port: 53, source: stolen })).toBe('dropped');
+  const arrived = (await receipts(outside)).map(({ from, port }) => `${from} ${port}`);
+  expect(new Set(arrived)).toEqual(new Set([`${ADDRESS} 53`]));
 });
 
 it('heals what others change, tells of what others hold, and takes away what a killed daemon left', async () => {
