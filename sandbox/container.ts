@@ -181,14 +181,21 @@ const baseConfig = (name: string, rootfs: string): string[] => [
   'lxc.sysctl.net.ipv6.icmp.ratelimit = 0',
 ];
 
-/** Makes the IPv6 addresses usable now: duplicate address detection takes one or two seconds. */
+/**
+ * Makes the IPv6 addresses usable now: duplicate address detection takes one or two seconds. The container may put its
+ * addresses there anew at the same moment, so one that is gone is looked for again.
+ */
 export async function finishDad(place: Place): Promise<void> {
-  const { stdout } = await place.run('ip', ['-6', '-o', 'address', 'show', 'scope', 'global', 'tentative']);
-  const lines = [...stdout.matchAll(/^\d+: (\S+) +inet6 (\S+)/gm)].flatMap(([, dev, address]) => [
-    `address del ${address} dev ${dev}`,
-    `address add ${address} dev ${dev} nodad`,
-  ]);
-  if (lines.length > 0) await place.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
+  await eventually(`the addresses of ${place.label} are usable`, async () => {
+    const { stdout } = await place.run('ip', ['-6', '-o', 'address', 'show', 'scope', 'global', 'tentative']);
+    const lines = [...stdout.matchAll(/^\d+: (\S+) +inet6 (\S+)/gm)].flatMap(([, dev, address]) => [
+      `address del ${address} dev ${dev}`,
+      `address replace ${address} dev ${dev} nodad`,
+    ]);
+    if (lines.length === 0) return true;
+    const { exitCode } = await place.runForResult('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+    return exitCode === 0;
+  });
 }
 
 async function killAndWait(pid: number): Promise<void> {
