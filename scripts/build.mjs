@@ -1,11 +1,20 @@
-// Builds dist/.
-import { chmod, writeFile } from 'node:fs/promises';
+// Builds dist/. Each file takes its place at once: a program that starts meanwhile reads the old one or the new one.
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { build } from 'esbuild';
 import { BUNDLES } from './bundles.mjs';
 
 for (const options of BUNDLES) {
-  const { metafile } = await build(options);
-  await chmod(options.outfile, 0o755);
+  const { metafile, outputFiles } = await build({ ...options, write: false });
+  for (const { path, contents } of outputFiles) await put(path, contents);
   // What the bundle holds, for the package's list of licences.
-  await writeFile(options.outfile.replace(/\.mjs$/, '.meta.json'), JSON.stringify(metafile));
+  await put(options.outfile.replace(/\.mjs$/, '.meta.json'), JSON.stringify(metafile));
+}
+
+async function put(path, contents) {
+  await mkdir(dirname(path), { recursive: true });
+  const fresh = `${path}.${process.pid}`;
+  await writeFile(fresh, contents);
+  if (path.endsWith('.mjs')) await chmod(fresh, 0o755);
+  await rename(fresh, path);
 }
