@@ -5,27 +5,19 @@ import type { Prefix } from '../render/address.ts';
 import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState } from '../render/desired.ts';
 import { chainNaming } from '../render/nft.ts';
-import {
-  diffRouting,
-  joinRouting,
-  proxyKey,
-  type Routing,
-  type RoutingDiff,
-  renderRouting,
-  routingOf,
-} from '../render/routing.ts';
+import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../render/routing.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
 import type { Backend, Held, Refusal } from './backend.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
-import { FailedRouting } from './failed-routing.ts';
-import { ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
-import type { FailedLine, IpChannel } from './ip-channel.ts';
+import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
+import type { IpChannel } from './ip-channel.ts';
 import type { Log } from './log.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
-import { type ObservedRouting, readRouting, readUplinkRoutes } from './observe.ts';
+import { readRouting, readUplinkRoutes } from './observe.ts';
 import { rememberLast } from './remember.ts';
+import { RoutingWriter } from './routing-writer.ts';
 import type { Run } from './run.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { describeUplinks, type Opened, UplinkRouting } from './uplink-routing.ts';
@@ -62,18 +54,12 @@ export const nameOf = chainNaming(chainHash);
 
 const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 
-/** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
-export const GONE =
-  /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
-
 export class Applier {
   readonly #ports: KernelPorts;
   /** `undefined`: not known, so that the next change reads the kernel first. */
   #enforced: DesiredState | undefined;
   readonly #foreign: ForeignProxies;
-  /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
-  #gatewayVeths = new Set<string>();
-  readonly #failed = new FailedRouting();
+  readonly #routing: RoutingWriter;
   readonly #sysctls: NicSysctls;
   readonly #uplinks: UplinkRouting;
   #withheld: Opened['withheld'] = new Map();
@@ -84,8 +70,9 @@ export class Applier {
   constructor(ports: KernelPorts) {
     this.#ports = ports;
     this.#foreign = new ForeignProxies(ports);
+    this.#routing = new RoutingWriter({ ...ports, foreign: this.#foreign });
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
-    this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#complain(failure));
+    this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
   }
 
   get enforced(): DesiredState | undefined {
@@ -94,7 +81,7 @@ export class Applier {
 
   /** As in `Applied`, of this moment. */
   get unrouted(): Applied['unrouted'] {
-    const failed = this.#enforced === undefined ? [] : this.#failed.byNic(this.#enforced);
+    const failed = this.#enforced === undefined ? [] : this.#routing.refusedByNic(this.#enforced);
     return new Map([...failed, ...this.#withheld]);
   }
 
@@ -131,7 +118,7 @@ export class Applier {
     const keys = changedNicKeys(before, desired);
     const old = routingOf(pick(before, keys));
     const leaving = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
-    await this.#route({ add: NOTHING, remove: leaving });
+    await this.#routing.write({ add: NOTHING, remove: leaving });
     this.#sysctls.forget(pick(before, keys));
     let commands = 0;
     let current = before;
@@ -149,7 +136,7 @@ export class Applier {
     const remaining = diffRouting(leaving, old).add;
     const changed = pick(result.enforced, keys);
     const fresh = diffRouting(remaining, routingOf(changed)).add;
-    const coming = joinRouting(fresh, this.#failed.wanted(result.enforced));
+    const coming = joinRouting(fresh, this.#routing.refused(result.enforced));
     await this.#foreign.look(coming.proxies, lxcProxies);
     const lines = await this.#bringUp(changed, coming, network);
     await this.#uplinks.close(result.enforced.host.uplinkTables);
@@ -171,10 +158,10 @@ export class Applier {
     this.#foreign.learn(routing.foreignProxies, leakable);
     if (wanted.host.uplinkTables === undefined) await this.#uplinks.learn(undefined, async () => routing.uplinkRoutes);
     uplinkLines.push(...(await this.#uplinks.close(result.enforced.host.uplinkTables)));
-    const diff = this.#diffObserved(result.enforced, routing, leakable);
-    await this.#route({ add: NOTHING, remove: diff.remove });
+    const diff = this.#routing.diffObserved(result.enforced, routing, leakable);
+    await this.#routing.write({ add: NOTHING, remove: diff.remove });
     const drifted = await this.#sysctls.reread(result.enforced);
-    await this.#bringUp(result.enforced, joinRouting(diff.add, this.#failed.wanted(result.enforced)), network);
+    await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
     const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
@@ -189,7 +176,7 @@ export class Applier {
     const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
     if (this.#enforced === undefined || nics.length === 0) return;
     const routing = routingOf({ ...this.#enforced, nics: new Map(nics) });
-    await this.#route({ add: this.#foreign.spare(routing), remove: NOTHING });
+    await this.#routing.write({ add: this.#foreign.spare(routing), remove: NOTHING });
   }
 
   /** Puts back proxies for these addresses that someone else took away. @returns what was written. */
@@ -199,7 +186,7 @@ export class Applier {
     if (wanted.length === 0) return [];
     const proxies = await this.#foreign.missing(wanted, lxcProxies);
     const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
-    await this.#route(diff);
+    await this.#routing.write(diff);
     return renderRouting(diff);
   }
 
@@ -238,33 +225,11 @@ export class Applier {
     return { result, commands };
   }
 
-  #diffObserved(enforced: DesiredState, observed: ObservedRouting, lxcProxies: readonly LxcProxy[]): RoutingDiff {
-    const wanted = routingOf(enforced);
-    // A veth that was replaced under its name while a pass was at work may have got what was meant for the one before.
-    const veths = new Set<string>([
-      ...this.#gatewayVeths,
-      ...[...enforced.nics.values()].map(({ hostVeth }) => hostVeth),
-    ]);
-    this.#gatewayVeths = new Set(wanted.gateways.map(({ dev }) => dev));
-    const left = keysOf(lxcProxies.filter(({ running }) => !running));
-    const leaked = observed.foreignProxies.filter((proxy) => left.has(proxyKey(proxy)));
-    const present: Routing = {
-      gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
-      routes: observed.routes,
-      proxies: observed.proxies,
-    };
-    const diff = diffRouting(present, wanted);
-    return {
-      add: this.#foreign.spare(diff.add),
-      remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] },
-    };
-  }
-
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
     await this.#sysctls.write(enforced, this.#enforced);
     const add = this.#foreign.spare(coming);
-    const written = await this.#route({ add, remove: NOTHING });
+    const written = await this.#routing.write({ add, remove: NOTHING });
     announce(this.#ports.announcer, add.proxies, network, () =>
       this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
     );
@@ -282,18 +247,6 @@ export class Applier {
         .map(settingLine)
         .filter((line) => !known.has(line)),
     ]);
-  }
-
-  async #route(diff: RoutingDiff): Promise<number> {
-    const lines = renderRouting(diff);
-    for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
-    for (const failure of this.#failed.note(lines, await this.#ports.ip.run(lines))) this.#complain(failure);
-    return lines.length;
-  }
-
-  #complain({ line, message }: FailedLine): void {
-    if (GONE.test(message)) return;
-    this.#ports.log('error', `ip ${line}: ${message}`);
   }
 }
 

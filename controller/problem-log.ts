@@ -1,12 +1,12 @@
 /** Problems in the log: each is told once when it comes, and once when it has gone. */
 import { formatProblem, isError, type Problem } from '../policies/problem.ts';
-import { GONE } from './apply.ts';
 import { problemsOf } from './assemble.ts';
 import { sharedProblems } from './describe-status.ts';
 import type { HostReader } from './host-reader.ts';
 import type { Log } from './log.ts';
 import type { LogFields } from './log-event.ts';
 import type { Outcome } from './reconcile.ts';
+import { GONE } from './routing-writer.ts';
 import { limitProblems } from './traffic/limit-problems.ts';
 
 interface Told {

@@ -1,17 +1,8 @@
 /** The daemon under one configuration: watchers that mark, and passes that drain the marks. */
 import { join } from 'node:path';
 import type { HostConfig } from '../policies/config.ts';
-import { dnsLookup } from '../watchers/dns-lookup.ts';
-import { type DnsNames, watchDnsNames } from '../watchers/dns-names.ts';
-import { createHostEventBus, type HostEventBus, type Source, type Watcher } from '../watchers/events.ts';
+import { createHostEventBus, type HostEventBus, type Source } from '../watchers/events.ts';
 import { readFileSignature } from '../watchers/file-signature.ts';
-import { watchHostBus } from '../watchers/host-bus.ts';
-import { watchIpMonitor } from '../watchers/ip-monitor.ts';
-import { watchLxcFolders } from '../watchers/lxc-folders.ts';
-import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
-import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
-import { watchNftMonitor } from '../watchers/nft-monitor.ts';
-import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import { watchTcMonitor } from '../watchers/tc-monitor.ts';
 import type { Applier } from './apply.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
@@ -30,6 +21,9 @@ import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
+import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
+import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
+import { createTimers } from './timers.ts';
 import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface SessionOptions {
@@ -56,26 +50,8 @@ export interface SessionOptions {
   readonly onConfigChanged: () => void;
 }
 
-export type SourceState = 'starting' | 'synced' | 'failed';
-
-/** Without these nothing is known for certain. A host without D-Bus is a host like any other. */
-const SOURCES: readonly Source[] = [
-  'lxc-config',
-  'lxc-monitor',
-  'ip-monitor',
-  'neighbour-proxies',
-  'nft-monitor',
-  'policy-files',
-];
-
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
-
-/** A source that is tried again only later than this is not waited for. */
-const SOON_MS = 1_000;
-
-/** A source that can't even start must not keep the others' containers shut for ever. */
-const SYNC_PATIENCE_MS = 15_000;
 
 /** Another session has taken its place, under another configuration: ask that one. */
 export class SessionEnded extends Error {
@@ -95,14 +71,11 @@ interface Waiter {
 export class Session {
   readonly #options: SessionOptions;
   readonly #bus: HostEventBus = createHostEventBus();
-  readonly #watchers: readonly Watcher[];
+  readonly #watchers: SessionWatchers;
+  readonly #sources: Sources;
   readonly #queue: PassQueue;
-  readonly #dnsNames: DnsNames;
   readonly reconciler: Reconciler;
-  readonly #sources = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
-  /** They failed, and won't be tried again soon. */
-  readonly #late = new Set<Source>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = createTimers();
   /** Runs while there are limits or wires. */
   readonly #tcMonitor = watchTcMonitor(this.#bus);
   readonly #endClock = createEndClock(() => this.#request());
@@ -111,7 +84,6 @@ export class Session {
     this.#request();
   });
   #dirty: DirtyParts = everythingDirty();
-  #ready = false;
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
@@ -120,31 +92,17 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#configSignature = readFileSignature(options.configFile)?.text;
-    const { config, configFile, policyFolder } = options;
-    const folders = watchLxcFolders(this.#bus, { lxcPaths: config.lxcPaths });
-    const { servers, keepSeconds, holdSeconds } = config.dns;
-    this.#dnsNames = watchDnsNames(this.#bus, {
-      lookUp: dnsLookup(servers === 'system' ? undefined : servers),
-      keepMs: keepSeconds * 1000,
-      holdMs: holdSeconds * 1000,
-      records: options.dnsMemory.records,
-      onRecord: (name, record, before) => options.dnsMemory.note(name, record, before),
+    this.#watchers = createSessionWatchers(this.#bus, options);
+    this.#sources = new Sources({
+      log: options.log,
+      onReady: () => this.#request(),
+      onLacking: () => this.requestEverything(),
+      onTraffic: () => this.requestResync(),
     });
-    // Monitors first: what changes while the folders are being listed is heard.
-    this.#watchers = [
-      watchIpMonitor(this.#bus),
-      watchNeighbourProxies(this.#bus),
-      watchNftMonitor(this.#bus),
-      watchLxcMonitor(this.#bus, { lxcPaths: config.lxcPaths }),
-      folders,
-      watchPolicyFiles(this.#bus, { policyFolder, configFile }),
-      watchHostBus(this.#bus, { onComplaint: (message) => options.log('warning', message) }),
-      this.#dnsNames,
-    ];
     this.reconciler = new Reconciler({
       ...options,
       answers: () => options.dnsMemory.answers,
-      onConfigRead: ({ lxcPath, name, lxc }) => folders.setIncludes({ lxcPath, name }, lxc.files),
+      onConfigRead: ({ lxcPath, name, lxc }) => this.#watchers.folders.setIncludes({ lxcPath, name }, lxc.files),
       onLate: ({ lxcPath, name }) => {
         this.#dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
         this.#request();
@@ -154,7 +112,7 @@ export class Session {
   }
 
   get sources(): ReadonlyMap<Source, SourceState> {
-    return this.#sources;
+    return this.#sources.states;
   }
 
   get lxcPaths(): readonly string[] {
@@ -172,17 +130,17 @@ export class Session {
 
   async start(): Promise<void> {
     this.#listen();
-    for (const watcher of this.#watchers) await watcher.start();
-    this.#after(SYNC_PATIENCE_MS, () => this.#becomeReady());
-    this.#every(this.#options.config.resyncSeconds * 1000, () => this.requestEverything());
+    for (const watcher of this.#watchers.all) await watcher.start();
+    this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
+    this.#timers.every(this.#options.config.resyncSeconds * 1000, () => this.requestEverything());
   }
 
   async stop(): Promise<void> {
     this.#queue.close();
     this.#endClock.stop();
     this.#freshProxies.stop();
-    for (const timer of this.#timers) clearTimeout(timer);
-    const watchers = [...this.#watchers, this.#tcMonitor];
+    this.#timers.stop();
+    const watchers = [...this.#watchers.all, this.#tcMonitor];
     const stopped = await Promise.allSettled(watchers.map((watcher) => watcher.stop()));
     for (const result of stopped) {
       if (result.status === 'rejected') this.#options.log('warning', `stopping: ${messageOf(result.reason)}`);
@@ -256,7 +214,7 @@ export class Session {
 
   /** Asks about all names now, whatever their TTL. */
   askNames(): void {
-    this.#dnsNames.askAgain();
+    this.#watchers.dnsNames.askAgain();
   }
 
   /** Reads everything again and compares it with the kernel. */
@@ -289,61 +247,23 @@ export class Session {
       this.#options.log('info', begins ? 'the host is going down' : 'the host stays up after all');
       this.#options.onShutdown(begins);
     });
-    this.#bus.on('synced', ({ source }) => this.#onSynced(source));
-    this.#bus.on('watcherFailed', ({ source, cause, retryInMs }) => {
-      if (source === 'host-bus') {
-        this.#sources.delete(source);
-        // The daemon's own service on the bus says it already.
-        this.#options.log('debug', `host-bus: ${messageOf(cause)}`);
-        return;
-      }
-      this.#sources.set(source, 'failed');
-      const next = retryInMs === null ? '' : `; trying again in ${retryInMs} ms`;
-      this.#options.log('warning', `${source}: ${messageOf(cause)}${next}`);
-      if (retryInMs === null || retryInMs > SOON_MS) this.#late.add(source);
-      this.#checkReady();
-    });
-  }
-
-  #onSynced(source: Source): void {
-    this.#sources.set(source, 'synced');
-    this.#late.delete(source);
-    if (source === 'host-bus') return;
-    if (source === 'tc-monitor') this.requestResync();
-    else if (this.#ready) {
-      // It was away: what happened meanwhile, it can't tell.
-      this.#options.log('info', `${source}: watching again`);
-      this.requestEverything();
-    } else this.#checkReady();
+    this.#sources.listen(this.#bus);
   }
 
   async #watchTraffic(): Promise<void> {
-    const isWatched = this.#sources.has('tc-monitor');
+    const isWatched = this.#sources.states.has('tc-monitor');
     if (this.#options.traffic.isUsed === isWatched) return;
     if (isWatched) {
-      this.#sources.delete('tc-monitor');
+      this.#sources.leave('tc-monitor');
       await this.#tcMonitor.stop();
     } else {
-      this.#sources.set('tc-monitor', 'starting');
+      this.#sources.expect('tc-monitor');
       await this.#tcMonitor.start();
     }
   }
 
-  #checkReady(): void {
-    const isHeard = (name: Source): boolean => this.#sources.get(name) === 'synced' || this.#late.has(name);
-    if (SOURCES.every(isHeard)) this.#becomeReady();
-  }
-
-  #becomeReady(): void {
-    if (this.#ready) return;
-    const missing = SOURCES.filter((source) => this.#sources.get(source) !== 'synced');
-    if (missing.length > 0) this.#options.log('warning', `went on without ${missing.join(', ')}`);
-    this.#ready = true;
-    this.#request();
-  }
-
   #request(): void {
-    if (this.#ready) this.#queue.request();
+    if (this.#sources.isReady) this.#queue.request();
   }
 
   async #pass(): Promise<void> {
@@ -361,7 +281,7 @@ export class Session {
       const outcome = await this.reconciler.reconcile(dirty, order);
       this.#retryMs = RETRY_MS.first;
       this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
-      this.#dnsNames.setNames(outcome.assembled.names);
+      this.#watchers.dnsNames.setNames(outcome.assembled.names);
       await this.#watchTraffic();
       this.#freshProxies.note(outcome.before, outcome.applied.enforced);
       this.#options.onOutcome(outcome, performance.now() - begin);
@@ -371,22 +291,10 @@ export class Session {
       this.#options.log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
       this.#options.onFailure();
       this.#dirty = mergeDirty(this.#dirty, { ...dirty, resync: true });
-      this.#after(this.#retryMs, () => this.#request());
+      this.#timers.after(this.#retryMs, () => this.#request());
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
     } finally {
       this.#passBegan = undefined;
     }
-  }
-
-  #after(ms: number, action: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      action();
-    }, ms);
-    this.#timers.add(timer);
-  }
-
-  #every(ms: number, action: () => void): void {
-    this.#timers.add(setInterval(action, ms));
   }
 }

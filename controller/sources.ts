@@ -1,0 +1,103 @@
+/** Which sources of events have told what exists, and when those have that a session waits for. */
+import type { HostEventBus, Source } from '../watchers/events.ts';
+import { type Log, messageOf } from './log.ts';
+
+export type SourceState = 'starting' | 'synced' | 'failed';
+
+/** Without these nothing is known for certain. A host without D-Bus is a host like any other. */
+const SOURCES: readonly Source[] = [
+  'lxc-config',
+  'lxc-monitor',
+  'ip-monitor',
+  'neighbour-proxies',
+  'nft-monitor',
+  'policy-files',
+];
+
+/** A source that is tried again only later than this is not waited for. */
+const SOON_MS = 1_000;
+
+/** A source that can't even start must not keep the others' containers shut for ever. */
+export const SYNC_PATIENCE_MS = 15_000;
+
+export interface SourcesOptions {
+  readonly log: Log;
+  /** Once: all that are waited for have told what exists. */
+  readonly onReady: () => void;
+  /** One was away after that: what happened meanwhile, it can't tell. */
+  readonly onLacking: () => void;
+  /** What tc holds is watched from now on. */
+  readonly onTraffic: () => void;
+}
+
+export class Sources {
+  readonly #options: SourcesOptions;
+  readonly #states = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
+  /** They failed, and won't be tried again soon. */
+  readonly #late = new Set<Source>();
+  #ready = false;
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+  }
+
+  get states(): ReadonlyMap<Source, SourceState> {
+    return this.#states;
+  }
+
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  expect(source: Source): void {
+    this.#states.set(source, 'starting');
+  }
+
+  leave(source: Source): void {
+    this.#states.delete(source);
+  }
+
+  listen(bus: HostEventBus): void {
+    bus.on('synced', ({ source }) => this.#onSynced(source));
+    bus.on('watcherFailed', ({ source, cause, retryInMs }) => this.#onFailed(source, cause, retryInMs));
+  }
+
+  /** Whatever is missing still. */
+  becomeReady(): void {
+    if (this.#ready) return;
+    const missing = SOURCES.filter((source) => this.#states.get(source) !== 'synced');
+    if (missing.length > 0) this.#options.log('warning', `went on without ${missing.join(', ')}`);
+    this.#ready = true;
+    this.#options.onReady();
+  }
+
+  #onSynced(source: Source): void {
+    this.#states.set(source, 'synced');
+    this.#late.delete(source);
+    if (source === 'host-bus') return;
+    if (source === 'tc-monitor') this.#options.onTraffic();
+    else if (this.#ready) {
+      this.#options.log('info', `${source}: watching again`);
+      this.#options.onLacking();
+    } else this.#checkReady();
+  }
+
+  #onFailed(source: Source, cause: unknown, retryInMs: number | null): void {
+    if (source === 'host-bus') {
+      this.#states.delete(source);
+      // The daemon's own service on the bus says it already.
+      this.#options.log('debug', `host-bus: ${messageOf(cause)}`);
+      return;
+    }
+    this.#states.set(source, 'failed');
+    const next = retryInMs === null ? '' : `; trying again in ${retryInMs} ms`;
+    this.#options.log('warning', `${source}: ${messageOf(cause)}${next}`);
+    if (retryInMs === null || retryInMs > SOON_MS) this.#late.add(source);
+    this.#checkReady();
+  }
+
+  #checkReady(): void {
+    const isHeard = (name: Source): boolean => this.#states.get(name) === 'synced' || this.#late.has(name);
+    if (SOURCES.every(isHeard)) this.becomeReady();
+  }
+}
