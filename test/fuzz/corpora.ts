@@ -19,19 +19,47 @@ const recorded = (file: string): string => readFileSync(`${root}recorded/${file}
 const linesOf = (...texts: readonly string[]): string[] => texts.flatMap((text) => text.split('\n')).filter(Boolean);
 
 export const lxcConfigs = filesIn('lxc', /[/]config$|[.]conf$/);
-export const policyTexts = filesIn('cases', /policies[/](?:containers|profiles)[/]/);
+export const policyTexts = [
+  ...filesIn('cases', /policies[/](?:containers|profiles)[/]/),
+  'strict: true\nlimits: { egress: 100Mbit, ingress: 1Gbit }\ninterfaces:\n  eth1: { limits: { egress: 10Mbit } }\n',
+  'masquerade: 192.0.2.1\npublish: [{ tcp: 8080, to: 80, on: 192.0.2.1 }, { udp: 5000-5010 }]\nuplink: eth1\ngateway: [192.0.2.2]\ntables: [100]\n',
+];
 export const setTexts = filesIn('cases', /policies[/]sets[/]/);
 export const serviceTexts = filesIn('cases', /policies[/]services[.]/);
-export const configTexts = filesIn('cases', /[/]routewall[.]yaml$/);
+export const configTexts = [
+  ...filesIn('cases', /[/]routewall[.]yaml$/),
+  'wires:\n  - { a: "container:r1/eth1", b: "container:r2/eth1" }\n  - { a: "container:r1/eth2", b: "interface:eth2" }\n',
+  'log: { group: 5, rate: 10/second }\nconnections: { most: 100, rate: 50/second }\nresync: 3600\ndns: { servers: [192.0.2.53], accept: [192.0.2.0/24] }\nmetrics: { listen: "127.0.0.1:9100" }\n',
+];
 export const stateTexts = filesIn('cases', /[/]state[.]json$/);
 export const incusTexts = filesIn('import/incus', /[/]input$/);
 export const proxmoxTexts = filesIn('import/proxmox', /[/](?:input|cluster[.]fw)$/);
 
 export const nftListings = ['nft-list-sets.txt', 'nft-list-odd-names.txt', 'nft-list-foreign.txt'].map(recorded);
+export const panicListings = [
+  'table inet routewall_panic {\n\tset sealed {\n\t\ttype ifname\n\t\telements = { "vethA" }\n\t}\n\n\tchain from {\n\t\ttype filter hook prerouting priority -306; policy accept;\n\t\tiifname @sealed drop\n\t}\n}\n',
+];
+export const foreignListings = [recorded('nft-docker.json')];
+export const savedRules = [recorded('iptables-save-nft.txt')];
 export const nftMonitorLines = linesOf(recorded('nft-monitor.txt'));
 export const ipMonitorLines = linesOf(recorded('ip-monitor.txt'), recorded('ip-monitor-bridge.txt'));
+export const tcMonitorLines = linesOf(recorded('tc-monitor.txt'));
+export const qdiscTexts = [recorded('tc-qdisc.json')];
+export const filterTexts = [recorded('tc-filter.json')];
+export const ruleTexts = [recorded('ip-rule.json')];
+export const allRoutes = [recorded('ip-route-all.json')];
 export const lxcMonitorLines = linesOf(recorded('lxc-monitor.txt'));
 export const unixSockets = [recorded('proc-net-unix.txt')];
+/** Linux 6.18 */
+export const netlinkSockets = [
+  'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n00000000c1f5a0b3 0   4242       018405d1 0        0        0     2        0        9141\n',
+];
+export const interfaceCounters = ['  veth0: 1116 14 0 0 0 0 0 0 906 11 0 0 0 0 0 0\n'];
+/** What distributions ship, and what administrators write. */
+export const sysctlTexts = [
+  '# a comment\nnet.ipv4.ip_forward = 1\n-net/ipv4/conf/eth0.5/forwarding=0\nnet.ipv6.conf.*.accept_ra = 0\n',
+];
+export const networkTexts = ['[Match]\nName=eth* veth?\n\n[Network]\nIPForward=ipv4\nIPv6AcceptRA=no\nDHCP=yes\n'];
 
 /** What controller/conntrack-program.ts prints, of Linux 6.18 */
 export const flowLines = [
