@@ -28,9 +28,12 @@ globalThis.Date = class extends real.Date {
     return real.Date.now() + odd.ahead;
   }
 };
-/** A minute is a transaction's patience and how often the clock is looked at, half of it a command's, tens are retries. */
+/**
+ * A minute is a transaction's patience and how often the clock is looked at, two are a comparison's, half of one is a
+ * command's, tens are retries.
+ */
 function shortened(ms) {
-  if (ms === 60_000) return ms / odd.minutes;
+  if (ms === 60_000 || ms === 120_000) return ms / odd.minutes;
   if (ms === 30_000) return ms / odd.halves;
   return ms >= 10_000 && ms <= 15_000 ? ms / odd.tens : ms;
 }
