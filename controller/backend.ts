@@ -24,6 +24,8 @@ export interface Backend {
   read(): Promise<Held>;
   /** Who may send from what by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
   readOwned(): Promise<ReadonlySet<string>>;
+  /** Takes away all that is ours, and nothing else: another backend serves. */
+  remove(): Promise<Committed>;
   /** What `change` would write. */
   describe(before: DesiredState, after: DesiredState): readonly string[];
 }

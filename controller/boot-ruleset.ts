@@ -2,26 +2,22 @@
  * Keeps the ruleset that is in force as a file that `nft -f` loads: for the next boot, when containers may start before
  * this daemon, or without it.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../render/desired.ts';
 import { changedNames } from '../render/dns-sets.ts';
-import { renderDesired } from '../render/nft.ts';
-import { renderRuleset, type TableFlag, withFlags } from '../render/ruleset.ts';
-import { nameOf } from './apply.ts';
+import { type BootFormat, FORMAT_NAMES, nftFormat } from './boot-format.ts';
 import { realDisk, replaceFile } from './durable-disk.ts';
 import { type Log, messageOf } from './log.ts';
-
-const NAME = 'last-good.nft';
 
 /** Rendering takes a second at 10,000 containers, and a boot is rare: a burst of changes is written once. */
 const DELAY_MS = 2000;
 
 export class BootRuleset {
-  readonly #file: string;
+  readonly #directory: string;
   readonly #log: Log;
-  readonly #flags: readonly TableFlag[];
+  #format: BootFormat;
   readonly #delayMs: number;
   #wanted: DesiredState | undefined;
   #saved: DesiredState | undefined;
@@ -31,12 +27,24 @@ export class BootRuleset {
   #frozen = false;
   #writing: Promise<void> = Promise.resolve();
 
-  /** `flags`: those of a table that the daemon may then take over. */
-  constructor(stateDirectory: string, log: Log, flags: readonly TableFlag[] = [], delayMs = DELAY_MS) {
-    this.#file = join(stateDirectory, NAME);
+  constructor(stateDirectory: string, log: Log, format: BootFormat = nftFormat(), delayMs = DELAY_MS) {
+    this.#directory = stateDirectory;
     this.#log = log;
-    this.#flags = flags;
+    this.#format = format;
     this.#delayMs = delayMs;
+  }
+
+  get #file(): string {
+    return join(this.#directory, this.#format.name);
+  }
+
+  /** Another backend serves from now on; the file of the one before goes once its own is there. */
+  use(format: BootFormat): void {
+    if (format.name === this.#format.name) return;
+    this.#format = format;
+    this.#saved = undefined;
+    this.#wanted = undefined;
+    this.#panic = [];
   }
 
   /** To be written soon, unless it is already. */
@@ -82,8 +90,10 @@ export class BootRuleset {
     const state = this.#wanted;
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
-      const rules = renderRuleset(withFlags(renderDesired(withoutUplinks(state), nameOf), this.#flags));
+      const rules = this.#format.render(withoutUplinks(state));
       await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
+      for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
+        await rm(join(this.#directory, name), { force: true });
       this.#saved = state;
     } catch (cause) {
       // What is in the kernel is right all the same; the next change tries again.
@@ -108,8 +118,11 @@ const withPanicBlock = (text: string, commands: readonly string[]): string => {
 };
 
 /** For a command that no daemon answers. @throws Error where it can't be written; nothing where no rules are kept yet. */
-export const keepPanicForBoot = (stateDirectory: string, commands: readonly string[]): Promise<void> =>
-  writePanicBlock(join(stateDirectory, NAME), commands);
+export const keepPanicForBoot = (
+  stateDirectory: string,
+  commands: readonly string[],
+  { name }: BootFormat = nftFormat(),
+): Promise<void> => writePanicBlock(join(stateDirectory, name), commands);
 
 /** Without rules of ours the next boot has those of the guard, which let nothing pass. */
 async function writePanicBlock(file: string, commands: readonly string[]): Promise<void> {

@@ -6,9 +6,12 @@ import type { HostConfig } from '../policies/config.ts';
 import type { Problem } from '../policies/problem.ts';
 import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
+import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { openAnnouncer } from './announcer.ts';
 import { Applier } from './apply.ts';
+import { type BootFormat, nftFormat, xtFormat } from './boot-format.ts';
 import { BootRuleset } from './boot-ruleset.ts';
+import { type ChosenBackend, chooseBackend, variantOf } from './choose-backend.ts';
 import { type ConntrackCleaner, createConntrackCleaner } from './conntrack.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
@@ -18,6 +21,8 @@ import { everythingDirty } from './dirty.ts';
 import { DnsMemory } from './dns-memory.ts';
 import { realDisk } from './durable-disk.ts';
 import { openIpChannel } from './ip-channel.ts';
+import { createXtBackend } from './iptables/xt-backend.ts';
+import { readOurRules } from './iptables/xt-tools.ts';
 import { LastGood } from './last-good.ts';
 import { takeLock } from './lock.ts';
 import { type Log, messageOf } from './log.ts';
@@ -28,7 +33,8 @@ import { openOutside } from './outside.ts';
 import { endSealedFlows } from './panic/end-flows.ts';
 import { Panic } from './panic/panic.ts';
 import { viewPanic } from './panic/panic-state.ts';
-import { PanicTable } from './panic/panic-table.ts';
+import { PanicTable, type SealTable } from './panic/panic-table.ts';
+import { createXtSealTable } from './panic/xt-seal-table.ts';
 import { Reconciler } from './reconcile.ts';
 import { createRefusalCleaner } from './refusal-counters.ts';
 import { type Report, Reporter } from './report.ts';
@@ -37,6 +43,7 @@ import { createFollowedKeeper, type FollowedKeeper } from './revisions/keep-foll
 import { Revisions } from './revisions/revisions.ts';
 import { run, startResident, streamLines } from './run.ts';
 import { openServiceManager, type ServiceManager } from './service-manager.ts';
+import { ServingBackend } from './serving-backend.ts';
 import { Session } from './session.ts';
 import { openSysctlMemory } from './sysctl-memory.ts';
 import { canOwnTables } from './table-ownership.ts';
@@ -84,6 +91,9 @@ interface Parts {
   readonly conntrack: ConntrackCleaner;
   readonly reporter: Reporter;
   readonly isOurProcess: (pid: number) => boolean;
+  /** From the next session on. @throws Error with what is missing for it; the present one serves on then. */
+  readonly useBackend: (wanted: HostConfig['backend']) => Promise<void>;
+  readonly polledRules: () => PolledRulesOptions | undefined;
   readonly serviceManager: ServiceManager;
   readonly bootRuleset: BootRuleset;
   readonly revisions: Revisions;
@@ -106,13 +116,18 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   await lastGood.open();
   const dnsMemory = new DnsMemory(stateDirectory, log);
   await dnsMemory.open(config.dns.keepSeconds);
-  const ownsTables = await canOwnTables(run);
+  const chosen = await chooseBackend(run, config.backend);
+  const ownsTables = chosen === 'nftables' && (await canOwnTables(run));
   if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
   const onNftLost: (() => void)[] = [];
   const nft = openNftChannel(startResident, runDirectory, () => {
     for (const listener of onNftLost) listener();
   });
-  const bootRuleset = new BootRuleset(stateDirectory, log, ownsTables ? ORPHAN_TABLE : []);
+  const formatOf = (backend: ChosenBackend): BootFormat => {
+    const variant = variantOf(backend);
+    return variant === undefined ? nftFormat(ownsTables ? ORPHAN_TABLE : []) : xtFormat(variant);
+  };
+  const bootRuleset = new BootRuleset(stateDirectory, log, formatOf(chosen));
   const due = { act: (): void => undefined };
   const revisions = new Revisions({
     ...{ folder: join(stateDirectory, 'revisions'), disk: realDisk, clock: hostClock, log },
@@ -121,12 +136,19 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   });
   await revisions.open();
   const flows = trackedFlows(run, streamLines);
+  const sealTableOf = (served: ChosenBackend): SealTable => {
+    const variant = variantOf(served);
+    const flags = ownsTables ? OWNED_TABLE : [];
+    return variant === undefined
+      ? new PanicTable({ ...{ run, commit: nft.commit, flags, pid: () => nft.pid } })
+      : createXtSealTable(run, variant);
+  };
+  let sealTable = sealTableOf(chosen);
   const panic = new Panic({
     ...{ stateDirectory, disk: realDisk, log },
-    table: new PanicTable({
-      ...{ run, commit: nft.commit, flags: ownsTables ? OWNED_TABLE : [], pid: () => nft.pid },
-    }),
+    table: { hold: (seal) => sealTable.hold(seal), verify: (seal) => sealTable.verify(seal) },
     keepForBoot: (commands) => bootRuleset.keepPanic(commands),
+    renderForBoot: (seal) => formatOf(backend.chosen).seal(seal),
     onSealed: () => {
       if (applier.enforced === undefined) return;
       endSealedFlows(flows, applier.enforced, () => panic.state).then(
@@ -139,7 +161,14 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const ip = openIpChannel(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const rememberSysctls = openSysctlMemory(runDirectory);
-  const backend = createNftBackend({ nft, run, ownsTables });
+  const backend = new ServingBackend({
+    ...{ stateDirectory, log },
+    create: (served) => {
+      const variant = variantOf(served);
+      return variant === undefined ? createNftBackend({ nft, run, ownsTables }) : createXtBackend(run, variant);
+    },
+  });
+  await backend.use(chosen);
   const applier = new Applier({ backend, ip, announcer, run, log, rememberSysctls });
   const conntrack = createConntrackCleaner(
     flows,
@@ -169,6 +198,19 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
       revision: () => revisions.view,
       panic: () => viewPanic(panic.state),
     }),
+    useBackend: async (wanted) => {
+      const next = await chooseBackend(run, wanted);
+      if (next === backend.chosen) return;
+      await backend.use(next);
+      sealTable = sealTableOf(next);
+      bootRuleset.use(formatOf(next));
+    },
+    polledRules: () => {
+      const variant = variantOf(backend.chosen);
+      return variant === undefined
+        ? undefined
+        : { ask: () => readOurRules(run, variant), written: () => backend.written };
+    },
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.
       if (nft.pid !== undefined) ours.add(nft.pid);
@@ -221,6 +263,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
 
   async function replaceSession(next: HostConfig): Promise<void> {
     await session?.stop();
+    await parts.useBackend(next.backend).catch((cause: unknown) => log('error', messageOf(cause)));
     parts.applier.distrust();
     present = next;
     await metrics.configure(next.metrics);
@@ -229,6 +272,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       ...parts,
       config: next,
       run,
+      polledRules: parts.polledRules(),
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),
       onFailure: () => metrics.observeFailure(),
       onConfigChanged: reload,

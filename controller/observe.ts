@@ -5,6 +5,7 @@ import { type Address, type Family, parseAddress, parsePrefix } from '../render/
 import type { GatewayAddress, NeighbourProxy, Route } from '../render/desired.ts';
 import { parseListing } from '../render/listing.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
+import { PANIC_TABLE } from '../render/panic.ts';
 import { PROTOCOL } from '../render/protocol.ts';
 import { type Ruleset, renderRuleset, TABLE, withFlags } from '../render/ruleset.ts';
 import type { UplinkLine } from '../render/uplink.ts';
@@ -23,6 +24,16 @@ async function listTable(run: Run, family: 'inet' | 'arp'): Promise<string> {
   if (exitCode === 0) return stdout;
   if (stderr.includes('No such file or directory')) return '';
   throw new CommandError(`nft list table ${family} ${TABLE}: ${stderr.trim()}`);
+}
+
+/** Those of ours that exist, the one that seals among them; none where the kernel or this host has no nftables. */
+export async function readOurTables(run: Run): Promise<string[]> {
+  const asked = await run('nft', ['list', 'tables']).catch(() => undefined);
+  const names = ['inet', 'arp'].map((family) => `${family} ${TABLE}`);
+  return (asked?.stdout ?? '')
+    .split('\n')
+    .map((line) => line.replace(/^table /, ''))
+    .filter((table) => names.includes(table) || table === `inet ${PANIC_TABLE}`);
 }
 
 /** nft 1.0.6 lists wrong intervals in the run that added them, so loading and listing are two runs. */

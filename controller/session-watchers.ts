@@ -10,6 +10,7 @@ import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
 import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
 import { watchNftMonitor } from '../watchers/nft-monitor.ts';
 import { watchPolicyFiles } from '../watchers/policy-files.ts';
+import { type PolledRulesOptions, watchPolledRules } from '../watchers/polled-rules.ts';
 import type { DnsMemory } from './dns-memory.ts';
 import type { Log } from './log.ts';
 
@@ -24,12 +25,13 @@ export interface SessionWatchersOptions {
   readonly configFile: string;
   readonly policyFolder: string;
   readonly dnsMemory: DnsMemory;
+  readonly polledRules?: PolledRulesOptions | undefined;
   readonly log: Log;
 }
 
 export function createSessionWatchers(
   bus: HostEventBus,
-  { config, configFile, policyFolder, dnsMemory, log }: SessionWatchersOptions,
+  { config, configFile, policyFolder, dnsMemory, polledRules, log }: SessionWatchersOptions,
 ): SessionWatchers {
   const { lxcPaths } = config;
   const folders = watchLxcFolders(bus, { lxcPaths });
@@ -45,7 +47,7 @@ export function createSessionWatchers(
   const all = [
     watchIpMonitor(bus),
     watchNeighbourProxies(bus),
-    watchNftMonitor(bus),
+    polledRules === undefined ? watchNftMonitor(bus) : watchPolledRules(bus, polledRules),
     watchLxcMonitor(bus, { lxcPaths }),
     folders,
     watchPolicyFiles(bus, { policyFolder, configFile }),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { HostConfig } from '../policies/config.ts';
 import { createHostEventBus, type HostEventBus, type Source } from '../watchers/events.ts';
 import { readFileSignature } from '../watchers/file-signature.ts';
+import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { watchTcMonitor } from '../watchers/tc-monitor.ts';
 import type { Applier } from './apply.ts';
 import type { ConntrackCleaner } from './conntrack.ts';
@@ -37,6 +38,8 @@ export interface SessionOptions {
   readonly conntrack: ConntrackCleaner;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
+  /** How rules are asked for where `nft monitor` doesn't tell of them. */
+  readonly polledRules?: PolledRulesOptions | undefined;
   readonly run: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */
@@ -95,6 +98,7 @@ export class Session {
     this.#watchers = createSessionWatchers(this.#bus, options);
     this.#sources = new Sources({
       log: options.log,
+      rules: options.polledRules === undefined ? 'nft-monitor' : 'iptables-rules',
       onReady: () => this.#request(),
       onLacking: () => this.requestEverything(),
       onTraffic: () => this.requestResync(),

@@ -10,7 +10,6 @@ const SOURCES: readonly Source[] = [
   'lxc-monitor',
   'ip-monitor',
   'neighbour-proxies',
-  'nft-monitor',
   'policy-files',
 ];
 
@@ -22,6 +21,8 @@ export const SYNC_PATIENCE_MS = 15_000;
 
 export interface SourcesOptions {
   readonly log: Log;
+  /** Who tells of rules that others changed. */
+  readonly rules: 'nft-monitor' | 'iptables-rules';
   /** Once: all that are waited for have told what exists. */
   readonly onReady: () => void;
   /** One was away after that: what happened meanwhile, it can't tell. */
@@ -32,13 +33,16 @@ export interface SourcesOptions {
 
 export class Sources {
   readonly #options: SourcesOptions;
-  readonly #states = new Map<Source, SourceState>(SOURCES.map((source) => [source, 'starting']));
+  readonly #needed: readonly Source[];
+  readonly #states: Map<Source, SourceState>;
   /** They failed, and won't be tried again soon. */
   readonly #late = new Set<Source>();
   #ready = false;
 
   constructor(options: SourcesOptions) {
     this.#options = options;
+    this.#needed = [...SOURCES, options.rules];
+    this.#states = new Map(this.#needed.map((source) => [source, 'starting']));
   }
 
   get states(): ReadonlyMap<Source, SourceState> {
@@ -65,7 +69,7 @@ export class Sources {
   /** Whatever is missing still. */
   becomeReady(): void {
     if (this.#ready) return;
-    const missing = SOURCES.filter((source) => this.#states.get(source) !== 'synced');
+    const missing = this.#needed.filter((source) => this.#states.get(source) !== 'synced');
     if (missing.length > 0) this.#options.log('warning', `went on without ${missing.join(', ')}`);
     this.#ready = true;
     this.#options.onReady();
@@ -98,6 +102,6 @@ export class Sources {
 
   #checkReady(): void {
     const isHeard = (name: Source): boolean => this.#states.get(name) === 'synced' || this.#late.has(name);
-    if (SOURCES.every(isHeard)) this.becomeReady();
+    if (this.#needed.every(isHeard)) this.becomeReady();
   }
 }

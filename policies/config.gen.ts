@@ -83,9 +83,9 @@ export type Wires = Wire[];
  */
 export type Resync = number;
 /**
- * What enforces the policies. `auto` (the default) and `nftables` are the same today.
+ * What enforces the policies. `auto` (the default): nftables, or the old iptables where the kernel has no nf_tables. `iptables`: the variant that the host's own iptables is, with ipset and arptables.
  */
-export type Backend = 'auto' | 'nftables';
+export type Backend = 'auto' | 'nftables' | 'iptables';
 
 /**
  * routewall.yaml: what routewall is told about this host. Every key is optional.

@@ -31,7 +31,7 @@ export interface HostConfig {
   readonly dns: DnsConfig;
   readonly wires: readonly ConfiguredWire[];
   readonly resyncSeconds: number;
-  readonly backend: 'auto' | 'nftables';
+  readonly backend: 'auto' | 'nftables' | 'iptables';
 }
 
 export interface ParsedConfig {

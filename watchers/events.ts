@@ -8,6 +8,7 @@ export type Source =
   | 'neighbour-proxies'
   | 'nft-monitor'
   | 'tc-monitor'
+  | 'iptables-rules'
   | 'policy-files'
   | 'host-bus';
 

@@ -10,7 +10,7 @@ import { nameOf } from '../apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../backend.ts';
 import { messageOf } from '../log.ts';
 import type { NftChannel } from '../nft-channel.ts';
-import { listElsewhere, readRuleset } from '../observe.ts';
+import { listElsewhere, readOurTables, readRuleset } from '../observe.ts';
 import { CommandError, type Run } from '../run.ts';
 import { TableOwner } from '../table-ownership.ts';
 
@@ -68,6 +68,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
       const table = (await readRuleset(run)).get('inet');
       return new Set([...parseOwned(table), ...parsePublished(table)]);
     },
+    remove: async () => commit((await readOurTables(run)).map((table) => `delete table ${table}`)),
     describe,
   };
 }

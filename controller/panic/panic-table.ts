@@ -14,9 +14,17 @@ export interface PanicPorts {
   readonly pid: () => number | undefined;
 }
 
+/** What seals, whichever backend serves. */
+export interface SealTable {
+  /** What is sealed before and after stays sealed throughout. @throws Error when the kernel refuses. */
+  hold(seal: Seal | undefined): Promise<void>;
+  /** Compares with the kernel and puts back what differs. @returns whether something did. */
+  verify(seal: Seal | undefined): Promise<boolean>;
+}
+
 const LIST = ['-s', 'list', 'table', 'inet', PANIC_TABLE];
 
-export class PanicTable {
+export class PanicTable implements SealTable {
   readonly #ports: PanicPorts;
   /** What the kernel holds by our own doing; `null`: not known. */
   #held: Seal | undefined | null = null;

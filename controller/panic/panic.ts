@@ -14,15 +14,17 @@ import {
   viewPanic,
   writePanic,
 } from './panic-state.ts';
-import type { PanicTable } from './panic-table.ts';
+import type { SealTable } from './panic-table.ts';
 
 export interface PanicOptions {
   readonly stateDirectory: string;
   readonly disk: DurableDisk;
-  readonly table: PanicTable;
+  readonly table: SealTable;
   readonly log: Log;
   /** What the next boot is to load along with the last rules; nothing where it is empty. */
   readonly keepForBoot: (commands: readonly string[]) => Promise<void>;
+  /** In the words of what serves; nft's by default. */
+  readonly renderForBoot?: (seal: Seal) => readonly string[];
   /** Sealed now: connections of before are to be forgotten. Must not be waited for. */
   readonly onSealed: () => void;
 }
@@ -139,7 +141,8 @@ export class Panic {
   }
 
   async #keepForBoot(seal: Seal | undefined): Promise<void> {
-    const commands = seal === undefined ? [] : renderSeal(seal);
+    const { renderForBoot = renderSeal } = this.#options;
+    const commands = seal === undefined ? [] : renderForBoot(seal);
     await this.#options.keepForBoot(commands).catch((cause: unknown) => this.#complain(cause));
   }
 

@@ -94,13 +94,14 @@ function addressOf(party: Party, family: Family): string {
 
 const titleOf = ({ from, to, service, family }: Attempt): string => `${from} > ${to} ${service} IPv${family}`;
 
-describe('everyone to everyone', () => {
+describe.each(['nftables', 'iptables'])('everyone to everyone, by %s', (backend) => {
   let routewall: Routewall;
   const places = new Map<Party, Place>();
 
   beforeAll(async () => {
     routewall = await startRoutewall({
       policies: { 'containers/a.yaml': POLICY_A, 'containers/b.yaml': POLICY_B },
+      config: `backend: ${backend}\n`,
     });
     places.set('outside', routewall.bed.outside).set('host', routewall.bed.host);
     for (const name of ['a', 'b', 'none'] as const) {

@@ -1,0 +1,142 @@
+/** The commands of one variant of iptables, and what they read and write. Both variants have tables of their own. */
+import type { Family } from '../../render/address.ts';
+import { isOurSet, parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
+import { EMPTY_XT, FAMILIES, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
+import { createLine, diffXt, type XtStep } from '../../render/iptables/xt-transaction.ts';
+import { CommandError, type CommandResult, type Run, runOrThrow } from '../run.ts';
+
+/** legacy: ip_tables, which needs no nf_tables; nft: the same commands by nf_tables. */
+export type XtVariant = 'legacy' | 'nft';
+
+const BIN: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
+
+const command = (variant: XtVariant, family: Family, end: '' | '-save' | '-restore'): string =>
+  `${BIN[family]}-${variant}${end}`;
+
+/** Which variant `iptables` is on this host; `undefined` where there is none. */
+export async function systemVariant(run: Run): Promise<XtVariant | undefined> {
+  const { stdout } = await run('iptables', ['--version']).catch(() => ({ stdout: '' }));
+  if (stdout === '') return undefined;
+  return stdout.includes('nf_tables') ? 'nft' : 'legacy';
+}
+
+/** What is missing for the variant, as words for the administrator; `undefined` where nothing is. */
+export async function missingTool(run: Run, variant: XtVariant): Promise<string | undefined> {
+  const tools: readonly (readonly [string, string])[] = [
+    [command(variant, 4, '-restore'), 'iptables'],
+    [command(variant, 6, '-restore'), 'iptables'],
+    [`arptables-${variant}`, variant === 'legacy' ? 'arptables' : 'iptables'],
+    ['ipset', 'ipset'],
+  ];
+  for (const [tool, debian] of tools) {
+    const found = await run(tool, ['--version']).catch(() => undefined);
+    if (found === undefined || found.exitCode !== 0) return `${tool} doesn't run: on Debian, apt-get install ${debian}`;
+  }
+  return undefined;
+}
+
+/** Everything of ours; a failed reading is an error and never an absent rule. */
+export async function readXt(run: Run, variant: XtVariant): Promise<XtRuleset> {
+  const [v4, v6, sets, arp] = await Promise.all([
+    readTables(run, variant, 4),
+    readTables(run, variant, 6),
+    readSets(run),
+    runOrThrow(run, `arptables-${variant}-save`, []),
+  ]);
+  const families = new Map([[4, parseXtTables(v4)] as const, [6, parseXtTables(v6)] as const]);
+  return { families, sets: parseXtSets(sets), arp: parseXtArp(arp) };
+}
+
+/** What tells whether somebody changed rules of ours: them, and what stands before them. */
+export async function readOurRules(run: Run, variant: XtVariant): Promise<string> {
+  const texts = await Promise.all(FAMILIES.map((family) => readTables(run, variant, family)));
+  return texts
+    .join('\n')
+    .split('\n')
+    .filter((line) => line.includes('RW-') || line.startsWith('*'))
+    .join('\n');
+}
+
+/** One process for all tables; an old one has no others loaded. */
+export async function readTables(run: Run, variant: XtVariant, family: Family): Promise<string> {
+  const save = command(variant, family, '-save');
+  const text = await runOrThrow(run, save, []);
+  // Printed with success about rules of nft's own in a table of that name, in the place of all its rules.
+  const [complained] = /^# Table `(?:raw|filter)' is incompatible.*$/m.exec(text) ?? [];
+  if (complained !== undefined) throw new CommandError(`${save}: ${complained.slice(2)}`);
+  return text;
+}
+
+/** Ours alone: other programs' sets may hold millions of elements. `restore` takes any command, one a line. */
+async function readSets(run: Run): Promise<string> {
+  const names = (await runOrThrow(run, 'ipset', ['list', '-n'])).split('\n').filter(isOurSet);
+  if (names.length === 0) return '';
+  return await runOrThrow(run, 'ipset', ['restore'], { input: names.map((name) => `save ${name}\n`).join('') });
+}
+
+/** @returns what the tool said about the first step that it refused; what came before is in force then. */
+export async function writeSteps(run: Run, variant: XtVariant, steps: readonly XtStep[]): Promise<string | undefined> {
+  for (const step of steps) {
+    const said = await writeStep(run, variant, step);
+    if (said !== undefined) return said;
+  }
+  return undefined;
+}
+
+async function writeStep(run: Run, variant: XtVariant, step: XtStep): Promise<string | undefined> {
+  const text = `${step.lines.join('\n')}\n`;
+  switch (step.tool) {
+    case 'ipset':
+      return complaint('ipset', await run('ipset', ['-exist', 'restore'], { input: text }));
+    case 'restore': {
+      const tool = command(variant, step.family, '-restore');
+      return complaint(tool, await run(tool, ['--noflush', '-w'], { input: text }));
+    }
+    case 'arptables':
+      for (const line of step.lines) {
+        const said = complaint(`arptables ${line}`, await run(`arptables-${variant}`, line.split(' ')));
+        if (said !== undefined) return said;
+      }
+      return undefined;
+  }
+}
+
+const complaint = (what: string, { exitCode, stderr }: CommandResult): string | undefined =>
+  exitCode === 0 ? undefined : `${what}: ${stderr.trim().split('\n')[0] ?? `exit status ${exitCode}`}`;
+
+const MARK = '=== ';
+
+/** How iptables-save prints the rules: in a network namespace that exists only for this. @throws CommandError */
+export async function listXtElsewhere(run: Run, variant: XtVariant, rendered: XtRuleset): Promise<XtRuleset> {
+  const creates = [...rendered.sets].map(([name, set]) => createLine(name, set));
+  const restores = diffXt(EMPTY_XT, { ...rendered, arp: new Set() }).filter((step) => step.tool === 'restore');
+  const text = [
+    'set -e',
+    heredoc('ipset restore', creates),
+    ...restores.map(({ family, lines }) => heredoc(`${command(variant, family, '-restore')} --noflush -w`, lines)),
+    ...FAMILIES.flatMap((family) => [`echo '${MARK}'`, command(variant, family, '-save')]),
+  ].join('\n');
+  const output = await runOrThrow(run, 'unshare', ['--net', 'sh', '-s'], { input: text, timeout: 120_000 });
+  const [, v4, v6] = output.split(MARK);
+  if (v4 === undefined || v6 === undefined) throw new CommandError('iptables-save: nothing was printed');
+  return { ...rendered, families: new Map([[4, parseXtTables(v4)] as const, [6, parseXtTables(v6)] as const]) };
+}
+
+/** Quoted, so that the shell reads nothing in it. */
+export const heredoc = (tool: string, lines: readonly string[]): string =>
+  `${tool} <<'END-OF-RULES'\n${lines.map((line) => `${line}\n`).join('')}END-OF-RULES`;
+
+/** For a boot without Node. */
+export const scriptOf = (variant: XtVariant, steps: readonly XtStep[]): string =>
+  steps.map((step) => `${scriptLines(variant, step)}\n`).join('');
+
+function scriptLines(variant: XtVariant, step: XtStep): string {
+  switch (step.tool) {
+    case 'ipset':
+      return heredoc('ipset -exist restore', step.lines);
+    case 'restore':
+      return heredoc(`${command(variant, step.family, '-restore')} --noflush -w`, step.lines);
+    case 'arptables':
+      return step.lines.map((line) => `arptables-${variant} ${line}`).join('\n');
+  }
+}

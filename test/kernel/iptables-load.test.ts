@@ -1,0 +1,75 @@
+/** Every golden case as iptables rules in a real kernel, by both variants; each in a network namespace of its own. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { nameOf } from '../../controller/apply.ts';
+import { createXtBackend } from '../../controller/iptables/xt-backend.ts';
+import { readXt, type XtVariant } from '../../controller/iptables/xt-tools.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import { renderXt } from '../../render/iptables/xt-render.ts';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { createNamespace } from '../../sandbox/namespace.ts';
+import { caseNames, runCase } from '../cases/golden-case.ts';
+import { runIn } from './namespace-commands.ts';
+
+afterEach(cleanUp);
+
+/** Cases after which all is compared, which starts a dozen of processes. */
+const THOROUGH = /^(06|16|25|28|30|31|40|41|48|49|50)-/;
+
+/** What iptables can't say: see docs/iptables.md. */
+const REFUSED = new Set(['16-odd-veth-names']);
+
+/** Others' rules, which must be the same in every byte afterwards. */
+const FOREIGN = `
+iptables-VARIANT -N DOCKER-USER
+iptables-VARIANT -A FORWARD -j DOCKER-USER
+iptables-VARIANT -A DOCKER-USER -s 192.0.2.0/24 -m comment --comment "RW- is not ours" -j RETURN
+iptables-VARIANT -N RW-LIMIT
+iptables-VARIANT -A INPUT -j RW-LIMIT
+iptables-VARIANT -t raw -A PREROUTING -p udp --dport 53 -j CT --notrack
+ip6tables-VARIANT -A FORWARD -s 2001:db8:9::/48 -j ACCEPT
+arptables-VARIANT -A INPUT -s 192.0.2.99 -j DROP
+ipset create RW-theirs hash:ip
+ipset add RW-theirs 192.0.2.7
+`;
+
+const SAVE = `
+for i in iptables ip6tables; do for t in raw filter nat; do $i-VARIANT-save -t $t | grep -v '^#'; done; done
+arptables-VARIANT-save | grep -v '^#'; ipset save
+`;
+
+describe.each<XtVariant>(['legacy', 'nft'])('by iptables-%s', (variant) => {
+  it('loads all cases one after the other, finds each right at once, and leaves nothing behind', async () => {
+    const host = await createNamespace('xtload');
+    const run = runIn(host);
+    const sh = async (text: string) => (await host.run('sh', ['-c', text.replaceAll('VARIANT', variant)])).stdout;
+    await sh(FOREIGN);
+    const before = await sh(SAVE);
+    const backend = createXtBackend(run, variant);
+    const failed: string[] = [];
+    let last: DesiredState | undefined;
+    for (const name of caseNames()) {
+      const { assembled } = await runCase(name);
+      const { refusal } =
+        last === undefined
+          ? await (await backend.read()).bring(assembled.desired)
+          : await backend.change(last, assembled.desired);
+      if (refusal === undefined) last = assembled.desired;
+      else if (!REFUSED.has(name)) failed.push(`${name}: ${refusal.message}`);
+      if (refusal !== undefined || !THOROUGH.test(name)) continue;
+      const { commands } = await (await backend.read()).bring(assembled.desired);
+      if (commands.length > 0) failed.push(`${name}: ${commands.join(' | ')}`);
+    }
+    expect(failed).toEqual([]);
+    expect(await sh(SAVE)).not.toBe(before);
+    expect((await backend.remove()).refusal).toBeUndefined();
+    expect(await sh(SAVE)).toBe(before);
+    expect((await readXt(run, variant)).sets.size).toBe(0);
+  });
+});
+
+it('renders every case the same twice', async () => {
+  for (const name of caseNames()) {
+    const { assembled } = await runCase(name);
+    expect(renderXt(assembled.desired, nameOf)).toEqual(renderXt(assembled.desired, nameOf));
+  }
+});
