@@ -86,7 +86,10 @@ describe('a configuration with mistakes is none at all', () => {
       '1:16: error: "withoutPolicy" is one of closed, open, not "opened": did you mean "open"?',
     ],
     ['guards: []', '1:1: error: unknown key "guards": did you mean "guard"?'],
-    ['backend: iptables', '1:10: error: "backend" is one of auto, nftables, not "iptables": did you mean "nftables"?'],
+    [
+      'backend: iptable',
+      '1:10: error: "backend" is one of auto, nftables, iptables, not "iptable": did you mean "iptables"?',
+    ],
     ['lxcPaths: [lxc]', '1:12: error: an item of "lxcPaths" can\'t be "lxc": it must match ^/'],
     ['wires: [{ a: "container:r1/eth1" }]', '1:9: error: the wire has no "b": it needs two ends'],
     [
