@@ -119,11 +119,12 @@ function refusedNic({ nics }: DesiredState): Refusal | undefined {
 }
 
 /** Why the backend can't serve this NIC; `undefined` where it can. */
-export function whyUnsayable({ hostVeth, egress, ingress, nat }: NicState): string | undefined {
+export function whyUnsayable({ hostVeth, egress, ingress, nat, uplink }: NicState): string | undefined {
   if (!isNameable(hostVeth))
     return `iptables can't name the interface ${hostVeth}: give it another one with lxc.net.N.veth.pair`;
   if (nat !== undefined)
     return 'masquerade and publish need nftables: backend: iptables has neither, so nothing passes';
+  if (uplink !== undefined) return 'uplink needs nftables: backend: iptables has none, so nothing passes';
   return unsayable(egress) ?? unsayable(ingress);
 }
 

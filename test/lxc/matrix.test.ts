@@ -4,6 +4,7 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import { HOST_ADDRESSES, INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, type Outcome, probe } from '../../sandbox/services.ts';
+import { BACKENDS } from './backends.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
 const PARTIES = ['outside', 'host', 'a', 'b', 'none'] as const;
@@ -94,7 +95,11 @@ function addressOf(party: Party, family: Family): string {
 
 const titleOf = ({ from, to, service, family }: Attempt): string => `${from} > ${to} ${service} IPv${family}`;
 
-describe.each(['nftables', 'iptables'])('everyone to everyone, by %s', (backend) => {
+/** What explain says doesn't depend on the backend: asked of the first about each attempt, of the others now and then. */
+const verdicts = new Map<string, string>();
+const SAMPLE = 13;
+
+describe.each(BACKENDS)('everyone to everyone, by $name', ({ backend, env }) => {
   let routewall: Routewall;
   const places = new Map<Party, Place>();
 
@@ -102,6 +107,7 @@ describe.each(['nftables', 'iptables'])('everyone to everyone, by %s', (backend)
     routewall = await startRoutewall({
       policies: { 'containers/a.yaml': POLICY_A, 'containers/b.yaml': POLICY_B },
       config: `backend: ${backend}\n`,
+      env: await env(),
     });
     places.set('outside', routewall.bed.outside).set('host', routewall.bed.host);
     for (const name of ['a', 'b', 'none'] as const) {
@@ -129,12 +135,16 @@ describe.each(['nftables', 'iptables'])('everyone to everyone, by %s', (backend)
     return await probe(place, { ...target, protocol, port: Number(port) });
   }
 
-  async function explained({ from, to, service, family }: Attempt): Promise<string> {
+  async function explained(one: Attempt): Promise<string> {
+    const { from, to, service, family } = one;
+    const known = verdicts.get(titleOf(one));
+    if (known !== undefined && ATTEMPTS.indexOf(one) % SAMPLE !== 0) return known;
     const peer = (party: Party): string =>
       party === 'host' ? 'host' : party === 'outside' ? addressOf(party, family) : `container:${party}`;
     const words = ['--from', peer(from), '--to', peer(to), service, `-${family}`, '--json'];
     const { stdout, stderr } = await routewall.cli('explain', ...words);
     const verdict: unknown = stdout === '' ? stderr : Reflect.get(JSON.parse(stdout), 'verdict');
+    verdicts.set(titleOf(one), String(verdict));
     return String(verdict);
   }
 
