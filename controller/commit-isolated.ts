@@ -40,7 +40,7 @@ export async function commitIsolated(
     const refusal = await attempt(stepBack([...others, ...refused.keys()]));
     if (refusal === undefined) return;
     if (keys.length <= 1) {
-      if (keys[0] === undefined) throw new Error(`nft refuses the ruleset: ${refusal.message}`);
+      if (keys[0] === undefined) throw new Error(`the kernel refuses the ruleset: ${refusal.message}`);
       refused.set(keys[0], refusal.message);
       return;
     }
@@ -51,7 +51,7 @@ export async function commitIsolated(
   await find(changed);
   const enforced = stepBack([...refused.keys()]);
   const last = await attempt(enforced);
-  if (last !== undefined) throw new Error(`nft refuses the ruleset: ${last.message}`);
+  if (last !== undefined) throw new Error(`the kernel refuses the ruleset: ${last.message}`);
   return { enforced, refused };
 }
 

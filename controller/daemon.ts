@@ -207,9 +207,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     },
     polledRules: () => {
       const variant = variantOf(backend.chosen);
-      return variant === undefined
-        ? undefined
-        : { ask: () => readOurRules(run, variant), written: () => backend.written };
+      return variant === undefined ? undefined : { ask: () => readOurRules(run, variant) };
     },
     isOurProcess: (pid) => {
       // A channel's child may be replaced while its last commit is still being told.

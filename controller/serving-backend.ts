@@ -15,7 +15,6 @@ export class ServingBackend implements Backend {
   readonly #options: ServingOptions;
   #chosen: ChosenBackend = 'nftables';
   #backend: Backend | undefined;
-  #written = 0;
   /** Served before, and may still have rules in the kernel. */
   #retired: readonly ChosenBackend[] = [];
 
@@ -51,15 +50,8 @@ export class ServingBackend implements Backend {
     this.#retired = [...new Set(others)];
   }
 
-  /** Grows with each change. */
-  get written(): number {
-    return this.#written;
-  }
-
-  async change(before: DesiredState, after: DesiredState): Promise<Committed> {
-    const committed = await this.#serving.change(before, after);
-    if (committed.commands.length > 0) this.#written += 1;
-    return committed;
+  change(before: DesiredState, after: DesiredState): Promise<Committed> {
+    return this.#serving.change(before, after);
   }
 
   describe(before: DesiredState, after: DesiredState): readonly string[] {
@@ -82,7 +74,6 @@ export class ServingBackend implements Backend {
       owned: held.owned,
       bring: async (state) => {
         const committed = await held.bring(state);
-        if (committed.commands.length > 0) this.#written += 1;
         if (committed.refusal === undefined) await this.#retire();
         return committed;
       },

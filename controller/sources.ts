@@ -5,13 +5,7 @@ import { type Log, messageOf } from './log.ts';
 export type SourceState = 'starting' | 'synced' | 'failed';
 
 /** Without these nothing is known for certain. A host without D-Bus is a host like any other. */
-const SOURCES: readonly Source[] = [
-  'lxc-config',
-  'lxc-monitor',
-  'ip-monitor',
-  'neighbour-proxies',
-  'policy-files',
-];
+const SOURCES: readonly Source[] = ['lxc-config', 'lxc-monitor', 'ip-monitor', 'neighbour-proxies', 'policy-files'];
 
 /** A source that is tried again only later than this is not waited for. */
 const SOON_MS = 1_000;

@@ -1,6 +1,6 @@
 /** The commands of one variant of iptables, and what they read and write. Both variants have tables of their own. */
 import type { Family } from '../../render/address.ts';
-import { isOurSet, parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
+import { arpSaveOf, isOurSet, parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
 import { EMPTY_XT, FAMILIES, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { createLine, diffXt, type XtStep } from '../../render/iptables/xt-transaction.ts';
 import { CommandError, type CommandResult, type Run, runOrThrow } from '../run.ts';
@@ -41,21 +41,33 @@ export async function readXt(run: Run, variant: XtVariant): Promise<XtRuleset> {
     readTables(run, variant, 4),
     readTables(run, variant, 6),
     readSets(run),
-    runOrThrow(run, `arptables-${variant}-save`, []),
+    readArp(run, variant),
   ]);
   const families = new Map([[4, parseXtTables(v4)] as const, [6, parseXtTables(v6)] as const]);
   return { families, sets: parseXtSets(sets), arp: parseXtArp(arp) };
 }
 
-/** What tells whether somebody changed rules of ours: them, and what stands before them. */
+/**
+ * What tells whether somebody changed rules of ours: them, what stands before them, who owns what, and how many elements
+ * the other sets have. All of those would cost seconds where a policy means a list of 100,000 prefixes.
+ */
 export async function readOurRules(run: Run, variant: XtVariant): Promise<string> {
-  const texts = await Promise.all(FAMILIES.map((family) => readTables(run, variant, family)));
-  return texts
-    .join('\n')
-    .split('\n')
-    .filter((line) => line.includes('RW-') || line.startsWith('*'))
-    .join('\n');
+  const texts = await Promise.all([
+    ...FAMILIES.map((family) => readTables(run, variant, family)),
+    readSets(run, (name) => /^RW-(?:owned|held)/.test(name)),
+    readArp(run, variant),
+  ]);
+  const lines = texts.join('\n').split('\n');
+  const { stdout } = await run('ipset', ['list', '-t']);
+  return [...lines.filter((line) => /RW-|^\*/.test(line)), ...countElements(stdout)].join('\n');
 }
+
+/** `RW-lan4: 3` */
+const countElements = (headers: string): string[] =>
+  headers.split('\n\n').flatMap((header) => {
+    const [, name = '', count = ''] = /^Name: (\S+)[\s\S]*^Number of entries: (\d+)/m.exec(header) ?? [];
+    return isOurSet(name) ? [`${name}: ${count}`] : [];
+  });
 
 /** One process for all tables; an old one has no others loaded. */
 export async function readTables(run: Run, variant: XtVariant, family: Family): Promise<string> {
@@ -67,9 +79,17 @@ export async function readTables(run: Run, variant: XtVariant, family: Family): 
   return text;
 }
 
+/** The old arptables-save asks whichever arptables is the host's, so that the rules themselves are asked for. */
+const readArp = async (run: Run, variant: XtVariant): Promise<string> =>
+  variant === 'nft'
+    ? await runOrThrow(run, 'arptables-nft-save', [])
+    : arpSaveOf(await runOrThrow(run, 'arptables-legacy', ['-L', '-n', '-v']));
+
 /** Ours alone: other programs' sets may hold millions of elements. `restore` takes any command, one a line. */
-async function readSets(run: Run): Promise<string> {
-  const names = (await runOrThrow(run, 'ipset', ['list', '-n'])).split('\n').filter(isOurSet);
+async function readSets(run: Run, isAsked = isOurSet): Promise<string> {
+  const names = (await runOrThrow(run, 'ipset', ['list', '-n']))
+    .split('\n')
+    .filter((name) => isOurSet(name) && isAsked(name));
   if (names.length === 0) return '';
   return await runOrThrow(run, 'ipset', ['restore'], { input: names.map((name) => `save ${name}\n`).join('') });
 }

@@ -2,7 +2,7 @@
 import type { Family } from '../address.ts';
 import type { XtFamily, XtRuleset, XtSet, XtTable, XtTableName } from './xt-ruleset.ts';
 import { shortElement } from './xt-sets.ts';
-import { ARP_CHAIN, ARP_MARK, DISPLACED } from './xt-transaction.ts';
+import { ARP_CHAIN, ARP_MARKS, DISPLACED } from './xt-transaction.ts';
 
 /** Chains and sets that bear one of our names; anyone else's may begin with RW- too. */
 const OUR_CHAIN =
@@ -58,14 +58,32 @@ export function parseXtSets(text: string): Map<string, XtSet> {
   return sets;
 }
 
-/** Of `arptables-save`, of either variant. */
+/** What arptables-save would print of what `arptables -L -n -v` does: `-j RETURN -i veth1 -o * -s 198.51.100.10 , pcnt=0 …` */
+export function arpSaveOf(listing: string): string {
+  let chain = '';
+  return listing
+    .split('\n')
+    .flatMap((line) => {
+      const [, name] = /^Chain (\S+) \(/.exec(line) ?? [];
+      if (name !== undefined) {
+        chain = name;
+        return [`:${name} -`];
+      }
+      const rule = line.replace(/ , pcnt=.*$/, '').replace(/ -[io] \*/g, '');
+      return rule.trim() === '' ? [] : [`-A ${chain} ${rule.trim()}`];
+    })
+    .join('\n');
+}
+
+/** Of `arptables-save`. */
 export function parseXtArp(text: string): Set<string> {
   const lines = text.split('\n').map((line) => line.trim());
   const rules = lines.filter((line) => line.startsWith(`-A ${ARP_CHAIN} `)).map((line) => line.slice(10).trim());
   const isThere = lines.some((line) => line.startsWith(`:${ARP_CHAIN} `));
   if (!isThere) return new Set();
   const [first] = lines.filter((line) => line.startsWith('-A INPUT '));
-  return new Set([...(first === `-A INPUT -j ${ARP_CHAIN}` ? [] : [ARP_MARK]), ...rules]);
+  const isFirst = first === `-A INPUT -j ${ARP_CHAIN}`;
+  return new Set([...(isFirst ? [] : [ARP_MARKS.noJump]), ...(rules.length > 0 ? rules : [ARP_MARKS.noRules])]);
 }
 
 /** What agrees with its listing is said in our own words, so that it drops out; the rest stays as it was found. */

@@ -110,13 +110,13 @@ const minus = (a: XtSet | undefined, b: XtSet | undefined): string[] =>
 
 /** One call of arptables each: it has no restoring that leaves others' rules alone. */
 function diffArp(before: ReadonlySet<string>, after: ReadonlySet<string>): { close: string[]; open: string[] } {
-  const gone = [...before].filter((rule) => !after.has(rule) && rule !== ARP_MARK);
+  const gone = [...before].filter((rule) => !after.has(rule) && !isMark(rule));
   const come = [...after].filter((rule) => !before.has(rule));
   const isDrop = (rule: string): boolean => rule.startsWith('-j DROP');
   const [drops, returns] = [come.filter(isDrop), come.filter((rule) => !isDrop(rule))];
   if (after.size === 0) {
     if (before.size === 0) return { close: [], open: [] };
-    const jump = before.has(ARP_MARK) ? [] : [`-D INPUT -j ${ARP_CHAIN}`];
+    const jump = before.has(ARP_MARKS.noJump) ? [] : [`-D INPUT -j ${ARP_CHAIN}`];
     return { close: [], open: [...jump, `-F ${ARP_CHAIN}`, `-X ${ARP_CHAIN}`] };
   }
   return {
@@ -127,11 +127,13 @@ function diffArp(before: ReadonlySet<string>, after: ReadonlySet<string>): { clo
     ],
     open: [
       ...returns.map((rule) => `-I ${ARP_CHAIN} ${rule}`),
-      ...(before.size === 0 || before.has(ARP_MARK) ? [`-I INPUT -j ${ARP_CHAIN}`] : []),
+      ...(before.size === 0 || before.has(ARP_MARKS.noJump) ? [`-I INPUT -j ${ARP_CHAIN}`] : []),
       ...gone.filter(isDrop).map((rule) => `-D ${ARP_CHAIN} ${rule}`),
     ],
   };
 }
 
-/** Stands in a listing among the rules of our chain while no jump leads there. */
-export const ARP_MARK = 'no jump';
+/** Stand in a listing for our chain while no jump leads there, or while it is empty. */
+export const ARP_MARKS = { noJump: 'no jump', noRules: 'no rules' } as const;
+
+const isMark = (rule: string): boolean => Object.values<string>(ARP_MARKS).includes(rule);

@@ -79,5 +79,5 @@ it('fails where nft refuses even what no NIC changed', async () => {
   const nothing = stateOf();
   await expect(
     commitIsolated(nothing, nothing, async () => ({ command: undefined, message: 'no memory' }), nameOf),
-  ).rejects.toThrow('nft refuses the ruleset: no memory');
+  ).rejects.toThrow('the kernel refuses the ruleset: no memory');
 });

@@ -36,7 +36,7 @@ ipset add RW-theirs 192.0.2.7
 
 const SAVE = `
 for i in iptables ip6tables; do for t in raw filter nat; do $i-VARIANT-save -t $t | grep -v '^#'; done; done
-arptables-VARIANT-save | grep -v '^#'; ipset save
+arptables-VARIANT -L -n; ipset save
 `;
 
 describe.each<XtVariant>(['legacy', 'nft'])('by iptables-%s', (variant) => {

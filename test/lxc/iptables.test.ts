@@ -1,0 +1,177 @@
+/** The whole daemon where iptables enforces: what others change comes back, a change of backend opens nothing, nothing is left. */
+
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
+import { readLeftovers } from '../../sandbox/end-state.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import type { Place } from '../../sandbox/place.ts';
+import { type Flow, listen, openFlow, probe } from '../../sandbox/services.ts';
+import { BACKENDS } from './backends.ts';
+import { type Flood, startFlood } from './forbidden-flood.ts';
+import { readXtForeign, readXtOwn } from './iptables-state.ts';
+import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+const VETH = 'cvethweb';
+const OUTSIDE = '203.0.113.80';
+const policy = (ports: string): string =>
+  `egress: { rules: [{ allow: ["${ports}"], to: any }] }\ningress: { rules: [{ allow: "${ports}", from: any }] }\n`;
+
+/** Others' rules, in whose way we must not be, and which must be the same in every byte afterwards. */
+const FOREIGN = `
+for ipt in iptables-legacy iptables-nft; do
+$ipt -N DOCKER-USER
+$ipt -A FORWARD -j DOCKER-USER
+$ipt -A DOCKER-USER -s 192.0.2.99 -m comment --comment "RW- is not ours" -j RETURN
+$ipt -t raw -A PREROUTING -p udp --dport 1053 -j CT --notrack
+done
+ip6tables-legacy -A FORWARD -s 2001:db8:9::/48 -j ACCEPT
+arptables-nft -A INPUT -s 192.0.2.99 -j DROP
+ipset create RW-theirs hash:ip
+ipset add RW-theirs 192.0.2.7
+nft add table inet somebody
+nft add chain inet somebody input '{ type filter hook input priority 0; }'
+nft add rule inet somebody input tcp dport 23 drop
+`;
+
+interface Scene {
+  readonly routewall: Routewall;
+  readonly host: Place;
+  readonly web: Container;
+  readonly flow: Flow;
+  readonly foreign: string;
+}
+
+async function makeScene(backend: string, env: Readonly<Record<string, string>>): Promise<Scene> {
+  let foreign = '';
+  const routewall = await startRoutewall({
+    config: `backend: ${backend}\n`,
+    env,
+    prepare: async ({ host }) => {
+      await host.run('sh', ['-ec', FOREIGN]);
+      foreign = await readXtForeign(host);
+    },
+  });
+  const { bed } = routewall;
+  const lines = nic([...addressesOf(10)], { extra: [`veth.pair = ${VETH}`, 'veth.ipv4.route = 198.51.100.64/28'] });
+  const web = await routewall.addContainer('web', { lines, policy: policy('tcp/80') });
+  await listen(bed.outside, { protocol: 'tcp', port: 80 }, { protocol: 'tcp', port: 81 });
+  await routewall.start(web);
+  const flow = await openFlow(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port: 80, timeout: 3_000 });
+  return { routewall, host: bed.host, web, flow, foreign };
+}
+
+/** From the container to the world, and from the world to the container. */
+async function startFloods({ routewall: { bed }, web }: Scene): Promise<readonly Flood[]> {
+  return [
+    await startFlood(await web.inside(), {
+      to: [OUTSIDE, '2001:db8:ffff::80'],
+      port: 9_999,
+      exit: { place: bed.host, device: 'eth0' },
+    }),
+    await startFlood(bed.outside, { to: [...addressesOf(10)], port: 9_998, exit: { place: bed.host, device: VETH } }),
+  ];
+}
+
+describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $name', ({ name, env }) => {
+  const variant = name === 'iptables-nft' ? 'nft' : 'legacy';
+
+  test('puts back what others change, over a kill too, follows policies, and leaves nothing of a container', async () => {
+    const scene = await makeScene('iptables', await env());
+    const { routewall, host, web, flow } = scene;
+    const good = await readXtOwn(host);
+    const ipt = `iptables-${variant}`;
+    const healed = async (what: string): Promise<void> => {
+      await eventually(what, async () => (await readXtOwn(host)) === good, 15_000).catch(() => undefined);
+      expect(await readXtOwn(host), `${what}\n${routewall.daemon.log().slice(-15).join('\n')}`).toBe(good);
+      expect(await flow.beat(2_000), what).toBe('alive');
+    };
+    const policyChain = /^-A RW-C-cvethweb -g (RW-E-\S+)$/m.exec(good)?.[1];
+    expect(policyChain).toBeDefined();
+    const floods = await startFloods(scene);
+    // A lost element or jump of one closes, and nothing passes that the rest can stop.
+    for (const edit of [
+      `ipset del RW-owned4 198.51.100.10,${VETH}`,
+      `ipset flush RW-owned6`,
+      `arptables-${variant} -F RW-ARP`,
+    ]) {
+      await host.run('sh', ['-ec', edit]);
+      await healed(edit);
+    }
+    for (const flood of floods) {
+      expect(flood.leaked()).toEqual([]);
+      await flood.stop();
+    }
+    const edits = [
+      // Somebody else's rule takes the first place.
+      `${ipt} -D FORWARD -j RW-FORWARD-FROM; ${ipt} -A FORWARD -j RW-FORWARD-FROM`,
+      `${ipt} -F ${policyChain}; ip6tables-${variant} -t raw -F RW-ANTISPOOF`,
+      `${ipt} -I RW-FORWARD-FROM -j ACCEPT; ip6tables-${variant} -A RW-INPUT -j ACCEPT`,
+    ];
+    for (const edit of edits) {
+      await host.run('sh', ['-ec', edit]);
+      await healed(edit);
+    }
+    await routewall.daemon.stop('SIGKILL');
+    await host.run('sh', ['-ec', `ipset flush RW-owned4; ${ipt} -D INPUT -j RW-INPUT`]);
+    await routewall.daemon.restart();
+    await healed('a kill');
+    await routewall.daemon.restart();
+    expect(routewall.daemon.log().at(-1)).not.toContain('repaired');
+
+    await routewall.writePolicy('containers/web.yaml', policy('tcp/81'));
+    await eventually('the flow is cut', async () => (await flow.beat(500)) !== 'alive', 15_000);
+    const reach = async (port: number) => await probe(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port });
+    expect([await reach(80), await reach(81)]).toEqual(['dropped', 'allowed']);
+
+    await routewall.stop(web);
+    expect(await readLeftovers(host)).toEqual([]);
+    expect(await readXtOwn(host)).not.toMatch(/RW-C-|198\.51\.100|2001:db8:100:/);
+    expect(await readXtForeign(host)).toBe(scene.foreign);
+  });
+
+  test('nftables to iptables and back, under a flood: nothing leaks, nothing is lost, nothing of the other is left', async () => {
+    const scene = await makeScene('nftables', await env());
+    const { routewall, host, flow } = scene;
+    const floods = await startFloods(scene);
+    let beats = 0;
+    let isOver = false;
+    const beating = (async () => {
+      while (!isOver) {
+        expect(await flow.beat(3_000)).toBe('alive');
+        beats += 1;
+        await sleep(20);
+      }
+    })();
+    const tables = async (): Promise<string> =>
+      (await host.run('nft', ['list', 'tables'])).stdout
+        .split('\n')
+        .filter((line) => line.includes('routewall'))
+        .join();
+    const first = await tables();
+    expect(first).toContain('table inet routewall');
+    for (const backend of ['iptables', 'nftables', 'iptables', 'nftables']) {
+      await writeFile(routewall.configFile, `backend: ${backend}\n`);
+      await eventually(
+        `${backend} alone serves`,
+        async () => {
+          const [nft, xt] = [await tables(), await readXtOwn(host)];
+          return backend === 'nftables' ? nft === first && xt === '' : nft === '' && xt.includes(`RW-C-${VETH}`);
+        },
+        20_000,
+      );
+      expect(await readXtForeign(host)).toBe(scene.foreign);
+    }
+    isOver = true;
+    await beating;
+    expect(beats).toBeGreaterThan(10);
+    for (const flood of floods) {
+      expect(flood.leaked()).toEqual([]);
+      await flood.stop();
+    }
+  });
+});
