@@ -1,5 +1,6 @@
 /** The one place in the controller that starts commands; never through a shell. */
 import { ExecaError, execa, type ResultPromise } from 'execa';
+import { killTree } from './kill-tree.ts';
 
 export interface CommandResult {
   readonly stdout: string;
@@ -34,15 +35,23 @@ export interface RunOptions {
 
 /** @throws CommandError when there is no answer. */
 export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) => {
+  let timer: NodeJS.Timeout | undefined;
+  let isLate = false;
   try {
-    const result = await execa(command, args, {
+    const child = execa(command, args, {
       env: ENVIRONMENT,
-      timeout,
       reject: false,
       stripFinalNewline: false,
       maxBuffer: 512 * 1024 * 1024,
       ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
     });
+    // execa's own kills the child alone, and then waits for ever for what a hanging child of that one holds open.
+    timer = setTimeout(() => {
+      isLate = true;
+      if (child.pid !== undefined) killTree(child.pid);
+    }, timeout);
+    const result = await child;
+    if (isLate) throw new CommandError(`${command}: timed out after ${timeout} ms`);
     if (result.exitCode === undefined) {
       const Kind = FAULTS.includes(result.signal) ? CrashError : CommandError;
       throw new Kind(`${command}: ${result.shortMessage ?? 'no exit status'}`);
@@ -52,6 +61,8 @@ export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) 
     if (cause instanceof CommandError) throw cause;
     if (cause instanceof ExecaError) throw new CommandError(`${command}: ${cause.shortMessage}`, { cause });
     throw notStarted(command, cause);
+  } finally {
+    clearTimeout(timer);
   }
 };
 
