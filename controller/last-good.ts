@@ -36,8 +36,8 @@ export class LastGood {
 
   /** Learns what an earlier run kept. */
   async open(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const names = (await readdir(this.#folder)).flatMap((file) => nameOfRecord(file) ?? []);
+    // None may be there yet; and a disk that refuses is told of once there is something to keep.
+    const names = (await readdir(this.#folder).catch(() => [])).flatMap((file) => nameOfRecord(file) ?? []);
     await forEachLimited(names, 32, async (name) => {
       // What can't be read is as good as none: a damaged disk must not keep the daemon from enforcing the others'.
       const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
@@ -84,6 +84,7 @@ export class LastGood {
     if (this.#stored.get(container) !== digest(text)) {
       // Renamed into place: a crash leaves the old record or the new one.
       const temporary = `${this.#path(container)}.new`;
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       await writeFile(temporary, text, { mode: 0o600 });
       await rename(temporary, this.#path(container));
       this.#stored.set(container, digest(text));

@@ -62,7 +62,8 @@ export class RevisionBook {
 
   /** Learns what an earlier run left. */
   async open(): Promise<void> {
-    await this.store.open();
+    // A disk that takes nothing still gives: what is in force has to be enforced all the same.
+    await this.store.open().catch((cause: unknown) => this.#complain(cause, 'what a crash left unfinished stays'));
     const numbers = await this.store.numbers();
     try {
       const journal = await readJournal(this.#file);

@@ -102,3 +102,14 @@ it('opens, and keeps the others, where records are unreadable or can not be writ
   await expect(lastGood.save(policies, files)).rejects.toThrow(/ENAMETOOLONG|EISDIR/);
   expect(await (await opened()).recall('db', { now: 0, id: 'db' })).toBeDefined();
 });
+
+it('opens where nothing can be made, and keeps what is good once it can', async () => {
+  // In the place of the state folder: nobody, root neither, makes a folder in a file.
+  await rm(folder, { recursive: true });
+  await writeFile(folder, '');
+  const lastGood = await opened();
+  await expect(lastGood.save([policyOf('web', FILES)], FILES)).rejects.toThrow(/ENOTDIR/);
+  await rm(folder);
+  await lastGood.save([policyOf('web', FILES)], FILES);
+  expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
+});

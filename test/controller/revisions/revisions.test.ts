@@ -1,5 +1,5 @@
 /** What is in force after every kind of accident: full disks, crashes between any two steps, garbage, clocks that jump. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostClock, timeLeft } from '../../../controller/revisions/due.ts';
@@ -185,4 +185,12 @@ describe('what is left of the time', () => {
   test('a moment that is no date is over', () => {
     expect(timeLeft({ ...due, at: 'soon' }, hostClock)).toBe(0);
   });
+});
+
+test('a disk that takes nothing at the start keeps nobody from what is in force', async () => {
+  await prepare();
+  await mkdir(join(bed.folder, 'revisions', '9.new', 'policies'), { recursive: true });
+  const run = await bed.open(() => true);
+  expect(bed.said.join('\n')).toMatch(/ENOSPC.*what a crash left unfinished stays/);
+  expect(await run.pass('C')).toMatchObject({ inForce: 'B' });
 });
