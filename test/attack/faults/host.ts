@@ -7,7 +7,7 @@ import { run } from '../../../sandbox/run.ts';
 import type { World } from '../world.ts';
 import { start } from './containers.ts';
 import { type Faults, pick, says } from './fault.ts';
-import { edit } from './policies.ts';
+import { edit, goodEdit } from './policies.ts';
 import { restart } from './programs.ts';
 
 /** As Debian starts services. */
@@ -17,7 +17,7 @@ const FILES = 1024;
 async function withFullDisk(world: World, meanwhile: () => Promise<unknown>): Promise<boolean> {
   const { stateFolder } = world;
   await run('dd', ['if=/dev/zero', `of=${stateFolder}/filler`, 'bs=64k', 'count=40']).catch(() => undefined);
-  const bites = await says(world, /ENOSPC/, meanwhile, 100);
+  const bites = await says(world, /ENOSPC/, meanwhile, 2_000);
   await rm(join(stateFolder, 'filler'));
   return bites;
 }
@@ -26,8 +26,11 @@ const HOUR = 3_600;
 const YEAR = 365 * 24 * HOUR;
 
 export const HOST_FAULTS: Faults = {
-  diskFull: [2, (world, dice) => withFullDisk(world, () => edit(world, dice))],
-  diskFullAtTheStart: [1, (world, dice) => withFullDisk(world, () => Promise.all([edit(world, dice), restart(world)]))],
+  diskFull: [2, (world, dice) => withFullDisk(world, () => goodEdit(world, dice))],
+  diskFullAtTheStart: [
+    1,
+    (world, dice) => withFullDisk(world, () => Promise.all([goodEdit(world, dice), restart(world)])),
+  ],
   readOnlyState: [
     2,
     async (world, dice) => {
@@ -39,8 +42,8 @@ export const HOST_FAULTS: Faults = {
       const bites = await says(
         world,
         /EROFS/,
-        () => Promise.all([edit(world, dice), restarts ? restart(world) : sleep(50)]),
-        100,
+        () => Promise.all([goodEdit(world, dice), restarts ? restart(world) : sleep(50)]),
+        2_000,
       );
       await run('mount', ['-o', 'remount,rw', world.stateFolder]);
       // It began with a mount of its own, which stays read-only.
@@ -72,10 +75,11 @@ export const HOST_FAULTS: Faults = {
     2,
     async (world, dice) => {
       const pid = String(world.routewall.daemon.child().pid);
-      await run('prlimit', ['--pid', pid, `--nofile=${20 + dice(40)}:`]);
-      const bites = await says(world, /EMFILE/, () =>
-        Promise.all([edit(world, dice), start(world, dice), sleep(dice(200))]),
-      );
+      // Below what it holds already.
+      await run('prlimit', ['--pid', pid, `--nofile=${10 + dice(20)}:`]);
+      const meanwhile = (): Promise<unknown> =>
+        Promise.all([goodEdit(world, dice), start(world, dice), sleep(dice(200))]);
+      const bites = await says(world, /EMFILE/, meanwhile, 2_000);
       await run('prlimit', ['--pid', pid, `--nofile=${FILES}:`]);
       return bites;
     },

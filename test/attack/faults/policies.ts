@@ -39,19 +39,41 @@ async function changes(file: string, change: () => Promise<unknown>): Promise<bo
   return (await textOf(file)) !== before;
 }
 
+/** One of the texts that the file doesn't have already. */
+async function pickOther(
+  dice: Dice,
+  file: string,
+  texts: readonly (string | undefined)[],
+): Promise<string | undefined> {
+  const now = await textOf(file);
+  return pick(
+    dice,
+    texts.filter((text) => text !== now),
+  );
+}
+
 export const edit: Fault = async (world, dice) => {
   const file = fileOf(world, dice);
   const path = file.slice(world.routewall.policyFolder.length + 1);
-  return await changes(file, () => writePolicy(world, path, pick(dice, POLICIES)));
+  const text = await pickOther(dice, file, POLICIES);
+  return await changes(file, () => writePolicy(world, path, text));
+};
+
+/** Good, and as it never was before: it has to be kept. */
+export const goodEdit = (world: World, dice: Dice): Promise<void> => {
+  const path = fileOf(world, dice).slice(world.routewall.policyFolder.length + 1);
+  return writePolicy(world, path, `# ${dice(1_000_000_000)}\negress: { rules: [{ allow: tcp/83, to: host }] }\n`);
 };
 
 export const POLICY_FAULTS: Faults = {
   edit: [8, edit],
   profile: [
     2,
-    (world, dice) => {
+    async (world, dice) => {
       const path = 'profiles/base.yaml';
-      return changes(join(world.routewall.policyFolder, path), () => writePolicy(world, path, pick(dice, PROFILES)));
+      const file = join(world.routewall.policyFolder, path);
+      const text = await pickOther(dice, file, PROFILES);
+      return await changes(file, () => writePolicy(world, path, text));
     },
   ],
   halfWritten: [
@@ -92,10 +114,12 @@ export const POLICY_FAULTS: Faults = {
     1,
     async (world, dice) => {
       const { policyFolder } = world.routewall;
-      const bites = await says(world, /policies|containers/, async () => {
+      const gone = async (): Promise<void> => {
         await rename(policyFolder, `${policyFolder}-away`);
         await sleep(dice(80));
-      });
+      };
+      // Now and then it is back before anyone can say so.
+      const bites = await says(world, /policies|containers/, gone, dice(2) * 2_000);
       await rename(`${policyFolder}-away`, policyFolder);
       return bites;
     },

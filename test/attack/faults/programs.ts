@@ -75,13 +75,14 @@ export const PROGRAM_FAULTS: Faults = {
   nftMisbehaves: [
     3,
     async (world, dice) => {
-      const bites = await says(world, NFT_COMPLAINTS, async () => {
+      const misbehave = async (): Promise<void> => {
         await world.tools.setNft(pick(dice, NFT_MODES));
         const pid = nftChild(world);
         if (pid !== undefined && dice(2) === 0) kill(pid);
         await Promise.all([edit(world, dice), start(world, dice)]);
         await sleep(dice(300));
-      });
+      };
+      const bites = await says(world, NFT_COMPLAINTS, misbehave, 500);
       await world.tools.setNft('real');
       // One that takes everything and does nothing would go on for ever.
       const impostor = nftChild(world);
