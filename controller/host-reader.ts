@@ -200,7 +200,7 @@ export class HostReader {
     for (const file of files ?? []) {
       const path = relative(policyFolder, file);
       if (!isPolicyFileName(path)) continue;
-      const content = await readPolicyFile(policyFolder, path, isStrict());
+      const content = readPolicyFile(policyFolder, path, isStrict());
       if (content === undefined) read.delete(path);
       else read.set(path, content);
     }

@@ -15,6 +15,9 @@ export interface Finding extends Place {
 
 export type SourceText = { readonly text: string } | { readonly finding: Finding };
 
+/** Made once, which takes longer than decoding a policy. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 const start: Place = { line: 1, column: 1 };
 
 /**
@@ -37,7 +40,7 @@ export function readSourceText(content: FileContent, maxBytes: number): SourceTe
   if (typeof content === 'string') return { text: content.replace(/^\uFEFF/, '') };
   try {
     // A leading byte order mark is dropped by the decoder.
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(content) };
+    return { text: utf8.decode(content) };
   } catch {
     const lenient = new TextDecoder('utf-8').decode(content);
     const place = placeAt(Math.max(0, lenient.indexOf('\uFFFD')), lineStartsOf(lenient));

@@ -25,7 +25,7 @@ export async function readConfig(options: ConfigOptions): Promise<ReadConfig> {
 async function readFromFile({ configFile, configIsExplicit, shown }: ConfigOptions): Promise<ReadConfig> {
   try {
     const options = { maxBytes: maxStructuredBytes, strict: isStrict(), folders: [dirname(configFile)] };
-    return parseConfig(shown.config, await readWholeFile(configFile, options));
+    return parseConfig(shown.config, readWholeFile(configFile, options));
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
     if (!configIsExplicit) return { config: defaultConfig, problems: [] };
