@@ -2,7 +2,8 @@
 import { type AddressBook, createAddressBook } from '../policies/address-book.ts';
 import { type Compiled, createCompiler, type EnforcedPolicy } from '../policies/compile.ts';
 import { claimedPrefixes } from '../policies/compile-nic.ts';
-import { type CompiledPolicy, closedPolicy, compilePolicy, isFresh } from '../policies/compile-policy.ts';
+import { type CompiledPolicy, closedPolicy, isFresh } from '../policies/compile-policy.ts';
+import { createTwinCompiler } from '../policies/compile-twins.ts';
 import { type CompiledWires, compileWires } from '../policies/compile-wires.ts';
 import type { HostConfig } from '../policies/config.ts';
 import { type JudgedAnswers, judgeAnswers, namesInForce } from '../policies/dns-answers.ts';
@@ -249,10 +250,11 @@ function choosePolicies(
   const chosen = new Map<string, ContainerPolicy>();
   const sources = { loaded, book, now };
   const { judge } = createJudge(facts);
+  const compile = createTwinCompiler();
   for (const { id, name, endpoints } of containers) {
     const old = before.get(id);
     const fresh = old !== undefined && isFresh(old.written, sources, withoutPolicy);
-    const written = fresh ? old.written : compilePolicy(name, sources, { withoutPolicy, id });
+    const written = fresh ? old.written : compile(name, sources, { withoutPolicy, id });
     const compiled = judge(written, endpoints);
     const next = { ...enforce(compiled, lastGoodOf(old) ?? lastGood.get(name), now), written };
     chosen.set(id, old !== undefined && isSame(old, next) ? old : next);

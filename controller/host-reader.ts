@@ -11,10 +11,11 @@ import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.t
 import { wiredNames } from '../policies/wired-nics.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
-import type { LxcConfig } from '../watchers/lxc-config/config.ts';
+import type { LxcConfig, LxcFiles } from '../watchers/lxc-config/config.ts';
 import { hasConfig, readLxcTree } from '../watchers/lxc-config/lxc-tree.ts';
-import { parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
+import { type LxcConfigOptions, parseLxcConfig } from '../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../watchers/lxc-config/real-files.ts';
+import { shareFiles } from '../watchers/lxc-config/shared-files.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
 import type { HostInputs } from './assemble.ts';
 import { claimedNics, linkExists, type Runtime, STOPPED } from './container-runtime.ts';
@@ -128,21 +129,28 @@ export class HostReader {
     );
     const ids = new Set(found.map(({ lxcPath, name }) => containerId(lxcPath, name)));
     const gone = [...this.#known.values()].filter(({ container }) => !ids.has(container.id));
-    for (const container of [...found, ...gone]) this.readConfig(container);
+    const files = shareFiles(realFiles);
+    for (const container of found) this.#readFound(container, files);
+    for (const container of gone) this.readConfig(container);
   }
 
   /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
-  readConfig({ lxcPath, name }: ContainerRef): KnownContainer | undefined {
+  readConfig(container: ContainerRef): KnownContainer | undefined {
+    const { lxcPath, name } = container;
+    if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles);
     const id = containerId(lxcPath, name);
     const before = this.#known.get(id);
-    const file = `${lxcPath}/${name}/config`;
-    const lxc = hasConfig(lxcPath, name) ? parseLxcConfig(file, realFiles) : undefined;
-    if (lxc === undefined) {
-      // An editor may take the old file away before it writes the new one, and what runs goes on without any.
-      if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, file);
-      if (this.#known.delete(id)) this.#forgetLists();
-      return undefined;
-    }
+    // An editor may take the old file away before it writes the new one, and what runs goes on without any.
+    if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, configFile(container));
+    if (this.#known.delete(id)) this.#forgetLists();
+    return undefined;
+  }
+
+  #readFound(ref: ContainerRef, files: LxcFiles & LxcConfigOptions): KnownContainer {
+    const { lxcPath, name } = ref;
+    const id = containerId(lxcPath, name);
+    const before = this.#known.get(id);
+    const lxc = parseLxcConfig(configFile(ref), files, files);
     if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc) && isOnSameLinks(before))
       return before;
     const wired = wiredNames(this.#options.config.wires, name);
@@ -265,6 +273,8 @@ export class HostReader {
     this.#namedVeths = undefined;
   }
 }
+
+const configFile = ({ lxcPath, name }: ContainerRef): string => `${lxcPath}/${name}/config`;
 
 const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
 

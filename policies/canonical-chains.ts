@@ -1,5 +1,5 @@
 /** One object for all chains that say the same, so that its comments don't depend on who started first. */
-import type { PolicyChain } from '../render/rule.ts';
+import type { Origin, PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
 import type { CompiledNic, CompiledPolicy } from './compile-policy.ts';
 
@@ -24,9 +24,21 @@ function offer(nic: CompiledNic, chosen: Map<string, PolicyChain>, seen: Set<Pol
     seen.add(chain);
     const hash = chainHash(chain);
     const rival = chosen.get(hash);
-    if (rival === undefined || places(chain) < places(rival)) chosen.set(hash, chain);
+    if (rival === undefined || comparePlaces(chain, rival) < 0) chosen.set(hash, chain);
   }
 }
 
-const places = ({ rules, default: { origin } }: PolicyChain): string =>
-  JSON.stringify([rules.map((rule) => rule.origin), origin]);
+/** Below 0 where the first one's come first. */
+function comparePlaces(a: PolicyChain, b: PolicyChain): number {
+  for (const [index, { origin }] of a.rules.entries()) {
+    const order = compareOrigins(origin, b.rules[index]?.origin);
+    if (order !== 0) return order;
+  }
+  return compareOrigins(a.default.origin ?? undefined, b.default.origin ?? undefined);
+}
+
+function compareOrigins(a: Origin | undefined, b: Origin | undefined): number {
+  if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line || (a.column ?? 0) - (b.column ?? 0);
+}

@@ -18,6 +18,12 @@ export function chainHash(chain: PolicyChain): string {
   return hash;
 }
 
+/** Of two chains that differ only in where their rules stand. @returns the second. */
+export function takeHashOf(chain: PolicyChain, same: PolicyChain): PolicyChain {
+  hashes.set(same, chainHash(chain));
+  return same;
+}
+
 const ownerKey = (owner: ChainOwner | undefined): unknown =>
   owner === undefined ? null : [owner.container, owner.id, owner.nic ?? null];
 

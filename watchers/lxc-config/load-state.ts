@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { LxcConfig, LxcFiles, LxcProblem, LxcSetting, Place } from './config.ts';
 import { finishNic, type NicDraft } from './nic-draft.ts';
 import type { Complaint } from './nic-key.ts';
+import type { Entry } from './split-lines.ts';
 
 /** A file of garbage has a problem a line, and a line of garbage fills a message. */
 const MAX_PROBLEMS = 1000;
@@ -10,6 +11,7 @@ const MAX_MESSAGE = 500;
 
 export interface LoadState {
   readonly disk: LxcFiles;
+  readonly split: (text: string) => readonly Entry[];
   /** Absolute; relative includes start here. */
   readonly workingDirectory: string;
   readonly nics: Map<number, NicDraft>;
@@ -31,9 +33,10 @@ export interface LoadState {
   readonly claims: Set<string>;
 }
 
-export function newState(disk: LxcFiles, workingDirectory: string): LoadState {
+export function newState(disk: LxcFiles, workingDirectory: string, split: LoadState['split']): LoadState {
   return {
     disk,
+    split,
     workingDirectory: resolve(workingDirectory),
     nics: new Map(),
     legacyNics: [],

@@ -4,7 +4,7 @@ import { applyEntry } from './apply-entry.ts';
 import type { LxcConfig, LxcFiles, Place } from './config.ts';
 import { complain, finishState, type LoadState, newState } from './load-state.ts';
 import { error, warning } from './nic-key.ts';
-import { type KeyValue, splitLines } from './split-lines.ts';
+import { type Entry, type KeyValue, splitLines } from './split-lines.ts';
 
 /** LXC itself has no limits here: it runs until its stack is used up. */
 const MAX_DEPTH = 100;
@@ -15,11 +15,13 @@ const MAX_CHARACTERS = 8 * 1024 * 1024;
 export interface LxcConfigOptions {
   /** Where relative includes start: the folder that LXC's commands are run from. `/` by default, as for a service. */
   readonly workingDirectory?: string;
+  /** What splits a text into lines; see shared-files.ts. */
+  readonly split?: (text: string) => readonly Entry[];
 }
 
 /** Never throws for what a file says, nor for a file that can't be read: those are problems, with their place. */
 export function parseLxcConfig(file: string, disk: LxcFiles, options: LxcConfigOptions = {}): LxcConfig {
-  const state = newState(disk, options.workingDirectory ?? '/');
+  const state = newState(disk, options.workingDirectory ?? '/', options.split ?? splitLines);
   const path = resolve(state.workingDirectory, file);
   const found = readFile(state, path, path, { file: path, line: 1 }, 1);
   if (found === 'missing') complain(state, { file: path, line: 1 }, 1, error('there is no such file'));
@@ -46,7 +48,7 @@ function readFile(
   }
   state.open.push(path);
   warnOfUnreadLines(state, path, text);
-  for (const entry of splitLines(text)) {
+  for (const entry of state.split(text)) {
     const here = { file: path, line: entry.line };
     if (entry.value === undefined)
       complain(state, here, entry.keyColumn, error(`"${entry.key}" lacks its = and a value`));

@@ -5,6 +5,9 @@ import type { LxcFiles } from './config.ts';
 /** No configuration is that large; a file that is would hold up the daemon. */
 const MAX_BYTES = 1024 * 1024;
 
+/** Made once: for ten thousand small files, a buffer each costs more than its reading. */
+const SCRATCH = Buffer.allocUnsafe(64 * 1024);
+
 /** makedev(1, 3) */
 const DEV_NULL = 0x103;
 
@@ -39,16 +42,23 @@ function readOpen(fd: number, stats: Stats): string | undefined {
   if (stats.isCharacterDevice() && stats.rdev === DEV_NULL) return '';
   if (!stats.isFile()) throw new Error('not a regular file');
   if (stats.size > MAX_BYTES) throw tooLarge();
-  // It may grow while it is read, and files of /proc have no size at all.
-  const chunks: Buffer[] = [];
-  for (let length = 0; length <= MAX_BYTES; ) {
-    const chunk = Buffer.alloc(Math.max(stats.size - length, 4096));
-    const bytes = readSync(fd, chunk);
-    if (bytes === 0) return Buffer.concat(chunks).toString('utf8');
-    chunks.push(chunk.subarray(0, bytes));
+  const head = fill(fd, SCRATCH);
+  if (head < SCRATCH.length) return SCRATCH.toString('utf8', 0, head);
+  const rest = Buffer.allocUnsafe(MAX_BYTES - head + 1);
+  const more = fill(fd, rest);
+  if (more === rest.length) throw tooLarge();
+  return Buffer.concat([SCRATCH, rest.subarray(0, more)]).toString('utf8');
+}
+
+/** To the file's end or the buffer's: it may grow while it is read, and files of /proc have no size at all. */
+function fill(fd: number, buffer: Buffer): number {
+  let length = 0;
+  while (length < buffer.length) {
+    const bytes = readSync(fd, buffer, length, buffer.length - length, null);
+    if (bytes === 0) break;
     length += bytes;
   }
-  throw tooLarge();
+  return length;
 }
 
 const tooLarge = (): Error => new Error(`larger than ${MAX_BYTES / 1024} KiB`);
