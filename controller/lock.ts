@@ -1,5 +1,6 @@
 /** One daemon per network namespace: an abstract socket, which the kernel scopes and frees with its owner. */
 import { connect, createServer, type Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The leading NUL makes it abstract: it has no file that a crash could leave behind. */
 const NAME = '\0routewall/daemon';
@@ -8,20 +9,30 @@ export interface Lock {
   release(): void;
 }
 
+/** A daemon that was killed in the middle of a fork leaves the socket to its child until that has become another program. */
+const TRIES = 10;
+const PAUSE_MS = 200;
+
 /** @throws Error that says who holds it. */
 export async function takeLock(): Promise<Lock> {
-  const server = createServer((client) => client.end(`process ${process.pid}`));
-  try {
-    await listen(server);
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE') {
-      throw new Error(`another routewall daemon serves this network namespace: ${await askHolder()}`, { cause });
+  for (let tries = 1; ; tries += 1) {
+    const server = createServer((client) => client.end(`process ${process.pid}`));
+    try {
+      await listen(server);
+      // Holding it must not keep the process alive.
+      server.unref();
+      return { release: () => void server.close() };
+    } catch (cause) {
+      if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'))
+        throw new Error("the lock can't be taken", { cause });
+      const holder = await askHolder();
+      if (holder !== '' || tries === TRIES) {
+        const who = holder === '' ? 'it does not answer' : holder;
+        throw new Error(`another routewall daemon serves this network namespace: ${who}`, { cause });
+      }
+      await sleep(PAUSE_MS);
     }
-    throw new Error("the lock can't be taken", { cause });
   }
-  // Holding it must not keep the process alive.
-  server.unref();
-  return { release: () => void server.close() };
 }
 
 function listen(server: Server): Promise<void> {
@@ -31,6 +42,7 @@ function listen(server: Server): Promise<void> {
   });
 }
 
+/** Empty where it does not answer. */
 function askHolder(): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(NAME);
@@ -39,7 +51,7 @@ function askHolder(): Promise<string> {
     socket.on('data', (data) => {
       answer += data.toString();
     });
-    socket.on('error', () => resolve('it does not answer'));
-    socket.on('close', () => resolve(answer === '' ? 'it does not answer' : answer));
+    socket.on('error', () => resolve(''));
+    socket.on('close', () => resolve(answer));
   });
 }
