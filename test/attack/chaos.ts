@@ -5,6 +5,7 @@ import { checkTraffic, settle } from './checks.ts';
 import { diceFrom } from './dice.ts';
 import { inflict, type Step } from './faults.ts';
 import { type Holdings, holdingsOf } from './processes.ts';
+import { FATE_MS } from './traffic.ts';
 import { makeWorld, type World } from './world.ts';
 
 export interface Endured {
@@ -65,8 +66,7 @@ export async function endure(steps: Iterable<Step>, options: EndureOptions = {})
         if (done.length % LOOK_EVERY === 0) await look();
       }
       await look();
-      // The last packets' fate is known after a second.
-      await sleep(1_200);
+      await sleep(FATE_MS);
       checkTraffic(world);
     } catch (cause) {
       throw broken(world, cause instanceof Error ? cause.message : String(cause), done);

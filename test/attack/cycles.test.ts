@@ -9,6 +9,7 @@ import { OPEN } from '../lxc/routewall.ts';
 import { checkTraffic, settle } from './checks.ts';
 import { diceFrom } from './dice.ts';
 import { type Holdings, holdingsOf } from './processes.ts';
+import { FATE_MS } from './traffic.ts';
 import { expectedOf, makeWorld, type World } from './world.ts';
 
 const CYCLES = Number(process.env['ATTACK_CYCLES'] ?? 100);
@@ -114,7 +115,7 @@ test(
       checkTraffic(world);
     }
     await look();
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await new Promise((resolve) => setTimeout(resolve, FATE_MS));
     checkTraffic(world);
     const [first, last] = [holdings[0], holdings.at(-1)];
     console.log(

@@ -41,16 +41,22 @@ const SLACK_MS = 100;
 const ECHO = `
 use IO::Socket::IP;
 my $socket = IO::Socket::IP->new(Proto => 'udp', LocalHost => $ARGV[0], LocalPort => $ARGV[1]) or die $@;
+# SO_RCVBUFFORCE: a machine that is busy for seconds loses nothing.
+setsockopt($socket, 1, 33, 4 << 20);
 $| = 1;
 print "echoes\\n";
 while (1) { my $peer = recv($socket, my $text, 64, 0); send($socket, $text, 0, $peer) if defined $peer; }
 `;
 
-/** One packet each 5 ms; one that has no echo after a second is lost. */
+/** One packet each 5 ms; one that has no echo after so many seconds is lost. */
+const PATIENCE_S = 3;
+/** After the last packet, when the fate of all is known. */
+export const FATE_MS = 1000 * PATIENCE_S + 500;
 const STREAM = `
 use IO::Socket::IP;
 use Time::HiRes qw(time);
 my $socket = IO::Socket::IP->new(Proto => 'udp', PeerHost => $ARGV[0], PeerPort => $ARGV[1], Blocking => 0) or die $@;
+setsockopt($socket, 1, 33, 4 << 20);
 $| = 1;
 print "streams\\n";
 my ($next, %sent, @order) = (0);
@@ -63,7 +69,7 @@ while (1) {
     delete $sent{$text};
     print "echo $text\\n" if $text % 10 == 0;
   }
-  while (@order && (!exists $sent{$order[0]} || $sent{$order[0]} < $now - 1)) {
+  while (@order && (!exists $sent{$order[0]} || $sent{$order[0]} < $now - ${PATIENCE_S})) {
     my $old = shift @order;
     printf "lost %d %.0f\\n", $old, 1000 * delete $sent{$old} if exists $sent{$old};
   }

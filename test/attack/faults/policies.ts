@@ -114,6 +114,8 @@ export const POLICY_FAULTS: Faults = {
     1,
     async (world, dice) => {
       const { policyFolder } = world.routewall;
+      // Without a policy nothing is allowed, and what was is cut.
+      const done = world.traffic.excuse('there were no policies', 'lost');
       const gone = async (): Promise<void> => {
         await rename(policyFolder, `${policyFolder}-away`);
         await sleep(dice(80));
@@ -121,6 +123,8 @@ export const POLICY_FAULTS: Faults = {
       // Now and then it is back before anyone can say so.
       const bites = await says(world, /policies|containers/, gone, dice(2) * 2_000);
       await rename(`${policyFolder}-away`, policyFolder);
+      await world.traffic.flows();
+      done();
       return bites;
     },
   ],
