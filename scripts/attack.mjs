@@ -13,7 +13,13 @@ if (!(minutes > 0) || !Number.isInteger(first)) {
 }
 
 /** Each takes its seed and its size from the environment, and prints the case that failed. */
-const SUITES = ['test/attack', 'test/lxc/random-packets.test.ts', 'test/kernel/random-policies.test.ts', 'test/fuzz'];
+const SUITES = [
+  'test/attack',
+  'test/lxc/random-packets.test.ts',
+  'test/kernel/random-policies.test.ts',
+  'test/kernel/differential.test.ts',
+  'test/fuzz',
+];
 const end = Date.now() + minutes * 60_000;
 for (let seed = first; Date.now() < end; seed += 1) {
   console.log(`\n== seed ${seed}, ${Math.ceil((end - Date.now()) / 60_000)} minutes left`);
@@ -22,6 +28,7 @@ for (let seed = first; Date.now() < end; seed += 1) {
     ATTACK_STEPS: '300',
     ATTACK_SHRINK_MINUTES: '10',
     ATTACK_PACKETS: '3000',
+    DIFFERENTIAL_SEED: String(seed),
     FUZZ_RUNS: '300',
   };
   const { status } = spawnSync('npx', ['vitest', 'run', ...SUITES], {
