@@ -123,6 +123,8 @@ export const POLICY_FAULTS: Faults = {
       // Now and then it is back before anyone can say so.
       const bites = await says(world, /policies|containers/, gone, dice(2) * 2_000);
       await rename(`${policyFolder}-away`, policyFolder);
+      // What was gone for a moment may be noticed when it is back.
+      await sleep(1_000);
       await world.traffic.flows();
       done();
       return bites;
