@@ -16,6 +16,7 @@ import type { IpChannel } from './ip-channel.ts';
 import type { Log } from './log.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
 import { readRouting, readUplinkRoutes } from './observe.ts';
+import type { AddressClaims } from './probe/address-claims.ts';
 import { rememberLast } from './remember.ts';
 import { RoutingWriter } from './routing-writer.ts';
 import type { Run } from './run.ts';
@@ -30,6 +31,8 @@ export interface KernelPorts {
   readonly log: Log;
   /** Told what is about to be changed; without it nobody will put it back. */
   readonly rememberSysctls?: RememberSysctls;
+  /** Who is asked before a proxy is set. */
+  readonly claims: AddressClaims;
 }
 
 export interface ApplyRequest {
@@ -117,7 +120,8 @@ export class Applier {
     const { desired, withheld } = await this.#uplinks.open(wanted);
     const keys = changedNicKeys(before, desired);
     const old = routingOf(pick(before, keys));
-    const leaving = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
+    const gone = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
+    const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
     await this.#routing.write({ add: NOTHING, remove: leaving });
     this.#sysctls.forget(pick(before, keys));
     let commands = 0;
@@ -136,7 +140,8 @@ export class Applier {
     const remaining = diffRouting(leaving, old).add;
     const changed = pick(result.enforced, keys);
     const fresh = diffRouting(remaining, routingOf(changed)).add;
-    const coming = joinRouting(fresh, this.#routing.refused(result.enforced));
+    const due: Routing = { ...NOTHING, proxies: [...this.#ports.claims.due] };
+    const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
     await this.#foreign.look(coming.proxies, lxcProxies);
     const lines = await this.#bringUp(changed, coming, network);
     await this.#uplinks.close(result.enforced.host.uplinkTables);
@@ -158,7 +163,11 @@ export class Applier {
     this.#foreign.learn(routing.foreignProxies, leakable);
     if (wanted.host.uplinkTables === undefined) await this.#uplinks.learn(undefined, async () => routing.uplinkRoutes);
     uplinkLines.push(...(await this.#uplinks.close(result.enforced.host.uplinkTables)));
-    const diff = this.#routing.diffObserved(result.enforced, routing, leakable);
+    const { nics } = result.enforced;
+    this.#ports.claims.learn(routing.proxies, routingOf(result.enforced).proxies);
+    const differing = this.#routing.diffObserved(result.enforced, routing, leakable);
+    const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
+    const diff = { ...differing, add: { ...differing.add, proxies } };
     await this.#routing.write({ add: NOTHING, remove: diff.remove });
     const drifted = await this.#sysctls.reread(result.enforced);
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
@@ -175,14 +184,15 @@ export class Applier {
   async reassert(veths: ReadonlySet<string>): Promise<void> {
     const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
     if (this.#enforced === undefined || nics.length === 0) return;
-    const routing = routingOf({ ...this.#enforced, nics: new Map(nics) });
-    await this.#routing.write({ add: this.#foreign.spare(routing), remove: NOTHING });
+    const routing = this.#foreign.spare(routingOf({ ...this.#enforced, nics: new Map(nics) }));
+    const proxies = this.#ports.claims.spare(routing.proxies);
+    await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
   }
 
   /** Puts back proxies for these addresses that someone else took away. @returns what was written. */
   async restoreProxies(addresses: ReadonlySet<string>, lxcProxies: () => readonly LxcProxy[]): Promise<string[]> {
     const all = this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies;
-    const wanted = all.filter(({ address }) => addresses.has(address));
+    const wanted = this.#ports.claims.spare(all.filter(({ address }) => addresses.has(address)));
     if (wanted.length === 0) return [];
     const proxies = await this.#foreign.missing(wanted, lxcProxies);
     const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
@@ -228,9 +238,10 @@ export class Applier {
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
     await this.#sysctls.write(enforced, this.#enforced);
-    const add = this.#foreign.spare(coming);
-    const written = await this.#routing.write({ add, remove: NOTHING });
-    announce(this.#ports.announcer, add.proxies, network, () =>
+    const free = this.#foreign.spare(coming);
+    const proxies = this.#ports.claims.admit(free.proxies, network, enforced.nics);
+    const written = await this.#routing.write({ add: { ...free, proxies }, remove: NOTHING });
+    announce(this.#ports.announcer, proxies, network, () =>
       this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
     );
     return written;

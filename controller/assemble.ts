@@ -14,6 +14,7 @@ import { describeHost, type HostLink, type HostNetwork } from '../policies/host-
 import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
+import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import { unenforceableProblems } from '../policies/unenforceable.ts';
 import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
@@ -36,6 +37,8 @@ export interface HostInputs {
   readonly answers: DnsAddresses;
   /** See UplinkReader; absent where no policy has an uplink. */
   readonly uplinkFacts?: UplinkFacts | undefined;
+  /** See AddressClaims. */
+  readonly taken?: TakenAddresses | undefined;
   /** Milliseconds since 1970, as Date.now() tells them. */
   readonly now: number;
 }
@@ -105,7 +108,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const factsOf = rememberLast(lazyFacts);
   return {
     assemble: (inputs) => {
-      const { config, loaded, containers, links, veths, lastGood, answers, uplinkFacts, now } = inputs;
+      const { config, loaded, containers, links, veths, lastGood, answers, uplinkFacts, taken, now } = inputs;
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers, uplinkFacts);
       present = now;
@@ -115,7 +118,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const enforced = enforcedOf(policies);
       const names = namesOf(enforced);
       const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
-      const input = { containers, policies: enforced, veths, network, dns, settings: settingsOf(config) };
+      const input = { containers, policies: enforced, veths, network, dns, taken, settings: settingsOf(config) };
       const ends = endsOfAll(policies);
       const unenforceable = unenforceableOf(containers, policies, loaded, config);
       const compiled = withWires(compiler.compile(input), inputs, network);

@@ -17,7 +17,7 @@ import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import { createFlowCutter } from './cut-flows.ts';
 import { createTranslationCutter } from './cut-translations.ts';
-import { everythingDirty } from './dirty.ts';
+import { everythingDirty, nothingDirty } from './dirty.ts';
 import { DnsMemory } from './dns-memory.ts';
 import { realDisk } from './durable-disk.ts';
 import { openIpChannel } from './ip-channel.ts';
@@ -35,6 +35,8 @@ import { Panic } from './panic/panic.ts';
 import { viewPanic } from './panic/panic-state.ts';
 import { PanicTable, type SealTable } from './panic/panic-table.ts';
 import { createXtSealTable } from './panic/xt-seal-table.ts';
+import { AddressClaims } from './probe/address-claims.ts';
+import { readTaken, writeTaken } from './probe/taken-file.ts';
 import { Reconciler } from './reconcile.ts';
 import { createRefusalCleaner } from './refusal-counters.ts';
 import { type Report, Reporter } from './report.ts';
@@ -100,6 +102,9 @@ interface Parts {
   readonly keeper: FollowedKeeper;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
+  readonly claims: AddressClaims;
+  /** What calls for a pass without an event: before there is a session, its first pass sees to it. */
+  readonly news: { act: () => void };
   /** Has the time for a confirmation passed, this is called; before there is a session, its first pass sees to it. */
   readonly due: { act: () => void };
   /** Who is told of each pass. */
@@ -169,7 +174,12 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     },
   });
   await backend.use(chosen);
-  const applier = new Applier({ backend, ip, announcer, run, log, rememberSysctls });
+  const news = { act: (): void => undefined };
+  const claims = new AddressClaims(
+    { stream: streamLines, log, onNews: () => news.act(), keep: (taken) => writeTaken(runDirectory, taken) },
+    readTaken(runDirectory),
+  );
+  const applier = new Applier({ backend, ip, announcer, claims, run, log, rememberSysctls });
   const conntrack = createConntrackCleaner(
     flows,
     log,
@@ -190,7 +200,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   listeners.push((report) => keeper.observe(report));
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
-    due,
+    ...{ due, claims, news },
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack,
     reporter: new Reporter({
@@ -215,7 +225,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
       return ours.has(pid);
     },
     close: () => {
-      for (const part of [nft, ip, announcer, serviceManager, revisions]) part.stop();
+      for (const part of [nft, ip, announcer, claims, serviceManager, revisions]) part.stop();
     },
   };
   return parts;
@@ -231,7 +241,14 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
     onConfigRead: () => undefined,
   });
   const begin = performance.now();
-  const outcome = await reconciler.reconcile(everythingDirty());
+  parts.claims.switch(config.probe);
+  let outcome = await reconciler.reconcile(everythingDirty());
+  while (parts.claims.isAsking) {
+    await new Promise<void>((resolve) => {
+      parts.news.act = resolve;
+    });
+    outcome = await reconciler.reconcile(nothingDirty());
+  }
   parts.reporter.report(outcome, reconciler.reader, performance.now() - begin);
   if (!outcome.choice.isUnconfirmed) parts.bootRuleset.keep(outcome.applied.enforced);
   await parts.keeper.flush();
@@ -253,7 +270,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   });
   const outside = openOutside({ ...options, controls }, parts, () => session);
   const socket = await openControlSocket(options.runDirectory, controls, log);
-  parts.due.act = () => void session?.passAgain().catch(() => undefined);
+  parts.news.act = parts.due.act = () => void session?.passAgain().catch(() => undefined);
   const metrics = openMetrics(run, log, () => parts.panic.state);
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
@@ -265,6 +282,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
     parts.applier.distrust();
     present = next;
     await metrics.configure(next.metrics);
+    parts.claims.switch(next.probe);
     const fresh: Session = new Session({
       ...options,
       ...parts,

@@ -8,6 +8,7 @@ import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts'
 import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
 import { isStrict } from '../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
+import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import { wiredNames } from '../policies/wired-nics.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -48,6 +49,8 @@ export interface HostReaderOptions {
   readonly onLate?: (container: ContainerRef) => void;
   /** What DNS told; the same object while nothing changed. Nothing without it. */
   readonly answers?: () => DnsAddresses;
+  /** Which addresses others have; the same object while nothing changed. */
+  readonly taken?: () => TakenAddresses;
 }
 
 /** lxc-info is a fork each; more at once only compete for the processors. */
@@ -227,6 +230,11 @@ export class HostReader {
     if (JSON.stringify(links) !== JSON.stringify(this.#links)) this.#links = links;
   }
 
+  /** The host-side veths of what runs. */
+  get veths(): Iterable<string> {
+    return this.#usedVeths.keys();
+  }
+
   inputs(lastGood: ReadonlyMap<string, EnforcedPolicy> = NONE): HostInputs {
     this.#containers ??= [...this.#known.values()]
       .map(({ container }) => container)
@@ -242,6 +250,7 @@ export class HostReader {
       lastGood,
       answers: this.#options.answers?.() ?? NO_NAMES,
       uplinkFacts: this.uplinks.facts,
+      taken: this.#options.taken?.(),
       now: Date.now(),
     };
   }

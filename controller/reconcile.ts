@@ -17,6 +17,7 @@ import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
+import type { AddressClaims } from './probe/address-claims.ts';
 import { rememberLast } from './remember.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
@@ -38,6 +39,7 @@ export interface ReconcilerOptions {
   /** See HostReaderOptions. */
   readonly onLate?: (container: ContainerRef) => void;
   readonly answers?: () => DnsAddresses;
+  readonly claims: AddressClaims;
   readonly conntrack: Pick<ConntrackCleaner, 'waiting' | 'release'>;
 }
 
@@ -64,7 +66,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.reader = new HostReader(options);
+    this.reader = new HostReader({ ...options, taken: () => options.claims.taken });
   }
 
   /**
@@ -77,6 +79,7 @@ export class Reconciler {
     const mended = dirty.resync ? await panic.verify() : [];
     const disk = await this.#readFiles(dirty);
     await this.#read(dirty);
+    this.#options.claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
     const assembled = await this.#assemble(choice, dirty.links || dirty.uplinks || dirty.resync);
     const before = applier.enforced;

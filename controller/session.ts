@@ -19,6 +19,7 @@ import { type Log, messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
 import type { Panic } from './panic/panic.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
+import type { AddressClaims } from './probe/address-claims.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
@@ -36,6 +37,7 @@ export interface SessionOptions {
   readonly revisions: Revisions;
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
+  readonly claims: AddressClaims;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
   /** How rules are asked for where `nft monitor` doesn't tell of them. */

@@ -16,6 +16,7 @@ import { heldPublication, planNat, publicationKey } from './nic-nat.ts';
 import { policyPath } from './policy-files.ts';
 import type { Problem } from './problem.ts';
 import { compileChangedNics, compileNics, type NicMemo, type NicPlan, type Report } from './running-nics.ts';
+import { type TakenAddresses, whyTaken } from './taken-addresses.ts';
 import { NO_UPLINKS, planUplinks, uplinkFindings } from './uplink-plan.ts';
 
 /** What decides about one container: its policy as it is enforced, be it the last good one. */
@@ -30,6 +31,8 @@ export interface CompileInput {
   readonly network: HostNetwork;
   /** What the policies' names stand for; keeps its identity while none changes. */
   readonly dns: DnsAddresses;
+  /** What others have on the uplinks' links; absent where nobody asks. */
+  readonly taken?: TakenAddresses | undefined;
   readonly settings: Pick<HostState, 'guardPatterns' | 'log' | 'connections'> & {
     readonly uplinks: readonly InterfaceName[];
     /** Interfaces of the host that are ends of wires. */
@@ -103,7 +106,9 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
   function compileStartsAndStops(input: CompileInput): Compiled | undefined {
     if (last === undefined || last.result.problems.size > 0) return undefined;
     const { input: known, result } = last;
-    const same = (['containers', 'policies', 'network', 'settings'] as const).every((key) => known[key] === input[key]);
+    const same = (['containers', 'policies', 'network', 'settings', 'taken'] as const).every(
+      (key) => known[key] === input[key],
+    );
     const changes = same ? compileChangedNics(plans, { ...input, uplinks }, known.veths, nics) : undefined;
     if (changes === undefined) return undefined;
     nics = withChanges(nics, changes);
@@ -184,7 +189,7 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
 function lostPrefixes(
   plans: ReadonlyMap<string, NicPlan>,
   conflicts: readonly RefusedClaim[],
-  { network, policies }: CompileInput,
+  { network, policies, taken = new Map() }: CompileInput,
   report: Report,
 ): Map<string, Set<Prefix>> {
   const lost = new Map<string, Set<Prefix>>();
@@ -201,6 +206,8 @@ function lostPrefixes(
         const inside = [...network.addresses].find((address) => contains(rangeOf(prefix), address));
         if (inside !== undefined) lose(plan, prefix, `holds ${inside}, an address of this host: leave it out`);
       }
+      const why = whyTaken(prefix, taken);
+      if (why !== undefined) lose(plan, prefix, why);
     }
   }
   for (const refused of conflicts) {

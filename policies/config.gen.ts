@@ -25,6 +25,10 @@ export type WithoutPolicy = 'closed' | 'open';
  */
 export type StrictForAll = boolean;
 /**
+ * Whether the neighbours on an uplink's link are asked (ARP and neighbour discovery, 100 ms) before they are told that an address is a container's. One that somebody else answers for is an error, and no container gets it. `false`: every address is claimed at once; also where a router answers for all addresses (proxy ARP). Default: true.
+ */
+export type Probe = boolean;
+/**
  * Whether a policy file that is saved comes into force at once. `false`: edits wait for `routewall apply`, and `routewall status` and `routewall preview` show them. This file is followed in either case. Default: true.
  */
 export type AutoApply = boolean;
@@ -96,6 +100,7 @@ export interface Config {
   guard?: Guard;
   withoutPolicy?: WithoutPolicy;
   strict?: StrictForAll;
+  probe?: Probe;
   autoApply?: AutoApply;
   log?: LogSettings;
   connections?: Connections;

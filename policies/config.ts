@@ -23,6 +23,8 @@ export interface HostConfig {
   readonly withoutPolicy: WithoutPolicy;
   /** Whether a network that no policy can be enforced on keeps a container from starting. */
   readonly strict: boolean;
+  /** Whether neighbours are asked for an address before it is claimed. */
+  readonly probe: boolean;
   /** `false`: policy files that change wait for `apply`. */
   readonly autoApply: boolean;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
@@ -46,6 +48,7 @@ export const defaultConfig: HostConfig = {
   guard: [parseInterfacePattern('veth*')].filter((pattern) => pattern !== undefined),
   withoutPolicy: 'closed',
   strict: false,
+  probe: true,
   autoApply: true,
   log: { group: 5, rate: '10/second' },
   connections: { most: 8192, rate: '1000/second' },
@@ -82,6 +85,7 @@ function fillDefaults(
     guard: data.guard === undefined ? defaultConfig.guard : guardOf(data.guard, fail),
     withoutPolicy: data.withoutPolicy ?? defaultConfig.withoutPolicy,
     strict: data.strict ?? defaultConfig.strict,
+    probe: data.probe ?? defaultConfig.probe,
     autoApply: data.autoApply ?? defaultConfig.autoApply,
     log: {
       group: typeof group === 'string' ? 'kernel' : (group ?? defaultConfig.log.group),

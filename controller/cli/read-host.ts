@@ -17,6 +17,7 @@ import type { ContainerToList } from '../list-containers.ts';
 import { messageOf } from '../log.ts';
 import { hint } from '../name-hint.ts';
 import { isSealed, NO_PANIC, type PanicState, parsePanic, readPanic } from '../panic/panic-state.ts';
+import { readTaken } from '../probe/taken-file.ts';
 import { readFilesInForce } from '../revisions/files-in-force.ts';
 import { readStatusFile } from '../status-file.ts';
 import { uplinkChoices } from '../uplink-facts.ts';
@@ -54,7 +55,12 @@ export async function readHostUnder(
   requireFolders(shared);
   const run = await io.loadRun();
   const answers = await recallAnswers(config, shared.stateDirectory);
-  const reader = new HostReader({ config, policyFolder: shared.policyFolder, run, answers: () => answers });
+  const taken = shared.stateFile === undefined && config.probe ? readTaken(shared.runtimeDirectory) : new Map();
+  const reader = new HostReader({
+    ...{ config, policyFolder: shared.policyFolder, run },
+    answers: () => answers,
+    taken: () => taken,
+  });
   if (shared.stateFile !== undefined) return readFromState(reader, config, await readStateFile(shared.stateFile));
   if (depth !== 'files') await reader.readAll();
   else {

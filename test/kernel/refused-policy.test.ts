@@ -12,6 +12,7 @@ import { describeHost } from '../../policies/host-network.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
+import { unaskedClaims } from '../controller/probe/unasked.ts';
 import { keyOf, nicOf, stateOf } from '../controller/states.ts';
 
 /** Beyond what a port can be: nft says "Service out of range". */
@@ -44,6 +45,7 @@ function open(): Applier {
     backend: createNftBackend({ nft, run: inside }),
     ip,
     announcer: { send: () => undefined, stop: () => undefined },
+    claims: unaskedClaims(),
     run: inside,
     log: () => undefined,
   });

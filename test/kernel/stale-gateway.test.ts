@@ -12,6 +12,7 @@ import { parseAddress } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createNamespace } from '../../sandbox/namespace.ts';
+import { unaskedClaims } from '../controller/probe/unasked.ts';
 import { nicOf, stateOf } from '../controller/states.ts';
 import { runIn, startIn } from './namespace-commands.ts';
 
@@ -29,7 +30,14 @@ it('takes a gateway off a veth whose container is gone, though the link was made
   const [nft, ip] = [openNftChannel(startIn(host, []), folder), openIpChannel(startIn(host, []))];
   const announcer = { send: () => undefined, stop: () => undefined };
   const backend = createNftBackend({ nft, run: runIn(host) });
-  const applier = new Applier({ backend, ip, announcer, run: runIn(host), log: () => undefined });
+  const applier = new Applier({
+    backend,
+    ip,
+    announcer,
+    claims: unaskedClaims(),
+    run: runIn(host),
+    log: () => undefined,
+  });
   const address = parseAddress('fe80::1');
   if (address === undefined) throw new Error('no address');
   const plain = nicOf(1, 80);

@@ -12,6 +12,7 @@ test('an empty configuration is the default', () => {
     guard: ['veth*'],
     withoutPolicy: 'closed',
     strict: false,
+    probe: true,
     autoApply: true,
     log: { group: 5, rate: '10/second' },
     connections: { most: 8192, rate: '1000/second' },
@@ -33,6 +34,7 @@ uplinks: [eth0, wan-1]
 guard: ["veth*", lab0]
 withoutPolicy: open
 strict: true
+probe: false
 autoApply: false
 log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
@@ -48,6 +50,7 @@ backend: nftables
       guard: ['veth*', 'lab0'],
       withoutPolicy: 'open',
       strict: true,
+      probe: false,
       autoApply: false,
       log: { group: 'kernel', rate: '5/minute' },
       connections: { most: 200, rate: '1000/second' },
