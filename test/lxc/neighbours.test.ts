@@ -100,6 +100,8 @@ describe('an address on the link of an uplink', () => {
     });
     const web = await rw.addContainer('web', { lines: nic(addresses) });
     await rw.start(web);
+    // The link is asked before.
+    await eventually('both are claimed', async () => (await proxiesOf(rw.bed.host)).split('\n').length === 2);
     const proxies = (await proxiesOf(rw.bed.host)).split('\n').map((line) => line.trim().replace(/ +/g, ' '));
     expect(proxies.map((line) => line.split(' ').slice(0, 3).join(' ')).sort()).toEqual(
       addresses.map((address) => `${address} dev eth1`),
