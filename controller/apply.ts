@@ -166,6 +166,10 @@ export class Applier {
     const { nics } = result.enforced;
     this.#ports.claims.learn(routing.proxies, routingOf(result.enforced).proxies);
     const differing = this.#routing.diffObserved(result.enforced, routing, leakable);
+    // Nobody took those away: they only waited for an answer.
+    const waited = new Set(
+      renderRouting({ add: { ...NOTHING, proxies: [...this.#ports.claims.due] }, remove: NOTHING }),
+    );
     const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
     const diff = { ...differing, add: { ...differing.add, proxies } };
     await this.#routing.write({ add: NOTHING, remove: diff.remove });
@@ -175,7 +179,7 @@ export class Applier {
     this.#withheld = withheld;
     const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
     const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
-    const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line));
+    const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
     return { ...result, repaired, written: written.length, unrouted: this.unrouted, abandoned };
   }

@@ -42,6 +42,8 @@ export class AddressClaims {
   #isOn = false;
   /** By proxyKey; one that isn't in here was never to be asked about. */
   readonly #states = new Map<string, State>();
+  /** The last question about each: an answer to an older one tells of the container that wants the address now. */
+  readonly #asked = new Map<string, Asked>();
   readonly #due = new Map<string, NeighbourProxy>();
   #taken: Taken;
   #network: HostNetwork | undefined;
@@ -60,7 +62,7 @@ export class AddressClaims {
     this.#isOn = isOn;
     if (isOn) this.#askAgain();
     else {
-      for (const list of [this.#states, this.#due]) list.clear();
+      for (const list of [this.#states, this.#asked, this.#due]) list.clear();
       this.#setTaken(NOBODY);
     }
   }
@@ -78,7 +80,7 @@ export class AddressClaims {
   admit(proxies: readonly NeighbourProxy[], network: HostNetwork, nics: DesiredState['nics']): NeighbourProxy[] {
     if (!this.#isOn) return [...proxies];
     this.#network = network;
-    let owners: ReadonlyMap<NeighbourProxy, string> | undefined;
+    let owners: ReadonlyMap<string, string> | undefined;
     return proxies.filter((proxy) => {
       if (this.#taken.has(proxy.address)) return false;
       const key = proxyKey(proxy);
@@ -89,7 +91,9 @@ export class AddressClaims {
       if (question === undefined) return true;
       owners ??= ownersOf(nics);
       this.#states.set(key, 'asking');
-      this.#ask({ ...question, key, veth: owners.get(proxy) ?? '' });
+      const asked = { ...question, key, veth: owners.get(key) ?? '' };
+      this.#asked.set(key, asked);
+      this.#ask(asked);
       return false;
     });
   }
@@ -108,7 +112,8 @@ export class AddressClaims {
   /** They are wanted no more. @returns those of them that may have been set. */
   leave(proxies: readonly NeighbourProxy[]): NeighbourProxy[] {
     const set = this.spare(proxies);
-    for (const key of proxies.map(proxyKey)) for (const list of [this.#states, this.#due]) list.delete(key);
+    for (const key of proxies.map(proxyKey))
+      for (const list of [this.#states, this.#asked, this.#due]) list.delete(key);
     return set;
   }
 
@@ -116,8 +121,12 @@ export class AddressClaims {
   learn(observed: readonly NeighbourProxy[], wanted: readonly NeighbourProxy[]): void {
     if (!this.#isOn) return;
     const keys = new Set(wanted.map(proxyKey));
-    for (const list of [this.#states, this.#due]) for (const key of list.keys()) if (!keys.has(key)) list.delete(key);
-    for (const key of observed.map(proxyKey)) if (keys.has(key)) this.#states.set(key, 'claimed');
+    for (const list of [this.#states, this.#asked, this.#due])
+      for (const key of list.keys()) if (!keys.has(key)) list.delete(key);
+    for (const key of observed.map(proxyKey).filter((one) => keys.has(one))) {
+      this.#states.set(key, 'claimed');
+      this.#due.delete(key);
+    }
   }
 
   /** Forgets that an address was in use when whoever wanted it has stopped: started again, it asks again. */
@@ -146,20 +155,23 @@ export class AddressClaims {
 
   async #claim(questions: readonly Asked[]): Promise<void> {
     const onSilence = (): void => {
-      const silent = questions.filter(({ key }) => this.#states.get(key) === 'asking');
+      const silent = questions.filter(
+        (asked) => this.#asked.get(asked.key) === asked && this.#states.get(asked.key) === 'asking',
+      );
       for (const { key, address, dev } of silent) {
         this.#states.set(key, 'silent');
         this.#due.set(key, { address, dev });
       }
       if (silent.length > 0) this.#options.onNews();
     };
-    await this.#listen(questions, onSilence, ({ key, address, dev, veth }, mac) => {
+    await this.#listen(questions, onSilence, ({ key, address, dev }, mac) => {
+      const current = this.#asked.get(key);
       // Whoever has stopped meanwhile wants it no more.
-      if (!this.#states.has(key) || this.#taken.has(address)) return;
+      if (current === undefined || this.#taken.has(address)) return;
       // A late answer: the proxy that was set goes with the pass that takes the address from the container.
       if (this.#states.get(key) !== 'claimed') this.#states.delete(key);
-      this.#due.delete(key);
-      this.#setTaken(new Map([...this.#taken, [address, { dev, mac, veth }]]));
+      for (const list of [this.#asked, this.#due]) list.delete(key);
+      this.#setTaken(new Map([...this.#taken, [address, { dev, mac, veth: current.veth }]]));
       this.#options.onNews();
     });
     // A link that can't be asked claims as before there were questions.
@@ -232,9 +244,10 @@ export class AddressClaims {
   }
 }
 
-const ownersOf = (nics: DesiredState['nics']): ReadonlyMap<NeighbourProxy, string> =>
+/** By proxyKey: the veth of the container that is to have it. */
+const ownersOf = (nics: DesiredState['nics']): ReadonlyMap<string, string> =>
   new Map(
     [...nics.values()].flatMap(({ proxies, hostVeth }) =>
-      proxies.map((proxy): [NeighbourProxy, string] => [proxy, hostVeth]),
+      proxies.map((proxy): [string, string] => [proxyKey(proxy), hostVeth]),
     ),
   );

@@ -65,7 +65,7 @@ describe('an address that a neighbour has', () => {
       await rw.start(web);
       for (const address of ADDRESSES)
         await rw.daemon.child().waitForLine(new RegExp(` error: .*${address} is in use on eth0 by `), { after });
-      try { await eventually(`status tells it: ${round}`, async () => (await problems(rw)) === 2); } catch (e) { console.log(rw.daemon.log().join('\n'), (await rw.cli('status')).stdout); throw e; }
+      await eventually(`status tells it: ${round}`, async () => (await problems(rw)) === 2);
       const inside = await web.inside();
       await listen(inside, PORT);
       expect(await proxied(rw)).toEqual([]);
