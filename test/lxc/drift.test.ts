@@ -42,7 +42,10 @@ async function makeScene(config = ''): Promise<Scene> {
   await listen(bed.outside, { protocol: 'tcp', port: 80 });
   await routewall.start(web);
   const flow = await openFlow(await web.inside(), { protocol: 'tcp', to: '203.0.113.80', port: 80, timeout: 3_000 });
-  const good = await readOwnState(bed.host);
+  const good = await eventually('the neighbours were asked, and both proxies are set', async () => {
+    const state = await readOwnState(bed.host);
+    return state.proxies.length === 2 && state;
+  });
   const monitor = bed.host.spawn('nft', ['monitor']);
   return { routewall, web, flow, monitor, good };
 }
