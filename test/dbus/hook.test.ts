@@ -228,8 +228,10 @@ describe('a configuration that was written for lxc-routednet', () => {
     const veth = await container.hostVeth();
     const routes = `${await ip('-4', 'route', 'show', 'dev', veth)}\n${await ip('-6', 'route', 'show', 'dev', veth)}`;
     for (const address of [...IN_PREFIX, ...ROUTED]) expect(routes).toMatch(new RegExp(`^${address} `, 'm'));
-    const proxies = await ip('neigh', 'show', 'proxy', 'dev', 'eth0');
-    for (const address of IN_PREFIX) expect(proxies).toContain(address);
+    const proxies = await eventually('the neighbours were asked, and both proxies are set', async () => {
+      const text = await ip('neigh', 'show', 'proxy', 'dev', 'eth0');
+      return IN_PREFIX.every((address) => text.includes(address)) && text;
+    });
     for (const address of ROUTED) expect(proxies).not.toContain(address);
     expect((await host.run('sysctl', ['-n', 'net/ipv6/conf/all/proxy_ndp'])).stdout.trim()).toBe('1');
     const said = () => heard.lines().join('\n');
