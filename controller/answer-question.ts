@@ -3,8 +3,7 @@ import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { ServiceTable } from '../policies/service-table.ts';
 import { maxStructuredBytes, readSourceText } from '../policies/source-text.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../render/address.ts';
-import { assembleAsIfRunning } from './as-if-running.ts';
-import type { HostInputs } from './assemble.ts';
+import type { Assembled, HostInputs } from './assemble.ts';
 import { type AskedService, parseAskedService } from './cli/asked-service.ts';
 import { shownPath } from './cli/print-problems.ts';
 import { type ExplainHost, type Explanation, explainFlow } from './explain.ts';
@@ -131,16 +130,24 @@ function policyLines(files: PolicyFiles): Lines {
   };
 }
 
+export interface Asked {
+  readonly files: PolicyFiles;
+  readonly inputs: HostInputs;
+  /** See assembleAsIfRunning. */
+  readonly assembled: Assembled;
+  readonly panic: PanicState;
+}
+
 /**
  * All answers, as D-Bus tells them; what is stopped is answered for as if it ran. `folder` as in `answerToJson`.
  * @throws QuestionError
  */
 export function describeAnswers(
-  { files, inputs, panic }: { readonly files: PolicyFiles; readonly inputs: HostInputs; readonly panic: PanicState },
+  { files, inputs, assembled, panic }: Asked,
   question: Question,
   folder: string,
 ): unknown {
-  const { desired, policies, network } = assembleAsIfRunning(inputs);
+  const { desired, policies, network } = assembled;
   const host = { desired, policies, network, containers: inputs.containers, panic };
   const lines = policyLines(files);
   const answers = answerQuestion(host, inputs.loaded.services, question, (file, line) => lines(file)[line - 1]);

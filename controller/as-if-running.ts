@@ -1,12 +1,12 @@
 /** The state as it would be if every container ran, for answers about those that don't. */
 import { parseInterfaceName } from '../render/names.ts';
-import { type Assembled, createAssembler, type HostInputs } from './assemble.ts';
+import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
 
 /** What runs keeps its addresses against what doesn't. The names of veths that don't exist are made up. */
-export function assembleAsIfRunning(inputs: HostInputs): Assembled {
-  const assembler = createAssembler();
+export function assembleAsIfRunning(inputs: HostInputs, assembler: Assembler = createAssembler()): Assembled {
   // The first result makes holders of those that run.
-  assembler.assemble(inputs);
+  const asItIs = assembler.assemble(inputs);
+  if (doAllRun(inputs)) return asItIs;
   const veths = new Map(inputs.veths);
   for (const { key } of inputs.containers.flatMap(({ endpoints }) => endpoints)) {
     const name = parseInterfaceName(`stopped-${veths.size}`);
@@ -14,3 +14,6 @@ export function assembleAsIfRunning(inputs: HostInputs): Assembled {
   }
   return assembler.assemble({ ...inputs, veths });
 }
+
+export const doAllRun = ({ containers, veths }: HostInputs): boolean =>
+  containers.every(({ endpoints }) => endpoints.every(({ key }) => veths.has(key)));

@@ -59,8 +59,8 @@ const NOTHING: Checked = { problems: [], what: '' };
 async function checkExpectFile(invocation: Invocation, file: string): Promise<Checked> {
   const content = await readGiven(resolve(invocation.io.folder, file), file);
   const { config } = await readConfig(invocation.shared);
-  const { inputs } = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
-  const assembled = createAssembler().assemble(inputs);
+  const { inputs, assembler } = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
+  const assembled = assembler.assemble(inputs);
   const { network, book } = assembled;
   const { containers, loaded, now } = inputs;
   const facts = expectationFacts({ network, book, containers, accept: inputs.config.dns.accept });
@@ -94,7 +94,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   }
   const { config, problems: inConfig } = await readConfig(shared);
   const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
-  const assembled = createAssembler().assemble(host.inputs);
+  const assembled = host.assembler.assemble(host.inputs);
   const inPolicies = shared.names.length > 0 ? [] : policyProblems(host.inputs, assembled);
   const names = shared.names.length > 0 ? shared.names : undefined;
   const shadowed = shadowWarnings(host.inputs, assembled, names);

@@ -44,9 +44,9 @@ const ORDERS: Readonly<Record<DenialFlags['sort'], (a: Denial, b: Denial) => num
 };
 
 async function readDenialHost(invocation: Invocation): Promise<DenialHost> {
-  const { inputs, containers } = await readHostInForce(invocation);
+  const { inputs, containers, assembler } = await readHostInForce(invocation);
   selectContainers(containers, invocation.shared.names);
-  return { inputs, assembled: assembleAsIfRunning(inputs) };
+  return { inputs, assembled: assembleAsIfRunning(inputs, assembler) };
 }
 
 async function readDenials(invocation: Invocation, host: DenialHost, names: readonly string[]): Promise<Denial[]> {

@@ -3,7 +3,6 @@
 import type { Container } from '../../policies/endpoint.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesPattern } from '../../render/names.ts';
-import { createAssembler } from '../assemble.ts';
 import { nicKind, nicName } from '../containers.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
@@ -23,7 +22,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const run = await io.loadRun();
   const host = await readHostInForce(invocation);
   const names = new Set(selectContainers(host.containers, shared.names).map(({ container }) => container.name));
-  const { desired, network } = createAssembler().assemble(host.inputs);
+  const { desired, network } = host.assembler.assemble(host.inputs);
   const uplinks = [...new Set(network.onLink.map(({ dev }) => dev))];
   const rules = await readForeignRules(run);
   const findings = [

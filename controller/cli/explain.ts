@@ -2,6 +2,7 @@
 import type { Family } from '../../render/address.ts';
 import { describeAnswers, QuestionError } from '../answer-question.ts';
 import { assembleAsIfRunning } from '../as-if-running.ts';
+import type { Assembled } from '../assemble.ts';
 import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { readForeignRules } from '../doctor/read-foreign.ts';
 import { asObject, placed } from '../json-shape.ts';
@@ -9,7 +10,7 @@ import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
-import { readHost } from './read-host.ts';
+import { type CliHost, readHost } from './read-host.ts';
 import { askServing } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
 
@@ -25,9 +26,11 @@ export interface ExplainFlags {
 export async function runExplain(invocation: Invocation, flags: ExplainFlags): Promise<number> {
   const { io, shared, colours } = invocation;
   const args = [flags.from, flags.to, flags.service, flags.family ?? 0, flags.source ?? ''];
-  const told = (await askServing(invocation, 'Explain', args, parseAnswers)) ?? (await explainHost(invocation, flags));
+  const readOnce = rememberHost(invocation);
+  const told =
+    (await askServing(invocation, 'Explain', args, parseAnswers)) ?? explainHost(await readOnce(), invocation, flags);
   const { answers, lastGood } = told;
-  const foreign = await judgeForeign(invocation, answers);
+  const foreign = await judgeForeign(invocation, answers, readOnce);
   const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
   if (shared.json) {
     // JSON has one answer, and of each rule its line.
@@ -44,6 +47,21 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   return fine ? EXIT.fine : EXIT.no;
 }
 
+type AsIfRunning = CliHost & { readonly assembled: Assembled };
+
+/** As if all ran; read when somebody asks, and only once. */
+function rememberHost(invocation: Invocation): () => Promise<AsIfRunning> {
+  let reading: Promise<AsIfRunning> | undefined;
+  const read = async (): Promise<AsIfRunning> => {
+    const host = await readHost(invocation);
+    return { ...host, assembled: assembleAsIfRunning(host.inputs, host.assembler) };
+  };
+  return () => {
+    reading ??= read();
+    return reading;
+  };
+}
+
 const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, drops: readonly ForeignVerdict[] = []): boolean =>
   verdict === 'allow' && !drops.some(({ sure }) => sure);
 
@@ -51,6 +69,7 @@ const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, drops: readonly Foreig
 async function judgeForeign(
   invocation: Invocation,
   answers: readonly ToldAnswer[],
+  readOnce: () => Promise<AsIfRunning>,
 ): Promise<readonly (readonly ForeignVerdict[])[]> {
   const { io, shared } = invocation;
   const isAsked = shared.stateFile === undefined && io.isRoot && answers.some(({ verdict }) => verdict === 'allow');
@@ -58,8 +77,7 @@ async function judgeForeign(
   try {
     const { chains } = await readForeignRules(await io.loadRun());
     if (!chains.some(({ base }) => base !== null)) return [];
-    const { inputs } = await readHost(invocation);
-    const host = assembleAsIfRunning(inputs);
+    const { assembled: host } = await readOnce();
     return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer) : []));
   } catch (cause) {
     io.err.write(`what other programs drop isn't known: ${describeFailure(cause).message}\n`);
@@ -67,8 +85,7 @@ async function judgeForeign(
   }
 }
 
-async function explainHost(invocation: Invocation, flags: ExplainFlags): Promise<ToldAnswers> {
-  const host = await readHost(invocation);
+function explainHost(host: AsIfRunning, invocation: Invocation, flags: ExplainFlags): ToldAnswers {
   try {
     // Through the same words as the daemon's answer, so that both say the same.
     return parseAnswers({ value: describeAnswers(host, flags, invocation.shared.shown.policies), path: '' });

@@ -28,7 +28,7 @@ export async function runLearn(invocation: Invocation, { diff, refused }: LearnF
   if (name === undefined || more.length > 0) throw new CliError(EXIT.usage, 'learn: name one container: -n NAME');
   const host = await readHost(invocation);
   const [entry] = selectContainers(host.containers, [name]);
-  const assembled = assembleAsIfRunning(host.inputs);
+  const assembled = assembleAsIfRunning(host.inputs, host.assembler);
   if (entry === undefined) throw new CliError(EXIT.usage, `there is no container "${name}"`);
   const { container } = entry;
   const as = refused ? (['observed', 'refused'] as const) : (['observed'] as const);

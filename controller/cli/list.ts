@@ -1,5 +1,4 @@
 /** `routewall list`: what is known of each container. */
-import { createAssembler } from '../assemble.ts';
 import { type ListedContainer, type ListedNic, listContainer } from '../list-containers.ts';
 import { observingText } from '../observing.ts';
 import { parseListed } from '../told-answers.ts';
@@ -34,7 +33,7 @@ export async function runList(invocation: Invocation): Promise<number> {
 
 async function listHost(invocation: Invocation): Promise<ListedContainer[]> {
   const host = await readHost(invocation);
-  const assembled = createAssembler().assemble(host.inputs);
+  const assembled = host.assembler.assemble(host.inputs);
   return host.containers
     .map((container) => listContainer(container, assembled))
     .map((container) => withShownPaths(container, invocation.shared.shown.policies));

@@ -22,7 +22,7 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
   const { io, shared } = invocation;
   const host = await readHost(invocation);
   const names = selectContainers(host.containers, shared.names).map(({ container }) => container.name);
-  const { desired, policies, network } = assembleAsIfRunning(host.inputs);
+  const { desired, policies, network } = assembleAsIfRunning(host.inputs, host.assembler);
   const { containers, loaded } = host.inputs;
   const asked = new Set(shared.names.length === 0 ? [] : names);
   const map = buildMap({ desired, policies, network, containers, loaded, panic: host.panic }, asked);

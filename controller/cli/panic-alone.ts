@@ -1,7 +1,6 @@
 /** A panic begun or ended without the daemon: the kernel, the file that the daemon reads, and what the next boot loads. */
 import { defaultConfig } from '../../policies/config.ts';
 import { renderSeal } from '../../render/panic.ts';
-import { createAssembler } from '../assemble.ts';
 import type { Refusal } from '../backend.ts';
 import { keepPanicForBoot } from '../boot-ruleset.ts';
 import { realDisk } from '../durable-disk.ts';
@@ -47,7 +46,7 @@ export async function panicAlone(
   await keepPanicForBoot(stateDirectory, seal === undefined ? [] : renderSeal(seal));
   if (!order.on) await table.hold(seal);
   else if (host !== undefined) {
-    const { desired } = createAssembler().assemble(host.inputs);
+    const { desired } = host.assembler.assemble(host.inputs);
     await endSealedFlows(trackedFlows(run, streamLines), desired, () => state).catch((cause: unknown) => {
       io.err.write(`connections of sealed containers: ${messageOf(cause)}\n`);
     });
@@ -67,7 +66,7 @@ async function readScope(
       names,
       containers.map(({ name }) => name),
     );
-    const { nics } = createAssembler().assemble(host.inputs).desired;
+    const { nics } = host.assembler.assemble(host.inputs).desired;
     return { scope: { config: host.config, containers: () => containers, nics: () => nics.values() }, host };
   } catch (cause) {
     if (names.length > 0) throw cause;

@@ -1,6 +1,5 @@
 /** `routewall preview`: what would change in the kernel. */
 
-import { createAssembler } from '../assemble.ts';
 import { describeFlows, type ToldChange } from '../describe-changes.ts';
 import { readFlowChanges } from '../flow-changes.ts';
 import { type Change, compareWithKernel, readKernel } from '../kernel-comparison.ts';
@@ -36,7 +35,7 @@ async function previewHost(invocation: Invocation): Promise<ToldPreview> {
   // Awaited below; until then a failure of the files has precedence.
   reading.catch(() => undefined);
   const host = await readHost(invocation);
-  const assembled = createAssembler().assemble(host.inputs);
+  const assembled = host.assembler.assemble(host.inputs);
   const known = host.containers.map(({ container }) => container.name);
   requireKnown(shared.names, known);
   const comparison = await compareWithKernel(run, restrict(assembled.desired, allIds(host.containers)), reading);

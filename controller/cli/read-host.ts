@@ -7,7 +7,7 @@ import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
 import type { InterfaceName } from '../../render/names.ts';
-import { createAssembler, type HostInputs } from '../assemble.ts';
+import { type Assembler, createAssembler, type HostInputs } from '../assemble.ts';
 import { nicName } from '../containers.ts';
 import { DnsMemory } from '../dns-memory.ts';
 import { HostReader, type KnownContainer } from '../host-reader.ts';
@@ -31,6 +31,8 @@ export interface CliHost {
   readonly config: HostConfig;
   readonly files: PolicyFiles;
   readonly inputs: HostInputs;
+  /** Has compiled from these inputs already: who asks again gets what it remembers. */
+  readonly assembler: Assembler;
   /** Sorted by id. */
   readonly containers: readonly ContainerToList[];
   readonly panic: PanicState;
@@ -73,8 +75,9 @@ export async function readHostUnder(
   // Only the daemon's own user can look in there.
   if (depth === 'in-force' && process.getuid?.() === 0)
     reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, config.autoApply));
-  const lastGood = depth !== 'files' ? await recallLastGood(reader.inputs(), shared.stateDirectory) : new Map();
-  await readUplinks(reader, lastGood).catch((cause: unknown) => {
+  const assembler = createAssembler();
+  const lastGood = depth !== 'files' ? await recallLastGood(assembler, reader.inputs(), shared.stateDirectory) : NONE;
+  await readUplinks(assembler, reader, lastGood).catch((cause: unknown) => {
     io.err.write(`what this host's routers are is not known: ${messageOf(cause)}\n`);
   });
   const inputs = reader.inputs(lastGood);
@@ -84,14 +87,19 @@ export async function readHostUnder(
     config,
     files,
     inputs,
+    assembler,
     containers: sorted(reader).map((known) => toList(known, inputs.veths, panic)),
     panic,
   };
 }
 
-async function readUplinks(reader: HostReader, lastGood: ReadonlyMap<string, EnforcedPolicy>): Promise<void> {
+async function readUplinks(
+  assembler: Assembler,
+  reader: HostReader,
+  lastGood: ReadonlyMap<string, EnforcedPolicy>,
+): Promise<void> {
   if (![...reader.files.values()].some((file) => String(file).includes('uplink'))) return;
-  const { policies, network } = createAssembler().assemble(reader.inputs(lastGood));
+  const { policies, network } = assembler.assemble(reader.inputs(lastGood));
   await reader.uplinks.read(uplinkChoices(policies.values()), network.uplinks, true);
 }
 
@@ -145,7 +153,7 @@ async function readFromState(reader: HostReader, config: HostConfig, state: Stat
   const containers = known.map((entry) =>
     toList(entry, all, NO_PANIC, told.get(entry.container.id)?.state ?? 'STOPPED'),
   );
-  return { config, files: reader.files, inputs, containers, panic: NO_PANIC };
+  return { config, files: reader.files, inputs, assembler: createAssembler(), containers, panic: NO_PANIC };
 }
 
 /** A name stands for the first container that has it, an id for that one. */
@@ -184,19 +192,29 @@ function collectVeths(
   }
 }
 
+const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
+
 /** What the daemon goes on enforcing while a policy is broken. */
-async function recallLastGood(inputs: HostInputs, stateDirectory: string): Promise<Map<string, EnforcedPolicy>> {
-  const recalled = new Map<string, EnforcedPolicy>();
+async function recallLastGood(
+  assembler: Assembler,
+  inputs: HostInputs,
+  stateDirectory: string,
+): Promise<ReadonlyMap<string, EnforcedPolicy>> {
   // Only the daemon's own user can look in there.
-  if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return recalled;
+  if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return NONE;
+  const broken = [...assembler.assemble(inputs).policies].filter(
+    ([, { status, compiled }]) => status === 'closed' && !compiled.ok,
+  );
+  // To open it is to read all that it holds.
+  if (broken.length === 0) return NONE;
+  const recalled = new Map<string, EnforcedPolicy>();
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
-  for (const [id, { status, compiled }] of createAssembler().assemble(inputs).policies) {
-    if (status !== 'closed' || compiled.ok) continue;
+  for (const [id, { compiled }] of broken) {
     const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
     if (policy !== undefined) recalled.set(compiled.container, policy);
   }
-  return recalled;
+  return recalled.size === 0 ? NONE : recalled;
 }
 
 /** What the daemon has for the policies' names; nothing where that can't be read. */

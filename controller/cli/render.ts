@@ -6,7 +6,7 @@ import { chainNaming, renderDesired } from '../../render/nft.ts';
 import { renderRouting, routingOf } from '../../render/routing.ts';
 import { renderRuleset } from '../../render/ruleset.ts';
 import { renderTraffic, trafficOf } from '../../render/traffic.ts';
-import { createAssembler, problemsOf } from '../assemble.ts';
+import { problemsOf } from '../assemble.ts';
 import { describeUplinks } from '../uplink-routing.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -21,7 +21,7 @@ export interface RenderOptions {
 export async function runRender(invocation: Invocation, { what }: RenderOptions): Promise<number> {
   const { io, shared, errColours } = invocation;
   const host = await readHost(invocation);
-  const assembled = createAssembler().assemble(host.inputs);
+  const assembled = host.assembler.assemble(host.inputs);
   const containers = selectContainers(host.containers, shared.names).map(({ container }) => container);
   const rendered = renderAll(restrict(assembled.desired, new Set(containers.map(({ id }) => id))));
   const problems = uniqueProblems(containers.flatMap((container) => problemsOf(assembled, container)));

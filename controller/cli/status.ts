@@ -2,7 +2,6 @@
 import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { askStatus } from '../ask-daemon.ts';
-import { createAssembler } from '../assemble.ts';
 import { placed } from '../json-shape.ts';
 import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
@@ -101,7 +100,7 @@ async function readDifference(invocation: Invocation): Promise<Difference> {
   if (!invocation.io.isRoot) return { known: false, why: 'only root can compare with the kernel', failed: false };
   try {
     const host = await readHostInForce(invocation);
-    const { desired } = createAssembler().assemble(host.inputs);
+    const { desired } = host.assembler.assemble(host.inputs);
     const ids = new Set(host.inputs.containers.map(({ id }) => id));
     const comparison = await compareWithKernel(await invocation.io.loadRun(), restrict(desired, ids));
     return { known: true, comparison };

@@ -4,6 +4,7 @@ import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { describeAnswers, type Question } from '../answer-question.ts';
+import { assembleAsIfRunning, doAllRun } from '../as-if-running.ts';
 import { type Assembled, createAssembler, type HostInputs, problemsOf } from '../assemble.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import { describeFlows } from '../describe-changes.ts';
@@ -117,6 +118,7 @@ export async function readPreview(run: Run, latest: Known, folder: string): Prom
 
 /** @throws QuestionError */
 export function explainKnown(known: Known, question: Question, folder: string): unknown {
-  const { files, inputs } = readSaved(known);
-  return describeAnswers({ files, inputs, panic: known.panic }, question, folder);
+  const { files, inputs, assembled } = readSaved(known);
+  const asIfRunning = doAllRun(inputs) ? assembled : assembleAsIfRunning(inputs);
+  return describeAnswers({ files, inputs, assembled: asIfRunning, panic: known.panic }, question, folder);
 }
