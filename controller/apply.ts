@@ -17,6 +17,7 @@ import type { Log } from './log.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
 import { readRouting, readUplinkRoutes } from './observe.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
+import { PortIsolation } from './port-isolation.ts';
 import { rememberLast } from './remember.ts';
 import { RoutingWriter } from './routing-writer.ts';
 import type { Run } from './run.ts';
@@ -66,6 +67,7 @@ export class Applier {
   readonly #sysctls: NicSysctls;
   readonly #uplinks: UplinkRouting;
   #withheld: Opened['withheld'] = new Map();
+  readonly #isolation: PortIsolation;
   readonly #proxied = rememberLast(
     (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
   );
@@ -76,6 +78,7 @@ export class Applier {
     this.#routing = new RoutingWriter({ ...ports, foreign: this.#foreign });
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
     this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
+    this.#isolation = new PortIsolation(ports.run, ports.ip);
   }
 
   get enforced(): DesiredState | undefined {
@@ -124,6 +127,7 @@ export class Applier {
     const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
     await this.#routing.write({ add: NOTHING, remove: leaving });
     this.#sysctls.forget(pick(before, keys));
+    this.#isolation.forget(pick(before, keys));
     let commands = 0;
     let current = before;
     const result = await commitIsolated(
@@ -173,7 +177,10 @@ export class Applier {
     const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
     const diff = { ...differing, add: { ...differing.add, proxies } };
     await this.#routing.write({ add: NOTHING, remove: diff.remove });
-    const drifted = await this.#sysctls.reread(result.enforced);
+    const drifted = [
+      ...(await this.#sysctls.reread(result.enforced)),
+      ...(await this.#isolation.reread(result.enforced)),
+    ];
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
@@ -242,6 +249,7 @@ export class Applier {
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
     await this.#sysctls.write(enforced, this.#enforced);
+    for (const failure of await this.#isolation.write(enforced)) this.#routing.complain(failure);
     const free = this.#foreign.spare(coming);
     const proxies = this.#ports.claims.admit(free.proxies, network, enforced.nics);
     const written = await this.#routing.write({ add: { ...free, proxies }, remove: NOTHING });

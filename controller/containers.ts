@@ -4,11 +4,13 @@ import type { Problem } from '../policies/problem.ts';
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig, LxcGateway, LxcNic, PlacedText } from '../watchers/lxc-config/config.ts';
+import { describeAttachment } from './bridged-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
 /**
- * What routewall does about a NIC: `routed` is ours; `bridged` and `unmanaged` have no host side of their own;
- * `wired` is the end of a wire, and nobody's but the other end's. */
+ * What routewall does about a NIC: `routed` is ours; `bridged` too, by its port and its addresses; `unmanaged` has no host
+ * side of its own; `wired` is the end of a wire, and nobody's but the other end's.
+ */
 export type NicKind = 'routed' | 'bridged' | 'wired' | 'unmanaged';
 
 export function nicKind(nic: LxcNic): NicKind {
@@ -31,10 +33,10 @@ export function describeContainer(
   const id = containerId(lxcPath, name);
   const problems: Problem[] = config.problems.map((problem) => ({ ...problem }));
   const plugged = wiredNics(id, config.nics, wired, problems);
-  const endpoints = config.nics
-    .filter((nic) => nicKind(nic) === 'routed' && plugged.wired?.every(({ index }) => index !== nic.index) !== false)
-    .map((nic) => describeEndpoint(`${id}/${nic.index}`, nic, problems));
   const unenforceable = unenforceableNics(config);
+  const isOurs = ({ index, place }: LxcNic): boolean =>
+    plugged.wired?.some((end) => end.index === index) !== true && !unenforceable.some((other) => other.place === place);
+  const endpoints = config.nics.filter(isOurs).flatMap((nic) => describeNic(`${id}/${nic.index}`, nic, problems));
   return {
     ...{ id, name, groups: config.groups, endpoints, file: config.file, problems },
     ...(unenforceable.length === 0 ? {} : { unenforceable }),
@@ -67,6 +69,23 @@ function whyUnwirable({ index, type, link, vethMode }: LxcNic): string | undefin
   if (type !== 'veth') return `only a veth can be wired, and ${key}.type is ${type ?? 'not given'}`;
   if (vethMode !== 'bridge') return `LXC routes to it: take ${key}.veth.mode out`;
   return link === undefined ? undefined : `it hangs on ${link}: take ${key}.link out`;
+}
+
+function describeNic(key: string, nic: LxcNic, problems: Problem[]): Endpoint[] {
+  switch (nicKind(nic)) {
+    case 'routed':
+      return [describeEndpoint(key, nic, problems)];
+    case 'bridged': {
+      const attachment = describeAttachment(nic, problems);
+      if (attachment === undefined) return [];
+      return [
+        { ...describeEndpoint(key, nic, problems), routes: [], gateways: [], proxiedByLxcOn: undefined, attachment },
+      ];
+    }
+    case 'wired':
+    case 'unmanaged':
+      return [];
+  }
 }
 
 function describeEndpoint(key: string, nic: LxcNic, problems: Problem[]): Endpoint {

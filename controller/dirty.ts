@@ -12,6 +12,8 @@ export interface DirtyParts {
   runtimes: Map<string, ContainerRef>;
   policies: 'all' | Set<string>;
   links: boolean;
+  /** What DHCP servers have leased to bridged containers. */
+  leases: boolean;
   /** The kernel may differ from what we wrote. */
   resync: boolean;
   /** Host-side veths whose routes the kernel may have dropped. */
@@ -34,6 +36,7 @@ export const nothingDirty = (): DirtyParts => ({
   runtimes: new Map(),
   policies: new Set(),
   links: false,
+  leases: false,
   resync: false,
   veths: new Set(),
   proxies: new Set(),
@@ -48,6 +51,7 @@ export const everythingDirty = (): DirtyParts => ({
   running: true,
   policies: 'all',
   links: true,
+  leases: true,
   resync: true,
 });
 
@@ -61,6 +65,7 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     runtimes: new Map([...a.runtimes, ...b.runtimes]),
     policies: a.policies === 'all' || b.policies === 'all' ? 'all' : new Set([...a.policies, ...b.policies]),
     links: a.links || b.links,
+    leases: a.leases || b.leases,
     resync: a.resync || b.resync,
     veths: new Set([...a.veths, ...b.veths]),
     proxies: new Set([...a.proxies, ...b.proxies]),

@@ -19,9 +19,11 @@ import { realFiles } from '../watchers/lxc-config/real-files.ts';
 import { shareFiles } from '../watchers/lxc-config/shared-files.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
 import type { HostInputs } from './assemble.ts';
+import { BridgedReader, isBridged, leasingBridges } from './bridged-reader.ts';
 import { claimedNics, linkExists, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { forEachLimited } from './for-each-limited.ts';
+import { leaseFile } from './leases.ts';
 import { readLinks } from './observe.ts';
 import type { Run } from './run.ts';
 import { RuntimeReader } from './runtime-reader.ts';
@@ -60,6 +62,7 @@ export class HostReader {
   readonly #options: HostReaderOptions;
   readonly #known = new Map<string, KnownContainer>();
   #containers: readonly Container[] | undefined;
+  #complete: readonly Container[] = [];
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
   /** As on the disk when it was last read, and those that the policies are compiled from; neither map is ever changed. */
   #disk: PolicyFiles | undefined;
@@ -71,11 +74,13 @@ export class HostReader {
   #namedVeths: ReadonlyMap<string, string> | undefined;
   readonly runtimes: RuntimeReader;
   readonly uplinks: UplinkReader;
+  readonly #bridged: BridgedReader;
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
     this.uplinks = new UplinkReader(options.run);
+    this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
   }
 
   /** By container id. */
@@ -122,6 +127,7 @@ export class HostReader {
     await this.readPolicies();
     await this.readLinks();
     this.readTree();
+    await this.readLeases();
     await this.readRunning();
   }
 
@@ -146,6 +152,7 @@ export class HostReader {
     // An editor may take the old file away before it writes the new one, and what runs goes on without any.
     if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, configFile(container));
     if (this.#known.delete(id)) this.#forgetLists();
+    this.#bridged.forget(id);
     return undefined;
   }
 
@@ -195,6 +202,7 @@ export class HostReader {
       const current = this.#known.get(known.container.id);
       if (current === undefined) return;
       this.#setRuntime(current, runtime);
+      await this.#bridged.readMacs(current, runtime);
       if (runtime.veths.size === 0 && hasNoFile(current)) this.readConfig(current);
     });
   }
@@ -225,6 +233,25 @@ export class HostReader {
     this.#loaded = loadPolicies(files, this.#loaded);
   }
 
+  /** Of the bridges on which containers have no static address. */
+  async readLeases(): Promise<void> {
+    await this.#bridged.readLeases(this.#all());
+  }
+
+  /** The files that `readLeases` reads. */
+  get leaseFiles(): string[] {
+    return leasingBridges(this.#all()).map((bridge) => leaseFile(this.#options.config.leases, bridge));
+  }
+
+  get hasBridges(): boolean {
+    return this.#all().some(isBridged);
+  }
+
+  /** When leases end, in seconds since 1970, ascending. */
+  get leaseEnds(): readonly number[] {
+    return this.#bridged.leaseEnds;
+  }
+
   async readLinks(): Promise<void> {
     const links = await readLinks(this.#options.run);
     if (JSON.stringify(links) !== JSON.stringify(this.#links)) this.#links = links;
@@ -236,15 +263,12 @@ export class HostReader {
   }
 
   inputs(lastGood: ReadonlyMap<string, EnforcedPolicy> = NONE): HostInputs {
-    this.#containers ??= [...this.#known.values()]
-      .map(({ container }) => container)
-      .sort((a, b) => (a.id < b.id ? -1 : 1));
     this.#veths ??= new Map([...this.#known.values()].flatMap(({ runtime }) => [...runtime.veths]));
     const { config } = this.#options;
     return {
       config,
       loaded: this.#loaded,
-      containers: this.#containers,
+      containers: this.#completed(this.#all()),
       links: this.#links,
       veths: this.#veths,
       lastGood,
@@ -253,6 +277,24 @@ export class HostReader {
       taken: this.#options.taken?.(),
       now: Date.now(),
     };
+  }
+
+  #all(): readonly Container[] {
+    this.#containers ??= [...this.#known.values()]
+      .map(({ container }) => container)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.#containers;
+  }
+
+  /** The same list as the last time where nothing was found out since. */
+  #completed(containers: readonly Container[]): readonly Container[] {
+    if (!containers.some(isBridged)) return containers;
+    const now = Date.now();
+    const completed = containers.map((container) => this.#bridged.complete(container, this.#links, now));
+    const before = this.#complete;
+    if (completed.length !== before.length || completed.some((each, index) => each !== before[index]))
+      this.#complete = completed;
+    return this.#complete;
   }
 
   #keepWithout(before: KnownContainer, file: string): KnownContainer {

@@ -15,6 +15,8 @@ export interface MarkContext {
   readonly uplinks: readonly InterfaceName[];
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
+  /** Whether containers hang on bridges: then it matters which ports others have. */
+  hasBridges?(): boolean;
   /** Whether neighbours shall find a container behind this address. */
   isProxied(address: string): boolean;
   /** Whether a container leaves by an uplink of its own. */
@@ -66,6 +68,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
         if (!deleted) dirty.veths.add(name);
       } else if (isVeth(name)) {
         if (!deleted) for (const [id, ref] of starting) mark().runtimes.set(id, ref);
+        if (context.hasBridges?.() === true) mark().links = true;
       } else {
         // An uplink that goes down takes routes and proxies along, and says nothing of the proxies.
         const dirty = mark();
@@ -100,6 +103,9 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     }),
     bus.on('rulesetCommitted', ({ pid, touchesOurs }) => {
       if (touchesOurs && !context.isOurProcess(pid)) mark().resync = true;
+    }),
+    bus.on('leasesChanged', () => {
+      mark().leases = true;
     }),
     bus.on('dnsAnswerChanged', () => {
       // Every pass takes the answers as they are.

@@ -7,19 +7,26 @@ import { parseListing } from '../render/listing.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { PANIC_TABLE } from '../render/panic.ts';
 import { PROTOCOL } from '../render/protocol.ts';
-import { type Ruleset, renderRuleset, TABLE, withFlags } from '../render/ruleset.ts';
+import { type Ruleset, renderRuleset, TABLE, type TableFamily, withFlags } from '../render/ruleset.ts';
 import type { UplinkLine } from '../render/uplink.ts';
 import { type Fields, readJson, records, text } from './ip-json.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
 import { CommandError, type Run, runOrThrow } from './run.ts';
 
-/** Our tables as nft lists them; a failed listing is an error, never an absent table. */
-export async function readRuleset(run: Run): Promise<Ruleset> {
-  const tables = await Promise.all((['inet', 'arp'] as const).map((family) => listTable(run, family)));
+/**
+ * Our tables as nft lists them; a failed listing is an error, never an absent table.
+ *
+ * @param families those that may be there
+ */
+export async function readRuleset(
+  run: Run,
+  families: readonly TableFamily[] = ['inet', 'arp', 'bridge'],
+): Promise<Ruleset> {
+  const tables = await Promise.all(families.map((family) => listTable(run, family)));
   return parseListing(tables.join('\n'));
 }
 
-async function listTable(run: Run, family: 'inet' | 'arp'): Promise<string> {
+async function listTable(run: Run, family: TableFamily): Promise<string> {
   const { stdout, stderr, exitCode } = await run('nft', ['-s', 'list', 'table', family, TABLE]);
   if (exitCode === 0) return stdout;
   if (stderr.includes('No such file or directory')) return '';
@@ -29,7 +36,7 @@ async function listTable(run: Run, family: 'inet' | 'arp'): Promise<string> {
 /** Those of ours that exist, the one that seals among them; none where the kernel or this host has no nftables. */
 export async function readOurTables(run: Run): Promise<string[]> {
   const asked = await run('nft', ['list', 'tables']).catch(() => undefined);
-  const names = ['inet', 'arp'].map((family) => `${family} ${TABLE}`);
+  const names = ['inet', 'arp', 'bridge'].map((family) => `${family} ${TABLE}`);
   return (asked?.stdout ?? '')
     .split('\n')
     .map((line) => line.replace(/^table /, ''))
@@ -37,7 +44,8 @@ export async function readOurTables(run: Run): Promise<string[]> {
 }
 
 /** nft 1.0.6 lists wrong intervals in the run that added them, so loading and listing are two runs. */
-const LOAD_AND_LIST = `nft -f - && nft -s list table inet ${TABLE} && nft -s list table arp ${TABLE}`;
+const loadAndList = (ruleset: Ruleset): string =>
+  ['nft -f -', ...[...ruleset.keys()].map((family) => `nft -s list table ${family} ${TABLE}`)].join(' && ');
 
 /**
  * How nft would list the ruleset: loads it into a network namespace that exists only for this. Also the complete
@@ -48,7 +56,7 @@ export async function listElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset
   // An owner of a table there would only be in the way of the listing.
   const text = renderRuleset(withFlags(ruleset, []));
   return parseListing(
-    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', LOAD_AND_LIST], { input: text, timeout: 120_000 }),
+    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', loadAndList(ruleset)], { input: text, timeout: 120_000 }),
   );
 }
 

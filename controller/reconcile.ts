@@ -163,6 +163,7 @@ export class Reconciler {
     }
     if (dirty.running) await reader.readRunning();
     await reader.readRuntimes(dirty.runtimes.values());
+    if (dirty.leases || dirty.tree || dirty.configs.size > 0) await reader.readLeases();
   }
 
   /** A policy that is broken from the start may have been good in an earlier run. */

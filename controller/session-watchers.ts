@@ -5,6 +5,7 @@ import { type DnsNames, watchDnsNames } from '../watchers/dns-names.ts';
 import type { HostEventBus, Watcher } from '../watchers/events.ts';
 import { watchHostBus } from '../watchers/host-bus.ts';
 import { watchIpMonitor } from '../watchers/ip-monitor.ts';
+import { type LeaseFiles, watchLeaseFiles } from '../watchers/lease-files.ts';
 import { type LxcFoldersWatcher, watchLxcFolders } from '../watchers/lxc-folders.ts';
 import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
 import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
@@ -18,6 +19,7 @@ export interface SessionWatchers {
   readonly all: readonly Watcher[];
   readonly folders: LxcFoldersWatcher;
   readonly dnsNames: DnsNames;
+  readonly leaseFiles: LeaseFiles;
 }
 
 export interface SessionWatchersOptions {
@@ -43,6 +45,7 @@ export function createSessionWatchers(
     records: dnsMemory.records,
     onRecord: (name, record, before) => dnsMemory.note(name, record, before),
   });
+  const leaseFiles = watchLeaseFiles(bus);
   // Monitors first: what changes while the folders are being listed is heard.
   const all = [
     watchIpMonitor(bus),
@@ -53,6 +56,7 @@ export function createSessionWatchers(
     watchPolicyFiles(bus, { policyFolder, configFile }),
     watchHostBus(bus, { onComplaint: (message) => log('warning', message) }),
     dnsNames,
+    leaseFiles,
   ];
-  return { all, folders, dnsNames };
+  return { all, folders, dnsNames, leaseFiles };
 }

@@ -88,6 +88,7 @@ export class Session {
     for (const address of addresses) this.#dirty.proxies.add(address);
     this.#request();
   });
+  readonly #leaseClock = createEndClock(() => this.#request());
   #dirty: DirtyParts = everythingDirty();
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
@@ -145,6 +146,7 @@ export class Session {
     this.#queue.close();
     this.#endClock.stop();
     this.#freshProxies.stop();
+    this.#leaseClock.stop();
     this.#timers.stop();
     const watchers = [...this.#watchers.all, this.#tcMonitor];
     const stopped = await Promise.allSettled(watchers.map((watcher) => watcher.stop()));
@@ -237,6 +239,7 @@ export class Session {
       },
       guard: this.#options.config.guard,
       uplinks: this.#options.config.uplinks === 'auto' ? [] : this.#options.config.uplinks,
+      hasBridges: () => this.reconciler.reader.hasBridges,
       ownerOf: (veth) => this.reconciler.reader.ownerOf(veth),
       hasUplinks: () => this.reconciler.reader.uplinks.facts !== undefined,
       isProxied: (address) => this.#options.applier.isProxied(address),
@@ -290,6 +293,8 @@ export class Session {
       this.#watchers.dnsNames.setNames(outcome.assembled.names);
       await this.#watchTraffic();
       this.#freshProxies.note(outcome.before, outcome.applied.enforced);
+      this.#watchers.leaseFiles.setFiles(this.reconciler.reader.leaseFiles);
+      this.#leaseClock.watch(this.reconciler.reader.leaseEnds, outcome.assembled.chosenAt);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {

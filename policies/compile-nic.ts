@@ -15,6 +15,7 @@ import {
 import type { GatewayAddress, NeighbourProxy, NicState, Route, Sysctl } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
+import { compileBridgedNic } from './compile-bridged-nic.ts';
 import type { Endpoint, Gateway } from './endpoint.ts';
 import { type HostNetwork, isOnLink, onLinkDevice, primaryAddress } from './host-network.ts';
 
@@ -36,6 +37,9 @@ const PROXIED_BITS = 8;
 
 export function compileNic(input: NicInput, host: HostNetwork): NicState {
   const { endpoint, hostVeth, prefixes, tables, uplink } = input;
+  const { attachment } = endpoint;
+  if (attachment?.mac !== undefined)
+    return compileBridgedNic({ ...input, nic: endpoint.nic }, attachment, attachment.mac, host);
   const routes = prefixes.map((prefix) => routeTo(prefix, hostVeth, prefixes));
   const proxies = [
     ...prefixes.flatMap((prefix) => uplinkProxies(prefix, host, uplink?.dev)),

@@ -4,6 +4,7 @@ import type { DesiredState, HostState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { Publication } from '../render/translation.ts';
+import { describeBridges, refuseAttachments } from './attachments.ts';
 import { canonicalChains } from './canonical-chains.ts';
 import { type Claim, type RefusedClaim, refuseClaims } from './claims.ts';
 import { claimedPrefixes } from './compile-nic.ts';
@@ -96,7 +97,9 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       report,
     );
     reportUplinks(plans, input, report);
-    nics = compileNics(plans, lost, { ...input, translations, uplinks }, nics, report);
+    const running = { ...input, translations, uplinks };
+    const unattached = refuseAttachments(plans, running, (key) => nics.get(key)?.nic);
+    nics = compileNics(plans, lost, running, nics, report, unattached);
     const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
     const host = sameHost(last?.result.desired.host, withTables(describeHostState(input), states));
     return { desired: { host, nics: states, dns: input.dns }, problems };
@@ -148,11 +151,12 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
   for (const container of containers) {
     const policy = policies.get(container.id);
     if (policy === undefined) continue;
-    for (const [position, endpoint] of container.endpoints.entries()) {
+    const first = container.endpoints.find(({ attachment }) => attachment === undefined);
+    for (const endpoint of container.endpoints) {
       const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
       const { tables } = policy;
       // A policy's routes are the container's; its first routed NIC carries them.
-      const routes = position === 0 ? policy.routes.map(({ prefix }) => prefix) : [];
+      const routes = endpoint === first ? policy.routes.map(({ prefix }) => prefix) : [];
       const nat = planNat(policy.nat, endpoint, container.endpoints);
       const plan = {
         container,
@@ -265,6 +269,7 @@ function describeHostState({ containers, policies, network, settings }: CompileI
     ...([...policies.values()].some(({ nat }) => nat?.masqueradeOrigin !== undefined)
       ? { masqueradeUplinks: [...network.uplinks].sort() }
       : {}),
+    ...describeBridges(containers, network),
   };
 }
 

@@ -29,6 +29,10 @@ export type StrictForAll = boolean;
  */
 export type Probe = boolean;
 /**
+ * The file in which the DHCP server of a bridge writes down its leases, in dnsmasq's format; BRIDGE stands for the bridge's name. A container on the bridge without a static IPv4 address owns what is leased to its hardware address, and until then reaches nothing but that server. Default: /var/lib/misc/dnsmasq.BRIDGE.leases, as lxc-net has it.
+ */
+export type Leases = string;
+/**
  * Whether a policy file that is saved comes into force at once. `false`: edits wait for `routewall apply`, and `routewall status` and `routewall preview` show them. This file is followed in either case. Default: true.
  */
 export type AutoApply = boolean;
@@ -101,6 +105,7 @@ export interface Config {
   withoutPolicy?: WithoutPolicy;
   strict?: StrictForAll;
   probe?: Probe;
+  leases?: Leases;
   autoApply?: AutoApply;
   log?: LogSettings;
   connections?: Connections;

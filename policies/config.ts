@@ -32,6 +32,8 @@ export interface HostConfig {
   readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
   readonly dns: DnsConfig;
   readonly wires: readonly ConfiguredWire[];
+  /** Holds the word BRIDGE. */
+  readonly leases: string;
   readonly resyncSeconds: number;
   readonly backend: 'auto' | 'nftables' | 'iptables';
 }
@@ -55,6 +57,7 @@ export const defaultConfig: HostConfig = {
   metrics: { textfile: defaultTextfile, listen: undefined },
   dns: defaultDns,
   wires: [],
+  leases: '/var/lib/misc/dnsmasq.BRIDGE.leases',
   resyncSeconds: 60,
   backend: 'auto',
 };
@@ -98,6 +101,7 @@ function fillDefaults(
     },
     dns: data.dns === undefined ? defaultDns : dnsOf(data.dns, fail),
     wires: wiresOf(data.wires ?? [], placeOf, uplinks === 'auto' ? [] : uplinks, fail),
+    leases: data.leases ?? defaultConfig.leases,
     resyncSeconds: data.resync ?? defaultConfig.resyncSeconds,
     backend: data.backend ?? defaultConfig.backend,
   };

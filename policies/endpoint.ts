@@ -1,5 +1,6 @@
-/** The containers of this host and their routed NICs, as far as policies need to know them. */
+/** The containers of this host and their routed and bridged NICs, as far as policies need to know them. */
 import type { Address, Family, Prefix } from '../render/address.ts';
+import type { Mac } from '../render/mac.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { Problem } from './problem.ts';
 
@@ -11,13 +12,25 @@ export type Gateway =
   /** The first address of that interface on the host. */
   | { readonly kind: 'link'; readonly family: Family; readonly link: string };
 
-/** One routed NIC, as configured; whether its container runs is said elsewhere. */
+/** Of a NIC that hangs on a bridge. */
+export interface Attachment {
+  readonly bridge: InterfaceName;
+  /** The one that the configuration fixes, or that the NIC was found with; `undefined`: not known, so that nothing passes. */
+  readonly mac: Mac | undefined;
+  /** Where `mac` isn't fixed: LXC's template of it, or empty. */
+  readonly hwaddr?: string;
+  /** It has no static IPv4 address: what it has is leased to it by DHCP. */
+  readonly isLeased: boolean;
+}
+
+/** One routed or bridged NIC, as configured; whether its container runs is said elsewhere. */
 export interface Endpoint {
   /** `LXCPATH/CONTAINER/INDEX` */
   readonly key: string;
   readonly index: number;
   /** The NIC's name inside the container, or its index where the configuration names none. */
   readonly nic: string;
+  /** Of a bridged NIC without static ones: what is leased to it now. */
   readonly addresses: readonly Address[];
   /** Prefixes routed to the container behind its addresses; a policy's `routes` join them. */
   readonly routes: readonly Prefix[];
@@ -28,6 +41,8 @@ export interface Endpoint {
   readonly proxiedByLxcOn: InterfaceName | undefined;
   /** Where the configuration gives an address or routed prefix. */
   readonly places: ReadonlyMap<Prefix, Place>;
+  /** Absent of a routed NIC. */
+  readonly attachment?: Attachment;
 }
 
 /** A network that no rule of this host stands before. */

@@ -95,6 +95,12 @@ function onLinkPrefixes(link: HostLink): OnLinkPrefix[] {
     });
 }
 
+/** The networks on that link, be it an uplink or not. */
+export function linkPrefixes({ links }: HostNetwork, name: string): Prefix[] {
+  const link = links.get(name);
+  return link === undefined ? [] : onLinkPrefixes(link).map(({ prefix }) => prefix);
+}
+
 /** The uplink whose on-link prefix holds the address, by longest prefix. */
 export const onLinkDevice = (host: HostNetwork, address: Address): InterfaceName | undefined =>
   host.onLink.find(({ range }) => contains(range, address))?.dev;

@@ -48,19 +48,25 @@ export interface RunningInput {
 
 export type Report = (container: Container, problem: Problem) => void;
 
-/** All of what runs, in the order of `veths`. */
+/** All of what runs, in the order of `veths`. `refused`: NICs on a bridge that get nothing, and why. */
 export function compileNics(
   plans: ReadonlyMap<string, NicPlan>,
   lost: ReadonlyMap<string, ReadonlySet<Prefix>>,
   { veths, translations, ...host }: RunningInput,
   before: ReadonlyMap<string, NicMemo>,
   report: Report,
+  refused: ReadonlyMap<string, Pick<Problem, 'message' | 'severity'>> = new Map(),
 ): Map<string, NicMemo> {
   const nics = new Map<string, NicMemo>();
   const owners = vethOwners(veths, before);
   for (const [key, hostVeth] of veths) {
     const plan = plans.get(key);
     if (plan === undefined) continue;
+    const reason = refused.get(key);
+    if (reason !== undefined) {
+      report(plan.container, { ...problemAt(plan), ...reason });
+      continue;
+    }
     const owner = owners.get(hostVeth) ?? key;
     if (owner !== key) {
       const message = `host-side interface ${hostVeth} belongs to ${owner}: set another veth.pair`;
@@ -107,6 +113,8 @@ export function compileChangedNics(
   for (const [key, veth] of changed) {
     const plan = plans.get(key);
     if (plan === undefined) continue;
+    // Whether it may have its hardware address is for all of them to say.
+    if (plan.endpoint.attachment !== undefined) return undefined;
     const memo = compileOne(plan, veth, {}, host, before.get(key));
     if (memo === undefined || memo.unproxied.length > 0) return undefined;
     changes.set(key, memo);

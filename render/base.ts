@@ -1,6 +1,7 @@
 /** The part of the ruleset that no container changes: base chains, guard, anti-spoofing and the refusals. */
 import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
 import { arpBoundingChains, arpSenders, boundingChains, boundingSets, neighbourSets } from './bounds.ts';
+import { bridgedRules } from './bridged.ts';
 import { countedSets, countingChains } from './counted.ts';
 import type { HostState } from './desired.ts';
 import { comesElsewhere } from './held.ts';
@@ -83,18 +84,22 @@ export function inetSets(host: HostState): [string, NftSet][] {
 
 export const arpSets = (host: HostState): [string, NftSet][] => [['guarded', guardedSet(host)], ...neighbourSets()];
 
-/** `ownedSets`: the sets of inet that exist, so that only prefix lengths in use cost a lookup. */
-/** `translated`: what the host itself sends, where translation leads it to a container. */
+/**
+ * `ownedSets`: the sets of inet that exist, so that only prefix lengths in use cost a lookup. `translated`: what the host
+ * itself sends, where translation leads it to a container.
+ */
 export function inetChains(
   host: HostState,
   ownedSets: readonly OwnedSet[],
   translated: readonly string[] = [],
 ): [string, NftChain][] {
+  const bridged = bridgedRules(host);
   return [
     [
       'antispoof',
       chain(HOOKS.antispoof, [
         ...SOURCE_ROUTED,
+        ...bridged.sourceRouted,
         ...owners(ownedSets),
         'iifname @veths goto link_local',
         ...guard('iifname', host, 'goto guard_drop'),
@@ -123,6 +128,7 @@ export function inetChains(
         // Each of these says no by itself: a lost element leaves the next one in charge.
         'iifname vmap @from_container',
         'iifname @veths drop',
+        ...bridged.from,
         ...guard('iifname', host),
       ]),
     ],
@@ -136,6 +142,8 @@ export function inetChains(
         'icmpv6 type @neighbour6 iifname @veths accept',
         'iifname vmap @from_container',
         'iifname @veths drop',
+        ...bridged.neighboursIn,
+        ...bridged.from,
         ...guard('iifname', host),
       ]),
     ],
@@ -149,11 +157,15 @@ export function inetChains(
         'icmp type @never4 oifname @veths accept',
         'icmpv6 type @never6 oifname @veths accept',
         ...translated,
+        ...bridged.hostOut,
         'goto receive',
       ]),
     ],
     ...boundingChains(host),
-    ['receive', chain('', ['oifname vmap @to_container', 'oifname @veths drop', ...guard('oifname', host)])],
+    [
+      'receive',
+      chain('', ['oifname vmap @to_container', 'oifname @veths drop', ...bridged.to, ...guard('oifname', host)]),
+    ],
     // An ICMP redirect counts as related too, and would move a neighbour's route. Conntrack takes an error about a flow
     // from anyone, as routers send them; a container that has no part in the flow is none of its routers.
     [
@@ -162,6 +174,7 @@ export function inetChains(
         'icmp type 5 drop',
         ...partners(ownedSets),
         'iifname @veths drop',
+        ...bridged.partners,
         ...guard('iifname', host),
         'accept',
       ]),
@@ -201,7 +214,7 @@ const partners = (sets: readonly OwnedSet[]): string[] =>
  * What nobody claims gets nothing; uplinks that the administrator names are never guarded:
  * `iifname "veth*" iifname != "veth-up" drop`
  */
-function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'drop'): string[] {
+export function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'drop'): string[] {
   const patterns = host.guardPatterns.map((pattern) => {
     const exempt = host.uplinks.filter((uplink) => matchesPattern(uplink, pattern));
     return [`${key} "${pattern}"`, ...exempt.map((uplink) => `${key} != "${uplink}"`), verdict].join(' ');
@@ -209,7 +222,8 @@ function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'drop'): s
   return [`${key} @guarded ${verdict}`, ...patterns];
 }
 
-const guardedSet = (host: HostState): NftSet => names(host.guardedNames.filter((name) => !host.uplinks.includes(name)));
+export const guardedSet = (host: HostState): NftSet =>
+  names(host.guardedNames.filter((name) => !host.uplinks.includes(name)));
 
 function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
   return [
@@ -228,14 +242,14 @@ function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
 
 const chain = (hook: string, rules: readonly string[]): NftChain => ({ hook, rules });
 
-const names = (list: readonly string[]): NftSet => ({
+export const names = (list: readonly string[]): NftSet => ({
   kind: 'set',
   spec: 'type ifname;',
   dynamic: false,
   elements: new Map([...list].sort().map((name) => [`"${name}"`, ''])),
 });
 
-const constants = (type: string, values: readonly number[]): NftSet => ({
+export const constants = (type: string, values: readonly number[]): NftSet => ({
   kind: 'set',
   spec: `type ${type};`,
   dynamic: false,

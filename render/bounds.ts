@@ -1,4 +1,5 @@
 /** How much of what all share one container may take: the host's connection table, and its tables of neighbours. */
+import { bridgedBoundingSets, bridgedBounds } from './bridged.ts';
 import type { HostState } from './desired.ts';
 import { OWNED, type OwnedSet } from './owned.ts';
 import type { NftChain, NftSet } from './ruleset.ts';
@@ -20,6 +21,7 @@ export function boundingSets(host: HostState): [string, NftSet][] {
     // Without a timeout: a count that expires begins again at nothing.
     [connectionsName(host), perVeth('flags dynamic;')],
     ...neighbourSets(),
+    ...bridgedBoundingSets(host),
   ];
 }
 
@@ -43,6 +45,7 @@ export function boundingChains(host: HostState): [string, NftChain][] {
         rules: [
           `${first} update @${rateName(host)} { iifname limit rate over ${rate} burst ${burst} packets } goto egress_drop`,
           `${first} add @${connectionsName(host)} { iifname ct count over ${most} } goto egress_drop`,
+          ...bridgedBounds(host, { rate: `rate over ${rate} burst ${burst} packets`, most: `ct count over ${most}` }),
         ],
       },
     ],

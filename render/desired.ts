@@ -1,6 +1,7 @@
 /** The desired state of one host: what the kernel shall hold. Pure data; everything in it is already validated. */
 import type { Address, Prefix } from './address.ts';
 import type { DnsAddresses } from './dns-name.ts';
+import type { Mac } from './mac.ts';
 import type { InterfaceName, InterfacePattern } from './names.ts';
 import type { Origin, PolicyChain } from './rule.ts';
 import type { NicNat } from './translation.ts';
@@ -62,6 +63,17 @@ export interface Wire {
   readonly ofHost: readonly InterfaceName[];
 }
 
+/** Of a NIC on a bridge: `hostVeth` is a port of it, and packets come in by the bridge. */
+export interface BridgePort {
+  readonly bridge: InterfaceName;
+  /** The only one that it may send from. */
+  readonly mac: Mac;
+  /** Gets its addresses by DHCP: may speak with the server on the host, whatever its policy says. */
+  readonly isLeased: boolean;
+  /** Its policy allows nothing with another container: no frame goes between it and another container's port. */
+  readonly isApart: boolean;
+}
+
 /** Everything that one routed NIC of one running container needs. Replaced whole when anything of it changes. */
 export interface NicState {
   readonly container: string;
@@ -81,6 +93,16 @@ export interface NicState {
   readonly limits?: Bandwidth;
   /** By whose table it leaves the host, one of `uplinkTables`; absent: by the host's own default route. */
   readonly uplink?: Pick<UplinkTable, 'table' | 'dev'>;
+  /** Absent of a routed NIC. */
+  readonly port?: BridgePort;
+}
+
+/** What of the host's bridges concerns containers. */
+export interface HostBridges {
+  /** Those that configurations name; `mac` once it is known. */
+  readonly bridges: readonly { readonly name: InterfaceName; readonly mac?: Mac }[];
+  /** Ports of other bridges, which are nothing of ours. */
+  readonly elsewhere: readonly InterfaceName[];
 }
 
 export interface HostState {
@@ -99,6 +121,8 @@ export interface HostState {
   readonly masqueradeUplinks?: readonly InterfaceName[];
   /** Of what runs, and of the other uplinks by which a flow to it may come in; absent where no container has an uplink. */
   readonly uplinkTables?: readonly UplinkTable[];
+  /** Absent where no configuration names a bridge. */
+  readonly bridges?: HostBridges;
 }
 
 /** `nics` is keyed by `LXCPATH/CONTAINER/INDEX`; equal values keep their identity between two states. */

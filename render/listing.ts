@@ -12,8 +12,8 @@ import { diffRulesets } from './transaction.ts';
 export function parseListing(text: string): Ruleset {
   const tables = new Map<TableFamily, NftTable>();
   for (const block of blocks(text.split('\n'))) {
-    const [, family] = /^table (inet|arp) routewall$/.exec(block.head) ?? [];
-    if (family === 'inet' || family === 'arp') tables.set(family, parseTable(block.body));
+    const [, family] = /^table (inet|arp|bridge) routewall$/.exec(block.head) ?? [];
+    if (family === 'inet' || family === 'arp' || family === 'bridge') tables.set(family, parseTable(block.body));
   }
   return tables;
 }

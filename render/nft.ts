@@ -1,7 +1,9 @@
-/** Desired state as our two nft tables, and the transaction from one desired state to another. */
+/** Desired state as our nft tables, and the transaction from one desired state to another. */
 
 import { familyOf } from './address.ts';
 import { arpChains, arpSets, inetChains, inetSets } from './base.ts';
+import { bridgeTable } from './bridge-table.ts';
+import { bridgedElements, isBridged } from './bridged.ts';
 import { changedNicKeys } from './changed-nics.ts';
 import type { DesiredState, HostState, NicState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
@@ -12,7 +14,7 @@ import { followNatUse, natChains, natSets, natUse, publishedByHost } from './nat
 import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
 import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
 import type { PolicyChain } from './rule.ts';
-import type { NftChain, NftSet, NftTable, Ruleset } from './ruleset.ts';
+import type { NftChain, NftSet, NftTable, Ruleset, TableFamily } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
 import { uplinkChains, uplinkSets } from './uplink-chains.ts';
 
@@ -114,16 +116,22 @@ const setNames = ({ sets, dnsNames }: RenderedChain): string[] => [
 
 /** The tables with these NICs' elements; the prefix lengths are the whole state's, so that anti-spoofing is whole. */
 function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
-  return new Map([
+  const { host } = state;
+  const routed = nics.filter((nic) => !isBridged(nic));
+  return new Map<TableFamily, NftTable>([
     ['inet', inetTable(state, nics, nameOf)],
-    ['arp', arpTable(state.host, nics, ownedSets('arp', state.nics))],
+    ['arp', arpTable(host, routed, ownedSets('arp', state.nics))],
+    ...(host.bridges === undefined
+      ? []
+      : [['bridge', bridgeTable(host, host.bridges, nics.filter(isBridged))] as const]),
   ]);
 }
 
-function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): NftTable {
-  const owned = ownedSets('inet', all);
-  const policy = policyChains(host, nics, nameOf);
-  const nat = natUse(all);
+function inetTable({ host, dns, nics: whole }: DesiredState, all: readonly NicState[], nameOf: ChainNaming): NftTable {
+  const owned = ownedSets('inet', whole);
+  const policy = policyChains(host, all, nameOf);
+  const nat = natUse(whole);
+  const nics = all.filter((nic) => !isBridged(nic));
   const sets: [string, NftSet][] = [
     ['veths', vethSet(nics)],
     ...owned.map((set): [string, NftSet] => [set.name, ownedSet(set, nics)]),
@@ -133,6 +141,10 @@ function inetTable({ host, dns, nics: all }: DesiredState, nics: readonly NicSta
     ...inetSets(host),
     ...natSets(nat, nics, host.masqueradeUplinks ?? [], (nic) => nameOf(nic.ingress)),
     ...uplinkSets(host, nics),
+    ...bridgedElements(host, all.filter(isBridged), ({ egress, ingress }) => ({
+      egress: nameOf(egress),
+      ingress: nameOf(ingress),
+    })),
     ...[...policy.values()].flatMap((chain) => [...chain.sets]),
     ...dnsSets(
       [...policy.values()].flatMap(({ dnsNames }) => dnsNames),

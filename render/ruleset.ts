@@ -1,4 +1,4 @@
-/** The nouns of nft's text: our two tables as sets, maps and chains whose elements and rules are single lines. */
+/** The nouns of nft's text: our tables as sets, maps and chains whose elements and rules are single lines. */
 
 /**
  * What rules refer to by name. `elements` maps an element to its data; in a set the data is empty. A limit has no
@@ -40,9 +40,10 @@ export const ORPHAN_TABLE: readonly TableFlag[] = ['persist'];
 export const withFlags = (ruleset: Ruleset, flags: readonly TableFlag[]): Ruleset =>
   new Map([...ruleset].map(([family, table]) => [family, { ...table, flags }]));
 
-export type TableFamily = 'inet' | 'arp';
+/** `bridge` only where a container hangs on one. */
+export type TableFamily = 'inet' | 'arp' | 'bridge';
 
-/** The tables that exist, by family; both are named `routewall`. */
+/** The tables that exist, by family; all are named `routewall`. */
 export type Ruleset = ReadonlyMap<TableFamily, NftTable>;
 
 export const TABLE = 'routewall';

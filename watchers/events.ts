@@ -10,7 +10,8 @@ export type Source =
   | 'tc-monitor'
   | 'iptables-rules'
   | 'policy-files'
-  | 'host-bus';
+  | 'host-bus'
+  | 'leases';
 
 /** As lxc-monitor prints them. */
 export type ContainerState =
@@ -65,6 +66,8 @@ export interface HostEvents {
   trafficChanged(event: { readonly dev: string }): void;
   /** A policy, profile, set, service or main configuration file appeared, changed or went; an absolute path. */
   policyFileChanged(event: { readonly file: string }): void;
+  /** A DHCP server has leased an address, or taken one back. */
+  leasesChanged(event: Readonly<Record<never, never>>): void;
   /** A name that is followed stands for other addresses than before. */
   dnsAnswerChanged(event: { readonly name: string }): void;
   /** Another firewall program says that it has written its rules anew. */

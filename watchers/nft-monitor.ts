@@ -14,7 +14,7 @@ export type NftMonitorLine =
 // A process's name may hold anything, also a line break: the closing parenthesis need not be there.
 const GENERATION = /^# new generation (\d+)(?: by process (\d+) \((.*?)\)?)?$/;
 /** Anchored: comments and log prefixes in a rule may hold any text. */
-const OURS = /^[a-z]+ [a-z]+ (?:inet|arp) routewall(?:_panic)?(?: |$)/;
+const OURS = /^[a-z]+ [a-z]+ (?:inet|arp|bridge) routewall(?:_panic)?(?: |$)/;
 
 /** Parses one line of `nft monitor`; the objects of others' tables are `undefined`. */
 export function parseNftMonitorLine(line: string): NftMonitorLine | undefined {

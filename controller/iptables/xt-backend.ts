@@ -112,16 +112,18 @@ const isNothing = ({ sets, families, arp }: XtRuleset): boolean =>
 /** What iptables can't say exactly isn't said at all; shut, any interface can be had. */
 function refusedNic({ nics }: DesiredState): Refusal | undefined {
   for (const nic of nics.values()) {
-    const message = isShut(nic) ? undefined : whyUnsayable(nic);
+    const message = isShut(nic) && nic.port === undefined ? undefined : whyUnsayable(nic);
     if (message !== undefined) return { command: `"${nic.hostVeth}"`, message };
   }
   return undefined;
 }
 
 /** Why the backend can't serve this NIC; `undefined` where it can. */
-export function whyUnsayable({ hostVeth, egress, ingress, nat, uplink }: NicState): string | undefined {
+export function whyUnsayable({ hostVeth, egress, ingress, nat, uplink, port }: NicState): string | undefined {
   if (!isNameable(hostVeth))
     return `iptables can't name the interface ${hostVeth}: give it another one with lxc.net.N.veth.pair`;
+  if (port !== undefined)
+    return `a NIC on a bridge needs nftables: with backend: iptables nothing stands between it and ${port.bridge}`;
   if (nat !== undefined)
     return 'masquerade and publish need nftables: backend: iptables has neither, so nothing passes';
   if (uplink !== undefined) return 'uplink needs nftables: backend: iptables has none, so nothing passes';

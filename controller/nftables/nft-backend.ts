@@ -1,4 +1,4 @@
-/** The rules as our two nft tables, each change one transaction. */
+/** The rules as our nft tables, each change one transaction. */
 import type { DesiredState } from '../../render/desired.ts';
 import { diffListings } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
@@ -23,6 +23,12 @@ export interface NftPorts {
 
 export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Backend {
   const owner = new TableOwner(nft, ownsTables);
+  // Asked for at the start, since an earlier run may have left it, and while there is one.
+  let mayHaveBridge = true;
+  const readOurs = (): Promise<Ruleset> =>
+    readRuleset(run, mayHaveBridge ? ['inet', 'arp', 'bridge'] : ['inet', 'arp']);
+
+  const claimed = (state: DesiredState): Ruleset => owner.claim(renderDesired(state, nameOf));
 
   const diffListed = async (observed: Ruleset, rendered: Ruleset): Promise<string[] | Refusal> => {
     if (observed.size === 0) return diffRulesets(observed, rendered);
@@ -44,31 +50,44 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     // Once one attempt was taken, the kernel holds its words and no longer what was observed.
     let taken: Ruleset | undefined;
     return {
-      owned: parseOwned(observed.get('inet')),
+      owned: ownedIn(observed),
       bring: async (state) => {
-        const rendered = owner.claim(renderDesired(state, nameOf));
+        const rendered = claimed(state);
         const text = taken === undefined ? await diffListed(observed, rendered) : diffRulesets(taken, rendered);
         if ('message' in text) return { refusal: text, commands: [] };
         const committed = await commit(text);
         if (committed.refusal !== undefined) return committed;
         taken = rendered;
+        mayHaveBridge = rendered.has('bridge');
         owner.committed();
         return committed;
       },
     };
   };
 
-  const describe = (before: DesiredState, after: DesiredState): string[] => diffDesired(before, after, nameOf);
+  const describe = (before: DesiredState, after: DesiredState): string[] => {
+    if (before.host.bridges === undefined && after.host.bridges === undefined)
+      return diffDesired(before, after, nameOf);
+    mayHaveBridge = true;
+    if (before.host.bridges !== undefined && after.host.bridges !== undefined)
+      return diffDesired(before, after, nameOf);
+    // A table that comes has to be had as the others are.
+    return diffRulesets(claimed(before), claimed(after));
+  };
 
   return {
     name: 'nftables',
     change: (before, after) => commit(describe(before, after)),
-    read: async () => hold(await owner.takeOver(await readRuleset(run))),
-    readOwned: async () => {
-      const table = (await readRuleset(run)).get('inet');
-      return new Set([...parseOwned(table), ...parsePublished(table)]);
-    },
+    read: async () => hold(await owner.takeOver(await readOurs())),
+    readOwned: async () => ownedIn(await readOurs()),
     remove: async () => commit((await readOurTables(run)).map((table) => `delete table ${table}`)),
     describe,
   };
 }
+
+const ownedIn = (ruleset: Ruleset): ReadonlySet<string> =>
+  new Set([
+    ...parseOwned(ruleset.get('inet')),
+    ...parseOwned(ruleset.get('bridge')),
+    ...parsePublished(ruleset.get('inet')),
+  ]);

@@ -22,6 +22,7 @@ test('an empty configuration is the default', () => {
     },
     dns: { servers: 'system', accept: [], keepSeconds: 21600, holdSeconds: 3600 },
     wires: [],
+    leases: '/var/lib/misc/dnsmasq.BRIDGE.leases',
     resyncSeconds: 60,
     backend: 'auto',
   });
@@ -40,6 +41,7 @@ log: { group: kernel, rate: 5/minute }
 connections: { most: 200 }
 metrics: { textfile: /srv/metrics/wall.prom, listen: "[::1]:9119" }
 dns: { servers: [127.0.0.1, "[2001:db8::53]:5353"], accept: [10.20.0.0/16], keep: 3600, hold: 0 }
+leases: /run/dhcp/BRIDGE.leases
 resync: 30
 backend: nftables
 `;
@@ -75,6 +77,7 @@ backend: nftables
           b: { kind: 'interface', dev: 'eth2', place: { file: '/etc/routewall/routewall.yaml', line: 1, column: 38 } },
         },
       ],
+      leases: '/run/dhcp/BRIDGE.leases',
       resyncSeconds: 30,
       backend: 'nftables',
     },

@@ -37,6 +37,8 @@ export interface LxcNic {
   readonly name?: string;
   readonly flagsUp: boolean;
   readonly vethPair?: string;
+  /** As written: `00:16:3e:xx:xx:xx` is a template, in which LXC replaces each x by a random digit at each start. */
+  readonly hwaddr?: string;
   /** `none`: emptied by `veth.mode =`; LXC then attaches the veth to no bridge, whatever `link` says, and adds no routes. */
   readonly vethMode: 'bridge' | 'router' | 'none';
   /** As written, in order, repeated ones too. */

@@ -22,6 +22,7 @@ export interface NicDraft {
   name: string | undefined;
   flagsUp: boolean;
   vethPair: string | undefined;
+  hwaddr: string | undefined;
   vethMode: LxcNic['vethMode'];
   ipv4: FamilyDraft;
   ipv6: FamilyDraft;
@@ -45,6 +46,7 @@ function emptyNic(place: Place): Omit<NicDraft, 'index'> {
     name: undefined,
     flagsUp: false,
     vethPair: undefined,
+    hwaddr: undefined,
     vethMode: 'bridge',
     ipv4: newFamily(),
     ipv6: newFamily(),
@@ -64,6 +66,7 @@ export function finishNic(nic: NicDraft): LxcNic {
     ...(nic.name === undefined ? {} : { name: nic.name }),
     flagsUp: nic.flagsUp,
     ...(nic.vethPair === undefined ? {} : { vethPair: nic.vethPair }),
+    ...(nic.hwaddr === undefined ? {} : { hwaddr: nic.hwaddr }),
     vethMode: nic.vethMode,
     ipv4Addresses: nic.ipv4.addresses,
     ipv6Addresses: nic.ipv6.addresses,

@@ -29,6 +29,18 @@ const ignored = (check?: (value: string) => boolean, expected = '', only?: LxcNi
   clear: () => undefined,
 });
 
+/** LXC puts random digits where the value has an x; `undefined` is an address of the kernel's own choice. */
+const hwaddr: NicKey = {
+  set(nic, value) {
+    nic.hwaddr = value;
+    return undefined;
+  },
+  clear(nic) {
+    nic.hwaddr = undefined;
+    return undefined;
+  },
+};
+
 const textKey = (field: 'link' | 'name' | 'vethPair', only?: LxcNicType): NicKey => ({
   ...(only === undefined ? {} : { only }),
   set(nic, value) {
@@ -115,7 +127,7 @@ export const NIC_KEYS: ReadonlyMap<string, NicKey> = new Map<string, NicKey>([
   ['link', textKey('link')],
   ['name', textKey('name')],
   ['l2proxy', l2proxy],
-  ['hwaddr', ignored()],
+  ['hwaddr', hwaddr],
   ['mtu', ignored()],
   ['script.up', ignored()],
   ['script.down', ignored()],

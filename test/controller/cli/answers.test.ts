@@ -146,7 +146,7 @@ describe('check', () => {
 describe('render', () => {
   test('gives the same text each time, whatever the order of the state', async () => {
     const first = await bed.rw('render');
-    const veths = { web: { veths: { eth0: 'vethWeb' } }, tinderbox: { veths: { eth0: 'vethTind' } } };
+    const veths = { web: { veths: { '1': 'vethWebB', eth0: 'vethWeb' } }, tinderbox: { veths: { eth0: 'vethTind' } } };
     bed.write('state.json', JSON.stringify({ links: LINKS, containers: veths }));
     expect((await bed.rw('render')).out).toBe(first.out);
     expect(first).toMatchObject({ exitCode: 0, err: '' });

@@ -125,7 +125,12 @@ export const LINKS = [
 export function createFarm(): CliBed {
   const bed = createCliBed();
   bed.write('lxc/tinderbox/config', lxcConfig(10));
-  const bridged = ['lxc.net.1.type = veth', 'lxc.net.1.link = br0', 'lxc.net.1.ipv4.address = 192.0.2.77/24'];
+  const bridged = [
+    'lxc.net.1.type = veth',
+    'lxc.net.1.link = br0',
+    'lxc.net.1.hwaddr = 02:16:3e:00:00:4d',
+    'lxc.net.1.ipv4.address = 192.0.2.77/24',
+  ];
   bed.write('lxc/web/config', lxcConfig(20, ...bridged));
   bed.write('lxc/db/config', lxcConfig(30));
   bed.write('lxc/stray/config', lxcConfig(40));

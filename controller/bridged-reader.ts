@@ -1,0 +1,121 @@
+/** What is found out about NICs on bridges: hardware addresses once they run, and what is leased to them. */
+import type { Container } from '../policies/endpoint.ts';
+import type { HostLink } from '../policies/host-network.ts';
+import type { Mac } from '../render/mac.ts';
+import type { InterfaceName } from '../render/names.ts';
+import { type Found, withFound } from './bridged-nics.ts';
+import { parseLxcInfo, type Runtime } from './container-runtime.ts';
+import { type Lease, leaseFile, readLeases } from './leases.ts';
+import { messageOf } from './log.ts';
+import { readMacs } from './read-macs.ts';
+import type { Run } from './run.ts';
+
+export interface BridgedReaderOptions {
+  readonly run: Run;
+  /** See `leaseFile`. */
+  readonly leases: string;
+}
+
+/** A container that is slow to answer is asked again with the next event. */
+const PATIENCE_MS = 500;
+
+export class BridgedReader {
+  readonly #options: BridgedReaderOptions;
+  readonly #macs = new Map<string, { readonly veth: InterfaceName; readonly mac: Mac }>();
+  #leases: ReadonlyMap<string, readonly Lease[]> = new Map();
+  #failures: Found['failures'] = new Map();
+  #complete = new Map<string, { readonly container: Container; readonly found: string; readonly result: Container }>();
+
+  constructor(options: BridgedReaderOptions) {
+    this.#options = options;
+  }
+
+  /** When leases end that don't last for ever, in seconds since 1970, ascending. */
+  get leaseEnds(): number[] {
+    const ends = [...this.#leases.values()].flat().map(({ expires }) => expires / 1000);
+    return [...new Set(ends.filter(Number.isFinite))].sort((a, b) => a - b);
+  }
+
+  /** Of the bridges on which a NIC has no static address. What can't be read leases nothing, and is told. */
+  async readLeases(containers: Iterable<Container>): Promise<void> {
+    const read = await Promise.all(
+      leasingBridges(containers).map(async (bridge) => {
+        const file = leaseFile(this.#options.leases, bridge);
+        return await readLeases(file).then(
+          (leases) => ({ bridge, leases, failure: undefined }),
+          (cause: unknown) => ({ bridge, leases: [], failure: { file, message: messageOf(cause) } }),
+        );
+      }),
+    );
+    this.#leases = new Map(read.map(({ bridge, leases }) => [bridge, leases]));
+    this.#failures = new Map(read.flatMap(({ bridge, failure }) => (failure === undefined ? [] : [[bridge, failure]])));
+  }
+
+  /** Reads those hardware addresses that no configuration fixes, once for each veth. */
+  async readMacs({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<void> {
+    const wanted = container.endpoints.flatMap(({ key, attachment }) => {
+      const veth = runtime.veths.get(key);
+      const isKnown = veth !== undefined && this.#macs.get(key)?.veth === veth;
+      if (veth === undefined) this.#macs.delete(key);
+      return attachment === undefined || attachment.mac !== undefined || veth === undefined || isKnown
+        ? []
+        : [{ key, veth }];
+    });
+    // While it starts, LXC's monitor may be waiting for our own hook.
+    if (wanted.length === 0 || runtime.state === 'STARTING' || runtime.state === 'STOPPING') return;
+    const { run } = this.#options;
+    const { stdout } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-p'], { timeout: PATIENCE_MS });
+    const { pid } = parseLxcInfo(stdout);
+    if (pid === undefined) return;
+    // It may have ended meanwhile: then nothing of it is to be known.
+    const macs = await readMacs(
+      run,
+      pid,
+      wanted.map(({ veth }) => veth),
+    ).catch(() => new Map<InterfaceName, Mac>());
+    for (const { key, veth } of wanted) {
+      const mac = macs.get(veth);
+      if (mac !== undefined) this.#macs.set(key, { veth, mac });
+    }
+  }
+
+  /** With what was found; the same object as the last time where nothing changed. */
+  complete(container: Container, links: readonly HostLink[], now: number): Container {
+    if (!isBridged(container)) return container;
+    const macs = new Map([...this.#macs].map(([key, { mac }]) => [key, mac]));
+    const leases = new Map(
+      [...this.#leases].map(([bridge, all]) => [bridge, all.filter(({ expires }) => expires > now)]),
+    );
+    const result = withFound(container, { macs, leases, links, failures: this.#failures });
+    const found = JSON.stringify([
+      result.problems.length,
+      result.endpoints.map(({ addresses, attachment }) => [addresses, attachment]),
+    ]);
+    const before = this.#complete.get(container.id);
+    if (before?.container === container && before.found === found) return before.result;
+    this.#complete.set(container.id, { container, found, result });
+    return result;
+  }
+
+  forget(id: string): void {
+    this.#complete.delete(id);
+    for (const key of this.#macs.keys()) if (key.startsWith(`${id}/`)) this.#macs.delete(key);
+  }
+}
+
+interface Asked {
+  readonly lxcPath: string;
+  readonly name: string;
+  readonly container: Container;
+}
+
+export const isBridged = ({ endpoints }: Container): boolean =>
+  endpoints.some(({ attachment }) => attachment !== undefined);
+
+export const leasingBridges = (containers: Iterable<Container>): InterfaceName[] => [
+  ...new Set(
+    [...containers].flatMap(({ endpoints }) =>
+      endpoints.flatMap(({ attachment }) => (attachment?.isLeased === true ? [attachment.bridge] : [])),
+    ),
+  ),
+];
