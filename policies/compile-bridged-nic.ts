@@ -4,12 +4,11 @@ import type { NicState, Sysctl } from '../render/desired.ts';
 import type { Mac } from '../render/mac.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain, Rule } from '../render/rule.ts';
-import type { NicInput } from './compile-nic.ts';
 import type { Attachment } from './endpoint.ts';
 import { type HostNetwork, linkPrefixes } from './host-network.ts';
 
-export type BridgedInput = Pick<NicInput, 'container' | 'hostVeth' | 'egress' | 'ingress' | 'prefixes'> & {
-  readonly nic: string;
+export type BridgedInput = Pick<NicState, 'container' | 'nic' | 'hostVeth' | 'egress' | 'ingress'> & {
+  readonly prefixes: readonly Prefix[];
 };
 
 export function compileBridgedNic(

@@ -7,7 +7,7 @@ import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset
 import { caseNames, runCase } from '../cases/golden-case.ts';
 
 /** Files come as here-documents with quoted words, so that the shell reads nothing in them. */
-const script = (links: string, ruleset: string, routing: string, uplinks: string): string => `
+const script = (links: string, families: string, ruleset: string, routing: string, uplinks: string): string => `
 set -e
 ip -batch - <<'END-OF-LINKS'
 ${links}END-OF-LINKS
@@ -18,8 +18,7 @@ route() { ip -batch - <<'END-OF-ROUTING'
 ${routing}END-OF-ROUTING
 }
 load
-nft -s list table inet routewall
-nft -s list table arp routewall
+for family in ${families}; do nft -s list table $family routewall; done
 load
 route
 while read -r line; do ip $line; done <<'END-OF-UPLINKS'
@@ -59,7 +58,9 @@ describe.each(caseNames())('%s', (name) => {
     const names = [...new Set([...links.map((link) => link.name).filter((link) => link !== 'lo'), ...veths])];
     const routing = files.get('routing.ip') ?? '';
     const uplinks = files.get('uplinks.ip') ?? '';
-    const output = await inNamespace(script(linkLines(names), renderRuleset(ruleset), routing, uplinks));
+    const output = await inNamespace(
+      script(linkLines(names), [...ruleset.keys()].join(' '), renderRuleset(ruleset), routing, uplinks),
+    );
     const [listing = '', summary] = output.split('=== ');
     const observed = parseListing(listing);
     expect(sizesOf(observed)).toEqual(sizesOf(ruleset));

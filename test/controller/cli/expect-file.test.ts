@@ -43,10 +43,10 @@ test('an exception names both ends, and every rule that let it pass or the one t
     ),
   ).toEqual([
     '2:5: expected drop any from container:tinderbox to group:farm, but tcp/5432 from 198.51.100.10 (tinderbox) to 198.51.100.30 (db) is allowed by tinderbox.yaml:9:7 (allow tcp/5432 to 198.51.100.30, 203.0.113.16/28) and db.yaml:4:7 (allow tcp/5432 from 198.51.100.10)',
-    '3:5: expected allow http from container:tinderbox to container:web, but tcp/80 from 198.51.100.10 (tinderbox) to 198.51.100.20 (web) is rejected by tinderbox.yaml:2:3 (default: reject)',
-    '4:5: expected allow icmp/echo-request from container:web to container:tinderbox, but icmp4/echo-request from 198.51.100.20 (web) to 198.51.100.10 (tinderbox) is dropped by the default, drop, since no rule matches',
-    '5:5: expected drop http from lan to any, but tcp/80 from 192.0.2.0 to 198.51.100.20 (web) is allowed by web.yaml:3:7 (allow tcp/80,443 from any)',
-    '6:5: expected allow rsync from group:farm to host, but tcp/873 from 198.51.100.20 (web) to 169.254.0.1 is dropped by the default, drop, since no rule matches',
+    '3:5: expected allow http from container:tinderbox to container:web, but tcp/80 from 198.51.100.10 (tinderbox) to 192.0.2.77 (web) is rejected by tinderbox.yaml:2:3 (default: reject)',
+    '4:5: expected allow icmp/echo-request from container:web to container:tinderbox, but icmp4/echo-request from 192.0.2.77 (web) to 198.51.100.10 (tinderbox) is dropped by the default, drop, since no rule matches',
+    '5:5: expected drop http from lan to any, but tcp/80 from 192.0.2.0 to 192.0.2.77 (web) is allowed by web.yaml:3:7 (allow tcp/80,443 from any)',
+    '6:5: expected allow rsync from group:farm to host, but tcp/873 from 192.0.2.77 (web) to 169.254.0.1 is dropped by the default, drop, since no rule matches',
   ]);
 });
 
