@@ -24,7 +24,9 @@ export class BridgedReader {
   readonly #macs = new Map<string, { readonly veth: InterfaceName; readonly mac: Mac }>();
   #leases: ReadonlyMap<string, readonly Lease[]> = new Map();
   #failures: Found['failures'] = new Map();
-  #complete = new Map<string, { readonly container: Container; readonly found: string; readonly result: Container }>();
+  readonly #complete = new Map<string, Completed>();
+  /** What `complete` looks at, as it was the last time. */
+  #found: { readonly links: readonly HostLink[]; readonly until: number; readonly found: Found } | undefined;
 
   constructor(options: BridgedReaderOptions) {
     this.#options = options;
@@ -47,6 +49,7 @@ export class BridgedReader {
         );
       }),
     );
+    this.#found = undefined;
     this.#leases = new Map(read.map(({ bridge, leases }) => [bridge, leases]));
     this.#failures = new Map(read.flatMap(({ bridge, failure }) => (failure === undefined ? [] : [[bridge, failure]])));
   }
@@ -56,7 +59,7 @@ export class BridgedReader {
     const wanted = container.endpoints.flatMap(({ key, attachment }) => {
       const veth = runtime.veths.get(key);
       const isKnown = veth !== undefined && this.#macs.get(key)?.veth === veth;
-      if (veth === undefined) this.#macs.delete(key);
+      if (veth === undefined && this.#macs.delete(key)) this.#found = undefined;
       return attachment === undefined || attachment.mac !== undefined || veth === undefined || isKnown
         ? []
         : [{ key, veth }];
@@ -75,32 +78,49 @@ export class BridgedReader {
     ).catch(() => new Map<InterfaceName, Mac>());
     for (const { key, veth } of wanted) {
       const mac = macs.get(veth);
-      if (mac !== undefined) this.#macs.set(key, { veth, mac });
+      if (mac === undefined) continue;
+      this.#macs.set(key, { veth, mac });
+      this.#found = undefined;
     }
   }
 
   /** With what was found; the same object as the last time where nothing changed. */
   complete(container: Container, links: readonly HostLink[], now: number): Container {
     if (!isBridged(container)) return container;
+    const found = this.#findings(links, now);
+    const before = this.#complete.get(container.id);
+    if (before?.container === container && before.found === found) return before.result;
+    const fresh = withFound(container, found);
+    const text = JSON.stringify([fresh.problems, fresh.endpoints.map((one) => [one.addresses, one.attachment])]);
+    const result = before?.container === container && before.text === text ? before.result : fresh;
+    this.#complete.set(container.id, { container, found, text, result });
+    return result;
+  }
+
+  #findings(links: readonly HostLink[], now: number): Found {
+    if (this.#found?.links === links && now < this.#found.until) return this.#found.found;
     const macs = new Map([...this.#macs].map(([key, { mac }]) => [key, mac]));
     const leases = new Map(
       [...this.#leases].map(([bridge, all]) => [bridge, all.filter(({ expires }) => expires > now)]),
     );
-    const result = withFound(container, { macs, leases, links, failures: this.#failures });
-    const found = JSON.stringify([
-      result.problems.length,
-      result.endpoints.map(({ addresses, attachment }) => [addresses, attachment]),
-    ]);
-    const before = this.#complete.get(container.id);
-    if (before?.container === container && before.found === found) return before.result;
-    this.#complete.set(container.id, { container, found, result });
-    return result;
+    const found = { macs, leases, links, failures: this.#failures };
+    const until = Math.min(...[...leases.values()].flat().map(({ expires }) => expires), Number.POSITIVE_INFINITY);
+    this.#found = { links, until, found };
+    return found;
   }
 
   forget(id: string): void {
     this.#complete.delete(id);
+    this.#found = undefined;
     for (const key of this.#macs.keys()) if (key.startsWith(`${id}/`)) this.#macs.delete(key);
   }
+}
+
+interface Completed {
+  readonly container: Container;
+  readonly found: Found;
+  readonly text: string;
+  readonly result: Container;
 }
 
 interface Asked {

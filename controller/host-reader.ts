@@ -83,9 +83,13 @@ export class HostReader {
     this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
   }
 
-  /** By container id. */
+  /** By container id, with what was found out of those on bridges. */
   get known(): ReadonlyMap<string, KnownContainer> {
-    return this.#known;
+    if (!this.hasBridges) return this.#known;
+    const completed = new Map(this.#completed(this.#all()).map((container) => [container.id, container]));
+    return new Map(
+      [...this.#known].map(([id, known]) => [id, { ...known, container: completed.get(id) ?? known.container }]),
+    );
   }
 
   get config(): HostConfig {

@@ -3,7 +3,7 @@ import { claimedPrefixes } from '../policies/compile-nic.ts';
 import type { Container, Endpoint } from '../policies/endpoint.ts';
 import { primaryAddress } from '../policies/host-network.ts';
 import type { Problem } from '../policies/problem.ts';
-import { type Family, hostPrefix, parseAddress, parsePrefix } from '../render/address.ts';
+import { type Address, type Family, familyOf, hostPrefix, parseAddress, parsePrefix } from '../render/address.ts';
 import type { LxcConfig, LxcGateway, LxcNic } from '../watchers/lxc-config/config.ts';
 import { type Assembled, type PolicyStatus, problemsOf } from './assemble.ts';
 import { type NicKind, nicKind, nicName } from './containers.ts';
@@ -21,6 +21,8 @@ export interface ListedNic {
   readonly addresses: readonly string[];
   readonly routes: readonly string[];
   readonly gateways: readonly string[];
+  /** On a bridge, running, and without an address of its own until a DHCP server leases it one; absent otherwise. */
+  readonly awaitsLease?: true;
   /** `masqueraded as 192.0.2.7`, `192.0.2.1 tcp/8080 to tcp/80`; absent where nothing is translated, or it doesn't run. */
   readonly translations?: readonly string[];
 }
@@ -90,9 +92,14 @@ function listNic(
     addresses: addressesOf(nic, endpoint),
     routes: endpoint === undefined ? routesOf(nic) : allRoutes(endpoint, container, assembled),
     gateways: [...gatewayText(nic.ipv4Gateway, 4, nic, assembled), ...gatewayText(nic.ipv6Gateway, 6, nic, assembled)],
+    ...(endpoint?.attachment?.isLeased === true && veths.has(key) && !endpoint.addresses.some(isIpv4)
+      ? { awaitsLease: true }
+      : {}),
     ...(nat === undefined ? {} : { translations: describeNat(nat) }),
   };
 }
+
+const isIpv4 = (address: Address): boolean => familyOf(address) === 4;
 
 function addressesOf(nic: LxcNic, endpoint: Endpoint | undefined): string[] {
   if (endpoint !== undefined) return [...new Set(endpoint.addresses.map(hostPrefix))];
@@ -107,7 +114,7 @@ const routesOf = (nic: LxcNic): string[] =>
 
 /** A policy's routes go with the first routed NIC. */
 function allRoutes(endpoint: Endpoint, container: Container, { policies }: Assembled): string[] {
-  const isFirst = container.endpoints[0] === endpoint;
+  const isFirst = container.endpoints.find(({ attachment }) => attachment === undefined) === endpoint;
   const fromPolicy = isFirst ? (policies.get(container.id)?.enforced.routes ?? []) : [];
   const addresses = new Set(endpoint.addresses.map(hostPrefix));
   const all = claimedPrefixes(

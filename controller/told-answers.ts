@@ -56,6 +56,7 @@ function parseNic(of: Placed): ListedNic {
     addresses: textsOf(field('addresses')),
     routes: textsOf(field('routes')),
     gateways: textsOf(field('gateways')),
+    ...(orNull(field('awaitsLease'), asBoolean) === true ? { awaitsLease: true } : {}),
     ...(orNull(field('translations'), textsOf) === null ? {} : { translations: textsOf(field('translations')) }),
   };
 }

@@ -48,7 +48,7 @@ export function traceFlow(host: FlowHost, flow: Flow, chainOf: ChainOf = chainIn
   };
   if (flow.from.kind === 'host') {
     pass(output(host, flow, chainOf));
-  } else if (pass(prerouting(host, flow)) && pass(routing(flow))) {
+  } else if (pass(prerouting(host, flow)) && pass(routing(flow)) && pass(betweenPorts(flow))) {
     if (flow.to.kind === 'host' || flow.to.kind === 'group') pass(input(host, flow, chainOf));
     else if (pass(egress(host, flow, chainOf))) pass(receive(host, flow, chainOf));
   }
@@ -92,6 +92,15 @@ function routing({ packet, to }: Flow): TraceStep[] {
     return [decide('routing', 'drop', `${packet.source} is never forwarded`)];
   }
   return [];
+}
+
+/** Neither ever learns the other's hardware address, so that not even a refusal is told. */
+function betweenPorts({ from, to }: Flow): TraceStep[] {
+  if (from.kind !== 'nic' || to.kind !== 'nic') return [];
+  const [port, other] = [from.nic.port, to.nic.port];
+  if (port === undefined || port.bridge !== other?.bridge || !(port.isApart || other.isApart)) return [];
+  const { container } = port.isApart ? from.nic : to.nic;
+  return [decide(`the bridge ${port.bridge}`, 'drop', `${container} may meet no container: its port is isolated`)];
 }
 
 function input(host: FlowHost, flow: Flow, chainOf: ChainOf): TraceStep[] {

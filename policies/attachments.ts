@@ -65,6 +65,10 @@ function whyRefused(
     const message = `the hardware address of ${nic} isn't known, so it gets nothing: set lxc.net.${index}.hwaddr`;
     return { message, severity: 'warning' };
   }
+  if (plan.uplink !== undefined) {
+    const message = `${nic} stays shut: a NIC on a bridge can't have uplink ${plan.uplink.dev}; take it out, or give ${nic} its own under "interfaces"`;
+    return { message, severity: 'error' };
+  }
   const link = macsOfHost.get(mac);
   const rival = owners.get(mac);
   const owner = link === undefined ? rival && `container ${rival.container.name}` : `${link} of this host`;

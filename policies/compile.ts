@@ -16,6 +16,7 @@ import { lostTranslations } from './nat-conflicts.ts';
 import { heldPublication, planNat, publicationKey } from './nic-nat.ts';
 import { policyPath } from './policy-files.ts';
 import type { Problem } from './problem.ts';
+import { routedOnlyProblems } from './routed-only.ts';
 import { compileChangedNics, compileNics, type NicMemo, type NicPlan, type Report } from './running-nics.ts';
 import { type TakenAddresses, whyTaken } from './taken-addresses.ts';
 import { NO_UPLINKS, planUplinks, uplinkFindings } from './uplink-plan.ts';
@@ -97,6 +98,11 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       report,
     );
     reportUplinks(plans, input, report);
+    for (const container of input.containers) {
+      const policy = input.policies.get(container.id);
+      for (const problem of policy === undefined ? [] : routedOnlyProblems(container, policy))
+        report(container, problem);
+    }
     const running = { ...input, translations, uplinks };
     const unattached = refuseAttachments(plans, running, (key) => nics.get(key)?.nic);
     nics = compileNics(plans, lost, running, nics, report, unattached);
@@ -151,13 +157,14 @@ function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<st
   for (const container of containers) {
     const policy = policies.get(container.id);
     if (policy === undefined) continue;
-    const first = container.endpoints.find(({ attachment }) => attachment === undefined);
+    const routed = container.endpoints.filter(({ attachment }) => attachment === undefined);
     for (const endpoint of container.endpoints) {
       const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
       const { tables } = policy;
+      const { attachment } = endpoint;
       // A policy's routes are the container's; its first routed NIC carries them.
-      const routes = endpoint === first ? policy.routes.map(({ prefix }) => prefix) : [];
-      const nat = planNat(policy.nat, endpoint, container.endpoints);
+      const routes = endpoint === routed[0] ? policy.routes.map(({ prefix }) => prefix) : [];
+      const nat = attachment === undefined ? planNat(policy.nat, endpoint, routed) : undefined;
       const plan = {
         container,
         endpoint,

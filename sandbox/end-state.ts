@@ -33,15 +33,19 @@ async function readOwnTraffic(host: Place): Promise<string[]> {
 async function readOwnRules(host: Place): Promise<string[]> {
   const { stdout } = await host.run('nft', ['list', 'ruleset']);
   const own = stdout.split(/^(?=table )/m).filter((table) => /^table \w+ routewall\b/.test(table));
-  return own
-    .map((table) => table.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1'))
-    .flatMap((table) => table.split('\n'))
-    .filter((line) =>
-      /"veth[A-Za-z0-9]+"|198[.]51[.]100[.]|192[.]0[.]2[.]20\b|2001:db8:100::|2001:db8:0:1::20\b|chain (in|e)gress_[0-9a-f]{8}/.test(
-        line,
-      ),
-    )
-    .map((line) => line.trim());
+  return (
+    own
+      .map((table) => table.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1'))
+      .flatMap((table) => table.split('\n'))
+      // The bridge's own network is the host's.
+      .map((line) => line.replace(/(198[.]51[.]100[.]128[/]25|2001:db8:200::[/]64)(, )?/, ''))
+      .filter((line) =>
+        /elements = .*([0-9a-f]{2}:){5}|"veth[A-Za-z0-9]+"|198[.]51[.]100[.]|192[.]0[.]2[.]20\b|2001:db8:[12]00::|2001:db8:0:1::20\b|chain (in|e)gress_[0-9a-f]{8}/.test(
+          line,
+        ),
+      )
+      .map((line) => line.trim())
+  );
 }
 
 /** What isn't ours, as text: all other tables, the main table's routes, and addresses. */

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages="nftables iproute2 iptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
  diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring
- dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin $*"
+ dnsmasq-base dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin $*"
 
 missing=
 for package in $packages; do

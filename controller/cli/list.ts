@@ -68,7 +68,7 @@ function rows(container: ListedContainer, colours: Colours): string[][] {
 
 function policyText({ policy, nics, problems, sealed, unenforced = [] }: ListedContainer, colours: Colours): string {
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
-  if (!nics.some(({ kind }) => kind === 'routed'))
+  if (!nics.some((nic) => isOurs(nic, unenforced)))
     return unenforced.length > 0 && policy.file !== null
       ? colours.red(`${name}: not enforced`)
       : colours.dim('not ours');
@@ -91,8 +91,11 @@ function policyText({ policy, nics, problems, sealed, unenforced = [] }: ListedC
   }
 }
 
+const isOurs = ({ kind, name }: ListedNic, unenforced: readonly string[]): boolean =>
+  kind === 'routed' || (kind === 'bridged' && !unenforced.some((text) => text.startsWith(`${name} (`)));
+
 function nicCells(
-  { index, name, kind, type, link, hostVeth, addresses, routes }: ListedNic,
+  { index, name, kind, type, link, hostVeth, addresses, routes, awaitsLease }: ListedNic,
   colours: Colours,
 ): string[] {
   const label = name === String(index) ? `#${index}` : name;
@@ -102,6 +105,7 @@ function nicCells(
     kind === 'routed'
       ? label
       : colours.dim(`${label} (${kind === 'bridged' || kind === 'wired' ? kind : type}${where})`);
+  const none = awaitsLease === true ? colours.yellow('waits for a lease') : '-';
   const prefixes = [...addresses.map((prefix) => prefix.replace(/\/(32|128)$/, '')), ...routes];
-  return [shown, hostVeth ?? '-', prefixes.join(' ') || '-'];
+  return [shown, hostVeth ?? '-', prefixes.join(' ') || none];
 }

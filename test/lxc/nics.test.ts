@@ -128,31 +128,6 @@ describe('a container', () => {
     await rw.stop(one);
     expect(await reach(rw.bed.outside, addressesOf(28))).toEqual(['allowed', 'allowed']);
   });
-
-  test('on a bridge is left alone', async () => {
-    const rw = await startRoutewall({
-      prepare: async ({ host }) => {
-        const lines = ['link add br0 type bridge', 'link set br0 up', 'address add 203.0.113.1/25 dev br0'];
-        await host.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
-      },
-    });
-    const lines = [
-      'lxc.net.0.type = veth',
-      'lxc.net.0.link = br0',
-      'lxc.net.0.flags = up',
-      'lxc.net.0.name = eth0',
-      'lxc.net.0.ipv4.address = 203.0.113.9/25',
-    ];
-    const before = (await rw.bed.host.run('nft', ['-s', 'list', 'table', 'inet', 'routewall'])).stdout;
-    const bridged = await rw.addContainer('bridged', { lines });
-    await bridged.start();
-    await listen(rw.bed.host, PORT);
-    await eventually('the host is reached', async () => {
-      const outcome = await probe(await bridged.inside(), { ...PORT, to: '203.0.113.1' });
-      return outcome === 'allowed';
-    });
-    expect((await rw.bed.host.run('nft', ['-s', 'list', 'table', 'inet', 'routewall'])).stdout).toBe(before);
-  });
 });
 
 describe("LXC's own router mode with l2proxy", () => {
