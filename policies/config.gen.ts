@@ -13,7 +13,7 @@ export type LxcPaths = [string, ...string[]];
  */
 export type Uplinks = string | [string, ...string[]];
 /**
- * Interfaces that get nothing unless a container claims them: names, or beginnings followed by `*`. Default: veth*. Bridged veths are not affected.
+ * Interfaces that get nothing unless a container claims them: names, or beginnings followed by `*`. Default: veth*. On bridges that have a container of ours, ports of that name too.
  */
 export type Guard = string[];
 /**

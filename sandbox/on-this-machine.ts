@@ -11,7 +11,9 @@ export async function runOnThisMachine(): Promise<number> {
   tell('  - it reads /etc/routewall and the containers of /var/lib/lxc;');
   tell('  - it loads the nftables tables `inet routewall` and `arp routewall`, which stay when it ends;');
   tell('  - every veth that it does not know, and every container without a policy, gets no traffic at all;');
-  tell('  - to take it all back: nft delete table inet routewall; nft delete table arp routewall');
+  tell(
+    '  - to take it all back: nft delete table inet routewall; nft delete table arp routewall; where there is one, nft delete table bridge routewall',
+  );
   tell(`To see what it would do first: ${PROGRAM} preview`);
   if (!existsSync('/etc/routewall')) tell('There is no /etc/routewall yet: every routed container would be shut.');
   if (!process.stdin.isTTY) {

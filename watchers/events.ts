@@ -54,7 +54,7 @@ export interface HostEvents {
   sysctlChanged(event: { readonly dev: string }): void;
   /**
    * Someone committed to nftables in this network namespace; `pid` is 0 where the kernel didn't say who.
-   * `touchesOurs`: the commit changed `table inet routewall` or `table arp routewall`.
+   * `touchesOurs`: the commit changed one of the tables named `routewall`.
    */
   rulesetCommitted(event: {
     readonly generation: number;

@@ -1,9 +1,7 @@
 /** `routewall doctor`: what on this host works against the policies; reads, and neither changes nor loads anything. */
 
-import type { Container } from '../../policies/endpoint.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesPattern } from '../../render/names.ts';
-import { nicKind, nicName } from '../containers.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
@@ -29,7 +27,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
     ...examineFlows(desired.nics.values(), { chains: rules.chains, uplinks }),
     ...examineNetworks(host.inputs.containers),
     ...examineConfigs(host),
-    ...examineHost(await readFacts(run, { host, rules, desired, uplinks })),
+    ...examineHost(await readFacts(run, { rules, desired, uplinks })),
   ].filter(({ container }) => container === null || names.has(container));
   if (shared.json) io.out.write(`${JSON.stringify(findings, null, 2)}\n`);
   else
@@ -55,18 +53,13 @@ function examineConfigs({ containers, inputs }: CliHost): Finding[] {
     .flatMap(({ container, lxc }) => examineLxc({ container: container.name, lxc, isGuarded }));
 }
 
-/** It is told already, with its reason. */
-const isUnenforceable = ({ unenforceable = [] }: Container, name: string): boolean =>
-  unenforceable.some(({ nic }) => nic === name);
-
 interface Read {
-  readonly host: CliHost;
   readonly rules: ForeignRules;
   readonly desired: DesiredState;
   readonly uplinks: readonly string[];
 }
 
-async function readFacts(run: Run, { host, rules, desired, uplinks }: Read): Promise<HostFacts> {
+async function readFacts(run: Run, { rules, desired, uplinks }: Read): Promise<HostFacts> {
   const needed = [...desired.nics.values()].flatMap(({ container, sysctls }) =>
     sysctls.map((sysctl) => ({ container, sysctl })),
   );
@@ -81,10 +74,5 @@ async function readFacts(run: Run, { host, rules, desired, uplinks }: Read): Pro
     settings: await readSettings(),
     versions: await readVersions(run),
     missing: await missingPrograms(),
-    unfiltered: host.containers.flatMap(({ container, lxc }) =>
-      lxc.nics
-        .filter((nic) => nicKind(nic) === 'bridged' && !isUnenforceable(container, nicName(nic)))
-        .map((nic) => ({ container: container.name, nic: nicName(nic), type: `a veth on the bridge ${nic.link}` })),
-    ),
   };
 }

@@ -9,8 +9,6 @@ export interface HostFacts extends SysctlFacts {
   readonly versions: Versions;
   /** Programs that aren't there, with what for. */
   readonly missing: readonly { readonly program: string; readonly why: string; readonly package: string }[];
-  /** Of containers that run or are configured: NICs that nothing of ours stands before. */
-  readonly unfiltered: readonly { readonly container: string; readonly nic: string; readonly type: string }[];
 }
 
 export function examineHost(facts: HostFacts): Finding[] {
@@ -24,14 +22,6 @@ export function examineHost(facts: HostFacts): Finding[] {
       }),
     ),
     ...examineVersions(facts.versions),
-    ...facts.unfiltered.map(
-      ({ container, nic, type }): Finding => ({
-        severity: 'warning',
-        container,
-        message: `${nic} is ${type}: nothing of routewall filters what passes it`,
-        mend: `lxc.net.N.type = veth, without a link, in the configuration of ${container}`,
-      }),
-    ),
   ];
 }
 
