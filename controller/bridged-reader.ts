@@ -67,8 +67,9 @@ export class BridgedReader {
     // While it starts, LXC's monitor may be waiting for our own hook.
     if (wanted.length === 0 || runtime.state === 'STARTING' || runtime.state === 'STOPPING') return;
     const { run } = this.#options;
-    const { stdout } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-p'], { timeout: PATIENCE_MS });
-    const { pid } = parseLxcInfo(stdout);
+    const args = ['-P', lxcPath, `--name=${name}`, '-p'];
+    const asked = await run('lxc-info', args, { timeout: PATIENCE_MS }).catch(() => undefined);
+    const { pid } = parseLxcInfo(asked?.stdout ?? '');
     if (pid === undefined) return;
     // It may have ended meanwhile: then nothing of it is to be known.
     const macs = await readMacs(

@@ -105,7 +105,7 @@ function nicCells(
     kind === 'routed'
       ? label
       : colours.dim(`${label} (${kind === 'bridged' || kind === 'wired' ? kind : type}${where})`);
-  const none = awaitsLease === true ? colours.yellow('waits for a lease') : '-';
-  const prefixes = [...addresses.map((prefix) => prefix.replace(/\/(32|128)$/, '')), ...routes];
-  return [shown, hostVeth ?? '-', prefixes.join(' ') || none];
+  const waiting = awaitsLease === true ? [colours.yellow('waits for a lease')] : [];
+  const prefixes = [...addresses.map((prefix) => prefix.replace(/\/(32|128)$/, '')), ...routes, ...waiting];
+  return [shown, hostVeth ?? '-', prefixes.join(' ') || '-'];
 }

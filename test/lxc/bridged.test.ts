@@ -123,9 +123,14 @@ describe('containers on a bridge', () => {
       prepare: async ({ host }) => createBridge(host),
     });
     const routed = await rw.addContainer('routed', { lines: nic(ADDRESSES.routed) });
-    const fixed = await rw.addContainer('fixed', { lines: bridgedNic(ADDRESSES.fixed) });
+    const fixed = await rw.addContainer('fixed', {
+      lines: bridgedNic(ADDRESSES.fixed, { hwaddr: '02:16:3e:00:00:01' }),
+    });
     const shut = await rw.addContainer('shut', { lines: bridgedNic(ADDRESSES.shut) });
-    leased = await rw.addContainer('leased', { lines: bridgedNic([]), command: UDHCPC });
+    leased = await rw.addContainer('leased', {
+      lines: bridgedNic([], { hwaddr: '02:16:3e:00:00:02' }),
+      command: UDHCPC,
+    });
     containers.push(routed, fixed, shut, leased);
     for (const container of containers) await rw.start(container);
     places.set('outside', rw.bed.outside).set('host', rw.bed.host);
