@@ -8,7 +8,7 @@ import { createAssembler } from '../controller/assemble.ts';
 import { describeFlows } from '../controller/describe-changes.ts';
 import { readFlowChanges } from '../controller/flow-changes.ts';
 import { hostAddresses } from '../controller/host-addresses.ts';
-import { compareWithKernel } from '../controller/kernel-comparison.ts';
+import { compareWithKernel, readKernel } from '../controller/kernel-comparison.ts';
 import { type Run, run } from '../controller/run.ts';
 import { previewProblems } from '../controller/shadow-warnings.ts';
 import { changeLines } from '../policies/flows/change-lines.ts';
@@ -142,7 +142,7 @@ async function inDaemon(namespace: Namespace): Promise<number[]> {
   const loaded = { ...edited.loaded };
   return timed(async () => {
     const assembled = assembler.assemble({ ...inputs, loaded });
-    const comparison = await compareWithKernel(inside, assembled.desired);
+    const comparison = await compareWithKernel(inside, assembled.desired, readKernel(inside, 'nftables'));
     const changes = readFlowChanges(comparison, assembled, loaded, inputs.now);
     const { words } = describeFlows(changes, []);
     const problems = previewProblems(inputs, assembled, inputs.containers, changes);

@@ -8,10 +8,9 @@ import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { chainWithout } from '../policies/rule-ends.ts';
 import type { NicState } from '../render/desired.ts';
 import type { Direction, Origin, PolicyChain } from '../render/rule.ts';
-import type { NftTable, Ruleset } from '../render/ruleset.ts';
 import type { Assembled } from './assemble.ts';
 import { hostAddresses } from './host-addresses.ts';
-import { parsePolicyChain } from './listed-policy.ts';
+import type { ListedChains } from './listed-chains.ts';
 
 export interface NicChange {
   readonly container: string;
@@ -26,9 +25,9 @@ export interface NicChange {
 type Host = Pick<Assembled, 'desired' | 'network' | 'book' | 'policies'>;
 type Listed = Pick<LoadedPolicies, 'sets' | 'services'>;
 
-interface Tables {
-  readonly before: NftTable | undefined;
-  readonly after: NftTable;
+interface Listings {
+  readonly before: ListedChains;
+  readonly after: ListedChains;
 }
 
 /**
@@ -37,15 +36,12 @@ interface Tables {
  * @param now in milliseconds: what the kernel has ended by itself is no rule any more, though it is listed
  */
 export function readFlowChanges(
-  { observed, expected }: { readonly observed: Ruleset; readonly expected: Ruleset },
+  { observed: before, expected: after }: { readonly observed: ListedChains; readonly expected: ListedChains },
   host: Host,
   listed: Listed,
   now: number,
 ): NicChange[] {
-  const after = expected.get('inet');
-  if (after === undefined) return [];
-  const tables = { before: observed.get('inet'), after };
-  const compare = createComparison(tables, host, listed, now);
+  const compare = createComparison({ before, after }, host, listed, now);
   const nicsOf = countNics(host.desired.nics.values());
   return [...host.desired.nics].flatMap(([key, nic]) =>
     (['egress', 'ingress'] as const).flatMap((direction) => {
@@ -76,7 +72,7 @@ export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic
 type Compare = (nic: NicState, own: PolicyChain) => NicChange['lines'];
 
 /** Equal pairs of chains are compared once. */
-function createComparison({ before, after }: Tables, host: Host, { sets, services }: Listed, now: number): Compare {
+function createComparison({ before, after }: Listings, host: Host, { sets, services }: Listed, now: number): Compare {
   const known = new Map<string, { readonly lines: NicChange['lines']; readonly chain: PolicyChain }>();
   let facts: ReturnType<typeof readFacts> | undefined;
   const readFacts = () => {
@@ -91,7 +87,7 @@ function createComparison({ before, after }: Tables, host: Host, { sets, service
   };
   return (nic, own) => {
     const { direction } = own;
-    const [old, next] = [chainName(before, nic, direction), chainName(after, nic, direction)];
+    const [old, next] = [before.nameFor(nic, direction), after.nameFor(nic, direction)];
     if (next === undefined || isUntouched({ before, after }, old, next)) return [];
     const key = `${old} ${next}`;
     const found = known.get(key) ?? { lines: linesOf(old, own), chain: own };
@@ -100,26 +96,13 @@ function createComparison({ before, after }: Tables, host: Host, { sets, service
   };
 }
 
-const chainName = (table: NftTable | undefined, { hostVeth }: NicState, direction: Direction): string | undefined =>
-  table?.sets
-    .get(direction === 'egress' ? 'from_container' : 'to_container')
-    ?.elements.get(`"${hostVeth}"`)
-    ?.replace(/^goto /, '');
-
 /** Names are hashes of what we wrote; somebody else may have edited the chain since. */
-function isUntouched({ before, after }: Tables, old: string | undefined, next: string): boolean {
-  if (old !== next) return false;
-  const rulesOf = (table: NftTable | undefined): string => table?.chains.get(next)?.rules.join('\n') ?? '';
-  return rulesOf(before) === rulesOf(after);
-}
+const isUntouched = ({ before, after }: Listings, old: string | undefined, next: string): boolean =>
+  old === next && before.textOf(next) === after.textOf(next);
 
 /** What isn't in the kernel yet is shut by the guard. */
-function readChain(
-  table: NftTable | undefined,
-  name: string | undefined,
-  direction: Direction,
-): PolicyChain | undefined {
-  if (table !== undefined && name !== undefined) return parsePolicyChain(table, name, direction);
+function readChain(listed: ListedChains, name: string | undefined, direction: Direction): PolicyChain | undefined {
+  if (name !== undefined) return listed.read(name, direction);
   return { direction, rules: [], default: { verdict: 'drop', log: false, origin: null } };
 }
 

@@ -1,12 +1,11 @@
-/** What the kernel holds against what it should hold, both in nft's and ip's own words. */
+/** What the kernel holds against what it should hold, both in nft's (or iptables') and ip's own words. */
 import { createTwoFilesPatch } from 'diff';
-import { chainHash } from '../policies/chain-hash.ts';
+import type { HostConfig } from '../policies/config.ts';
 import type { DesiredState, Route } from '../render/desired.ts';
-import { sortListing } from '../render/listing.ts';
-import { chainNaming, renderDesired } from '../render/nft.ts';
 import { diffRouting, type Routing, routingOf } from '../render/routing.ts';
-import { type Ruleset, renderRuleset } from '../render/ruleset.ts';
-import { listElsewhere, type ObservedRouting, readRouting, readRuleset } from './observe.ts';
+import { type HeldRules, holdsAny, listRules, readHeldRules } from './held-rules.ts';
+import type { ListedChains } from './listed-chains.ts';
+import { type ObservedRouting, readRouting } from './observe.ts';
 import type { Run } from './run.ts';
 import { compareUplinks } from './uplink-routing.ts';
 
@@ -23,31 +22,33 @@ export interface KernelComparison {
   readonly routes: Change;
   readonly neighbourProxies: Change;
   readonly gateways: Change;
+  /** Whether the kernel holds any rules of ours. */
+  readonly holdsRules: boolean;
   /** The kernel's listing, and that of the desired ruleset. */
-  readonly observed: Ruleset;
-  readonly expected: Ruleset;
+  readonly observed: ListedChains;
+  readonly expected: ListedChains;
 }
 
 export interface KernelReading {
-  readonly observed: Ruleset;
+  readonly rules: HeldRules;
   readonly routing: ObservedRouting;
 }
 
-/** Needs the right to list nftables. May be started before the files are read. @throws CommandError */
-export async function readKernel(run: Run): Promise<KernelReading> {
-  const [observed, routing] = await Promise.all([readRuleset(run), readRouting(run)]);
-  return { observed, routing };
+/** Needs the right to list rules. May be started before the files are read. @throws CommandError */
+export async function readKernel(run: Run, backend: HostConfig['backend']): Promise<KernelReading> {
+  const [rules, routing] = await Promise.all([readHeldRules(run, backend), readRouting(run)]);
+  return { rules, routing };
 }
 
 /** Dynamic elements and counters are no difference. @throws CommandError */
 export async function compareWithKernel(
   run: Run,
   desired: DesiredState,
-  reading: Promise<KernelReading> = readKernel(run),
+  reading: Promise<KernelReading>,
 ): Promise<KernelComparison> {
-  const rendered = renderDesired(desired, chainNaming(chainHash));
-  const [{ observed, routing }, expected] = await Promise.all([reading, listElsewhere(run, rendered)]);
-  const ruleset = diffTexts(renderRuleset(sortListing(observed)), renderRuleset(sortListing(expected)));
+  const { rules, routing } = await reading;
+  const { observed, expected } = await listRules(run, rules, desired);
+  const ruleset = diffTexts(observed.text, expected.text);
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
   const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing.uplinkRoutes);
   const routes = {
@@ -57,7 +58,10 @@ export async function compareWithKernel(
   const neighbourProxies = { add: onDevices(add.proxies), remove: onDevices(remove.proxies) };
   const gateways = { add: onDevices(add.gateways), remove: onDevices(remove.gateways) };
   const changed = ruleset !== '' || [routes, neighbourProxies, gateways].some(isChange);
-  return { changed, ruleset, routes, neighbourProxies, gateways, observed, expected };
+  return {
+    ...{ changed, ruleset, routes, neighbourProxies, gateways, holdsRules: holdsAny(rules) },
+    ...{ observed: observed.chains, expected: expected.chains },
+  };
 }
 
 const isChange = ({ add, remove }: Change): boolean => add.length + remove.length > 0;

@@ -217,8 +217,11 @@ const PROTOCOLS: Readonly<Record<string, number>> = {
   udplite: 136,
 };
 
+export const protocolNumber = (text: string): number | undefined =>
+  /^\d+$/.test(text) ? Number(text) : PROTOCOLS[text];
+
 function setProtocol(draft: Draft, [text = '']: readonly string[]): boolean {
-  const protocol = /^\d+$/.test(text) ? Number(text) : PROTOCOLS[text];
+  const protocol = protocolNumber(text);
   if (protocol === undefined) return false;
   if (protocol === 1) draft.service = { kind: 'icmp', family: 4 };
   else if (protocol === 58) draft.service = { kind: 'icmp', family: 6 };

@@ -11,6 +11,7 @@ import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, printProblems } from './print-problems.ts';
+import { readConfig } from './read-config.ts';
 import { readHost, requireKnown } from './read-host.ts';
 import { restrict } from './render.ts';
 import { askServing } from './serving-daemon.ts';
@@ -31,7 +32,7 @@ export async function runPreview(
 async function previewHost(invocation: Invocation): Promise<ToldPreview> {
   const { io, shared } = invocation;
   const run = await io.loadRun();
-  const reading = readKernel(run);
+  const reading = readConfig(shared).then(({ config }) => readKernel(run, config?.backend ?? 'auto'));
   // Awaited below; until then a failure of the files has precedence.
   reading.catch(() => undefined);
   const host = await readHost(invocation);

@@ -3,7 +3,7 @@ import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { askStatus } from '../ask-daemon.ts';
 import { placed } from '../json-shape.ts';
-import { compareWithKernel, type KernelComparison } from '../kernel-comparison.ts';
+import { compareWithKernel, type KernelComparison, readKernel } from '../kernel-comparison.ts';
 import { hint } from '../name-hint.ts';
 import { observingText } from '../observing.ts';
 import { describePanic } from '../panic/describe-panic.ts';
@@ -102,7 +102,12 @@ async function readDifference(invocation: Invocation): Promise<Difference> {
     const host = await readHostInForce(invocation);
     const { desired } = host.assembler.assemble(host.inputs);
     const ids = new Set(host.inputs.containers.map(({ id }) => id));
-    const comparison = await compareWithKernel(await invocation.io.loadRun(), restrict(desired, ids));
+    const run = await invocation.io.loadRun();
+    const comparison = await compareWithKernel(
+      run,
+      restrict(desired, ids),
+      readKernel(run, host.inputs.config.backend),
+    );
     return { known: true, comparison };
   } catch (cause) {
     if (cause instanceof CliError && cause.exitCode === EXIT.usage) throw cause;
@@ -135,7 +140,7 @@ function daemonText(
 
 function kernelRules(difference: Difference): string {
   if (!difference.known) return '';
-  return difference.comparison.observed.size > 0
+  return difference.comparison.holdsRules
     ? '; the rules in the kernel stay in force, and containers started from now on stay shut'
     : '; the kernel holds no rules of ours: nothing is enforced';
 }

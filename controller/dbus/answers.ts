@@ -10,7 +10,7 @@ import { placeProblems } from '../cli/print-problems.ts';
 import { describeFlows } from '../describe-changes.ts';
 import { readFlowChanges } from '../flow-changes.ts';
 import type { HostReader } from '../host-reader.ts';
-import { compareWithKernel } from '../kernel-comparison.ts';
+import { compareWithKernel, readKernel } from '../kernel-comparison.ts';
 import { listContainer } from '../list-containers.ts';
 import { isSealed, type PanicState, viewPanic } from '../panic/panic-state.ts';
 import { policyProblems } from '../policy-problems.ts';
@@ -102,7 +102,7 @@ export type Preview = (names: readonly string[]) => unknown;
 /** @throws CommandError where the kernel can't be listed. */
 export async function readPreview(run: Run, latest: Known, folder: string): Promise<Preview> {
   const { inputs, assembled } = readSaved(latest);
-  const comparison = await compareWithKernel(run, assembled.desired);
+  const comparison = await compareWithKernel(run, assembled.desired, readKernel(run, inputs.config.backend));
   const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
   const known = [...latest.reader.known.values()];
   const changes = readFlowChanges(comparison, assembled, inputs.loaded, inputs.now);

@@ -7,6 +7,7 @@ import { nameOf } from '../apply.ts';
 import type { Assembled } from '../assemble.ts';
 import { changedPolicies } from '../changed-policies.ts';
 import { type NicChange, readFlowChanges } from '../flow-changes.ts';
+import { listedByNft } from '../listed-chains.ts';
 import { listElsewhere } from '../observe.ts';
 import type { Run } from '../run.ts';
 
@@ -25,7 +26,9 @@ export async function readFlowsBetween(
   const keys = new Set(changedPolicies(before, after).slice(0, JUDGED));
   if (keys.size === 0) return [];
   const only = (nics: DesiredState['nics']) => new Map([...nics].filter(([key]) => keys.has(key)));
-  const list = (state: DesiredState) => listElsewhere(run, renderDesired({ ...state, nics: only(state.nics) }, nameOf));
+  // By nft whichever backend serves: the words are about policies, and the host's kernel isn't read.
+  const list = async (state: DesiredState) =>
+    listedByNft(await listElsewhere(run, renderDesired({ ...state, nics: only(state.nics) }, nameOf)));
   const [observed, expected] = await Promise.all([list(before), list(after)]);
   return readFlowChanges({ observed, expected }, { desired: after, network, book, policies }, loaded, Date.now());
 }

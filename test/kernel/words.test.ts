@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { nameOf } from '../../controller/apply.ts';
 import type { HostInputs } from '../../controller/assemble.ts';
 import { readFlowChanges } from '../../controller/flow-changes.ts';
+import { listedByNft } from '../../controller/listed-chains.ts';
 import { listElsewhere } from '../../controller/observe.ts';
 import { run } from '../../controller/run.ts';
 import { renderDesired } from '../../render/nft.ts';
@@ -13,7 +14,14 @@ async function wordsOf({ before, after }: ReturnType<typeof assembleBoth>, input
     [before, after].map(({ desired }) => listElsewhere(run, renderDesired(desired, nameOf))),
   );
   if (observed === undefined || expected === undefined) throw new Error('no listing');
-  return tell(readFlowChanges({ observed, expected }, after, inputs.loaded, inputs.now));
+  return tell(
+    readFlowChanges(
+      { observed: listedByNft(observed), expected: listedByNft(expected) },
+      after,
+      inputs.loaded,
+      inputs.now,
+    ),
+  );
 }
 
 const cases = wordsCases();
