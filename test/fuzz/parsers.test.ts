@@ -13,8 +13,9 @@ import type { Reader } from './reader.ts';
 import { savedReaders } from './saved-readers.ts';
 import { runs } from './seed.ts';
 import { toolReaders } from './tool-readers.ts';
+import { xtReaders } from './xt-readers.ts';
 
-const READERS: readonly Reader[] = [...policyReaders, ...fileReaders, ...toolReaders, ...savedReaders];
+const READERS: readonly Reader[] = [...policyReaders, ...fileReaders, ...toolReaders, ...savedReaders, ...xtReaders];
 
 /** Its own words for a text that makes no sense, which callers wait for. */
 const isSaid = (error: unknown): boolean => error instanceof ShapeError || error instanceof CommandError;
