@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { HostConfig } from '../policies/config.ts';
+import { type HostConfig, IPTABLES_GAPS } from '../policies/config.ts';
 import type { Problem } from '../policies/problem.ts';
 import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
@@ -122,6 +122,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
   const dnsMemory = new DnsMemory(stateDirectory, log);
   await dnsMemory.open(config.dns.keepSeconds);
   const chosen = await chooseBackend(run, config.backend);
+  if (chosen !== 'nftables') log('warning', `${chosen}: ${IPTABLES_GAPS}`);
   const ownsTables = chosen === 'nftables' && (await canOwnTables(run));
   if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
   const onNftLost: (() => void)[] = [];
@@ -211,6 +212,7 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
     useBackend: async (wanted) => {
       const next = await chooseBackend(run, wanted);
       if (next === backend.chosen) return;
+      if (next !== 'nftables') log('warning', `${next}: ${IPTABLES_GAPS}`);
       await backend.use(next);
       sealTable = sealTableOf(next);
       bootRuleset.use(formatOf(next));

@@ -72,8 +72,24 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
   const config =
     data === undefined ? undefined : fillDefaults(data, fail, (path) => ({ file, ...places.placeOf(path) }));
   const problems = [...findings, ...names].map((finding) => problemOf(file, finding));
-  return { config: problems.length > 0 ? undefined : config, problems };
+  if (problems.length > 0 || config === undefined) return { config: undefined, problems };
+  return {
+    config,
+    problems: config.backend === 'iptables' ? [iptablesWarning(file, places.placeOf(['backend']))] : [],
+  };
 }
+
+/** What of the rest of the program knows nftables alone; told wherever iptables serves. */
+export const IPTABLES_GAPS =
+  "iptables enforces, but denials and learn don't read its counts, panic needs the daemon, and at boot nothing of it is " +
+  'loaded before the daemon runs: see docs/iptables.md';
+
+const iptablesWarning = (file: string, place: { readonly line: number; readonly column: number }): Problem => ({
+  file,
+  ...place,
+  message: IPTABLES_GAPS,
+  severity: 'warning',
+});
 
 function fillDefaults(
   data: Config,

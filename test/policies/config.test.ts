@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { defaultConfig, parseConfig } from '../../policies/config.ts';
+import { defaultConfig, IPTABLES_GAPS, parseConfig } from '../../policies/config.ts';
 import { formatProblem } from '../../policies/problem.ts';
 
 const parse = (text: string) => parseConfig('/etc/routewall/routewall.yaml', text);
@@ -83,6 +83,14 @@ backend: nftables
     },
     problems: [],
   });
+});
+
+test('with iptables it is in force, and what doesn’t know that backend is told', () => {
+  const { config, problems } = parseConfig('/etc/routewall/routewall.yaml', 'probe: true\nbackend: iptables\n');
+  expect(config?.backend).toBe('iptables');
+  expect(problems.map((problem) => formatProblem(problem))).toEqual([
+    `/etc/routewall/routewall.yaml:2:10: warning: ${IPTABLES_GAPS}`,
+  ]);
 });
 
 describe('a configuration with mistakes is none at all', () => {
