@@ -1,5 +1,5 @@
 /** Our part of iptables as text: sorted for a comparison, or in the order in which it is written. */
-import { FAMILIES, type XtRuleset } from './xt-ruleset.ts';
+import { FAMILIES, type XtRuleset, type XtTable } from './xt-ruleset.ts';
 
 /** A line each, the same whatever the order of a listing where the order means nothing. */
 export function renderXtListing({ sets, families, arp }: XtRuleset): string {
@@ -9,7 +9,7 @@ export function renderXtListing({ sets, families, arp }: XtRuleset): string {
       ...[...elements].sort().map((element) => `    ${element}`),
     ]),
     ...FAMILIES.flatMap((family) =>
-      [...(families.get(family)?.tables ?? [])].flatMap(([table, { jumps, chains }]) => [
+      sorted(families.get(family)?.tables ?? new Map<string, XtTable>()).flatMap(([table, { jumps, chains }]) => [
         `${family === 4 ? 'iptables' : 'ip6tables'} -t ${table}`,
         ...sorted(jumps).flatMap(([builtin, rules]) => rules.map((rule) => `    ${builtin}: ${rule || '(others)'}`)),
         ...sorted(chains).flatMap(([chain, rules]) => [`  ${chain}`, ...rules.map((rule) => `    ${rule}`)]),

@@ -92,7 +92,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     };
     const policyChain = /^-A RW-C-cvethweb -g (RW-E-\S+)$/m.exec(good)?.[1];
     expect(policyChain).toBeDefined();
-    expect((await routewall.cli('preview', '--exit-code')).exitCode).toBe(0);
+    expect(await routewall.cli('preview', '--exit-code')).toMatchObject({ exitCode: 0, stderr: '' });
     const floods = await startFloods(scene);
     // A lost element or jump of one closes, and nothing passes that the rest can stop.
     for (const edit of [
