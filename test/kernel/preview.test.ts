@@ -16,6 +16,8 @@ beforeEach(async () => {
     await namespace.run('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `p${name}`]);
     await namespace.run('ip', ['link', 'set', name, 'up']);
   }
+  await namespace.run('ip', ['link', 'add', 'br0', 'type', 'bridge']);
+  await namespace.run('ip', ['link', 'set', 'br0', 'up']);
 });
 afterEach(async () => {
   bed.remove();
@@ -55,6 +57,7 @@ test('shows everything as new on an empty kernel, and what each container gains'
       '2001:db8:100::10/128 dev vethTind',
       '198.51.100.20/32 dev vethWeb',
       '2001:db8:100::20/128 dev vethWeb',
+      '192.0.2.77/32 dev br0',
     ],
     remove: [],
   });
