@@ -4,6 +4,7 @@ import { chmod, chown } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import type { RunResult } from '../../sandbox/run.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -27,6 +28,12 @@ async function openArena(): Promise<Routewall> {
   const rw = await startRoutewall({ policies: { 'containers/web.yaml': OPEN } });
   const web = await rw.addContainer('web', { lines: nic(ON_LINK) });
   await rw.start(web);
+  const proxies = async (): Promise<string> =>
+    (await rw.bed.host.run('sh', ['-c', 'ip -4 neigh show proxy; ip -6 neigh show proxy'])).stdout;
+  await eventually('the neighbours were asked, and all proxies are set', async () => {
+    const text = await proxies();
+    return ON_LINK.every((address) => text.includes(address));
+  });
   await rw.daemon.stop();
   return rw;
 }
