@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="nftables iproute2 iptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
+packages="nftables iproute2 iptables ipset arptables lxc conntrack iputils-arping iputils-ping busybox-static util-linux procps
  diffutils perl-base tcpdump ndisc6 python3-scapy dbus debootstrap debian-archive-keyring
  dnsmasq-base dpkg-dev lintian shellcheck man-db systemd libglib2.0-bin $*"
 
