@@ -210,6 +210,8 @@ async function openParts(options: DaemonOptions, config: HostConfig): Promise<Pa
       panic: () => viewPanic(panic.state),
     }),
     useBackend: async (wanted) => {
+      // What served until now can do so: a question that fails at a bad moment must not change it.
+      if (wanted === 'auto' && backend.chosen === 'nftables') return;
       const next = await chooseBackend(run, wanted);
       if (next === backend.chosen) return;
       if (next !== 'nftables') log('warning', `${next}: ${IPTABLES_GAPS}`);
@@ -244,11 +246,20 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
   });
   const begin = performance.now();
   parts.claims.switch(config.probe);
+  // Answers may come during a pass.
+  let isNew = false;
+  let wake = (): void => undefined;
+  parts.news.act = () => {
+    isNew = true;
+    wake();
+  };
   let outcome = await reconciler.reconcile(everythingDirty());
-  while (parts.claims.isAsking) {
-    await new Promise<void>((resolve) => {
-      parts.news.act = resolve;
-    });
+  while (isNew || parts.claims.isAsking) {
+    if (!isNew)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    isNew = false;
     outcome = await reconciler.reconcile(nothingDirty());
   }
   parts.reporter.report(outcome, reconciler.reader, performance.now() - begin);

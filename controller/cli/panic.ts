@@ -1,4 +1,5 @@
 /** `routewall panic`: containers are sealed at once, or no longer; by the daemon, or by this process where none answers. */
+import { isBridged } from '../bridged-reader.ts';
 import { askControl, NoDaemon, OrderFailed } from '../control/ask-control.ts';
 import { asBoolean, asObject, at } from '../json-shape.ts';
 import { takeLock } from '../lock.ts';
@@ -9,6 +10,7 @@ import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { orderedBy } from './order.ts';
 import { panicAlone } from './panic-alone.ts';
+import { readHost } from './read-host.ts';
 
 /** Who seals doesn't wait for a daemon that hangs. */
 const PATIENCE_MS = 5_000;
@@ -29,7 +31,23 @@ export async function runPanic(invocation: Invocation, { on }: { readonly on: bo
     if (!changed) io.out.write('nothing changes\n');
     io.out.write(lines.length === 0 ? colours.green('no container is sealed\n') : `${colours.red(lines.join('\n'))}\n`);
   }
-  return EXIT.fine;
+  return on ? await tellUnsealed(invocation) : EXIT.fine;
+}
+
+/** A panic seals interfaces where packets are routed, and a bridge passes frames on before that. */
+async function tellUnsealed(invocation: Invocation): Promise<number> {
+  const { io, shared } = invocation;
+  try {
+    const { inputs } = await readHost(invocation);
+    const isMeant = (name: string): boolean => shared.names.length === 0 || shared.names.includes(name);
+    const names = inputs.containers.filter((one) => isMeant(one.name) && isBridged(one)).map(({ name }) => name);
+    if (names.length === 0) return EXIT.fine;
+    io.err.write(`not sealed, since a panic doesn't reach bridges: ${names.join(', ')}; see docs/bridged.md\n`);
+    return EXIT.no;
+  } catch (cause) {
+    io.err.write(`whether containers on bridges are left unsealed isn't known: ${messageOf(cause)}\n`);
+    return EXIT.fine;
+  }
 }
 
 /** `undefined` where it can't do it. */

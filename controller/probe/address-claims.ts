@@ -72,6 +72,7 @@ export class AddressClaims {
     return this.#taken;
   }
 
+  /** News will come. */
   get isAsking(): boolean {
     return [...this.#states.values()].includes('asking');
   }
