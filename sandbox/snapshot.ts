@@ -26,7 +26,10 @@ export async function readSnapshot(place: Place): Promise<string> {
   return texts.join('\n');
 }
 
-/** Without counters, lifetimes and volatile sysctls; `ip` pads some lines with blanks. */
+/**
+ * Without counters, lifetimes, volatile sysctls, and the name that nft finds or doesn't find for a table's owner; `ip` pads some
+ * lines with blanks.
+ */
 function steady(text: string): string {
   return text
     .split('\n')
@@ -35,6 +38,7 @@ function steady(text: string): string {
       line
         .replace(/packets \d+ bytes \d+/, 'packets N bytes N')
         .replace(/expires \S+/, '')
+        .replace(/ # progname .*/, '')
         .trimEnd(),
     )
     .join('\n');
