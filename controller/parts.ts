@@ -1,0 +1,192 @@
+/** What the service holds from its start to its end, whatever becomes of the configuration. */
+import { join } from 'node:path';
+import { type HostConfig, IPTABLES_GAPS } from '../policies/config.ts';
+import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
+import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
+import { openAnnouncer } from './announcer.ts';
+import { Applier } from './apply.ts';
+import { type BootFormat, nftFormat, xtFormat } from './boot-format.ts';
+import { BootRuleset } from './boot-ruleset.ts';
+import { type ChosenBackend, chooseBackend, variantOf } from './choose-backend.ts';
+import { type ConntrackCleaner, createConntrackCleaner } from './conntrack.ts';
+import { createFlowCutter } from './cut-flows.ts';
+import { createTranslationCutter } from './cut-translations.ts';
+import type { DaemonOptions } from './daemon-options.ts';
+import { DnsMemory } from './dns-memory.ts';
+import { realDisk } from './durable-disk.ts';
+import { openIpChannel } from './ip-channel.ts';
+import { createXtBackend } from './iptables/xt-backend.ts';
+import { readOurRules } from './iptables/xt-tools.ts';
+import { LastGood } from './last-good.ts';
+import { messageOf } from './log.ts';
+import { openNftChannel } from './nft-channel.ts';
+import { createNftBackend } from './nftables/nft-backend.ts';
+import { endSealedFlows } from './panic/end-flows.ts';
+import { Panic } from './panic/panic.ts';
+import { viewPanic } from './panic/panic-state.ts';
+import { PanicTable, type SealTable } from './panic/panic-table.ts';
+import { createXtSealTable } from './panic/xt-seal-table.ts';
+import { AddressClaims } from './probe/address-claims.ts';
+import { readTaken, writeTaken } from './probe/taken-file.ts';
+import { createRefusalCleaner } from './refusal-counters.ts';
+import { type Report, Reporter } from './report.ts';
+import { hostClock } from './revisions/due.ts';
+import { createFollowedKeeper, type FollowedKeeper } from './revisions/keep-followed.ts';
+import { Revisions } from './revisions/revisions.ts';
+import { run, startResident, streamLines } from './run.ts';
+import { openServiceManager, type ServiceManager } from './service-manager.ts';
+import { ServingBackend } from './serving-backend.ts';
+import { openSysctlMemory } from './sysctl-memory.ts';
+import { canOwnTables } from './table-ownership.ts';
+import { trackedFlows } from './tracked-flows.ts';
+import { TrafficControl } from './traffic/traffic-control.ts';
+import { openTrafficMemory } from './traffic/traffic-memory.ts';
+
+export interface Parts {
+  readonly applier: Applier;
+  readonly lastGood: LastGood;
+  readonly dnsMemory: DnsMemory;
+  readonly conntrack: ConntrackCleaner;
+  readonly reporter: Reporter;
+  readonly isOurProcess: (pid: number) => boolean;
+  /** From the next session on. @throws Error with what is missing for it; the present one serves on then. */
+  readonly useBackend: (wanted: HostConfig['backend']) => Promise<void>;
+  readonly polledRules: () => PolledRulesOptions | undefined;
+  readonly serviceManager: ServiceManager;
+  readonly bootRuleset: BootRuleset;
+  readonly revisions: Revisions;
+  readonly keeper: FollowedKeeper;
+  readonly panic: Panic;
+  readonly traffic: TrafficControl;
+  readonly claims: AddressClaims;
+  /** What calls for a pass without an event: before there is a session, its first pass sees to it. */
+  readonly news: { act: () => void };
+  /** Has the time for a confirmation passed, this is called; before there is a session, its first pass sees to it. */
+  readonly due: { act: () => void };
+  /** Who is told of each pass. */
+  readonly listeners: ((report: Report) => void)[];
+  /** Who is told that the process went that may own our tables. */
+  readonly onNftLost: (() => void)[];
+  close(): void;
+}
+
+export async function openParts(options: DaemonOptions, config: HostConfig): Promise<Parts> {
+  const { runDirectory, stateDirectory, log } = options;
+  const serves = { config: options.configFile, policies: options.policyFolder };
+  const lastGood = new LastGood(stateDirectory);
+  await lastGood.open();
+  const dnsMemory = new DnsMemory(stateDirectory, log);
+  await dnsMemory.open(config.dns.keepSeconds);
+  const chosen = await chooseBackend(run, config.backend);
+  if (chosen !== 'nftables') log('warning', `${chosen}: ${IPTABLES_GAPS}`);
+  const ownsTables = chosen === 'nftables' && (await canOwnTables(run));
+  if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
+  const onNftLost: (() => void)[] = [];
+  const nft = openNftChannel(startResident, runDirectory, () => {
+    for (const listener of onNftLost) listener();
+  });
+  const formatOf = (backend: ChosenBackend): BootFormat => {
+    const variant = variantOf(backend);
+    return variant === undefined ? nftFormat(ownsTables ? ORPHAN_TABLE : []) : xtFormat(variant);
+  };
+  const bootRuleset = new BootRuleset(stateDirectory, log, formatOf(chosen));
+  const due = { act: (): void => undefined };
+  const revisions = new Revisions({
+    ...{ folder: join(stateDirectory, 'revisions'), disk: realDisk, clock: hostClock, log },
+    beforeUnconfirmed: () => bootRuleset.flush(),
+    onDue: () => due.act(),
+  });
+  await revisions.open();
+  const flows = trackedFlows(run, streamLines);
+  const sealTableOf = (served: ChosenBackend): SealTable => {
+    const variant = variantOf(served);
+    const flags = ownsTables ? OWNED_TABLE : [];
+    return variant === undefined
+      ? new PanicTable({ ...{ run, commit: nft.commit, flags, pid: () => nft.pid } })
+      : createXtSealTable(run, variant);
+  };
+  let sealTable = sealTableOf(chosen);
+  const panic = new Panic({
+    ...{ stateDirectory, disk: realDisk, log },
+    table: { hold: (seal) => sealTable.hold(seal), verify: (seal) => sealTable.verify(seal) },
+    keepForBoot: (commands) => bootRuleset.keepPanic(commands),
+    renderForBoot: (seal) => formatOf(backend.chosen).seal(seal),
+    onSealed: () => {
+      if (applier.enforced === undefined) return;
+      endSealedFlows(flows, applier.enforced, () => panic.state).then(
+        (count) => log('info', `panic: ${count} connections of sealed containers are forgotten`, { EVENT: 'cut' }),
+        (cause: unknown) => log('error', `panic: connections of sealed containers: ${messageOf(cause)}`),
+      );
+    },
+  });
+  await panic.open();
+  const ip = openIpChannel(startResident);
+  const announcer = openAnnouncer(startResident, (message) => log('warning', message));
+  const rememberSysctls = openSysctlMemory(runDirectory);
+  const backend = new ServingBackend({
+    ...{ stateDirectory, log },
+    create: (served) => {
+      const variant = variantOf(served);
+      return variant === undefined ? createNftBackend({ nft, run, ownsTables }) : createXtBackend(run, variant);
+    },
+  });
+  await backend.use(chosen);
+  const news = { act: (): void => undefined };
+  const claims = new AddressClaims(
+    { stream: streamLines, log, onNews: () => news.act(), keep: (taken) => writeTaken(runDirectory, taken) },
+    readTaken(runDirectory),
+  );
+  const applier = new Applier({ backend, ip, announcer, claims, run, log, rememberSysctls });
+  const conntrack = createConntrackCleaner(
+    flows,
+    log,
+    ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
+  );
+  const cutter = createFlowCutter(flows, log);
+  const translations = createTranslationCutter(flows, log);
+  const refusals = createRefusalCleaner(run, nft, log, (veth) =>
+    [...(applier.enforced?.nics.values() ?? [])].some(({ hostVeth }) => hostVeth === veth),
+  );
+  const ours = new Set<number>();
+  const serviceManager = openServiceManager(process.env, startResident, log);
+  const listeners: ((report: Report) => void)[] = [];
+  const onReport = (report: Report): void => {
+    for (const listener of listeners) listener(report);
+  };
+  const keeper = createFollowedKeeper(revisions, run, log);
+  listeners.push((report) => keeper.observe(report));
+  const parts: Parts = {
+    ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
+    ...{ due, claims, news },
+    traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
+    conntrack,
+    reporter: new Reporter({
+      ...{ log, run, conntrack, cutter, translations, refusals, runDirectory, serves, onReport, dnsMemory },
+      revision: () => revisions.view,
+      panic: () => viewPanic(panic.state),
+    }),
+    useBackend: async (wanted) => {
+      // What served until now can do so: a question that fails at a bad moment must not change it.
+      if (wanted === 'auto' && backend.chosen === 'nftables') return;
+      const next = await chooseBackend(run, wanted);
+      if (next === backend.chosen) return;
+      if (next !== 'nftables') log('warning', `${next}: ${IPTABLES_GAPS}`);
+      await backend.use(next);
+      sealTable = sealTableOf(next);
+      bootRuleset.use(formatOf(next));
+    },
+    polledRules: () => {
+      const variant = variantOf(backend.chosen);
+      return variant === undefined ? undefined : { ask: () => readOurRules(run, variant) };
+    },
+    isOurProcess: (pid) => {
+      // A channel's child may be replaced while its last commit is still being told.
+      if (nft.pid !== undefined) ours.add(nft.pid);
+      return ours.has(pid);
+    },
+    close: () => {
+      for (const part of [nft, ip, announcer, claims, serviceManager, revisions]) part.stop();
+    },
+  };
+  return parts;
+}
