@@ -5,7 +5,7 @@ import { parseInterfaceName } from '../render/names.ts';
 import { problemsOf } from './assemble.ts';
 import { linkExists } from './container-runtime.ts';
 import { containerId } from './containers.ts';
-import type { ContainerRef, KnownContainer } from './host-reader.ts';
+import type { ContainerRef, KnownContainer } from './known-containers.ts';
 import type { Outcome } from './reconcile.ts';
 import { type Session, SessionEnded } from './session.ts';
 import { whyNotEnforced } from './why-not-enforced.ts';

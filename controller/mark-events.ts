@@ -5,7 +5,7 @@ import { isOwnTable } from '../render/uplink.ts';
 import type { HostEventBus } from '../watchers/events.ts';
 import { containerId } from './containers.ts';
 import type { DirtyParts } from './dirty.ts';
-import type { ContainerRef } from './host-reader.ts';
+import type { ContainerRef } from './known-containers.ts';
 
 export interface MarkContext {
   /** The marks to add to; asks for a pass. */

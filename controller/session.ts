@@ -13,7 +13,7 @@ import type { DnsMemory } from './dns-memory.ts';
 import { createEndClock } from './end-clock.ts';
 import { createFreshProxies } from './fresh-proxies.ts';
 import type { Hint } from './hinted-runtime.ts';
-import type { ContainerRef } from './host-reader.ts';
+import type { ContainerRef } from './known-containers.ts';
 import type { LastGood } from './last-good.ts';
 import { type Log, messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
