@@ -33,14 +33,14 @@ async function listTable(run: Run, family: TableFamily): Promise<string> {
   throw new CommandError(`nft list table ${family} ${TABLE}: ${stderr.trim()}`);
 }
 
-/** Those of ours that exist, the one that seals among them; none where the kernel or this host has no nftables. */
+/** Those of ours that exist, those that seal among them; none where the kernel or this host has no nftables. */
 export async function readOurTables(run: Run): Promise<string[]> {
   const asked = await run('nft', ['list', 'tables']).catch(() => undefined);
-  const names = ['inet', 'arp', 'bridge'].map((family) => `${family} ${TABLE}`);
+  const names = ['inet', 'arp', 'bridge'].flatMap((family) => [`${family} ${TABLE}`, `${family} ${PANIC_TABLE}`]);
   return (asked?.stdout ?? '')
     .split('\n')
     .map((line) => line.replace(/^table /, ''))
-    .filter((table) => names.includes(table) || table === `inet ${PANIC_TABLE}`);
+    .filter((table) => names.includes(table));
 }
 
 /** nft 1.0.6 lists wrong intervals in the run that added them, so loading and listing are two runs. */

@@ -18,9 +18,9 @@ export function parseListing(text: string): Ruleset {
   return tables;
 }
 
-/** Of `list table` of the table that seals; `undefined` where the text holds no such table. */
-export function parsePanicListing(text: string): NftTable | undefined {
-  const block = blocks(text.split('\n')).find(({ head }) => head === `table inet ${PANIC_TABLE}`);
+/** Of `list table` of a table that seals; `undefined` where the text holds no such table. */
+export function parsePanicListing(text: string, family: TableFamily = 'inet'): NftTable | undefined {
+  const block = blocks(text.split('\n')).find(({ head }) => head === `table ${family} ${PANIC_TABLE}`);
   return block === undefined ? undefined : parseTable(block.body);
 }
 

@@ -1,4 +1,6 @@
 /** `routewall panic`: containers are sealed at once, or no longer; by the daemon, or by this process where none answers. */
+
+import { readBackends } from '../backend-memory.ts';
 import { isBridged } from '../bridged-reader.ts';
 import { askControl, NoDaemon, OrderFailed } from '../control/ask-control.ts';
 import { asBoolean, asObject, at } from '../json-shape.ts';
@@ -24,17 +26,20 @@ export async function runPanic(invocation: Invocation, { on }: { readonly on: bo
   const { io, shared, colours } = invocation;
   if (!io.isRoot) throw new CliError(EXIT.refused, 'panic is for root alone');
   const order: PanicOrder = { on, containers: shared.names, by: orderedBy(io.env) };
-  const { state, changed } = (await askDaemon(invocation, order)) ?? (await withoutDaemon(invocation, order));
+  const answered = await askDaemon(invocation, order);
+  const { state, changed } = answered ?? (await withoutDaemon(invocation, order));
   if (shared.json) io.out.write(`${JSON.stringify({ ...viewPanic(state), changed }, null, 2)}\n`);
   else {
     const lines = describePanic(state);
     if (!changed) io.out.write('nothing changes\n');
     io.out.write(lines.length === 0 ? colours.green('no container is sealed\n') : `${colours.red(lines.join('\n'))}\n`);
   }
-  return on ? await tellUnsealed(invocation) : EXIT.fine;
+  if (!on || answered === undefined) return EXIT.fine;
+  const backends = await readBackends(shared.stateDirectory);
+  return backends.includes('nftables') ? EXIT.fine : await tellUnsealed(invocation);
 }
 
-/** A panic seals interfaces where packets are routed, and a bridge passes frames on before that. */
+/** With iptables a panic seals interfaces where packets are routed, and a bridge passes frames on before that. */
 async function tellUnsealed(invocation: Invocation): Promise<number> {
   const { io, shared } = invocation;
   try {
@@ -42,7 +47,7 @@ async function tellUnsealed(invocation: Invocation): Promise<number> {
     const isMeant = (name: string): boolean => shared.names.length === 0 || shared.names.includes(name);
     const names = inputs.containers.filter((one) => isMeant(one.name) && isBridged(one)).map(({ name }) => name);
     if (names.length === 0) return EXIT.fine;
-    io.err.write(`not sealed, since a panic doesn't reach bridges: ${names.join(', ')}; see docs/bridged.md\n`);
+    io.err.write(`not sealed, since iptables doesn't reach bridges: ${names.join(', ')}; see docs/bridged.md\n`);
     return EXIT.no;
   } catch (cause) {
     io.err.write(`whether containers on bridges are left unsealed isn't known: ${messageOf(cause)}\n`);

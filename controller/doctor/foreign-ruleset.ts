@@ -21,7 +21,7 @@ export const hasExtensions = ({ rules }: ForeignChain): boolean =>
 export const nameChain = ({ table, name, program }: ForeignChain): string =>
   `chain ${name} of ${program?.endsWith('-legacy') ? `${program}'s ` : ''}table ${table}`;
 
-const OURS = /^(inet|arp) routewall(_panic)?$/;
+const OURS = /^(inet|arp|bridge) routewall(_panic)?$/;
 
 /** In nft's order. @throws ShapeError for what is no listing. */
 export function parseForeignChains(listing: unknown): ForeignChain[] {

@@ -18,14 +18,22 @@ export function sealFor(state: PanicState, { config, containers, nics }: PanicSc
   if (!isPanic(state)) return undefined;
   const patterns = state.all === null ? [] : config.guard;
   const uplinks = config.uplinks === 'auto' ? [] : config.uplinks;
-  const names = new Set<InterfaceName>();
-  for (const { container, hostVeth } of nics()) if (isSealed(state, container)) names.add(hostVeth);
+  const [names, ports] = [new Set<InterfaceName>(), new Set<InterfaceName>()];
+  for (const { container, hostVeth, port } of nics()) {
+    if (!isSealed(state, container)) continue;
+    names.add(hostVeth);
+    if (port !== undefined) ports.add(hostVeth);
+  }
   for (const { name, endpoints } of containers()) {
     if (!isSealed(state, name)) continue;
-    for (const { fixedVeth } of endpoints) if (fixedVeth !== undefined) names.add(fixedVeth);
+    for (const { fixedVeth, attachment } of endpoints) {
+      if (fixedVeth === undefined) continue;
+      names.add(fixedVeth);
+      if (attachment !== undefined) ports.add(fixedVeth);
+    }
   }
   // What a pattern says needs no name beside it, which is most of a large host.
   const isMatched = (name: InterfaceName): boolean =>
     !uplinks.includes(name) && patterns.some((pattern) => matchesPattern(name, pattern));
-  return { names: new Set([...names].filter((name) => !isMatched(name))), patterns, uplinks };
+  return { names: new Set([...names].filter((name) => !isMatched(name))), ports, patterns, uplinks };
 }

@@ -1,15 +1,23 @@
-/** The kernel's side of a panic: the table that seals, brought from what it holds to what it shall hold. */
+/** The kernel's side of a panic: the tables that seal, brought from what it holds to what it shall hold. */
 import { isDeepStrictEqual } from 'node:util';
 import { parsePanicListing } from '../../render/listing.ts';
-import { addToSeal, DELETE_SEAL, PANIC_TABLE, renderSeal, type Seal, takeFromSeal } from '../../render/panic.ts';
-import type { NftTable, TableFlag } from '../../render/ruleset.ts';
+import {
+  deleteSeal,
+  diffSeals,
+  isSameButNames,
+  PANIC_TABLE,
+  renderSeal,
+  type Seal,
+  sealTables,
+} from '../../render/panic.ts';
+import type { NftTable, TableFamily, TableFlag } from '../../render/ruleset.ts';
 import type { Refusal } from '../backend.ts';
 import { CommandError, type Run, runOrThrow } from '../run.ts';
 
 export interface PanicPorts {
   readonly commit: (commands: readonly string[]) => Promise<Refusal | undefined>;
   readonly run: Run;
-  /** Of the table, and whose process that makes it: a table that another one left is made anew. */
+  /** Of the tables, and whose process that makes them: tables that another one left are made anew. */
   readonly flags: readonly TableFlag[];
   readonly pid: () => number | undefined;
 }
@@ -22,12 +30,23 @@ export interface SealTable {
   verify(seal: Seal | undefined): Promise<boolean>;
 }
 
-const LIST = ['-s', 'list', 'table', 'inet', PANIC_TABLE];
+const FAMILIES: readonly TableFamily[] = ['inet', 'arp', 'bridge'];
+const listOf = (family: TableFamily): string[] => ['-s', 'list', 'table', family, PANIC_TABLE];
+
+type Listed = ReadonlyMap<TableFamily, NftTable>;
+
+/** `seal`: `undefined` where what the tables hold isn't known. */
+interface Held {
+  readonly tables: readonly TableFamily[];
+  readonly seal: Seal | undefined;
+}
+
+const holding = (seal: Seal | undefined): Held => ({ tables: seal === undefined ? [] : sealTables(seal), seal });
 
 export class PanicTable implements SealTable {
   readonly #ports: PanicPorts;
-  /** What the kernel holds by our own doing; `null`: not known. */
-  #held: Seal | undefined | null = null;
+  /** What the kernel holds by our own doing. */
+  #held: Held | undefined;
   #madeBy: number | undefined;
 
   constructor(ports: PanicPorts) {
@@ -36,66 +55,76 @@ export class PanicTable implements SealTable {
 
   /** What is sealed before and after stays sealed throughout. @throws Error when the kernel refuses. */
   async hold(seal: Seal | undefined): Promise<void> {
-    const held = this.#held === null ? await this.#look() : { isThere: this.#held !== undefined, seal: this.#held };
+    const held = this.#held ?? { tables: [...(await this.#list(FAMILIES)).keys()], seal: undefined };
     const commands = this.#change(held, seal);
     if (commands.length === 0) {
-      this.#held = seal;
+      this.#held = holding(seal);
       return;
     }
-    this.#held = null;
+    this.#held = undefined;
     const refusal = await this.#ports.commit(commands);
-    if (refusal !== undefined) throw new Error(`table inet ${PANIC_TABLE}: ${refusal.message}`);
-    this.#held = seal;
+    if (refusal !== undefined) throw new Error(`tables ${PANIC_TABLE}: ${refusal.message}`);
+    this.#held = holding(seal);
     this.#madeBy = this.#ports.pid();
   }
 
   /** Compares with the kernel and puts back what differs. @returns whether something did. */
   async verify(seal: Seal | undefined): Promise<boolean> {
-    const [isKnown, listing] = [this.#held !== null, await this.#list()];
-    const isRight =
-      seal === undefined ? listing === undefined : listing !== undefined && (await this.#isSame(listing, seal));
-    if (!isRight) this.#held = null;
-    else if (this.#ports.flags.length === 0) this.#held = seal;
+    const isKnown = this.#held !== undefined;
+    const listed = await this.#look(seal);
+    const isRight = seal === undefined ? listed.size === 0 : await this.#isSame(listed, seal);
+    if (!isRight) this.#held = undefined;
+    else if (this.#ports.flags.length === 0) this.#held = holding(seal);
     await this.hold(seal);
     return isKnown && !isRight;
   }
 
-  #change(held: { readonly isThere: boolean; readonly seal: Seal | undefined }, seal: Seal | undefined): string[] {
-    const gone = held.isThere ? [DELETE_SEAL] : [];
+  #change({ tables, seal: before }: Held, seal: Seal | undefined): string[] {
+    const gone = deleteSeal(tables);
     if (seal === undefined) return gone;
-    const { names: before, ...rest } = held.seal ?? { names: undefined };
-    const { names, ...wanted } = seal;
     // Its owner went with the process that made it, and anyone may take away what nobody owns.
     const isOurs = this.#ports.flags.length === 0 || this.#madeBy === this.#ports.pid();
-    if (before === undefined || !isOurs || !isDeepStrictEqual(rest, wanted))
+    if (before === undefined || !isOurs || !isSameButNames(before, seal))
       return [...gone, ...renderSeal(seal, this.#ports.flags)];
-    return [
-      ...addToSeal([...names].filter((name) => !before.has(name))),
-      ...takeFromSeal([...before].filter((name) => !names.has(name))),
-    ];
+    return diffSeals(before, seal);
   }
 
-  async #look(): Promise<{ isThere: boolean; seal: undefined }> {
-    return { isThere: (await this.#list()) !== undefined, seal: undefined };
+  /** Without a panic, a resync asks for one table only: whoever seals makes all of them at once. */
+  async #look(seal: Seal | undefined): Promise<Listed> {
+    const isQuiet = seal === undefined && this.#held?.tables.length === 0;
+    if (isQuiet && (await this.#list(['inet'])).size === 0) return new Map();
+    return await this.#list(FAMILIES);
   }
 
-  async #list(): Promise<NftTable | undefined> {
-    const { stdout, stderr, exitCode } = await this.#ports.run('nft', LIST);
-    if (exitCode === 0) return parsePanicListing(stdout);
-    if (stderr.includes('No such file or directory')) return undefined;
-    throw new CommandError(`nft ${LIST.join(' ')}: ${stderr.trim()}`);
+  async #list(families: readonly TableFamily[]): Promise<Listed> {
+    const asked = await Promise.all(
+      families.map(async (family): Promise<[TableFamily, NftTable | undefined]> => {
+        const { stdout, stderr, exitCode } = await this.#ports.run('nft', listOf(family));
+        if (exitCode === 0) return [family, parsePanicListing(stdout, family)];
+        if (stderr.includes('No such file or directory')) return [family, undefined];
+        throw new CommandError(`nft ${listOf(family).join(' ')}: ${stderr.trim()}`);
+      }),
+    );
+    return new Map(asked.flatMap(([family, table]) => (table === undefined ? [] : [[family, table]])));
   }
 
   /** In nft's own words, which only nft knows: the same loaded in a network namespace that exists only for this. */
-  async #isSame(listing: NftTable, seal: Seal): Promise<boolean> {
+  async #isSame(listed: Listed, seal: Seal): Promise<boolean> {
+    const families = sealTables(seal);
+    if (families.join() !== [...listed.keys()].join()) return false;
+    const lists = families.map((family) => `nft ${listOf(family).join(' ')}`);
     const text = await runOrThrow(
       this.#ports.run,
       'unshare',
-      ['--net', 'sh', '-c', `nft -f - && nft ${LIST.join(' ')}`],
+      ['--net', 'sh', '-c', ['nft -f -', ...lists].join(' && ')],
       { input: renderSeal(seal).join('\n') },
     );
-    const { flags: _, ...is } = listing;
-    const { flags: __, ...shall } = parsePanicListing(text) ?? listing;
-    return isDeepStrictEqual(is, shall);
+    return families.every((family) => {
+      const { flags: _, ...is } = listed.get(family) ?? NOTHING;
+      const { flags: __, ...shall } = parsePanicListing(text, family) ?? NOTHING;
+      return isDeepStrictEqual(is, shall);
+    });
   }
 }
+
+const NOTHING: NftTable = { sets: new Map(), chains: new Map() };

@@ -95,7 +95,7 @@ export class Panic {
       if (!this.#isUnsaved) await this.#adopt();
       else await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
       await table.hold(sealFor(this.#state, this.#scope));
-      return isMended ? ['table inet routewall_panic'] : [];
+      return isMended ? ['the tables that seal'] : [];
     });
   }
 

@@ -18,7 +18,7 @@ import {
 } from '../../controller/panic/panic-state.ts';
 import { PanicTable } from '../../controller/panic/panic-table.ts';
 import { parseInterfaceName, parseInterfacePattern } from '../../render/names.ts';
-import { renderSeal } from '../../render/panic.ts';
+import { diffSeals, isSameButNames, renderSeal } from '../../render/panic.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -107,6 +107,38 @@ test('seals by patterns what has no other name, and never an uplink', () => {
     'add chain inet routewall_panic sent { type filter hook output priority filter - 11; policy accept; }',
     'add rule inet routewall_panic sent oifname @sealed drop',
     'add rule inet routewall_panic sent oifname "veth*" oifname != "veth-up" drop',
+    'create table arp routewall_panic',
+    'add set arp routewall_panic sealed { type ifname; }',
+    'add chain arp routewall_panic from { type filter hook input priority filter - 11; policy accept; }',
+    'add rule arp routewall_panic from iifname @sealed drop',
+    'add rule arp routewall_panic from iifname "veth*" iifname != "veth-up" drop',
+    'add chain arp routewall_panic sent { type filter hook output priority filter - 11; policy accept; }',
+    'add rule arp routewall_panic sent oifname @sealed drop',
+    'add rule arp routewall_panic sent oifname "veth*" oifname != "veth-up" drop',
+  ]);
+});
+
+test('seals by name alone on bridges, where others have such names too', () => {
+  const [first, second] = names('veth0', 'veth1');
+  const seal = sealFor(state(ANNE), SCOPE);
+  if (seal === undefined || first === undefined || second === undefined) throw new Error('nothing to seal');
+  const [one, two] = [new Set([first]), new Set([second])].map((ports) => ({ ...seal, ports }));
+  if (one === undefined || two === undefined) throw new Error('nothing to seal');
+  expect(renderSeal(one).filter((command) => command.includes(' bridge '))).toEqual([
+    'create table bridge routewall_panic',
+    'add set bridge routewall_panic sealed { type ifname; }',
+    'add element bridge routewall_panic sealed { "veth0" }',
+    'add chain bridge routewall_panic from { type filter hook prerouting priority -311; policy accept; }',
+    'add rule bridge routewall_panic from iifname @sealed drop',
+    'add chain bridge routewall_panic forwarded { type filter hook forward priority -311; policy accept; }',
+    'add rule bridge routewall_panic forwarded oifname @sealed drop',
+    'add chain bridge routewall_panic sent { type filter hook output priority -311; policy accept; }',
+    'add rule bridge routewall_panic sent oifname @sealed drop',
+  ]);
+  expect([isSameButNames(one, two), isSameButNames(seal, one)]).toEqual([true, false]);
+  expect(diffSeals(one, two)).toEqual([
+    'add element bridge routewall_panic sealed { "veth1" }',
+    'delete element bridge routewall_panic sealed { "veth0" }',
   ]);
 });
 
@@ -170,6 +202,6 @@ describe('a disk that is full', () => {
     expect([isSealed(panic.state, 'web'), committed]).toEqual([true, []]);
     fill(false);
     await panic.order(off());
-    expect(committed.flat()).toEqual(['delete table inet routewall_panic']);
+    expect(committed.flat()).toEqual(['delete table inet routewall_panic', 'delete table arp routewall_panic']);
   });
 });

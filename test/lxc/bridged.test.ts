@@ -216,12 +216,6 @@ describe('containers on a bridge', () => {
     );
   });
 
-  it('a panic says whom it does not reach', async () => {
-    const { exitCode, stderr } = await rw.cli('panic', 'on');
-    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/^not sealed, .*: fixed, leased, shut; see /)]);
-    expect(await rw.cli('panic', 'off')).toMatchObject({ exitCode: 0, stderr: '' });
-  });
-
   it('nothing is left when all have stopped', async () => {
     for (const container of containers) await rw.stop(container);
     await expect.poll(() => readLeftovers(rw.bed.host), { timeout: 5_000 }).toEqual([]);
