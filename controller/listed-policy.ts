@@ -105,7 +105,10 @@ function takeWords(text: string, draft: Draft, table: NftTable): number | undefi
 const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^meta nfproto ipv([46])\b/, (draft, [family]) => setFamily(draft, family === '6' ? 6 : 4)],
   // `internet` is the only peer that says what it is not.
-  [/^ip(6?) [sd]addr != @(?:lan|nonpublic)[46]\b/, (draft, [six]) => setPeer(draft, { kind: 'internet' }, six)],
+  [
+    /^ip(6?) [sd]addr != @(?:lan|nonpublic|bridged_held)[46]\b/,
+    (draft, [six]) => setPeer(draft, { kind: 'internet' }, six),
+  ],
   [/^[io]ifname != @veths\b/, (draft) => setPeer(draft, { kind: 'internet' })],
   [/^fib [sd]addr type != local\b/, (draft) => setPeer(draft, { kind: 'internet' })],
   [/^iif \S+ fib saddr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],

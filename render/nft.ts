@@ -12,7 +12,7 @@ import { heldSets } from './held.ts';
 import { type ChainName, chainName } from './names.ts';
 import { followNatUse, natChains, natSets, natUse, publishedByHost } from './nat.ts';
 import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
-import { type RenderedChain, renderPolicyChain } from './policy-chain.ts';
+import { type ChainHost, type RenderedChain, renderPolicyChain } from './policy-chain.ts';
 import type { PolicyChain } from './rule.ts';
 import type { NftChain, NftSet, NftTable, Ruleset, TableFamily } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
@@ -72,7 +72,7 @@ function keptChains(
   { nics, names }: Changed,
   nameOf: ChainNaming,
 ): NicState[] {
-  const namesOf = chainUse(nameOf, after.host.log);
+  const namesOf = chainUse(nameOf, after.host);
   const wanted = new Set([...nics.flatMap(chainsOf).flatMap(namesOf), ...names.map((name) => dnsSetName(name, 4))]);
   const kept: NicState[] = [];
   for (const [key, nic] of after.nics) {
@@ -88,22 +88,22 @@ function keptChains(
 const chainsOf = ({ egress, ingress }: NicState): PolicyChain[] => [egress, ingress];
 
 /** A chain's own name and those of the sets that it refers to, each found once: all chains may be asked at each change. */
-function chainUse(nameOf: ChainNaming, log: HostState['log']): (chain: PolicyChain) => readonly string[] {
-  if (use?.nameOf === nameOf && use.log === log) return use.namesOf;
+function chainUse(nameOf: ChainNaming, host: HostState): (chain: PolicyChain) => readonly string[] {
+  if (use?.nameOf === nameOf && use.host === host) return use.namesOf;
   const known = new WeakMap<PolicyChain, readonly string[]>();
   const namesOf = (chain: PolicyChain): readonly string[] => {
-    const names = known.get(chain) ?? [nameOf(chain), ...setNames(renderedChain(chain, log))];
+    const names = known.get(chain) ?? [nameOf(chain), ...setNames(renderedChain(chain, host))];
     known.set(chain, names);
     return names;
   };
-  use = { nameOf, log, namesOf };
+  use = { nameOf, host, namesOf };
   return namesOf;
 }
 
 let use:
   | {
       readonly nameOf: ChainNaming;
-      readonly log: HostState['log'];
+      readonly host: HostState;
       readonly namesOf: (chain: PolicyChain) => readonly string[];
     }
   | undefined;
@@ -175,17 +175,18 @@ function policyChains(host: HostState, nics: readonly NicState[], nameOf: ChainN
   const chains = new Map<string, PolicyChain>();
   for (const nic of nics) for (const chain of [nic.egress, nic.ingress]) chains.set(nameOf(chain), chain);
   const sorted = [...chains].sort(([a], [b]) => (a < b ? -1 : 1));
-  return new Map(sorted.map(([name, chain]) => [name, renderedChain(chain, host.log)]));
+  return new Map(sorted.map(([name, chain]) => [name, renderedChain(chain, host)]));
 }
 
-const rendered = new WeakMap<PolicyChain, { readonly log: HostState['log']; readonly chain: RenderedChain }>();
+const rendered = new WeakMap<PolicyChain, ChainHost & { readonly chain: RenderedChain }>();
 
 /** The same objects give the same text, which is asked for at each change. */
-function renderedChain(chain: PolicyChain, log: HostState['log']): RenderedChain {
+function renderedChain(chain: PolicyChain, { log, bridges }: HostState): RenderedChain {
+  const hasBridges = bridges !== undefined;
   const known = rendered.get(chain);
-  if (known?.log === log) return known.chain;
-  const fresh = renderPolicyChain(chain, log);
-  rendered.set(chain, { log, chain: fresh });
+  if (known?.log === log && known.hasBridges === hasBridges) return known.chain;
+  const fresh = renderPolicyChain(chain, { log, hasBridges });
+  rendered.set(chain, { log, hasBridges, chain: fresh });
   return fresh;
 }
 

@@ -35,12 +35,19 @@ const PORTED = { 6: 'tcp', 17: 'udp', 132: 'sctp' } as const;
 
 type Sets = Map<string, NftSet>;
 
-export function renderPolicyChain(chain: PolicyChain, log: HostState['log']): RenderedChain {
+/** What of the host a chain's rules depend on, besides the chain. */
+export interface ChainHost {
+  readonly log: HostState['log'];
+  /** Whether containers hang on bridges. */
+  readonly hasBridges: boolean;
+}
+
+export function renderPolicyChain(chain: PolicyChain, { log, hasBridges }: ChainHost): RenderedChain {
   const sets: Sets = new Map();
   const rules: string[] = [
     // What no policy can allow comes first: unsolicited ICMP errors, and from a container what only routers say.
     chain.direction === 'egress' ? 'jump never' : 'jump orphans',
-    ...chain.rules.flatMap((rule) => renderRule(rule, chain, log, sets)),
+    ...chain.rules.flatMap((rule) => renderRule(rule, { chain, log, hasBridges, sets })),
     ...renderDefault(chain, log, sets),
   ];
   return { rules, sets, dnsNames: dnsNamesOf(chain) };
@@ -51,11 +58,16 @@ export const dnsNamesOf = (chain: PolicyChain): DnsName[] => [
   ...new Set(chain.rules.flatMap(({ peer }) => (peer.kind === 'dns' ? [peer.name] : []))),
 ];
 
-function renderRule(rule: Rule, chain: PolicyChain, log: HostState['log'], sets: Sets): string[] {
-  const { direction } = chain;
+interface RulePlace extends ChainHost {
+  readonly chain: PolicyChain;
+  readonly sets: Sets;
+}
+
+function renderRule(rule: Rule, place: RulePlace): string[] {
+  const { chain, log, sets } = place;
   const comment = commentOf(rule.origin);
   const { limit, action } = rule;
-  return matches(rule, direction, sets).flatMap((match) => [
+  return matches(rule, place).flatMap((match) => [
     ...(rule.log || action === 'log' ? [join(match, logStatement(chain, rule.origin, log, sets), comment)] : []),
     // What is too much is refused here: it must not fall through to a later rule that allows it.
     ...(limit === undefined ? [] : decide(chain, 'drop', match, rule.origin, limitStatement(limit, chain, sets))),
@@ -137,13 +149,13 @@ const commentOf = (origin: Origin): string => `comment "${commentText(placeOf(or
 const join = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join(' ');
 
 /** The alternatives of a rule, each an nft match; none where the rule can match nothing. */
-function matches(rule: Rule, direction: Direction, sets: Sets): string[] {
-  const services = serviceMatches(rule.service, sets);
+function matches(rule: Rule, place: RulePlace): string[] {
+  const services = serviceMatches(rule.service, place.sets);
   // A port is one comparison, a peer lookups in sets and in the routes: the service comes first.
   // The kernel ends the rule on time, whether the daemon lives or not. Seconds, since dates mean the reader's zone.
   const until = rule.until === undefined ? '' : `meta time < ${rule.until}`;
   return familiesOf(rule).flatMap((family) =>
-    peerMatches(rule, direction, family, sets).flatMap((peer) =>
+    peerMatches(rule, family, place).flatMap((peer) =>
       services.map((service) => join(needsNfproto(rule, family) ? NFPROTO[family ?? 4] : '', service, peer, until)),
     ),
   );
@@ -166,7 +178,8 @@ function needsNfproto(rule: Rule, family: Family | undefined): boolean {
   return !(rule.service.kind === 'icmp' && rule.service.type !== undefined);
 }
 
-function peerMatches(rule: Rule, direction: Direction, family: Family | undefined, sets: Sets): string[] {
+function peerMatches(rule: Rule, family: Family | undefined, { chain, hasBridges, sets }: RulePlace): string[] {
+  const { direction } = chain;
   const side = direction === 'egress' ? 'daddr' : 'saddr';
   const address = `${L3[family ?? 4]} ${side}`;
   switch (rule.peer.kind) {
@@ -179,7 +192,7 @@ function peerMatches(rule: Rule, direction: Direction, family: Family | undefine
     case 'lan':
       return [`${address} @lan${family ?? 4}`];
     case 'internet':
-      return [internetMatch(address, direction, family ?? 4)];
+      return [internetMatch(address, { direction, family: family ?? 4, hasBridges })];
     case 'dns':
       return [`${address} @${dnsSetName(rule.peer.name, family ?? 4)}`];
     case 'ranges':
@@ -187,10 +200,20 @@ function peerMatches(rule: Rule, direction: Direction, family: Family | undefine
   }
 }
 
-/** `ip daddr != @nonpublic4 ip daddr != @lan4 oifname != @veths fib daddr type != local` */
-function internetMatch(address: string, direction: Direction, family: Family): string {
+/**
+ * `ip daddr != @nonpublic4 ip daddr != @lan4 oifname != @veths ip daddr != @bridged_held4 fib daddr type != local`: a
+ * bridge may be the uplink too, so that only their addresses tell the containers on it.
+ */
+function internetMatch(
+  address: string,
+  { direction, family, hasBridges }: Pick<ChainHost, 'hasBridges'> & { direction: Direction; family: Family },
+): string {
   const [interfaceKey, side] = direction === 'egress' ? ['oifname', 'daddr'] : ['iifname', 'saddr'];
-  return `${address} != @nonpublic${family} ${address} != @lan${family} ${interfaceKey} != @veths fib ${side} type != local`;
+  return join(
+    `${address} != @nonpublic${family} ${address} != @lan${family} ${interfaceKey} != @veths`,
+    hasBridges ? `${address} != @bridged_held${family}` : '',
+    `fib ${side} type != local`,
+  );
 }
 
 function rangeMatches(ranges: readonly AddressRange[], family: Family, sets: Sets): string[] {
