@@ -66,7 +66,8 @@ export function findMasquerade(
   const uplinks = desired.host.masqueradeUplinks ?? [];
   if (as === undefined || (to.link !== undefined && !uplinks.some((name) => name === to.link))) return undefined;
   if (as.kind === 'address') return { address: as.address };
-  const links = to.link === undefined ? uplinks : [to.link];
+  const link = to.link ?? from.nic.uplink?.dev;
+  const links = link === undefined ? uplinks : [link];
   const [only, ...more] = links.flatMap((link) => candidatesOn(network, link, family));
   return { address: more.length === 0 ? only : undefined };
 }

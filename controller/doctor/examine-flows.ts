@@ -40,20 +40,24 @@ export function examineFlows(nics: Iterable<NicState>, { chains, uplinks }: Surr
 }
 
 function describe(
-  { container, hostVeth }: NicState,
+  nic: NicState,
   { direction, service }: Asked,
   drop: ForeignDrop,
   chains: readonly ForeignChain[],
 ): Finding {
+  const { container } = nic;
   const what = direction === 'ingress' ? `${service} to ${container}` : `${service} from ${container}`;
   const does = drop.sure ? 'drops' : 'may drop';
   return {
     severity: drop.sure ? 'error' : 'warning',
     container,
     message: `${nameChain(drop.chain)} ${does} ${what}, which its policy allows: by ${drop.by}`,
-    mend: mendOf(drop, chains, lasting(hostVeth)),
+    mend: mendOf(drop, chains, lasting(outerInterface(nic))),
   };
 }
+
+/** By which interface other programs' rules know its packets: a bridge's port is none to them. */
+export const outerInterface = ({ hostVeth, port }: NicState): string => port?.bridge ?? hostVeth;
 
 /** LXC's own names are others with each start; whatever matches besides, our tables stand before it. */
 export const lasting = (hostVeth: string): string => (/^veth[0-9A-Za-z]{6}$/.test(hostVeth) ? 'veth*' : hostVeth);
@@ -88,18 +92,19 @@ function askedOf(rule: Rule, { direction, nic, end, family, uplinks, service }: 
   const peer = peerOf(rule, family);
   if (peer === 'other') return [];
   const base = { family, ...service.packet };
-  const veth = nic.hostVeth;
+  const own = outerInterface(nic);
   const common = { direction, service: service.words };
   const at = peer.address;
   if (direction === 'ingress') {
     const mayBeTranslated = (nic.nat?.publications.length ?? 0) > 0;
-    const packet = { ...base, ...(at && { source: at }), oifname: veth, destination: end, mayBeTranslated };
+    const packet = { ...base, ...(at && { source: at }), oifname: own, destination: end, mayBeTranslated };
     if (peer.isHost) return [{ ...common, way: 'output', packet }];
     return uplinks.map((iifname) => ({ ...common, way: 'forward', packet: { ...packet, iifname } }));
   }
-  const packet = { ...base, ...(at && { destination: at }), iifname: veth, source: end };
+  const packet = { ...base, ...(at && { destination: at }), iifname: own, source: end };
   if (peer.isHost) return [{ ...common, way: 'input', packet }];
-  return uplinks.map((oifname) => ({ ...common, way: 'forward', packet: { ...packet, oifname } }));
+  const out = nic.uplink === undefined ? uplinks : [nic.uplink.dev];
+  return out.map((oifname) => ({ ...common, way: 'forward', packet: { ...packet, oifname } }));
 }
 
 /** Some address that the rule is about; `other`: one of the other family. */

@@ -1,10 +1,11 @@
 /** Whether other programs' chains would drop what `explain` says that routewall lets pass; pure. */
 import { familyOf, parseAddress } from '../../render/address.ts';
 import { destinationSide, type FlowHost, type Side, sourceSide } from '../flow-sides.ts';
-import { lasting } from './examine-flows.ts';
+import { findPublished } from '../translate-flow.ts';
+import { lasting, outerInterface } from './examine-flows.ts';
 import type { ForeignPacket } from './foreign-match.ts';
 import { type ForeignChain, nameChain } from './foreign-ruleset.ts';
-import { judgePacket, type Way } from './judge-packet.ts';
+import { judgePackets, type Way } from './judge-packet.ts';
 import { mendOf } from './mend-drop.ts';
 
 /** Of an answer of `explain`; `service` as it prints it, such as `tcp/80`. */
@@ -27,24 +28,28 @@ export interface ForeignVerdict {
 export function judgeFlow(chains: readonly ForeignChain[], host: FlowHost, flow: AskedFlow): ForeignVerdict[] {
   const [source, destination] = [parseAddress(flow.source ?? ''), parseAddress(flow.destination ?? '')];
   if (source === undefined || destination === undefined) return [];
+  const service = serviceOf(flow.service, familyOf(source));
   const from = sourceSide(host, source);
-  const to = destinationSide(host, destination, from);
+  const published = findPublished(host.desired, { ...service, source, destination, family: familyOf(source) });
+  const to: Side = published === undefined ? destinationSide(host, destination, from) : { kind: 'nic', ...published };
   const way = wayOf(from, to);
   if (way === undefined) return [];
-  const [iifname, oifname] = [interfaceOf(from, host), interfaceOf(to, host)];
+  const { name: protocol, port } = service;
   const packet: ForeignPacket = {
-    ...{ family: familyOf(source), source, destination },
-    ...serviceOf(flow.service, familyOf(source)),
+    ...{ family: familyOf(source), source, destination: published?.publication.to ?? destination },
+    ...(protocol === undefined ? {} : { protocol }),
+    ...(port === undefined ? {} : { port: published?.port ?? port }),
     mayBeTranslated: to.kind === 'nic' && (to.nic.nat?.publications.length ?? 0) > 0,
-    ...(iifname === undefined ? {} : { iifname }),
-    ...(oifname === undefined ? {} : { oifname }),
   };
-  const veth = [from, to].flatMap((side) => (side.kind === 'nic' ? side.nic.hostVeth : []))[0] ?? 'veth*';
-  return judgePacket(chains, way, packet).map((drop) => ({
+  const ways = interfacesIn(from, host).flatMap((incoming) =>
+    interfacesOut({ from, to }, host).map((outgoing) => ({ ...packet, ...incoming, ...outgoing })),
+  );
+  const own = [from, to].flatMap((side) => (side.kind === 'nic' ? outerInterface(side.nic) : []))[0] ?? 'veth*';
+  return judgePackets(chains, way, ways).map((drop) => ({
     chain: nameChain(drop.chain),
     sure: drop.sure,
     by: drop.by,
-    mend: mendOf(drop, chains, lasting(veth)),
+    mend: mendOf(drop, chains, lasting(own)),
   }));
 }
 
@@ -54,16 +59,38 @@ function wayOf(from: Side, to: Side): Way | undefined {
   return to.kind === 'nic' || to.kind === 'outside' ? 'forward' : undefined;
 }
 
-/** `undefined` where it isn't known: another uplink may have the way there. */
-function interfaceOf(side: Side, { network }: FlowHost): string | undefined {
-  if (side.kind === 'nic') return side.nic.hostVeth;
-  if (side.kind !== 'outside') return undefined;
-  const [only, second] = network.uplinks;
-  return side.link ?? (second === undefined ? only : undefined);
+/** All that it may come in by; one without a name where there is none. */
+function interfacesIn(side: Side, { network }: FlowHost): Pick<ForeignPacket, 'iifname'>[] {
+  if (side.kind === 'nic') return [{ iifname: outerInterface(side.nic) }];
+  if (side.kind !== 'outside') return [{}];
+  return (side.link === undefined ? network.uplinks : [side.link]).map((iifname) => ({ iifname }));
 }
 
-function serviceOf(service: string, family: 4 | 6): Pick<ForeignPacket, 'protocol' | 'port'> {
-  const [, protocol, port] = /^(tcp|udp|sctp)(?:\/(\d+))?$/.exec(service) ?? [];
-  if (protocol !== undefined) return { protocol, ...(port === undefined ? {} : { port: Number(port) }) };
-  return service.startsWith('icmp') ? { protocol: family === 4 ? 'icmp' : 'ipv6-icmp' } : {};
+/** All that it may leave by. */
+function interfacesOut(
+  { from, to }: { readonly from: Side; readonly to: Side },
+  { network }: FlowHost,
+): Pick<ForeignPacket, 'oifname'>[] {
+  if (to.kind === 'nic') return [{ oifname: outerInterface(to.nic) }];
+  if (to.kind !== 'outside') return [{}];
+  if (to.link !== undefined) return [{ oifname: to.link }];
+  const own = from.kind === 'nic' ? from.nic.uplink?.dev : undefined;
+  return (own === undefined ? network.uplinks : [own]).map((oifname) => ({ oifname }));
+}
+
+interface AskedService {
+  /** As nft calls the protocol. */
+  readonly name?: string;
+  /** The IP protocol's number; 0 for what has no ports. */
+  readonly protocol: number;
+  readonly port?: number;
+}
+
+const PORTED: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 };
+
+function serviceOf(service: string, family: 4 | 6): AskedService {
+  const [, name = '', port] = /^(tcp|udp|sctp)(?:\/(\d+))?$/.exec(service) ?? [];
+  const protocol = PORTED[name];
+  if (protocol !== undefined) return { name, protocol, ...(port === undefined ? {} : { port: Number(port) }) };
+  return service.startsWith('icmp') ? { name: family === 4 ? 'icmp' : 'ipv6-icmp', protocol: 0 } : { protocol: 0 };
 }

@@ -29,6 +29,20 @@ export function judgePacket(chains: readonly ForeignChain[], way: Way, asked: Fo
     .flatMap((chain) => judgeChain(chains, chain, packet) ?? []);
 }
 
+/** By one of several ways, and nobody can tell from here which: sure is what each of them says. */
+export function judgePackets(
+  chains: readonly ForeignChain[],
+  way: Way,
+  asked: readonly ForeignPacket[],
+): ForeignDrop[] {
+  const drops = asked.map((packet) => judgePacket(chains, way, packet));
+  const found = new Map(drops.flat().map((drop) => [drop.chain, drop]));
+  return [...found.values()].map((drop) => ({
+    ...drop,
+    sure: drops.every((each) => each.some(({ chain, sure }) => sure && chain === drop.chain)),
+  }));
+}
+
 function hasFamily(table: string, { family }: ForeignPacket): boolean {
   const [word] = table.split(' ');
   return word === 'inet' || word === (family === 4 ? 'ip' : 'ip6');
