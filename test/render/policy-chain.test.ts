@@ -17,6 +17,7 @@ import type {
 import { prefix } from './random-desired.ts';
 
 const log: HostState['log'] = { group: 5, rate: '10/second' };
+const plain = { log, hasBridges: false };
 
 const ranges = (family: 4 | 6, ...texts: string[]): PeerMatch => ({
   kind: 'ranges',
@@ -47,7 +48,7 @@ const chainOf = (direction: Direction, ...rules: Rule[]): PolicyChain => ({
 
 /** The rules between the first, which is always the same, and the default; without their comments and hashes. */
 function rendered(direction: Direction, rule: Partial<Rule>): string[] {
-  const { rules } = renderPolicyChain(chainOf(direction, ruleOf(rule)), { log, hasBridges: false });
+  const { rules } = renderPolicyChain(chainOf(direction, ruleOf(rule)), plain);
   return rules
     .slice(1, -1)
     .map((text) => text.replace(/ ?comment "[^"]*"$/, '').replace(/((?:log|limit)_)\w{12}/g, '$1…'));
@@ -239,8 +240,8 @@ const withoutBigInt = (_key: string, value: unknown): unknown => (typeof value =
 
 describe('a chain', () => {
   it('begins with what no policy can allow, and ends with its default', () => {
-    expect(renderPolicyChain(chainOf('egress'), { log, hasBridges: false }).rules).toEqual(['jump never', 'goto egress_drop']);
-    expect(renderPolicyChain(chainOf('ingress'), { log, hasBridges: false }).rules).toEqual(['jump orphans', 'goto ingress_drop']);
+    expect(renderPolicyChain(chainOf('egress'), plain).rules).toEqual(['jump never', 'goto egress_drop']);
+    expect(renderPolicyChain(chainOf('ingress'), plain).rules).toEqual(['jump orphans', 'goto ingress_drop']);
   });
 
   it.each([
@@ -259,7 +260,10 @@ describe('a chain', () => {
         default: { verdict, log: true, origin },
         owner: { container: 'web', id: 'web' },
       };
-      const { rules, sets } = renderPolicyChain(chain, { log: { group: 'kernel', rate: '1/minute' }, hasBridges: false });
+      const { rules, sets } = renderPolicyChain(chain, {
+        log: { group: 'kernel', rate: '1/minute' },
+        hasBridges: false,
+      });
       const [limit] = sets.keys();
       expect([...sets.values()].map(({ spec }) => spec)).toEqual(['rate 1/minute;']);
       expect(rules.slice(1)).toEqual([
@@ -279,7 +283,7 @@ describe('a chain', () => {
   it('that observes refuses from its end on, and lets pass and counts until then; nothing counts twice', () => {
     const observed = (...rules: readonly Rule[]) => {
       const observe = { until: 1_801_353_600, origin: { file: 'web.yaml', line: 1 } };
-      const text = renderPolicyChain({ ...chainOf('egress', ...rules), observe }, { log, hasBridges: false })
+      const text = renderPolicyChain({ ...chainOf('egress', ...rules), observe }, plain)
         .rules.slice(1)
         .join('\n');
       return text.replaceAll(/limit_\w+/g, 'limit_…').split('\n');
@@ -307,7 +311,7 @@ describe('a chain', () => {
       default: { verdict: 'drop' as const, log: true, origin },
       owner: { container: name, id: name },
     };
-    for (const text of renderPolicyChain(chain, { log, hasBridges: false }).rules) {
+    for (const text of renderPolicyChain(chain, plain).rules) {
       expect(text).not.toMatch(/[^\x20-\x7e]/);
       expect(text.split('"').length % 2).toBe(1);
       for (const [, key = '', value = ''] of text.matchAll(/(prefix|comment) "([^"]*)"/g)) {
@@ -336,7 +340,7 @@ describe('named limits', () => {
   it('count all alternatives of a rule together', () => {
     expect(namesOf(one, 'limit')).toHaveLength(1);
     const [, { spec } = { spec: '' }] =
-      [...renderPolicyChain(one, { log, hasBridges: false }).sets].find(([name]) => name.startsWith('limit')) ?? [];
+      [...renderPolicyChain(one, plain).sets].find(([name]) => name.startsWith('limit')) ?? [];
     expect(spec).toBe('rate over 20/second burst 40 packets;');
   });
 
@@ -366,7 +370,7 @@ describe('named limits', () => {
     const origin = { file: `${'x'.repeat(200)}.yaml`, line: 4321 };
     const owner = { container: 'c'.repeat(64), id: '' };
     const chain: PolicyChain = { ...chainOf('egress'), default: { verdict: 'drop', log: true, origin }, owner };
-    expect(renderPolicyChain(chain, { log, hasBridges: false }).rules.at(1)).toMatch(
+    expect(renderPolicyChain(chain, plain).rules.at(1)).toMatch(
       / egress x+\.yaml:4321 " group 5 comment "x+\.yaml:4321"$/,
     );
   });
@@ -376,10 +380,10 @@ describe('many alternatives', () => {
   const hosts = (count: number): string[] => Array.from({ length: count }, (_, index) => `192.0.2.${2 * index}/32`);
 
   it('unroll up to four, and become a named set from five on', () => {
-    const four = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(4)) })), { log, hasBridges: false });
+    const four = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(4)) })), plain);
     expect(four.sets.size).toBe(0);
     expect(four.rules).toHaveLength(6);
-    const five = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(5)) })), { log, hasBridges: false });
+    const five = renderPolicyChain(chainOf('egress', ruleOf({ peer: ranges(4, ...hosts(5)) })), plain);
     expect(five.rules[1]).toMatch(/^ip daddr @peers4_[0-9a-f]{12} accept/);
     expect([...five.sets.values()]).toEqual([
       {
@@ -398,8 +402,8 @@ describe('many alternatives', () => {
       protocol: 17,
       ports: [1, 3, 5, 7, 9].map((port) => ({ first: port, last: port })),
     };
-    const egress = renderPolicyChain(chainOf('egress', ruleOf({ service: tcp(1, 3, 5, 7, 9) })), { log, hasBridges: false });
-    const ingress = renderPolicyChain(chainOf('ingress', ruleOf({ service: udp })), { log, hasBridges: false });
+    const egress = renderPolicyChain(chainOf('egress', ruleOf({ service: tcp(1, 3, 5, 7, 9) })), plain);
+    const ingress = renderPolicyChain(chainOf('ingress', ruleOf({ service: udp })), plain);
     expect([...egress.sets]).toEqual([...ingress.sets]);
     expect([...egress.sets.keys()][0]).toMatch(/^ports_[0-9a-f]{12}$/);
     expect([...egress.sets.values()][0]?.spec).toBe('type inet_service; flags interval;');
