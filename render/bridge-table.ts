@@ -1,11 +1,9 @@
 /** The bridge table: what a container's port may send, and what it may get, whatever goes on behind the other ports. */
-import { type Address, addressNumber, type Family, familyOf, isHostPrefix, networkOf } from './address.ts';
-import { constants, guard, guardedSet, names } from './base.ts';
+import { guard } from './base.ts';
+import { bridgeSets, CHADDR, TARGET } from './bridge-sets.ts';
 import type { BridgedNic } from './bridged.ts';
-import type { HostBridges, HostState, NicState } from './desired.ts';
-import { linkLocalOf } from './mac.ts';
-import type { InterfaceName } from './names.ts';
-import type { NftChain, NftSet, NftTable } from './ruleset.ts';
+import type { HostBridges, HostState } from './desired.ts';
+import type { NftChain, NftTable } from './ruleset.ts';
 
 /**
  * Before all else that looks at frames: ebtables, and br_netfilter's call of the IP hooks (0).
@@ -25,16 +23,18 @@ const HOOKS = {
 const IS_UNICAST = 'ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00';
 /** What the kernel took for a stranger's frame has to become the host's. */
 const TO_HOST = 'meta pkttype set host accept';
-/** Multicast listeners, a question for routers, and neighbour discovery; what of it has no address yet; and what routers say. */
-const NEIGHBOUR6 = [131, 132, 133, 135, 136, 143];
-const UNADDRESSED6 = [131, 132, 135, 143];
-const ROUTERS6 = [134, 137];
-/** Neighbour solicitation and advertisement; the target stands 8 bytes into the message. */
+/** Neighbour solicitation and advertisement. */
 const NS = 'icmpv6 type 135';
 const NA = 'icmpv6 type 136';
-const TARGET = '@th,64,128';
-/** 28 bytes into the BOOTP message that follows the UDP header: whose lease it is about. */
-const CHADDR = '@th,288,48';
+/**
+ * 8 bytes into the DHCPv6 message that follows the UDP header: its first option, the client's identifier, made of a hardware
+ * address without or with a time (RFC 8415, 11.2 and 11.4). The server takes the first that it finds.
+ */
+const DUIDS = [
+  '@th,96,64 0x0001000a00030001 iifname . @th,160,48',
+  '@th,96,64 0x0001000e00010001 iifname . @th,192,48',
+];
+const MESSAGE6 = '@th,64,8';
 const DHCP = {
   question4: 'udp sport 68 udp dport 67',
   answer4: 'udp sport 67 udp dport 68',
@@ -43,104 +43,7 @@ const DHCP = {
 };
 
 export function bridgeTable(host: HostState, bridges: HostBridges, nics: readonly BridgedNic[]): NftTable {
-  return { sets: new Map(sets(host, bridges, nics)), chains: new Map(chains(host)) };
-}
-
-function sets(host: HostState, bridges: HostBridges, nics: readonly BridgedNic[]): [string, NftSet][] {
-  const macs = new Map(bridges.bridges.map(({ name, mac }) => [name, mac]));
-  const bridgeMac = ({ port }: BridgedNic): string[] => [macs.get(port.bridge) ?? []].flat();
-  const ports = (list: readonly BridgedNic[]): NftSet => names(list.map(({ hostVeth }) => hostVeth));
-  const addressed = (family: Family, element: (nic: BridgedNic, address: Address) => string) =>
-    nics.flatMap((nic) => addressesOf(nic, family).map((address) => element(nic, address)));
-  return [
-    ['neighbour6', constants('icmpv6_type', NEIGHBOUR6)],
-    ['unaddressed6', constants('icmpv6_type', UNADDRESSED6)],
-    ['routers6', constants('icmpv6_type', ROUTERS6)],
-    ['elsewhere', names(bridges.elsewhere)],
-    ['guarded', guardedSet(host)],
-    ['ports', ports(nics)],
-    ['leased', ports(nics.filter(({ port }) => port.isLeased))],
-    ['apart', ports(nics.filter(({ port }) => port.isApart))],
-    [
-      'macs',
-      set(
-        'ether saddr',
-        nics.map(({ port }) => port.mac),
-      ),
-    ],
-    [
-      'port_mac',
-      set(
-        'iifname . ether saddr',
-        nics.map((nic) => pair(nic, nic.port.mac)),
-      ),
-    ],
-    [
-      'port_client',
-      set(
-        `iifname . ${CHADDR}`,
-        nics.map((nic) => pair(nic, hex(nic.port.mac.replaceAll(':', '')))),
-      ),
-    ],
-    [
-      'port_arp',
-      set(
-        'iifname . arp saddr ether . arp saddr ip',
-        addressed(4, (nic, address) => pair(nic, `${nic.port.mac} . ${address}`)),
-      ),
-    ],
-    ['owned4', set('iifname . ip saddr', addressed(4, pair))],
-    ['owned6', set('iifname . ip6 saddr', addressed(6, pair))],
-    [
-      'link_local6',
-      set(
-        'iifname . ip6 saddr',
-        nics.map((nic) => pair(nic, linkLocalOf(nic.port.mac))),
-      ),
-    ],
-    [
-      'targets',
-      set(`iifname . ${TARGET}`, [
-        ...addressed(6, (nic, address) => pair(nic, hexOf(address))),
-        ...nics.map((nic) => pair(nic, hexOf(linkLocalOf(nic.port.mac)))),
-      ]),
-    ],
-    [
-      'addresses4',
-      set(
-        'ip saddr',
-        addressed(4, (_, address) => address),
-      ),
-    ],
-    [
-      'addresses6',
-      set(
-        'ip6 saddr',
-        addressed(6, (_, address) => address),
-      ),
-    ],
-    [
-      'claimed_targets',
-      set(
-        TARGET,
-        addressed(6, (_, address) => hexOf(address)),
-      ),
-    ],
-    [
-      'bridge_of_port',
-      map(
-        'iifname : ether daddr',
-        nics.flatMap((nic) => bridgeMac(nic).map((mac) => [`"${nic.hostVeth}"`, mac])),
-      ),
-    ],
-    [
-      'bridge_of_mac',
-      map(
-        'ether daddr : ether daddr',
-        nics.flatMap((nic) => bridgeMac(nic).map((mac) => [nic.port.mac, mac])),
-      ),
-    ],
-  ];
+  return { sets: new Map(bridgeSets(host, bridges, nics)), chains: new Map(chains(host)) };
 }
 
 function chains(host: HostState): [string, NftChain][] {
@@ -191,10 +94,24 @@ function chains(host: HostState): [string, NftChain][] {
         'icmpv6 type @routers6 drop',
         'udp sport 547 drop',
         `${NA} iifname . ${TARGET} != @targets drop`,
+        // Who looks for a duplicate of an address keeps its owner, who is doing the same, from having it.
+        `${NS} ip6 saddr :: iifname . ${TARGET} @targets accept`,
         'icmpv6 type @neighbour6 iifname . ip6 saddr @owned6 accept',
         'icmpv6 type @neighbour6 iifname . ip6 saddr @link_local6 accept',
-        `${DHCP.question6} iifname @leased iifname . ip6 saddr @link_local6 accept`,
+        `${DHCP.question6} iifname @leased iifname . ip6 saddr @link_local6 goto sent_dhcp6`,
+        'udp dport 547 drop',
         'iifname . ip6 saddr @owned6 goto to_host',
+        'drop',
+      ),
+    ],
+    [
+      'sent_dhcp6',
+      rules(
+        // Who asks for no address may stay unnamed.
+        `${MESSAGE6} 11 accept`,
+        // What a relay hands on is about others.
+        `${MESSAGE6} >= 12 drop`,
+        ...DUIDS.map((duid) => `${duid} @port_client accept`),
         'drop',
       ),
     ],
@@ -202,6 +119,10 @@ function chains(host: HostState): [string, NftChain][] {
       'to_host',
       rules(
         `${IS_UNICAST} ether daddr set iifname map @bridge_of_port ${TO_HOST}`,
+        // By these the bridge itself would learn that a router of multicast is there, and to ask no more.
+        'meta l4proto 2 drop',
+        'meta l4proto 103 drop',
+        'icmpv6 type 130 drop',
         // Nobody but the host gets it, see `between`.
         'ether daddr & 01:00:00:00:00:00 != 00:00:00:00:00:00 accept',
         'drop',
@@ -270,27 +191,3 @@ function chains(host: HostState): [string, NftChain][] {
 }
 
 const rules = (...list: readonly string[]): NftChain => ({ hook: '', rules: list });
-
-/** Host addresses; prefixes behind a container belong routed. */
-const addressesOf = ({ owned }: NicState, family: Family): Address[] =>
-  owned.filter((prefix) => familyOf(prefix) === family && isHostPrefix(prefix)).map(networkOf);
-
-const pair = ({ hostVeth }: { readonly hostVeth: InterfaceName }, value: string): string => `"${hostVeth}" . ${value}`;
-
-/** As nft prints an integer: without leading zeros. */
-const hex = (digits: string): string => `0x${digits.replace(/^0+(?=.)/, '')}`;
-const hexOf = (address: Address): string => hex(addressNumber(address).toString(16).padStart(32, '0'));
-
-const set = (type: string, elements: readonly string[]): NftSet => ({
-  kind: 'set',
-  spec: `typeof ${type};`,
-  dynamic: false,
-  elements: new Map([...elements].sort().map((key) => [key, ''])),
-});
-
-const map = (type: string, elements: readonly (readonly [string, string])[]): NftSet => ({
-  kind: 'map',
-  spec: `typeof ${type};`,
-  dynamic: false,
-  elements: new Map(elements),
-});
