@@ -14,6 +14,8 @@ export type Attack = readonly [name: string, frames: string];
 export interface Sender {
   readonly place: Place;
   readonly own: readonly [v4: string, v6: string];
+  /** The host's hardware address, where the sender has none of its neighbours' yet. */
+  readonly hostMac?: string;
 }
 
 const MARK = /rw-attack-(\d+)\|/g;
@@ -29,13 +31,18 @@ def put(frames):
 `;
 
 /** Sends each once, in order. */
-export async function attack({ place, own }: Sender, attacks: readonly Attack[]): Promise<void> {
-  const { stdout } = await place.run('ip', ['neigh', 'show', 'dev', 'eth0']);
-  const mac = / lladdr (\S+)/.exec(stdout)?.[1];
-  if (mac === undefined) throw new Error(`${place.label}: does not know its gateway yet\n${stdout}`);
+export async function attack({ place, own, hostMac }: Sender, attacks: readonly Attack[]): Promise<void> {
+  const mac = hostMac ?? (await gatewayMac(place));
   const lines = attacks.map(([, frames], index) => `M = Raw("rw-attack-${index}|" * 3); put(${frames})`);
   const names = `E = Ether(dst="${mac}"); HOSTMAC = "${mac}"; ME4 = "${own[0]}"; ME6 = "${own[1]}"`;
   await place.run('/usr/bin/python3', ['-'], { input: [PRELUDE, names, ...lines, ''].join('\n') });
+}
+
+async function gatewayMac(place: Place): Promise<string> {
+  const { stdout } = await place.run('ip', ['neigh', 'show', 'dev', 'eth0']);
+  const mac = / lladdr (\S+)/.exec(stdout)?.[1];
+  if (mac === undefined) throw new Error(`${place.label}: does not know its gateway yet\n${stdout}`);
+  return mac;
 }
 
 export interface Witness {
@@ -46,14 +53,17 @@ export interface Witness {
 
 const GROUP = 77;
 
-/**
- * Sees packets with a mark that leave by these interfaces, or that come from `from` and pass the whole input hook into
- * the host itself.
- */
-export async function startWitness(
-  host: Place,
-  { devices, from }: { readonly devices: readonly string[]; readonly from: string },
-): Promise<Witness> {
+export interface Watched {
+  /** What leaves by these. */
+  readonly devices: readonly string[];
+  /** What passes the whole input hook into the host itself, of what comes in by this one. */
+  readonly from: string;
+  /** What a bridge takes for the host's own, before any hook of IP. */
+  readonly bridge?: string;
+}
+
+/** Sees packets with a mark. */
+export async function startWitness(host: Place, { devices, from, bridge }: Watched): Promise<Witness> {
   const rule = `iifname "${from}" log group ${GROUP} queue-threshold 1`;
   await host.run('nft', [`table inet witness { chain input { type filter hook input priority 300; ${rule}; }; }`]);
   const folder = await makeFolder();
@@ -82,6 +92,8 @@ export async function startWitness(
   };
   const children = await Promise.all([
     ...devices.map((device) => watch(device, ['-Q', 'out'])),
+    // A promiscuous bridge would hand up what is others'.
+    ...(bridge === undefined ? [] : [watch(bridge, ['-Q', 'in', '-p'])]),
     watch(`nflog:${GROUP}`, []),
   ]);
   return {
