@@ -217,7 +217,7 @@ function unenforceableNetworks(
 ): ReadonlyMap<string, readonly Problem[]> {
   const problems = new Map<string, readonly Problem[]>();
   for (const container of containers) {
-    if (container.unenforceable === undefined) continue;
+    if (container.unenforceable === undefined && container.unconnected === undefined) continue;
     const standing = {
       policyFile: loaded.containers.get(container.name)?.file ?? null,
       strict: policies.get(container.id)?.compiled.strict ?? strict,

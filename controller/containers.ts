@@ -39,9 +39,15 @@ export function describeContainer(
   const endpoints = config.nics.filter(isOurs).flatMap((nic) => describeNic(`${id}/${nic.index}`, nic, problems));
   return {
     ...{ id, name, groups: config.groups, endpoints, file: config.file, problems },
-    ...(unenforceable.length === 0 ? {} : { unenforceable }),
+    ...(unenforceable.length === 0 ? unconnected(config) : { unenforceable }),
     ...plugged,
   };
+}
+
+/** `type = none` means nothing beside another NIC. */
+function unconnected({ nics, file, readable }: LxcConfig): Pick<Container, 'unconnected'> {
+  if (!readable || !nics.every(({ type }) => type === 'empty' || type === 'none')) return {};
+  return { unconnected: nics[0]?.place ?? { file, line: 1 } };
 }
 
 /** A wired NIC is a veth that leads nowhere else. */

@@ -9,6 +9,7 @@ import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { Origin, Verdict } from '../render/rule.ts';
 import type { Assembled } from './assemble.ts';
 import { type Translation, withTranslation } from './explain-translation.ts';
+import { isPastRules, unenforceableSteps } from './explain-unenforceable.ts';
 import type { ExplainedRule, ExplainedStep, LineAt } from './explained-step.ts';
 import { type FlowParty, findSource, findTarget } from './flow-parties.ts';
 import { destinationSide, type FlowHost, type Side, sourceSide } from './flow-sides.ts';
@@ -61,14 +62,18 @@ export function explainFlow(host: ExplainHost, question: FlowQuestion, lineAt: L
   const sender = findSource(host, question.from, family, target.address);
   const source = taken ?? sender.address;
   const destination = target.address;
+  const beside = unenforceableSteps(host.containers, [question.from, question.to]);
   const missing = missingStep(question, source, destination, family);
   if (missing !== undefined || source === undefined || destination === undefined) {
-    const steps = missing === undefined ? [] : [missing];
-    return { verdict: 'drop', ...asked, source: source ?? null, destination: destination ?? null, steps };
+    const isPast = isPastRules(host.containers, source === undefined ? question.from : question.to);
+    const verdict = isPast ? 'allow' : 'drop';
+    const steps = [...beside, ...(missing === undefined || isPast ? [] : [missing])];
+    return { verdict, ...asked, source: source ?? null, destination: destination ?? null, steps };
   }
   const told = stepsOf(host, question, { source, destination, from: sender.side, lineAt });
   const last = told.steps.at(-1)?.verdict ?? 'allow';
-  return { verdict: last === 'log' ? 'allow' : last, ...asked, source, destination, ...told };
+  const verdict = last === 'log' ? 'allow' : last;
+  return { verdict, ...asked, source, destination, ...told, steps: [...beside, ...told.steps] };
 }
 
 interface Ends {

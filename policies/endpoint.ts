@@ -79,6 +79,8 @@ export interface Container {
   readonly endpoints: readonly Endpoint[];
   /** Absent where there is none. */
   readonly unenforceable?: readonly UnenforceableNic[];
+  /** Where it says that there is no network at all, or an empty one, with nothing but a loopback interface. Absent otherwise. */
+  readonly unconnected?: Place;
   /** Ends of wires: no endpoints, since no policy applies to them. Absent where there are none. */
   readonly wired?: readonly WiredNic[];
   /** What a wire names and can't take, and why. */

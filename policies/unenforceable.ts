@@ -1,5 +1,5 @@
 /** Networks of containers that no rule of this host stands before: which they are, why, and what to do instead. */
-import type { Container, UnenforceableNic } from './endpoint.ts';
+import type { Container, Place, UnenforceableNic } from './endpoint.ts';
 import type { Problem } from './problem.ts';
 
 /** What decides how loud it is said. */
@@ -66,7 +66,10 @@ export function whyUnenforceable({ kind, link }: UnenforceableNic): { readonly w
 }
 
 /** One for each such network. A policy that was written for a container on the host's own network is always an error. */
-export function unenforceableProblems({ unenforceable = [] }: Container, { policyFile, strict }: Standing): Problem[] {
+export function unenforceableProblems(container: Container, standing: Standing): Problem[] {
+  const { unenforceable = [] } = container;
+  const { policyFile, strict } = standing;
+  if (container.unconnected !== undefined) return unconnectedProblems(container.unconnected, standing);
   return unenforceable.map((nic): Problem => {
     const { why, instead } = whyUnenforceable(nic);
     const policy = policyFile === null ? 'nothing is enforced' : `${policyFile} can't be enforced`;
@@ -77,4 +80,11 @@ export function unenforceableProblems({ unenforceable = [] }: Container, { polic
       severity: strict || (nic.kind === 'host' && policyFile !== null) ? 'error' : 'warning',
     };
   });
+}
+
+/** Harmless, but whoever wrote a policy believes that it does something. */
+function unconnectedProblems(place: Place, { policyFile, strict }: Standing): Problem[] {
+  if (policyFile === null) return [];
+  const message = `empty network: ${policyFile} can't be enforced, since there is nothing but a loopback interface to enforce it on; give it lxc.net.N.type = veth without a link, which is routed and filtered here, or take the file away`;
+  return [{ ...place, column: 1, message, severity: strict ? 'error' : 'warning' }];
 }

@@ -1,6 +1,8 @@
 /** `routewall map`: who can reach whom, as a table, as DOT, as a picture or as JSON. */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Container } from '../../policies/endpoint.ts';
+import { nameUnenforceable } from '../../policies/unenforceable.ts';
 import { assembleAsIfRunning } from '../as-if-running.ts';
 import { foldAnyone } from '../map/fold-nodes.ts';
 import { renderDot } from '../map/map-dot.ts';
@@ -29,8 +31,16 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
   const text = await render(map, shared.json ? 'json' : format, invocation);
   if (output === undefined) io.out.write(text);
   else await writeFile(resolve(io.folder, output), text);
+  const past = host.containers.filter(
+    ({ container }) => container.unenforceable !== undefined && (asked.size === 0 || asked.has(container.name)),
+  );
+  for (const { container } of past)
+    io.err.write(`not in the map, since no rule stands before it: ${nameNetworks(container)}\n`);
   return EXIT.fine;
 }
+
+const nameNetworks = ({ name, unenforceable = [] }: Container): string =>
+  `${name} on ${unenforceable.map(nameUnenforceable).join(', ')}`;
 
 async function render(map: ReachMap, format: MapFlags['format'] | 'json', { colours }: Invocation): Promise<string> {
   switch (format) {

@@ -18,6 +18,7 @@ beforeAll(async () => {
   const bus = await startBus();
   routewall = await startRoutewall({ env: bus.env });
   await routewall.daemon.waitForLog(/D-Bus: serving/);
+  await routewall.bed.host.run('ip', ['link', 'add', 'spare', 'type', 'veth', 'peer', 'name', 'spare1']);
   hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
 });
 afterAll(cleanUp);
@@ -35,7 +36,7 @@ const up = (index: number): string[] => [`lxc.net.${index}.script.up = ${hook}`]
 const startHost = (): string[] => [`lxc.hook.start-host = ${hook}`];
 
 /** LXC's own log, at the level that it has without any option. */
-const errorsOf = async ({ lxcPath, name }: Container): Promise<string> =>
+const errorsOf = async ({ lxcPath, name }: Pick<Container, 'lxcPath' | 'name'>): Promise<string> =>
   (await readFile(`${lxcPath}/${name}/lxc.log`, 'utf8'))
     .split('\n')
     .filter((line) => / ERROR /.test(line))
@@ -83,6 +84,70 @@ describe.each([0, 1])('with hook version %i, a container that demands its policy
     });
     await expect(container.start()).rejects.toThrow('did not start');
     expect(await errorsOf(container)).toContain("SHARES THE HOST'S NETWORK");
+  });
+});
+
+/** `instead`: what each of them has to say; this kernel has neither ipvlan nor VLANs, so that LXC would never get to the hook. */
+const KINDS: readonly (readonly [
+  type: string,
+  lines: readonly string[],
+  names: RegExp,
+  instead: RegExp,
+  starts: boolean,
+])[] = [
+  ['macvlan', ['link = eth0'], /0 \(macvlan on eth0\)/, /give it .*, or filter where eth0 leads to/, true],
+  ['ipvlan', ['link = eth0'], /0 \(ipvlan on eth0\)/, /give it .*, or filter where eth0 leads to/, false],
+  ['vlan', ['link = eth0', 'vlan.id = 7'], /0 \(vlan on eth0\)/, /give it .*, or filter where eth0 leads to/, false],
+  ['phys', ['link = spare'], /0 \(phys on spare\)/, /give it .*, or filter where spare leads to/, true],
+  ['none', [], /the host's own network/, /give it lxc\.net\.N\.type = veth without a link/, true],
+  ['empty', [], /empty network/, /give it .*, or take the file away/, true],
+];
+
+describe.each(KINDS)('a network of type %s', (type, more, names, instead, starts) => {
+  const name = `as-${type}`;
+
+  test('is named with what to do instead by list, status and check', async () => {
+    const keys = [`type = ${type}`, ...more].map((line) => `lxc.net.0.${line}`);
+    await routewall.addContainer(name, { policy: STRICT, lines: [...keys, ...startHost()] });
+    for (const command of ['list', 'status', 'check'] as const) {
+      const { exitCode, lines } = await eventually(`${command} knows it`, async () => {
+        const said = await routewall.cli(command, '-n', name);
+        const found = `${said.stdout}${said.stderr}`.split('\n').filter((line) => / can't be enforced/.test(line));
+        return found.length > 0 && { exitCode: said.exitCode, lines: found };
+      });
+      expect([command, exitCode, lines]).toEqual([command, command === 'list' ? 0 : 1, [expect.stringMatching(names)]]);
+      expect(lines[0]).toMatch(instead);
+      expect(lines[0]).toMatch(/as-\w+\/config:\d+:1: error: /);
+    }
+  });
+
+  test('is no network that explain or map speak for', async () => {
+    const { stdout } = await routewall.cli('explain', '--from', `container:${name}`, '--to', 'host', 'tcp/22');
+    const map = await routewall.cli('map', '-n', name);
+    if (type === 'empty') {
+      expect(stdout).toMatch(/^drop /);
+      expect(map.stderr).toBe('');
+      return;
+    }
+    expect(stdout).toMatch(/^allow /);
+    expect(stdout).toMatch(names);
+    expect(stdout).toMatch(/· .* nothing is enforced, since .*; give it /);
+    expect(map.stderr).toMatch(/^not in the map, since no rule stands before it: as-/);
+  });
+
+  test('is refused by the hook where the policy is strict', async () => {
+    const { lxcPath } = routewall.bed;
+    const refusal = /error: .*can't be enforced, since /;
+    if (starts) {
+      const container = { lxcPath, name };
+      await expect(
+        routewall.bed.host.run('lxc-start', ['-P', lxcPath, '-n', name, '-o', `${lxcPath}/${name}/lxc.log`]),
+      ).rejects.toThrow();
+      expect(await errorsOf(container)).toMatch(refusal);
+      return;
+    }
+    const said = await routewall.bed.host.runForResult('sh', ['-c', `exec ${hook} ${name} lxc start-host`]);
+    expect([said.exitCode, said.stderr]).toEqual([1, expect.stringMatching(refusal)]);
   });
 });
 

@@ -40,8 +40,10 @@ const ROWS: readonly [
   ],
   [undefined, nic(0, 'veth'), undefined],
   [undefined, nic(0, 'veth', 'link = lxcbr0'), undefined],
-  [undefined, nic(0, 'empty'), undefined],
-  [undefined, [], undefined],
+  [undefined, nic(0, 'empty'), /^empty network: .*nothing but a loopback interface to enforce it on; give it/],
+  [undefined, [], /^empty network: /],
+  [undefined, [...nic(0, 'none'), ...nic(1, 'empty')], /^empty network: /],
+  [undefined, [...nic(0, 'empty'), ...nic(1, 'veth')], undefined],
   [undefined, [...nic(0, 'none'), ...nic(1, 'veth')], undefined],
   [undefined, [...nic(0, 'veth'), 'lxc.namespace.clone = mnt net'], undefined],
   [undefined, [...nic(0, 'veth'), 'lxc.namespace.keep = net', 'lxc.namespace.keep ='], undefined],
@@ -72,6 +74,11 @@ describe('a network that no rule stands before', () => {
     expect(severity(lines, 'containers/web.yaml', false)).toEqual(['warning']);
     expect(severity(lines, null, false)).toEqual(['warning']);
     expect(severity(lines, null, true)).toEqual(['error']);
+  });
+
+  test('is nothing to tell of where it is empty and nobody wrote a policy for it', () => {
+    expect(severity(nic(0, 'empty'), null, true)).toEqual([]);
+    expect(severity(nic(0, 'empty'), 'containers/web.yaml', true)).toEqual(['error']);
   });
 
   test("is an error for whoever has a policy and the host's own network", () => {
