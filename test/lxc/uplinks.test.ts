@@ -8,7 +8,7 @@ import { INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, probe } from '../../sandbox/services.ts';
 import { addressesOf, nic, OPEN } from './routewall.ts';
-import { addSecondRouter, PORT, startTwoUplinks, waysOut } from './two-uplinks.ts';
+import { addSecondRouter, SECOND as LINK, PORT, startTwoUplinks, waysOut } from './two-uplinks.ts';
 
 afterEach(cleanUp);
 
@@ -63,6 +63,46 @@ describe('a container with an uplink', () => {
     // What it begins itself goes by its own uplink, also to the very same peers.
     const own = uplink === 'eth0' ? 'first' : 'second';
     expect(await waysOut(rw, await web.inside())).toEqual([own, own]);
+  });
+
+  test('goes by the router that it names, and is announced and answered for on that link alone', async () => {
+    const own = ['192.0.2.140', '2001:db8:0:2::140'] as const;
+    const gateways = `gateway: [${LINK.router.map((router) => `"${router}"`).join()}]\ntables: [100]\n`;
+    const rw = await startTwoUplinks({ policies: { 'containers/web.yaml': `${gateways}${SECOND}` } });
+    const { host } = rw.bed;
+    const inBoth = async (...words: readonly string[]): Promise<string> => {
+      const said = await Promise.all(['-4', '-6'].map((family) => host.run('ip', [family, ...words])));
+      return said
+        .map(({ stdout }) => stdout)
+        .join('\n')
+        .trim();
+    };
+    // Nobody else knows of a router there.
+    await inBoth('route', 'flush', 'table', '200');
+    const filter = 'arp or icmp6';
+    const [far, near] = [
+      await startCapture(rw.first, { device: 'eth0', filter, direction: 'in' }),
+      await startCapture(rw.second, { device: 'eth0', filter, direction: 'in' }),
+    ];
+    const web = await rw.addContainer('web', { lines: nic(own) });
+    await rw.start(web);
+    for (const address of own) {
+      const announced = new RegExp(`Reply ${address} is-at|advertisement, tgt is ${address}`);
+      await eventually(`${address} is announced`, () => near.lines().some((line) => announced.test(line)));
+    }
+    const proxies = (await inBoth('neigh', 'show', 'proxy')).split('\n');
+    expect(proxies.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual(own.map((one) => `${one} dev eth1`));
+    const inside = await web.inside();
+    expect(await waysOut(rw, inside)).toEqual(['second', 'second']);
+    await listen(inside, PORT);
+    const flows = own.map((to, index) => ({ ...PORT, to, source: LINK.router[index] ?? '', timeout: 2_000 }));
+    expect(await Promise.all(flows.map((flow) => probe(rw.second, flow)))).toEqual(['allowed', 'allowed']);
+    expect((await far.stop()).lines.filter((line) => own.some((address) => line.includes(address)))).toEqual([]);
+    const further = await inBoth('route', 'show', 'table', '100');
+    for (const address of own) expect(further).toMatch(new RegExp(`^${address} dev veth\\w+ proto 119`, 'm'));
+    await rw.stop(web);
+    expect(await inBoth('route', 'show', 'table', '100').catch(() => '')).toBe('');
+    expect(await readLeftovers(host)).toEqual([]);
   });
 
   test('sends nothing by another while its own is down or without a router, and goes on when it is back', async () => {
