@@ -1,7 +1,7 @@
 /** Other programs' chains, asked about what a container's policy allows. */
 import { type Address, addressFrom, type Family, familyOf, isHostPrefix } from '../../render/address.ts';
 import type { NicState } from '../../render/desired.ts';
-import type { Direction, Rule } from '../../render/rule.ts';
+import type { Direction, Origin, PolicyChain, Rule } from '../../render/rule.ts';
 import type { Finding } from './finding.ts';
 import type { ForeignPacket } from './foreign-match.ts';
 import { type ForeignChain, nameChain } from './foreign-ruleset.ts';
@@ -65,19 +65,26 @@ export const lasting = (hostVeth: string): string => (/^veth[0-9A-Za-z]{6}$/.tes
 function flowsOf(nic: NicState, uplinks: readonly string[]): Asked[] {
   const addresses = nic.owned.flatMap((prefix) => (isHostPrefix(prefix) ? [prefix] : []));
   return (['egress', 'ingress'] as const).flatMap((direction) =>
-    nic[direction].rules
-      .filter(({ action }) => action === 'allow')
-      .flatMap((rule) =>
-        addresses.flatMap((own) => {
-          const family = familyOf(own);
-          const service = serviceOf(rule, family);
-          if (service === undefined || (rule.family !== undefined && rule.family !== family)) return [];
-          const end = own.replace(/\/\d+$/, '');
-          return askedOf(rule, { direction, nic, end, family, uplinks, service });
-        }),
-      ),
+    allowed(nic[direction]).flatMap((rule) =>
+      addresses.flatMap((own) => {
+        const family = familyOf(own);
+        const service = serviceOf(rule, family);
+        if (service === undefined || (rule.family !== undefined && rule.family !== family)) return [];
+        const end = own.replace(/\/\d+$/, '');
+        return askedOf(rule, { direction, nic, end, family, uplinks, service });
+      }),
+    ),
   );
 }
+
+/** A default that allows is a rule about everything. */
+function allowed({ rules, default: { verdict, origin } }: PolicyChain): Rule[] {
+  const all = { peer: { kind: 'any' }, service: { kind: 'any' }, action: 'allow', log: false } as const;
+  const rest = verdict === 'allow' ? [{ ...all, origin: origin ?? NOWHERE }] : [];
+  return [...rules.filter(({ action }) => action === 'allow'), ...rest];
+}
+
+const NOWHERE: Origin = { file: '', line: 1 };
 
 interface Ends {
   readonly direction: Direction;
@@ -98,21 +105,36 @@ function askedOf(rule: Rule, { direction, nic, end, family, uplinks, service }: 
   if (direction === 'ingress') {
     const mayBeTranslated = (nic.nat?.publications.length ?? 0) > 0;
     const packet = { ...base, ...(at && { source: at }), oifname: own, destination: end, mayBeTranslated };
-    if (peer.isHost) return [{ ...common, way: 'output', packet }];
-    return uplinks.map((iifname) => ({ ...common, way: 'forward', packet: { ...packet, iifname } }));
+    return [
+      ...outsides(peer, uplinks).map(
+        (iifname): Asked => ({ ...common, way: 'forward', packet: { ...packet, iifname } }),
+      ),
+      ...(peer.isHost ? [{ ...common, way: 'output', packet } as const] : []),
+    ];
   }
   const packet = { ...base, ...(at && { destination: at }), iifname: own, source: end };
-  if (peer.isHost) return [{ ...common, way: 'input', packet }];
-  const out = nic.uplink === undefined ? uplinks : [nic.uplink.dev];
-  return out.map((oifname) => ({ ...common, way: 'forward', packet: { ...packet, oifname } }));
+  const out = outsides(peer, nic.uplink === undefined ? uplinks : [nic.uplink.dev]);
+  return [
+    ...out.map((oifname): Asked => ({ ...common, way: 'forward', packet: { ...packet, oifname } })),
+    ...(peer.isHost ? [{ ...common, way: 'input', packet } as const] : []),
+  ];
 }
 
+interface Peer {
+  readonly address?: Address;
+  readonly isHost: boolean;
+  readonly isOutside: boolean;
+}
+
+const outsides = ({ isOutside }: Peer, uplinks: readonly string[]): readonly string[] => (isOutside ? uplinks : []);
+
 /** Some address that the rule is about; `other`: one of the other family. */
-function peerOf({ peer }: Rule, family: Family): { address?: Address; isHost: boolean } | 'other' {
-  if (peer.kind !== 'ranges') return { isHost: peer.kind === 'host' };
+function peerOf({ peer }: Rule, family: Family): Peer | 'other' {
+  if (peer.kind !== 'ranges')
+    return { isHost: peer.kind === 'host' || peer.kind === 'any', isOutside: peer.kind !== 'host' };
   const [first] = peer.ranges;
   if (peer.family !== family || first === undefined) return 'other';
-  return { address: addressFrom(first.first, family), isHost: false };
+  return { address: addressFrom(first.first, family), isHost: false, isOutside: true };
 }
 
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'ipv6-icmp', 132: 'sctp' };

@@ -1,4 +1,5 @@
 /** The line that lets a container's packets past another program's chain, in the words of whoever keeps that chain. */
+import type { JsonObject } from '../json-shape.ts';
 import type { ForeignChain } from './foreign-ruleset.ts';
 import type { ForeignDrop } from './judge-packet.ts';
 
@@ -6,11 +7,17 @@ import type { ForeignDrop } from './judge-packet.ts';
 export function mendOf({ chain }: ForeignDrop, all: readonly ForeignChain[], veth: string): string {
   const beside = all.filter(({ table, program }) => table === chain.table && program === chain.program);
   if (chain.table === 'inet firewalld') return mendFirewalld(veth);
-  if (beside.some(({ name }) => name.startsWith('ufw'))) return mendUfw(chain, veth);
+  if (leadsToUfw(chain)) return mendUfw(chain, veth);
   if (chain.program !== undefined || isIptables(chain)) return mendIptables(chain, beside, veth);
   const keys = keysOf(chain, ['iifname', 'oifname']);
   return `nft '${keys.map((key) => `insert rule ${chain.table} ${chain.name} ${key} "${veth}" accept`).join('; ')}'`;
 }
+
+/** Its rules in another hook let nothing pass here. */
+const leadsToUfw = ({ rules }: ForeignChain): boolean =>
+  rules.some((rule) => rule.some(({ jump }) => isObject(jump) && String(jump['target']).startsWith('ufw')));
+
+const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null;
 
 /** By which side of the packet's way the chain knows the container. */
 function keysOf<T>({ base }: ForeignChain, [incoming, outgoing]: readonly [T, T]): T[] {

@@ -120,6 +120,25 @@ describe('all kinds at once', () => {
     await kinds.place('r1').run('ping', ['-c', '1', '-W', '2', '-I', 'eth1', '203.0.113.13']);
   });
 
+  it('is diagnosed by the doctor, whose line for a bridge lets pass what Docker drops there', async () => {
+    const { rw } = kinds;
+    const diagnosed = async (): Promise<readonly unknown[]> => {
+      const findings: unknown = JSON.parse((await rw.cli('doctor', '--json', '-n', 'fixed')).stdout);
+      return listOf(findings).filter((finding) => String(fieldOf(finding, 'message')).includes(' to fixed'));
+    };
+    const [found, ...more] = await diagnosed();
+    expect([fieldOf(found, 'message'), more]).toEqual([
+      'chain FORWARD of table ip filter drops tcp/22 to fixed, which its policy allows: by its policy',
+      [],
+    ]);
+    const mend = String(fieldOf(found, 'mend'));
+    expect(mend).toBe('iptables -I DOCKER-USER -i br0 -j ACCEPT && iptables -I DOCKER-USER -o br0 -j ACCEPT');
+    await rw.bed.host.run('sh', ['-c', mend]);
+    const ssh = { from: 'first', to: 'fixed', service: 'tcp/22', family: 4 } as const;
+    expect([await attempt(kinds, ssh), await diagnosed()]).toEqual(['allowed', []]);
+    await rw.bed.host.run('sh', ['-c', mend.replaceAll('-I', '-D')]);
+  });
+
   it('leave nothing after the last stop, and all that others wrote', async () => {
     const { host } = kinds.rw.bed;
     for (const container of kinds.containers) await kinds.rw.stop(container);
