@@ -198,6 +198,10 @@ export class Applier {
     const routing = this.#foreign.spare(routingOf({ ...this.#enforced, nics: new Map(nics) }));
     const proxies = this.#ports.claims.spare(routing.proxies);
     await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
+    const part = { ...this.#enforced, nics: new Map(nics) };
+    // Writing it unasked would be a change of the link, and so the next reason to write it.
+    if ((await this.#isolation.reread(part)).length > 0)
+      for (const failure of await this.#isolation.write(part)) this.#routing.complain(failure);
   }
 
   /** Puts back proxies for these addresses that someone else took away. @returns what was written. */

@@ -32,19 +32,19 @@ export class PortIsolation {
     for (const { hostVeth } of nics.values()) this.#written.delete(hostVeth);
   }
 
-  /** The next `write` knows how the ports are set. @returns lines for those that it will write. @throws CommandError */
-  async reread(enforced: DesiredState): Promise<string[]> {
-    this.#written.clear();
-    const ports = wanted(enforced);
+  /**
+   * The next `write` of these NICs knows how their ports are set. One that is off its bridge has nothing to be set; it
+   * comes back with the kernel's setting, and a change of its link. @returns lines for those that it will write.
+   * @throws CommandError
+   */
+  async reread(part: DesiredState): Promise<string[]> {
+    const ports = wanted(part);
     if (ports.length === 0) return [];
     const present = isolatedPorts(
       await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']),
     );
-    for (const [veth] of ports) {
-      const isIsolated = present.get(veth);
-      if (isIsolated !== undefined) this.#written.set(veth, isIsolated);
-    }
-    return ports.filter(([veth, isIsolated]) => present.has(veth) && present.get(veth) !== isIsolated).map(lineFor);
+    for (const [veth, isIsolated] of ports) this.#written.set(veth, present.get(veth) ?? isIsolated);
+    return ports.filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated).map(lineFor);
   }
 }
 

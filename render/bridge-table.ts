@@ -52,7 +52,8 @@ function chains(host: HostState): [string, NftChain][] {
       'prerouting',
       {
         hook: HOOKS.prerouting,
-        rules: ['iifname @elsewhere accept', 'iifname @ports goto port', ...guard('iifname', host), 'goto stranger'],
+        // A port that somebody moved to another bridge is a container's still.
+        rules: ['iifname @ports goto port', 'iifname @elsewhere accept', ...guard('iifname', host), 'goto stranger'],
       },
     ],
     // A tag is no part of the frame any more when it was taken off on the way here.
@@ -147,9 +148,9 @@ function chains(host: HostState): [string, NftChain][] {
       {
         hook: HOOKS.forward,
         rules: [
-          'iifname @elsewhere accept',
           'iifname @ports goto between',
           'oifname @ports goto between',
+          'iifname @elsewhere accept',
           ...guard('oifname', host),
         ],
       },
@@ -170,7 +171,7 @@ function chains(host: HostState): [string, NftChain][] {
       'output',
       {
         hook: HOOKS.output,
-        rules: ['oifname @elsewhere accept', 'oifname @ports goto from_host', ...guard('oifname', host)],
+        rules: ['oifname @ports goto from_host', 'oifname @elsewhere accept', ...guard('oifname', host)],
       },
     ],
     [
