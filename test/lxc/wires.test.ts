@@ -190,7 +190,42 @@ it('carries every frame to an interface of the host, where a bridge keeps some f
   );
 });
 
-it('says where a wire is wrong, and leaves what another program holds', async () => {
+it("comes and goes with the host's interface, and leaves what another program holds there", async () => {
+  const routewall = await startRoutewall({ config: 'wires: [{ a: "container:r1/eth1", b: "interface:eth2" }]\n' });
+  const { host, outside } = routewall.bed;
+  const plug = async (): Promise<void> => {
+    await host.run('ip', ['link', 'add', 'eth2', 'mtu', '9000', 'type', 'veth', 'peer', 'name', 'far', 'mtu', '9000']);
+    await host.run('ip', ['link', 'set', 'far', 'netns', outside.name]);
+    await outside.run('ip', ['link', 'set', 'far', 'up']);
+  };
+  await plug();
+  await host.run('tc', ['qdisc', 'add', 'dev', 'eth2', 'clsact']);
+  const theirs = ['dev', 'eth2', 'ingress', 'pref', '7', 'protocol', 'arp'];
+  await host.run('tc', ['filter', 'add', ...theirs, 'u32', 'match', 'u32', '0', '0']);
+  const r1 = await router(routewall, 'r1', 20);
+  await routewall.start(r1);
+  const inside = await r1.inside();
+  await eventually('it is told', async () => /eth2.*another program/.test(await statusOf(routewall)), 20_000);
+  expect((await host.run('tc', ['filter', 'show', 'dev', 'eth2', 'ingress'])).stdout).toMatch(/arp pref 7 u32/);
+  expect(await isUp(routewall)).toBe(false);
+  await host.run('tc', ['qdisc', 'del', 'dev', 'eth2', 'clsact']);
+  await eventually('it is up once there is room', () => isUp(routewall), 70_000);
+  await expectAll(inside, outside, LEFT, ['eth1', 'far']);
+
+  await host.run('ip', ['link', 'del', 'eth2']);
+  const filters = async (): Promise<string> => (await host.run('tc', ['qdisc', 'show'])).stdout;
+  await eventually(
+    'it is down',
+    async () => !(await isUp(routewall)) && !(await filters()).includes('ingress'),
+    20_000,
+  );
+  await plug();
+  await eventually('it is up again', () => isUp(routewall), 20_000);
+  await expectAll(outside, inside, RIGHT, ['far', 'eth1']);
+  await routewall.stop(r1);
+});
+
+it('says where a wire is wrong', async () => {
   const routewall = await startRoutewall({
     config: [
       'wires:',
