@@ -14,6 +14,8 @@ import { readHelp } from './read-help.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bundle = join(root, 'dist/routewall.mjs');
 const DOC = 'usr/share/doc/routewall';
+/** Any: which bridge it is makes no difference to who is shut. */
+const BRIDGED = 'lxc.net.0.type = veth\nlxc.net.0.link = lxcbr0\n';
 
 const { values } = parseArgs({ options: { version: { type: 'string' }, out: { type: 'string' } } });
 const { version: release } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
@@ -54,6 +56,7 @@ async function stage() {
     (await readFile(join(root, 'dist/graphviz.mjs'), 'utf8')).replace(/^#!.*\n/, ''),
   );
   await put('usr/lib/routewall/guard.nft', await renderGuard());
+  await put('usr/lib/routewall/guard-bridges.nft', await renderGuard(BRIDGED));
   await cp(join(root, 'packaging/hook/routewall-hook'), join(staging, 'usr/lib/routewall/hook'));
   for (const name of ['policy', 'config']) {
     await put(`usr/share/routewall/${name}.schema.json`, await readFile(join(root, `policies/${name}.schema.json`)));
@@ -83,14 +86,18 @@ function compress(text) {
   return gzipSync(text, { level: 9 });
 }
 
-/** What the product renders for a host of which nothing is known, so that the daemon adopts it as it is. */
-async function renderGuard() {
+/**
+ * What the product renders for a host of which nothing is known, so that the daemon adopts it as it is. `config`: of a
+ * container that doesn't run.
+ */
+async function renderGuard(config) {
   const bare = await mkdtemp(join(tmpdir(), 'routewall-bare-'));
   try {
     await writeFile(join(bare, 'state.json'), '{"containers":{},"links":[]}');
     await writeFile(join(bare, 'routewall.yaml'), '');
     await mkdir(join(bare, 'containers'));
-    await mkdir(join(bare, 'lxc'));
+    await mkdir(join(bare, 'lxc/any'), { recursive: true });
+    if (config !== undefined) await writeFile(join(bare, 'lxc/any/config'), config);
     const files = ['--state', 'state.json', '--config', 'routewall.yaml', '--policies', '.', '-P', 'lxc'];
     return execFileSync(process.execPath, [bundle, 'render', '--what', 'nft', ...files], { cwd: bare });
   } finally {

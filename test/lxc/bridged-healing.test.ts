@@ -1,4 +1,6 @@
 /** What others do to bridge, ports and rules is mended, and lets nothing through meanwhile that no policy allows. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BRIDGE, BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { type Capture, startCapture } from '../../sandbox/capture.ts';
@@ -226,6 +228,34 @@ describe('bridged containers, whatever others do', () => {
       }
       places.set('web', await of(containers, 'web').inside());
       await listen(of(places, 'web'), SERVICE);
+      await healed(rules);
+    });
+  });
+
+  it('without a daemon: the static rules shut all, the last ones serve', async () => {
+    const rules = await bridgeRules();
+    const state = rw.env['STATE_DIRECTORY'] ?? '';
+    const lastGood = join(state, 'last-good.nft');
+    await rw.daemon.stop();
+    const nothing = join(state, 'nothing.json');
+    await writeFile(nothing, '{"containers":{},"links":[]}');
+    const { stdout } = await rw.cli('render', '--what', 'nft', '--state', nothing);
+    // As the guard loads it, but that nothing passes before either.
+    const load = (text: string) => rw.bed.host.run('nft', ['-f', '-'], { input: `flush ruleset\n${text}` });
+    await quiet(EVERYWHERE, async () => {
+      await load(stdout);
+      await aMoment();
+      const ways = [
+        [of(places, 'web'), addressOf('mail')],
+        [of(places, 'web'), INTERNET[0]],
+        [rw.bed.outside, addressOf('mail')],
+      ] as const;
+      const outcomes = ways.map(([from, to]) => probe(from, { ...SERVICE, to, timeout: 1_000 }));
+      expect(await Promise.all(outcomes)).not.toContain('allowed');
+      await load(await readFile(lastGood, 'utf8'));
+      await eventually('what was allowed passes', isServed, 15_000);
+      expect(await isolated()).toEqual(['lone', 'flood']);
+      await rw.daemon.restart();
       await healed(rules);
     });
   });

@@ -1,5 +1,5 @@
 /** The Debian package as a file: the same bytes each time, clean, and complete. What it does is shown on Debian hosts. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -31,6 +31,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const SHELL = [
   ...['DEBIAN/postinst', 'DEBIAN/prerm', 'DEBIAN/postrm'],
   ...['usr/lib/routewall/guard', 'usr/lib/routewall/hook', 'usr/lib/routewall/load-beside', 'usr/sbin/routewall'],
+  'usr/lib/routewall/static-rules',
 ];
 
 const inTree = (path: string): string => join(tree, path);
@@ -57,6 +58,7 @@ test('holds what an administrator expects where Debian expects it', async () => 
     'usr/lib/routewall/routewall.mjs',
     'usr/lib/routewall/graphviz.mjs',
     'usr/lib/routewall/guard.nft',
+    'usr/lib/routewall/guard-bridges.nft',
     'usr/lib/systemd/system/routewall.service',
     'usr/lib/systemd/system/routewall-guard.service',
     'usr/share/dbus-1/system.d/org.routewall.Controller1.conf',
@@ -173,10 +175,41 @@ async function guardOf(lastGood: string): Promise<string> {
   const path = join(folder, 'guard');
   const moved = text
     .replace('/var/lib/routewall/last-good.nft', lastGood)
-    .replace('/usr/lib/routewall/guard.nft', inTree('usr/lib/routewall/guard.nft'));
+    .replace('/usr/lib/routewall/static-rules', await staticRules());
   await writeFile(path, moved, { mode: 0o755 });
   return path;
 }
+
+const lxcPath = (): string => join(folder, 'lxc');
+
+async function staticRules(): Promise<string> {
+  const text = await readFile(inTree('usr/lib/routewall/static-rules'), 'utf8');
+  const path = join(folder, 'static-rules');
+  const moved = text.replace('/var/lib/lxc', lxcPath()).replace('/usr/lib/routewall', inTree('usr/lib/routewall'));
+  await writeFile(path, moved, { mode: 0o755 });
+  return path;
+}
+
+test.each([
+  ['no container', undefined, false],
+  ['a routed veth', 'lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 192.0.2.1/32\n', false],
+  ['a macvlan', 'lxc.net.0.type = macvlan\nlxc.net.0.link = eth0\n', false],
+  ['a veth that LXC routes', 'lxc.net.0.type = veth\nlxc.net.0.veth.mode=router\nlxc.net.0.link = eth0\n', false],
+  ['a link that is taken back', 'lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.link =\n', false],
+  ['a comment', '# lxc.net.0.type = veth\n# lxc.net.0.link = br0\n', false],
+  ['a link of another NIC', 'lxc.net.0.type = veth\nlxc.net.1.type = macvlan\nlxc.net.1.link = eth0\n', false],
+  ['a veth on a bridge', '\tlxc.net.3.type=veth\nlxc.net.3.flags = up\n  lxc.net.3.link = "lxcbr0"\n', true],
+])('the static guard shuts bridges where a configuration has one: %s', async (_, config, isShut) => {
+  await rm(lxcPath(), { recursive: true, force: true });
+  await mkdir(join(lxcPath(), 'any'), { recursive: true });
+  if (config !== undefined) await writeFile(join(lxcPath(), 'any/config'), config);
+  const missing = join(folder, 'missing.nft');
+  const { stdout } = await guarded(`${await guardOf(missing)} 2>/dev/null`, 'nft list ruleset');
+  expect(stdout).toContain('table inet routewall {');
+  const [, bridge = ''] = /^table bridge routewall \{([\s\S]*?)^\}/m.exec(stdout) ?? [];
+  expect(bridge.match(/[io]ifname "veth\*" drop$/gm) ?? []).toHaveLength(isShut ? 3 : 0);
+  await rm(lxcPath(), { recursive: true });
+});
 
 test('shuts containers by the static guard where there is no last ruleset, or a broken one', async () => {
   const broken = join(folder, 'broken.nft');
