@@ -137,9 +137,10 @@ const HOOKS = {
   out: 'type nat hook postrouting priority srcnat - 5; policy accept;',
 };
 
-export const natChains = (use: NatUse): [string, NftChain][] => [
+/** `hasBridges`: whether containers hang on bridges. */
+export const natChains = (use: NatUse, hasBridges: boolean): [string, NftChain][] => [
   ...(use.publishes ? publishChains() : []),
-  ...(use.masquerades ? masqueradeChains() : []),
+  ...(use.masquerades ? masqueradeChains(hasBridges) : []),
 ];
 
 function publishChains(): [string, NftChain][] {
@@ -182,7 +183,7 @@ export const publishedByHost = ({ publishes }: NatUse): string[] =>
 const PORTS = '32768-65535';
 const PORTED = [6, 17, 132];
 
-function masqueradeChains(): [string, NftChain][] {
+function masqueradeChains(hasBridges: boolean): [string, NftChain][] {
   return [
     [
       'masquerade_out',
@@ -190,6 +191,8 @@ function masqueradeChains(): [string, NftChain][] {
         hook: HOOKS.out,
         rules: [
           'oifname != @masquerade_uplinks accept',
+          // Their bridge may be an uplink.
+          ...(hasBridges ? FAMILIES.map((family) => `${IP[family]} daddr @bridged_held${family} accept`) : []),
           ...FAMILIES.map(
             (family) => `meta nfproto ipv${family} iifname @masqueraded${family} goto masquerade_as_uplink`,
           ),

@@ -153,7 +153,7 @@ function inetTable({ host, dns, nics: whole }: DesiredState, all: readonly NicSt
   ];
   const chains: [string, NftChain][] = [
     ...inetChains(host, owned, publishedByHost(nat)),
-    ...natChains(nat),
+    ...natChains(nat, host.bridges !== undefined),
     ...uplinkChains(host),
     ...[...policy].map(([name, { rules }]): [string, NftChain] => [name, { hook: '', rules }]),
   ];

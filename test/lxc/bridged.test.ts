@@ -29,6 +29,7 @@ type Service = (typeof SERVICES)[number];
 
 const POLICIES = {
   'containers/routed.yaml': `
+masquerade: true
 egress:
   rules:
     - allow: tcp/80
@@ -214,6 +215,11 @@ describe('containers on a bridge', () => {
     expect(said.map(([title, verdict]) => [title, outcomeOf(title, verdict)])).toEqual(
       asked.map((one) => [titleOf(one), outcomes.get(titleOf(one))]),
     );
+  });
+
+  it('a masqueraded one is who it is to them, though their bridge counts among the uplinks', async () => {
+    const heard = (await receipts(placeOf('fixed'))).map(({ from }) => from);
+    expect(heard).toEqual(expect.arrayContaining([...ADDRESSES.routed]));
   });
 
   it('nothing is left when all have stopped', async () => {
