@@ -18,6 +18,7 @@ import { eventually } from '../../sandbox/eventually.ts';
 import { INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, type Outcome, probe, receipts } from '../../sandbox/services.ts';
+import { askMany } from './ask-many.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
 const PARTIES = ['outside', 'host', 'routed', 'fixed', 'leased', 'shut'] as const;
@@ -195,26 +196,22 @@ describe('containers on a bridge', () => {
     return await probe(placeOf(from), { ...target, protocol: 'icmp' });
   }
 
-  async function explained({ from, to, service, family }: Attempt): Promise<string> {
+  async function questionOf({ from, to, service, family }: Attempt): Promise<string[]> {
     const peer = async (party: Party): Promise<string> =>
       party === 'host' ? 'host' : party === 'outside' ? await addressOf(party, family) : `container:${party}`;
-    const words = ['--from', await peer(from), '--to', await peer(to), service, `-${family}`, '--json'];
-    const { stdout, stderr } = await rw.cli('explain', ...words);
-    return String(stdout === '' ? stderr : Reflect.get(JSON.parse(stdout), 'verdict'));
+    return ['explain', '--from', await peer(from), '--to', await peer(to), service, `-${family}`, '--json'];
   }
 
   it('what the policies allow passes, and nothing else; and explain agrees with every packet', async () => {
     const found = await inTurns(ATTEMPTS, 40, async (one) => [titleOf(one), await attempt(one)] as const);
-    const outcomes = new Map(found);
     const passed = found.filter(([, outcome]) => outcome === 'allowed').map(([title]) => title);
     const should = ATTEMPTS.filter(({ from, to, service }) => PASSES[`${from} > ${to}`]?.includes(service));
     expect(passed).toEqual(should.map(titleOf));
-    // Each answer is a process of its own; what decides is the same in both families.
-    const asked = ATTEMPTS.filter(({ family }, index) => family === (index % 4 < 2 ? 4 : 6));
-    const said = await inTurns(asked, 3, async (one) => [titleOf(one), await explained(one)] as const);
-    expect(said.map(([title, verdict]) => [title, outcomeOf(title, verdict)])).toEqual(
-      asked.map((one) => [titleOf(one), outcomes.get(titleOf(one))]),
+    const answers = await askMany(rw, await Promise.all(ATTEMPTS.map(questionOf)));
+    const said = answers.map(({ stdout, stderr }) =>
+      String(stdout === '' ? stderr : Reflect.get(JSON.parse(stdout), 'verdict')),
     );
+    expect(found).toEqual(ATTEMPTS.map((one, index) => [titleOf(one), outcomeOf(titleOf(one), said[index] ?? '')]));
   });
 
   it('a masqueraded one is who it is to them, though their bridge counts among the uplinks', async () => {
