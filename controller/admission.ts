@@ -127,10 +127,16 @@ function judge(outcome: Outcome, session: Session, ref: ContainerRef, { veth }: 
   if (reason !== undefined) throw new Refused(name, reason);
   const nics = container.endpoints.flatMap(({ key }) => outcome.applied.enforced.nics.get(key) ?? []);
   if (veth === OTHER) return { container: name, nics: [] };
-  if (veth !== '' && !nics.some(({ hostVeth }) => hostVeth === veth) && !isBridged(known)) {
+  // Nothing passes it until its hardware address is known, which LXC may only be about to set.
+  const waiting = container.endpoints.flatMap(({ key, attachment }) =>
+    attachment !== undefined && attachment.mac === undefined ? (known.runtime.veths.get(key) ?? []) : [],
+  );
+  const has = (name: string): boolean =>
+    [...nics.map(({ hostVeth }) => hostVeth), ...waiting].some((one) => one === name);
+  if (veth !== '' && !has(veth) && !isBridged(known)) {
     throw new Refused(name, `the kernel doesn't show ${veth} as a veth of this container's`);
   }
-  if (veth === '' && nics.length < container.endpoints.length) {
+  if (veth === '' && nics.length + waiting.length < container.endpoints.length) {
     throw new Refused(name, `only ${nics.length} of its ${container.endpoints.length} interfaces could be found`);
   }
   return { container: name, nics: nics.map(({ nic, hostVeth, owned }) => ({ nic, hostVeth, addresses: owned })) };

@@ -31,13 +31,13 @@ export function describeAttachment(nic: LxcNic, problems: Problem[]): Attachment
 const isTemplate = (hwaddr: string): boolean => /^[0-9a-fx]{2}(:[0-9a-fx]{2}){5}$/i.test(hwaddr) && /x/i.test(hwaddr);
 
 /** Whether it is one that LXC or the kernel would have given it, and not what the container has set since. */
-function isGiven(mac: Mac, hwaddr: string): boolean {
+export function isGiven(mac: Mac, hwaddr: string): boolean {
   if (hwaddr === '') return isLocallyAdministered(mac);
   return isTemplate(hwaddr) && [...hwaddr.toLowerCase()].every((digit, at) => digit === 'x' || digit === mac[at]);
 }
 
 export interface Found {
-  /** By endpoint key: the hardware addresses of what runs. */
+  /** By endpoint key: the hardware addresses of what runs, as they were given. */
   readonly macs: ReadonlyMap<string, Mac>;
   /** By bridge; expired ones are left out. */
   readonly leases: ReadonlyMap<string, readonly Lease[]>;
@@ -62,7 +62,7 @@ export function withFound(container: Container, found: Found): Container {
 
 function complete(endpoint: Endpoint, attachment: Attachment, { macs, leases, links }: Found): Endpoint {
   const seen = macs.get(endpoint.key);
-  const mac = attachment.mac ?? (seen !== undefined && isGiven(seen, attachment.hwaddr ?? '') ? seen : undefined);
+  const mac = attachment.mac ?? seen;
   if (mac === undefined) return endpoint;
   const leased = leasedTo(mac, leases.get(attachment.bridge) ?? []);
   const lacks = (address: Address): boolean => !endpoint.addresses.some((own) => familyOf(own) === familyOf(address));

@@ -3,7 +3,7 @@ import type { Container } from '../policies/endpoint.ts';
 import type { HostLink } from '../policies/host-network.ts';
 import type { Mac } from '../render/mac.ts';
 import type { InterfaceName } from '../render/names.ts';
-import { type Found, withFound } from './bridged-nics.ts';
+import { type Found, isGiven, withFound } from './bridged-nics.ts';
 import { parseLxcInfo, type Runtime } from './container-runtime.ts';
 import { type Lease, leaseFile, readLeases } from './leases.ts';
 import { messageOf } from './log.ts';
@@ -54,35 +54,45 @@ export class BridgedReader {
     this.#failures = new Map(read.flatMap(({ bridge, failure }) => (failure === undefined ? [] : [[bridge, failure]])));
   }
 
-  /** Reads those hardware addresses that no configuration fixes, once for each veth. */
-  async readMacs({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<void> {
+  /**
+   * Reads those hardware addresses that no configuration fixes, once for each veth. @returns false where LXC was too slow to
+   * answer: then it is to be asked again.
+   */
+  async readMacs({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
     const wanted = container.endpoints.flatMap(({ key, attachment }) => {
       const veth = runtime.veths.get(key);
       const isKnown = veth !== undefined && this.#macs.get(key)?.veth === veth;
       if (veth === undefined && this.#macs.delete(key)) this.#found = undefined;
       return attachment === undefined || attachment.mac !== undefined || veth === undefined || isKnown
         ? []
-        : [{ key, veth }];
+        : [{ key, veth, hwaddr: attachment.hwaddr ?? '' }];
     });
     // While it starts, LXC's monitor may be waiting for our own hook.
-    if (wanted.length === 0 || runtime.state === 'STARTING' || runtime.state === 'STOPPING') return;
+    const isBetween = runtime.state === 'STARTING' || runtime.state === 'STOPPING';
+    if (wanted.length === 0 || (isBetween && runtime.initPid === undefined)) return true;
     const { run } = this.#options;
     const args = ['-P', lxcPath, `--name=${name}`, '-p'];
-    const asked = await run('lxc-info', args, { timeout: PATIENCE_MS }).catch(() => undefined);
-    const { pid } = parseLxcInfo(asked?.stdout ?? '');
-    if (pid === undefined) return;
+    const asked =
+      runtime.initPid === undefined
+        ? await run('lxc-info', args, { timeout: PATIENCE_MS }).catch(() => undefined)
+        : { stdout: `PID: ${runtime.initPid}` };
+    if (asked === undefined) return false;
+    const { pid } = parseLxcInfo(asked.stdout);
+    if (pid === undefined) return true;
     // It may have ended meanwhile: then nothing of it is to be known.
     const macs = await readMacs(
       run,
       pid,
       wanted.map(({ veth }) => veth),
     ).catch(() => new Map<InterfaceName, Mac>());
-    for (const { key, veth } of wanted) {
+    for (const { key, veth, hwaddr } of wanted) {
       const mac = macs.get(veth);
-      if (mac === undefined) continue;
+      // LXC sets the one of a template only after its veth is there.
+      if (mac === undefined || !isGiven(mac, hwaddr)) continue;
       this.#macs.set(key, { veth, mac });
       this.#found = undefined;
     }
+    return true;
   }
 
   /** With what was found; the same object as the last time where nothing changed. */

@@ -11,6 +11,8 @@ export interface Runtime {
   readonly state: string;
   /** By endpoint key; only NICs that are claimed, and only links that exist. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
+  /** Where a hook told it, while init waits. */
+  readonly initPid?: number;
 }
 
 export interface RuntimeQuestion {

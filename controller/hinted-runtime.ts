@@ -41,7 +41,7 @@ export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint
     if (endpoint.fixedVeth !== undefined && endpoint.fixedVeth !== veth) return undefined;
     veths.set(endpoint.key, veth);
   }
-  return { state: 'STARTING', veths };
+  return { state: 'STARTING', veths, ...(hint.initPid === 0 ? {} : { initPid: hint.initPid }) };
 }
 
 /** LXC's own choice, or what the configuration says: an uplink may be a veth too, where the host is a container itself. */

@@ -145,7 +145,7 @@ export class HostReader {
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
       this.#containers.setRuntime(current, runtime);
-      await this.#bridged.readMacs(current, runtime);
+      if (!(await this.#bridged.readMacs(current, runtime))) this.#options.onLate?.(current);
       if (runtime.veths.size === 0 && hasNoFile(current)) this.readConfig(current);
     });
   }

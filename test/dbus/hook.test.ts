@@ -3,6 +3,7 @@ import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { startCapture } from '../../sandbox/capture.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
@@ -18,7 +19,7 @@ let hook: string;
 
 beforeAll(async () => {
   bus = await startBus();
-  routewall = await startRoutewall({ env: bus.env });
+  routewall = await startRoutewall({ env: bus.env, prepare: async ({ host }) => createBridge(host) });
   await routewall.daemon.waitForLog(/D-Bus: serving/);
   hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
 });
@@ -104,6 +105,38 @@ describe('a container with the hook', () => {
     expect(linesAbout('fixed')).toEqual([expect.stringContaining('fixed eth0 via rw-fixed (198.51.100.36/32)')]);
     await container.stop();
   });
+
+  test.each([
+    ['has one', 'lxc.net.0.hwaddr = 02:16:3e:00:00:09', 'up'],
+    ['has a template of one', 'lxc.net.0.hwaddr = 02:16:3e:xx:xx:xx', 'up'],
+    ['has none', '', 'up'],
+    ['has none', '', 'start-host'],
+  ])(
+    'on a bridge is served by the hardware address that its link has, where its configuration %s',
+    async (_, line, type) => {
+      const lines = [
+        ...bridgedNic(['198.51.100.150']),
+        line,
+        type === 'up' ? `lxc.net.0.script.up = ${hook}` : `lxc.hook.start-host = ${hook}`,
+      ];
+      const container = await routewall.addContainer('port', { policy: OPEN, lines });
+      // Twice: one that isn't fixed is another then.
+      for (let start = 0; start < 2; start += 1) {
+        const after = routewall.mark();
+        await container.start();
+        // What a hook for the whole container tells is enough; else LXC is asked once it runs.
+        if (type === 'up') await routewall.enforced('port', { after });
+        else expect(linesAbout('port').at(-1)).toMatch(/enforced in/);
+        const inside = await container.inside();
+        const mac = /link\/ether (\S+)/.exec((await inside.run('ip', ['link', 'show', 'eth0'])).stdout)?.[1];
+        const { stdout } = await routewall.bed.host.run('nft', ['list', 'set', 'bridge', 'routewall', 'port_mac']);
+        expect(stdout).toContain(`"${await container.hostVeth()}" . ${mac}`);
+        await inside.run('ping', ['-c', '1', '-W', '5', '198.51.100.129']);
+        await routewall.stop(container);
+      }
+      await container.destroy();
+    },
+  );
 
   test('may have odd letters in its name, which LXC itself can bear with hook version 1', async () => {
     const name = `-a 'b" $(c)`;
