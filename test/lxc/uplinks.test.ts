@@ -6,7 +6,7 @@ import { readForeignState, readLeftovers } from '../../sandbox/end-state.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
-import { listen, probe } from '../../sandbox/services.ts';
+import { listen, probe, receipts } from '../../sandbox/services.ts';
 import { addressesOf, nic, OPEN } from './routewall.ts';
 import { addSecondRouter, SECOND as LINK, PORT, startTwoUplinks, waysOut } from './two-uplinks.ts';
 
@@ -67,7 +67,7 @@ describe('a container with an uplink', () => {
 
   test('goes by the router that it names, and is announced and answered for on that link alone', async () => {
     const own = ['192.0.2.140', '2001:db8:0:2::140'] as const;
-    const gateways = `gateway: [${LINK.router.map((router) => `"${router}"`).join()}]\ntables: [100]\n`;
+    const gateways = `gateway: [${LINK.router.map((router) => `"${router}"`).join()}]\ntables: [100]\nmasquerade: true\n`;
     const rw = await startTwoUplinks({ policies: { 'containers/web.yaml': `${gateways}${SECOND}` } });
     const { host } = rw.bed;
     const inBoth = async (...words: readonly string[]): Promise<string> => {
@@ -94,6 +94,10 @@ describe('a container with an uplink', () => {
     expect(proxies.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual(own.map((one) => `${one} dev eth1`));
     const inside = await web.inside();
     expect(await waysOut(rw, inside)).toEqual(['second', 'second']);
+    const leavesAs = LINK.host[0].replace(/\/.*/, '');
+    expect((await receipts(rw.second)).map(({ from }) => from)).toContain(leavesAs);
+    const asked = await rw.cli('explain', '--from', 'container:web', '--to', INTERNET[0], 'tcp/80', '--json');
+    expect(JSON.parse(asked.stdout)).toMatchObject({ verdict: 'allow', translation: { source: leavesAs } });
     await listen(inside, PORT);
     const flows = own.map((to, index) => ({ ...PORT, to, source: LINK.router[index] ?? '', timeout: 2_000 }));
     expect(await Promise.all(flows.map((flow) => probe(rw.second, flow)))).toEqual(['allowed', 'allowed']);

@@ -191,14 +191,16 @@ it('carries every frame to an interface of the host, where a bridge keeps some f
 });
 
 it("comes and goes with the host's interface, and leaves what another program holds there", async () => {
-  const routewall = await startRoutewall({ config: 'wires: [{ a: "container:r1/eth1", b: "interface:eth2" }]\n' });
+  const routewall = await startRoutewall({
+    config: 'wires: [{ a: "container:r1/eth1", b: "interface:eth2" }, { a: "interface:eth3", b: "interface:eth4" }]\n',
+  });
   const { host, outside } = routewall.bed;
-  const plug = async (): Promise<void> => {
-    await host.run('ip', ['link', 'add', 'eth2', 'mtu', '9000', 'type', 'veth', 'peer', 'name', 'far', 'mtu', '9000']);
-    await host.run('ip', ['link', 'set', 'far', 'netns', outside.name]);
-    await outside.run('ip', ['link', 'set', 'far', 'up']);
+  const plug = async (dev: string, far: string): Promise<void> => {
+    await host.run('ip', ['link', 'add', dev, 'mtu', '9000', 'type', 'veth', 'peer', 'name', far, 'mtu', '9000']);
+    await host.run('ip', ['link', 'set', far, 'netns', outside.name]);
+    await outside.run('ip', ['link', 'set', far, 'up']);
   };
-  await plug();
+  await plug('eth2', 'far');
   await host.run('tc', ['qdisc', 'add', 'dev', 'eth2', 'clsact']);
   const theirs = ['dev', 'eth2', 'ingress', 'pref', '7', 'protocol', 'arp'];
   await host.run('tc', ['filter', 'add', ...theirs, 'u32', 'match', 'u32', '0', '0']);
@@ -219,9 +221,16 @@ it("comes and goes with the host's interface, and leaves what another program ho
     async () => !(await isUp(routewall)) && !(await filters()).includes('ingress'),
     20_000,
   );
-  await plug();
+  await plug('eth2', 'far');
   await eventually('it is up again', () => isUp(routewall), 20_000);
   await expectAll(outside, inside, RIGHT, ['far', 'eth1']);
+
+  // Two interfaces of the host need no container.
+  await plug('eth3', 'far3');
+  await plug('eth4', 'far4');
+  await eventually('theirs is up', async () => /eth3 and .*eth4 +up/.test(await statusOf(routewall)), 20_000);
+  await expectAll(outside, outside, LEFT, ['far3', 'far4']);
+  await expectAll(outside, outside, RIGHT, ['far4', 'far3']);
   await routewall.stop(r1);
 });
 
