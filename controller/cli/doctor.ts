@@ -2,6 +2,7 @@
 
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesPattern } from '../../render/names.ts';
+import { examineBridges } from '../doctor/bridge-neighbours.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
@@ -23,11 +24,13 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const { desired, network } = host.assembler.assemble(host.inputs);
   const uplinks = [...new Set(network.onLink.map(({ dev }) => dev))];
   const rules = await readForeignRules(run);
+  const facts = await readFacts(run, { rules, desired, uplinks });
   const findings = [
     ...examineFlows(desired.nics.values(), { chains: rules.chains, uplinks }),
     ...examineNetworks(host.inputs.containers),
     ...examineConfigs(host),
-    ...examineHost(await readFacts(run, { rules, desired, uplinks })),
+    ...examineBridges(desired.nics.values(), rules.chains, facts.sysctl),
+    ...examineHost(facts),
   ].filter(({ container }) => container === null || names.has(container));
   if (shared.json) io.out.write(`${JSON.stringify(findings, null, 2)}\n`);
   else

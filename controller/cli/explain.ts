@@ -5,6 +5,7 @@ import { assembleAsIfRunning } from '../as-if-running.ts';
 import type { Assembled } from '../assemble.ts';
 import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { readForeignRules } from '../doctor/read-foreign.ts';
+import { readSysctls } from '../doctor/read-host-facts.ts';
 import { asObject, placed } from '../json-shape.ts';
 import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../told-answers.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
@@ -78,7 +79,8 @@ async function judgeForeign(
     const { chains } = await readForeignRules(await io.loadRun());
     if (!chains.some(({ base }) => base !== null)) return [];
     const { assembled: host } = await readOnce();
-    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer) : []));
+    const sysctl = await readSysctls([], []);
+    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer, sysctl) : []));
   } catch (cause) {
     io.err.write(`what other programs drop isn't known: ${describeFailure(cause).message}\n`);
     return [];

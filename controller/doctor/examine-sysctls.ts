@@ -20,20 +20,7 @@ const host = (severity: Finding['severity'], message: string, mend: string | nul
 const dotted = (key: string): string => key.replaceAll('.', '\u0000').replaceAll('/', '.').replaceAll('\u0000', '/');
 
 export function examineSysctls(facts: SysctlFacts): Finding[] {
-  return [...examineBridges(facts), ...examineReversePath(facts), ...examineNeeded(facts), ...examineFiles(facts)];
-}
-
-function examineBridges({ sysctl }: SysctlFacts): Finding[] {
-  const names = ['iptables', 'ip6tables', 'arptables'].map((name) => `bridge-nf-call-${name}`);
-  const set = names.filter((name) => sysctl(`net/bridge/${name}`) === '1');
-  if (set.length === 0) return [];
-  return [
-    host(
-      'warning',
-      `br_netfilter sends what bridges forward through the IP rules (${set.join(', ')}): other programs' rules meet frames of bridged containers`,
-      `sysctl -w ${set.map((name) => `net.bridge.${name}=0`).join(' ')}`,
-    ),
-  ];
+  return [...examineReversePath(facts), ...examineNeeded(facts), ...examineFiles(facts)];
 }
 
 /** The kernel takes the greater of `all` and the interface's own: 0 none, 1 strict, 2 loose. */

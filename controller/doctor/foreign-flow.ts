@@ -2,6 +2,7 @@
 import { familyOf, parseAddress } from '../../render/address.ts';
 import { destinationSide, type FlowHost, type Side, sourceSide } from '../flow-sides.ts';
 import { findPublished } from '../translate-flow.ts';
+import { ASKED_ABOUT_IPV6, dropsOfDiscovery, MEND_IPV6 } from './bridge-neighbours.ts';
 import { lasting, outerInterface } from './examine-flows.ts';
 import type { ForeignPacket } from './foreign-match.ts';
 import { type ForeignChain, nameChain } from './foreign-ruleset.ts';
@@ -25,7 +26,12 @@ export interface ForeignVerdict {
   readonly mend: string;
 }
 
-export function judgeFlow(chains: readonly ForeignChain[], host: FlowHost, flow: AskedFlow): ForeignVerdict[] {
+export function judgeFlow(
+  chains: readonly ForeignChain[],
+  host: FlowHost,
+  flow: AskedFlow,
+  sysctl: (key: string) => string | undefined,
+): ForeignVerdict[] {
   const [source, destination] = [parseAddress(flow.source ?? ''), parseAddress(flow.destination ?? '')];
   if (source === undefined || destination === undefined) return [];
   const service = serviceOf(flow.service, familyOf(source));
@@ -45,11 +51,23 @@ export function judgeFlow(chains: readonly ForeignChain[], host: FlowHost, flow:
     interfacesOut({ from, to }, host).map((outgoing) => ({ ...packet, ...incoming, ...outgoing })),
   );
   const own = [from, to].flatMap((side) => (side.kind === 'nic' ? outerInterface(side.nic) : []))[0] ?? 'veth*';
-  return judgePackets(chains, way, ways).map((drop) => ({
+  const drops = judgePackets(chains, way, ways).map((drop) => ({
     chain: nameChain(drop.chain),
     sure: drop.sure,
     by: drop.by,
     mend: mendOf(drop, chains, lasting(own)),
+  }));
+  const isAsked = packet.family === 6 && sysctl(ASKED_ABOUT_IPV6) === '1';
+  return drops.length > 0 || !isAsked ? drops : undiscovered(chains, from, to);
+}
+
+/** Neighbours on a bridge that don't find each other. */
+function undiscovered(chains: readonly ForeignChain[], from: Side, to: Side): ForeignVerdict[] {
+  const [bridge, other] = [from, to].map((side) => (side.kind === 'nic' ? side.nic.port?.bridge : undefined));
+  if (bridge === undefined || bridge !== other) return [];
+  return dropsOfDiscovery(chains, bridge).map(({ chain, sure, by }) => ({
+    ...{ chain: nameChain(chain), sure, by: `${by} (their neighbour discovery, which br_netfilter sends there)` },
+    mend: MEND_IPV6,
   }));
 }
 

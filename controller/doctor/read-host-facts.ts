@@ -3,6 +3,7 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Run } from '../run.ts';
+import { BRIDGE_KEYS } from './bridge-neighbours.ts';
 import type { HostFacts } from './examine-host.ts';
 import type { SysctlFacts } from './examine-sysctls.ts';
 import type { Versioned, Versions } from './examine-versions.ts';
@@ -11,9 +12,8 @@ import { parseNetworkFiles, parseSysctlFiles, type Setting, type SettingFile } f
 /** `keys`: below /proc/sys, besides those that any host is asked about. */
 export async function readSysctls(keys: Iterable<string>, uplinks: readonly string[]): Promise<SysctlFacts['sysctl']> {
   const reverse = ['all', ...uplinks].map((name) => `net/ipv4/conf/${name}/rp_filter`);
-  const bridges = ['iptables', 'ip6tables', 'arptables'].map((name) => `net/bridge/bridge-nf-call-${name}`);
   const values = new Map<string, string>();
-  for (const key of new Set([...reverse, ...bridges, ...keys])) {
+  for (const key of new Set([...reverse, ...BRIDGE_KEYS, ...keys])) {
     const value = await readText(`/proc/sys/${key}`);
     if (value !== undefined) values.set(key, value.trim());
   }

@@ -59,12 +59,6 @@ describe('a setting of the kernel', () => {
       { uplinks: ['eth0', 'eth1'] },
       /^warning null: rp_filter of eth1 is strict/,
     ],
-    [
-      'br_netfilter',
-      { 'net/bridge/bridge-nf-call-iptables': '1' },
-      {},
-      /^warning null: br_netfilter .*bridge-nf-call-iptables\).* \| sysctl -w net\.bridge\.bridge-nf-call-iptables=0$/,
-    ],
   ])('%s', (_, sysctls, facts, expected) => {
     const found = said(sysctls, facts);
     if (expected === undefined) expect(found).toEqual([]);
