@@ -8,13 +8,15 @@ import { CommandError, type Run } from './run.ts';
 export interface Counting {
   readonly as: CountedAs;
   readonly by: CountedBy;
+  /** Of containers on bridges; such sets are there only on a host that has some. */
+  readonly isBridged?: boolean;
 }
 
 export interface CountedElement extends Counting {
   /** The set that holds it, and its key in nft's words: `"veth0" . 192.0.2.53 . 17 . 53`. */
   readonly set: string;
   readonly key: string;
-  /** Of what is refused the host-side interface; of what is observed the container's own address. */
+  /** Of what is refused the host-side interface; behind a bridge, and of what is observed, the container's own address. */
   readonly whose: string;
   /** The destination of egress; whoever sent it, or said so, of everything else. */
   readonly peer: Address;
@@ -37,11 +39,15 @@ export async function readCounted(run: Run, countings: readonly Counting[]): Pro
   const input = sets.map((set) => `list set inet ${TABLE} ${set}\n`).join('');
   const { stdout, stderr } = await run('nft', ['--numeric', '-i'], { input, timeout: 60_000 });
   // Its exit status tells nothing of single lines.
-  if (stderr !== '') throw new CommandError(`nft: ${stderr.trim()}`);
+  const complaints = stderr.replace(NOT_YET, '');
+  if (complaints !== '') throw new CommandError(`nft: ${complaints.trim()}`);
   return parseCounted(stdout);
 }
 
-const SET = /set ((refused|observed)_(egress|ingress|spoof|guard)[46]) \{/;
+/** Containers on bridges are configured, and not served yet. */
+const NOT_YET = /Error: No such file or directory\nlist set inet routewall bridged_\w+\n[ ^]*\n/g;
+
+const SET = /set ((bridged_)?(refused|observed)_(egress|ingress|spoof|guard)[46]) \{/;
 // Bounded, so that text which is no element costs no more than its length.
 const ELEMENT =
   /((?:"([^"\n]{1,15})"|([\da-f.:]{2,45})) \. (\S{2,45}) \. (\d{1,3}) \. (\d{1,5})) counter packets (\d{1,20}) bytes (\d{1,20})(?: timeout \w+)?(?: expires (\w+))?/;
@@ -51,9 +57,14 @@ const PATTERN = new RegExp(`${SET.source}|${ELEMENT.source}`, 'g');
 export function parseCounted(listing: string): CountedElement[] {
   const found: CountedElement[] = [];
   let within: (Counting & { readonly set: string }) | undefined;
-  for (const [, set, as, by, key, veth, own, text = '', ...rest] of listing.matchAll(PATTERN)) {
+  for (const [, set, bridged, as, by, key, veth, own, text = '', ...rest] of listing.matchAll(PATTERN)) {
     if (set !== undefined) {
-      within = { set, as: as === 'observed' ? 'observed' : 'refused', by: countedBy(by) };
+      within = {
+        set,
+        as: as === 'observed' ? 'observed' : 'refused',
+        by: countedBy(by),
+        isBridged: bridged !== undefined,
+      };
       continue;
     }
     const peer = parseAddress(text);

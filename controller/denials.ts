@@ -3,8 +3,9 @@ import { describeRule } from '../policies/describe-rule.ts';
 import type { Container, Endpoint } from '../policies/endpoint.ts';
 import { policyPath } from '../policies/policy-files.ts';
 import { seenServiceWord, serviceNames } from '../policies/seen-service.ts';
-import { type Address, familyOf } from '../render/address.ts';
+import { type Address, familyOf, parseAddress } from '../render/address.ts';
 import type { CountedBy } from '../render/counted.ts';
+import type { HostState } from '../render/desired.ts';
 import type { Assembled, HostInputs } from './assemble.ts';
 import type { CountedElement, Counting } from './counted-packets.ts';
 import { type FlowHost, isHostAddress } from './flow-sides.ts';
@@ -15,6 +16,17 @@ export const DENIED: readonly Counting[] = (['egress', 'ingress', 'spoof', 'guar
   as: 'refused',
   by,
 }));
+
+/** By policies, of containers on bridges too where there are any. */
+export const refusedOn = ({ bridges }: Pick<HostState, 'bridges'>): readonly Counting[] =>
+  (bridges === undefined ? [false] : [false, true]).flatMap((isBridged) =>
+    (['egress', 'ingress'] as const).map((by) => ({ as: 'refused', by, isBridged })),
+  );
+
+export const deniedOn = (host: Pick<HostState, 'bridges'>): readonly Counting[] => [
+  ...refusedOn(host),
+  ...DENIED.filter(({ by }) => by === 'spoof' || by === 'guard'),
+];
 
 export interface Denial {
   /** `null` of an interface that no container has. */
@@ -64,13 +76,20 @@ export function describeDenials(
       container.endpoints.map((endpoint) => [inputs.veths.get(endpoint.key), { container, endpoint }] as const),
     ),
   );
+  const byKey = new Map([...owners.values()].map((owner) => [owner.endpoint.key, owner]));
   return elements.map((element) => {
     const { whose, by, peer, protocol, port, packets, bytes, age } = element;
-    const owner = owners.get(whose);
+    const key = ownKey(element, assembled);
+    const owner = key === undefined ? owners.get(whose) : byKey.get(key);
     const service = seenServiceWord({ family: familyOf(peer), protocol, port });
     return {
       ...{ container: owner?.container.name ?? null, nic: owner?.endpoint.nic ?? null },
-      ...{ hostVeth: whose, direction: by, peer, peerName: peerName(peer, assembled) },
+      ...{
+        hostVeth: (owner && inputs.veths.get(owner.endpoint.key)) ?? whose,
+        direction: by,
+        peer,
+        peerName: peerName(peer, assembled),
+      },
       ...{ service, serviceName: names.get(service) ?? null },
       rule: owner === undefined ? null : refusedBy(element, owner, assembled),
       ...{ packets, bytes, lastSeen: new Date(now - age).toISOString() },
@@ -91,6 +110,12 @@ function refusedBy(element: CountedElement, { container, endpoint }: Owner, asse
     line: origin?.line ?? null,
     text: rule === null ? `default: ${verdict}` : describeRule(rule, chain.direction),
   };
+}
+
+/** Of one on a bridge. */
+function ownKey({ isBridged = false, whose }: CountedElement, { desired }: Assembled): string | undefined {
+  const address = isBridged ? parseAddress(whose) : undefined;
+  return address === undefined ? undefined : nicIndexOf(desired).ownerOf(address)?.key;
 }
 
 interface Owner {

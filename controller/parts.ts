@@ -1,6 +1,7 @@
 /** What the service holds from its start to its end, whatever becomes of the configuration. */
 import { join } from 'node:path';
 import { type HostConfig, IPTABLES_GAPS } from '../policies/config.ts';
+import { networkOf } from '../render/address.ts';
 import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { openAnnouncer } from './announcer.ts';
@@ -12,6 +13,7 @@ import { type ConntrackCleaner, createConntrackCleaner } from './conntrack.ts';
 import { createFlowCutter } from './cut-flows.ts';
 import { createTranslationCutter } from './cut-translations.ts';
 import type { DaemonOptions } from './daemon-options.ts';
+import { deniedOn } from './denials.ts';
 import { DnsMemory } from './dns-memory.ts';
 import { realDisk } from './durable-disk.ts';
 import { openIpChannel } from './ip-channel.ts';
@@ -144,9 +146,14 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   );
   const cutter = createFlowCutter(flows, log);
   const translations = createTranslationCutter(flows, log);
-  const refusals = createRefusalCleaner(run, nft, log, (veth) =>
-    [...(applier.enforced?.nics.values() ?? [])].some(({ hostVeth }) => hostVeth === veth),
-  );
+  const refusals = createRefusalCleaner(run, nft, log, {
+    isClaimed: (whose) =>
+      [...(applier.enforced?.nics.values() ?? [])].some(
+        ({ hostVeth, port, owned }) =>
+          hostVeth === whose || (port !== undefined && owned.some((prefix) => networkOf(prefix) === whose)),
+      ),
+    countings: () => deniedOn(applier.enforced?.host ?? {}),
+  });
   const ours = new Set<number>();
   const serviceManager = openServiceManager(process.env, startResident, log);
   const listeners: ((report: Report) => void)[] = [];

@@ -1,16 +1,20 @@
 /** Clears what was counted as refused for interfaces that are gone; the next owner of the name starts at nothing. */
 import { TABLE } from '../render/ruleset.ts';
-import { type CountedElement, readCounted } from './counted-packets.ts';
-import { DENIED } from './denials.ts';
+import { type CountedElement, type Counting, readCounted } from './counted-packets.ts';
 import { type Log, messageOf } from './log.ts';
 import type { NftChannel } from './nft-channel.ts';
 import type { Run } from './run.ts';
 
 export interface RefusalCleaner {
-  /** Clears them soon, unless the interface is claimed again by then. */
-  forget(veths: readonly string[]): void;
+  /** Host-side veths, and addresses of containers on bridges. Clears them soon, unless somebody has them again by then. */
+  forget(gone: readonly string[]): void;
   /** Resolves when nothing waits any more. */
   idle(): Promise<void>;
+}
+
+interface RefusalCleanerOptions {
+  readonly isClaimed: (whose: string) => boolean;
+  readonly countings: () => readonly Counting[];
 }
 
 /** An element may expire between listing and deleting, which refuses the whole transaction. */
@@ -21,22 +25,22 @@ export function createRefusalCleaner(
   run: Run,
   nft: NftChannel,
   log: Log,
-  isClaimed: (veth: string) => boolean,
+  { isClaimed, countings }: RefusalCleanerOptions,
 ): RefusalCleaner {
   const waiting = new Set<string>();
   let working: Promise<void> | undefined;
 
   async function work(): Promise<void> {
     while (waiting.size > 0) {
-      const veths = [...waiting].filter((veth) => !isClaimed(veth));
+      const gone = [...waiting].filter((whose) => !isClaimed(whose));
       waiting.clear();
-      await clear(new Set(veths));
+      await clear(new Set(gone));
     }
   }
 
-  async function clear(veths: ReadonlySet<string>): Promise<void> {
-    for (let attempt = 1; veths.size > 0; attempt += 1) {
-      const elements = (await readCounted(run, DENIED)).filter(({ whose }) => veths.has(whose));
+  async function clear(gone: ReadonlySet<string>): Promise<void> {
+    for (let attempt = 1; gone.size > 0; attempt += 1) {
+      const elements = (await readCounted(run, countings())).filter(({ whose }) => gone.has(whose));
       if (elements.length === 0) return;
       const refusal = await nft.commit(deletions(elements));
       if (refusal === undefined) return;
@@ -45,8 +49,8 @@ export function createRefusalCleaner(
   }
 
   return {
-    forget: (veths) => {
-      for (const veth of veths) waiting.add(veth);
+    forget: (gone) => {
+      for (const whose of gone) waiting.add(whose);
       if (waiting.size === 0) return;
       working ??= work()
         .catch((cause: unknown) => log('warning', `counters of refused packets: ${messageOf(cause)}`))

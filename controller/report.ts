@@ -1,4 +1,5 @@
 /** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
+import { networkOf } from '../render/address.ts';
 import { changedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../render/desired.ts';
 import { TABLE } from '../render/ruleset.ts';
@@ -93,7 +94,7 @@ export class Reporter {
       // Whoever stopped while no daemon ran left its connections behind.
       ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
     ]);
-    refusals.forget(goneVeths(before, applied.enforced));
+    refusals.forget(goneCounted(before, applied.enforced));
     // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
     // rules were mended: while they were missing, anything could begin.
     const isMended = applied.repaired.some((line) => line.includes(`inet ${TABLE}`));
@@ -218,10 +219,14 @@ const fieldsOf = ({ container, hostVeth }: NicState, event: LogEvent): LogFields
 const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
   `${container} ${nic} via ${hostVeth} (${owned.join(', ')})`;
 
-function goneVeths(before: DesiredState | undefined, after: DesiredState): string[] {
-  return changedBefore(before, after).flatMap(([key, { hostVeth }]) =>
-    after.nics.get(key)?.hostVeth === hostVeth ? [] : [hostVeth],
-  );
+/** By what refused packets are counted: the interface, or behind a bridge the address. */
+function goneCounted(before: DesiredState | undefined, after: DesiredState): string[] {
+  return changedBefore(before, after).flatMap(([key, { hostVeth, port, owned }]) => {
+    const now = after.nics.get(key);
+    const stays = now?.hostVeth === hostVeth;
+    const lost = port === undefined ? [] : owned.filter((prefix) => !stays || !now.owned.includes(prefix));
+    return [...(stays ? [] : [hostVeth]), ...lost.map(networkOf)];
+  });
 }
 
 /** NICs that changed, as they were. */

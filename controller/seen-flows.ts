@@ -4,6 +4,7 @@ import type { Seen } from '../policies/learn/seen.ts';
 import { parseAddress } from '../render/address.ts';
 import type { Assembled } from './assemble.ts';
 import { type CountedElement, type Counting, readCounted } from './counted-packets.ts';
+import { refusedOn } from './denials.ts';
 import { nicIndexOf } from './nic-index.ts';
 import type { Run } from './run.ts';
 
@@ -21,7 +22,11 @@ export async function readSeen(
   as: readonly Counting['as'][],
   host: SeenHost,
 ): Promise<Seen[]> {
-  const countings = as.flatMap((one) => (['egress', 'ingress'] as const).map((by) => ({ as: one, by })));
+  const countings = as.flatMap((one) =>
+    one === 'refused'
+      ? refusedOn(host.assembled.desired.host)
+      : (['egress', 'ingress'] as const).map((by) => ({ as: one, by })),
+  );
   return seenBy(container, await readCounted(run, countings), host, Date.now());
 }
 
@@ -32,8 +37,8 @@ export function seenBy(
   { assembled, veths }: SeenHost,
   now: number,
 ): Seen[] {
-  const owner = ({ as, whose }: CountedElement): string | undefined => {
-    const address = as === 'observed' ? parseAddress(whose) : undefined;
+  const owner = ({ as, whose, isBridged = false }: CountedElement): string | undefined => {
+    const address = as === 'observed' || isBridged ? parseAddress(whose) : undefined;
     if (address !== undefined) return nicIndexOf(assembled.desired).ownerOf(address)?.key;
     return endpoints.find(({ key }) => veths.get(key) === whose)?.key;
   };

@@ -78,7 +78,7 @@ export function inetSets(host: HostState): [string, NftSet][] {
     ['neighbour6', constants('icmpv6_type', Object.values(NEIGHBOUR6))],
     ['ported', constants('inet_proto', [6, 17, 132])],
     ...boundingSets(host),
-    ...countedSets(),
+    ...countedSets(host.bridges !== undefined),
   ];
 }
 
@@ -190,7 +190,7 @@ export function inetChains(
       ]),
     ],
     ['never', chain('', ['jump orphans', 'udp sport 67 udp dport 68 drop', 'udp sport 547 udp dport 546 drop'])],
-    ...countingChains(),
+    ...countingChains(host.bridges !== undefined),
     ...(['egress', 'ingress'] as const).flatMap(refusals),
   ];
 }

@@ -23,6 +23,8 @@ interface Counting {
    * refused may come from an address that isn't the container's.
    */
   readonly of: 'interface' | 'address';
+  /** Behind a bridge all share one interface, and the bridge table lets nobody but its owner send from an address. */
+  readonly isBridged?: boolean;
 }
 
 const COUNTINGS: readonly Counting[] = [
@@ -33,6 +35,12 @@ const COUNTINGS: readonly Counting[] = [
   { as: 'observed', by: 'egress', chain: 'egress_seen', interface: 'iifname', side: 'daddr', of: 'address' },
   { as: 'observed', by: 'ingress', chain: 'ingress_seen', interface: 'oifname', side: 'saddr', of: 'address' },
 ];
+
+const BRIDGED_COUNTINGS: readonly Counting[] = COUNTINGS.flatMap((counting) =>
+  counting.by === 'egress' || counting.by === 'ingress'
+    ? [{ ...counting, chain: `bridged_${counting.chain}`, of: 'address', isBridged: true }]
+    : [],
+);
 
 /** Seconds without a packet after which an element goes: its age is this less what nft says it expires in. */
 export const COUNTED_SECONDS: Readonly<Record<CountedAs, number>> = { refused: 3600, observed: 31 * 86_400 };
@@ -50,22 +58,31 @@ const ROOM: Readonly<Record<CountedAs, string>> = {
 
 const FAMILIES = ['4', '6'] as const;
 
-export const countedSetName = ({ as, by }: { as: CountedAs; by: CountedBy }, family: '4' | '6'): string =>
-  `${as}_${by}${family}`;
+/** What is observed is told by address in any case, and so stands in one set. */
+export const countedSetName = (
+  { as, by, isBridged = false }: Pick<Counting, 'as' | 'by' | 'isBridged'>,
+  family: '4' | '6',
+): string => `${isBridged && as === 'refused' ? 'bridged_' : ''}${as}_${by}${family}`;
 
-export function countedSets(): [string, NftSet][] {
-  return COUNTINGS.flatMap((counting): [string, NftSet][] => [
-    ...FAMILIES.map((family): [string, NftSet] => [
-      countedSetName(counting, family),
-      dynamicSet(
-        `typeof ${keyOf(counting, family)} . th dport; size 65535; flags dynamic,timeout; counter; timeout ${TIMEOUT[counting.as]};`,
-      ),
-    ]),
-    [
-      roomName(counting),
-      dynamicSet(`typeof ${counting.interface}; size 65535; flags dynamic,timeout; timeout ${TIMEOUT[counting.as]};`),
-    ],
-  ]);
+const countingsOf = (hasBridges: boolean): readonly Counting[] =>
+  hasBridges ? [...COUNTINGS, ...BRIDGED_COUNTINGS] : COUNTINGS;
+
+export function countedSets(hasBridges: boolean): [string, NftSet][] {
+  return countingsOf(hasBridges).flatMap((counting): [string, NftSet][] => {
+    const timeout = `timeout ${TIMEOUT[counting.as]};`;
+    return [
+      ...FAMILIES.map((family): [string, NftSet] => [
+        countedSetName(counting, family),
+        dynamicSet(
+          `typeof ${keyOf(counting, family)} . th dport; size 65535; flags dynamic,timeout; counter; ${timeout}`,
+        ),
+      ]),
+      ...FAMILIES.map((family): [string, NftSet] => [
+        roomName(counting, family),
+        dynamicSet(`typeof ${roomKey(counting, family)}; size 65535; flags dynamic,timeout; ${timeout}`),
+      ]),
+    ];
+  });
 }
 
 /**
@@ -73,24 +90,43 @@ export function countedSets(): [string, NftSet][] {
  * the packet's way: the verdict is another rule's. Only a lookup that is negated leaves the counter of what it finds
  * alone.
  */
-export function countingChains(): [string, NftChain][] {
-  return COUNTINGS.map((counting) => {
-    const room = `update @${roomName(counting)} { ${counting.interface} ${ROOM[counting.as]} }`;
-    const rules = FAMILIES.flatMap((family) => keysOf(counting, family)).flatMap(({ match, set, key }) => [
-      `${match} ${key} != @${set} ${room} return`,
-      `${match} update @${set} { ${key} }`,
-    ]);
-    return [counting.chain, { hook: '', rules }];
+export function countingChains(hasBridges: boolean): [string, NftChain][] {
+  return countingsOf(hasBridges).map((counting) => {
+    const rules = FAMILIES.flatMap((family) => {
+      const room = `update @${roomName(counting, family)} { ${roomKey(counting, family)} ${ROOM[counting.as]} }`;
+      return keysOf(counting, family).flatMap(({ match, set, key }) => [
+        `${match} ${key} != @${set} ${room} return`,
+        `${match} update @${set} { ${key} }`,
+      ]);
+    });
+    return [counting.chain, { hook: '', rules: [...(hasBridges ? toBridged(counting) : []), ...rules] }];
   });
 }
 
-const roomName = ({ as, by }: Counting): string => `${as}_${by}_room`;
+/** `iifname . ip saddr @bridged4 goto bridged_egress_note` */
+function toBridged(counting: Counting): string[] {
+  const own = BRIDGED_COUNTINGS.find(({ chain }) => chain === `bridged_${counting.chain}`);
+  if (own === undefined) return [];
+  return FAMILIES.map(
+    (family) => `${counting.interface} . ${ownAddress(own, family)} @bridged${family} goto ${own.chain}`,
+  );
+}
+
+const ownAddress = ({ side }: Counting, family: '4' | '6'): string =>
+  `${family === '4' ? 'ip' : 'ip6'} ${side === 'daddr' ? 'saddr' : 'daddr'}`;
+
+const roomName = ({ as, by, isBridged = false }: Counting, family: '4' | '6'): string =>
+  isBridged ? `bridged_${as}_${by}${family}_room` : `${as}_${by}_room`;
+
+const roomKey = (counting: Counting, family: '4' | '6'): string =>
+  counting.isBridged === true ? ownAddress(counting, family) : counting.interface;
 
 const dynamicSet = (spec: string): NftSet => ({ kind: 'set', spec, dynamic: true, elements: new Map() });
 
-function keyOf({ interface: name, side, of }: Counting, family: '4' | '6'): string {
+function keyOf(counting: Counting, family: '4' | '6'): string {
+  const { interface: name, side, of } = counting;
   const ip = family === '4' ? 'ip' : 'ip6';
-  const whose = of === 'interface' ? name : `${ip} ${side === 'daddr' ? 'saddr' : 'daddr'}`;
+  const whose = of === 'interface' ? name : ownAddress(counting, family);
   return `${whose} . ${ip} ${side} . meta l4proto`;
 }
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assembleAsIfRunning } from '../as-if-running.ts';
 import { readCounted } from '../counted-packets.ts';
-import { DENIED, type Denial, type DenialHost, describeDenials } from '../denials.ts';
+import { type Denial, type DenialHost, deniedOn, describeDenials } from '../denials.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { readHostInForce, selectContainers } from './read-host.ts';
@@ -50,7 +50,7 @@ async function readDenialHost(invocation: Invocation): Promise<DenialHost> {
 }
 
 async function readDenials(invocation: Invocation, host: DenialHost, names: readonly string[]): Promise<Denial[]> {
-  const elements = await requireRecords(invocation, (run) => readCounted(run, DENIED));
+  const elements = await requireRecords(invocation, (run) => readCounted(run, deniedOn(host.assembled.desired.host)));
   return describeDenials(elements, host, Date.now()).filter((denial) => isChosen(denial, names));
 }
 

@@ -1,8 +1,12 @@
 /** The metrics of this daemon: told of each pass, and put into words when somebody asks. */
 import { setImmediate } from 'node:timers/promises';
+import { parseAddress } from '../../render/address.ts';
+import type { DesiredState } from '../../render/desired.ts';
 import { VERSION } from '../cli/version.ts';
-import { readCounted } from '../counted-packets.ts';
+import { type CountedElement, readCounted } from '../counted-packets.ts';
+import { refusedOn } from '../denials.ts';
 import { type Log, messageOf } from '../log.ts';
+import { nicIndexOf } from '../nic-index.ts';
 import { isSealed, type PanicState } from '../panic/panic-state.ts';
 import type { Report } from '../report.ts';
 import type { Run } from '../run.ts';
@@ -64,7 +68,9 @@ export class Exporter {
     await this.#try('packets of interfaces', async () => this.#nics.addCarried(await readInterfaceCounters()));
     const begin = performance.now();
     if (begin >= this.#refusedDue) {
-      await this.#try('refused packets', async () => this.#nics.addRefused(await readRefused(this.#run)));
+      await this.#try('refused packets', async () =>
+        this.#nics.addRefused(await readRefused(this.#run, this.#latest?.outcome.applied.enforced)),
+      );
       const end = performance.now();
       const took = end - begin;
       this.#refusedDue = took < REST.afterMs ? 0 : end + took * REST.times;
@@ -123,15 +129,19 @@ export class Exporter {
 }
 
 /** What policies refused. */
-async function readRefused(run: Run) {
-  const directions = ['egress', 'ingress'] as const;
-  const elements = await readCounted(
-    run,
-    directions.map((by) => ({ as: 'refused', by })),
-  );
-  return directions.flatMap((direction) =>
+async function readRefused(run: Run, enforced: DesiredState | undefined) {
+  const elements = await readCounted(run, refusedOn(enforced?.host ?? {}));
+  const vethOf = ({ whose, isBridged = false }: CountedElement): string => {
+    const address = isBridged && enforced !== undefined ? parseAddress(whose) : undefined;
+    if (enforced === undefined || address === undefined) return whose;
+    return nicIndexOf(enforced).ownerOf(address)?.nic.hostVeth ?? whose;
+  };
+  return (['egress', 'ingress'] as const).flatMap((direction) =>
     elements
       .filter(({ by }) => by === direction)
-      .map(({ whose: veth, key, packets }) => ({ veth, direction, key: `${direction} ${key}`, packets })),
+      .map((element) => ({
+        ...{ veth: vethOf(element), direction },
+        ...{ key: `${direction} ${element.key}`, packets: element.packets },
+      })),
   );
 }
