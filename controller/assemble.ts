@@ -16,6 +16,7 @@ import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import { unenforceableProblems } from '../policies/unenforceable.ts';
+import { unmatchedInterfaces, withInterfaces } from '../policies/unmatched-interfaces.ts';
 import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
@@ -216,13 +217,15 @@ function unenforceableNetworks(
   { strict }: HostConfig,
 ): ReadonlyMap<string, readonly Problem[]> {
   const problems = new Map<string, readonly Problem[]>();
+  const strictOf = (id: string): boolean => policies.get(id)?.compiled.strict ?? strict;
   for (const container of containers) {
     if (container.unenforceable === undefined && container.unconnected === undefined) continue;
-    const standing = {
-      policyFile: loaded.containers.get(container.name)?.file ?? null,
-      strict: policies.get(container.id)?.compiled.strict ?? strict,
-    };
-    problems.set(container.id, unenforceableProblems(container, standing));
+    const policyFile = loaded.containers.get(container.name)?.file ?? null;
+    problems.set(container.id, unenforceableProblems(container, { policyFile, strict: strictOf(container.id) }));
+  }
+  for (const namesakes of withInterfaces(containers, loaded).values()) {
+    for (const { id } of namesakes)
+      problems.set(id, [...(problems.get(id) ?? []), ...unmatchedInterfaces(namesakes, loaded, strictOf(id))]);
   }
   return problems;
 }
