@@ -23,7 +23,7 @@ const NAMES: readonly Name[] = ['web', 'db'];
 const POLICY = `egress:
   rules:
     - { allow: ssh, to: host }
-    - { allow: tcp/5001, to: any }
+    - { allow: [tcp/5001, udp/9], to: any }
 ingress:
   rules:
     - { allow: ssh, from: any, limit: 1/day burst 3 }
@@ -41,7 +41,7 @@ describe('containers on one bridge', () => {
     socket = join(await makeFolder(), 'wall.sock');
     rw = await startRoutewall({
       host: { routedPrefixes: BRIDGE_ROUTES },
-      config: `metrics: { listen: ${socket} }\n`,
+      config: `metrics: { listen: ${socket} }\nconnections: { most: 100, rate: 999999/second }\n`,
       prepare: async ({ host }) => createBridge(host),
     });
     for (const name of NAMES) {
@@ -174,6 +174,29 @@ for port in range(1, 4001): s.sendto(b'x', ('${INTERNET[0]}', port))
       expect(measured).toBeLessThan(limit * 1.15);
     }
     expect(await rate('db', 'ingress')).toBeGreaterThan(30 * MBIT);
+  });
+
+  it('one fills no more of the table of connections than it may, and leaves the rest to the others', async () => {
+    const { host, outside } = rw.bed;
+    const flows = async (name: Name): Promise<number> => {
+      const { stdout } = await host.run('conntrack', ['-L', '-p', 'udp', '-s', ADDRESSES[name][0]]);
+      return stdout.split('\n').filter((line) => line.includes('dport=9 ')).length;
+    };
+    const flood = `
+import socket
+for port in range(20000, 20500):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(('', port))
+    s.sendto(b'x', ('${INTERNET[0]}', 9))
+`;
+    await of(places, 'web').run('/usr/bin/python3', ['-c', flood]);
+    const taken = await flows('web');
+    expect(taken).toBeGreaterThan(50);
+    expect(taken).toBeLessThan(110);
+    await listen(outside, { protocol: 'udp', port: 9 });
+    const target = { protocol: 'udp', to: INTERNET[0], port: 9, timeout: 1_500 } as const;
+    expect(await probe(of(places, 'web'), target)).not.toBe('allowed');
+    expect(await probe(of(places, 'db'), target)).toBe('allowed');
   });
 
   it('learning from what one is observed to do proposes a policy for it', async () => {
