@@ -4,6 +4,7 @@ import type { Problem } from '../policies/problem.ts';
 import { type Address, type Family, type Prefix, parseAddress, parsePrefix } from '../render/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import type { LxcConfig, LxcGateway, LxcNic, PlacedText } from '../watchers/lxc-config/config.ts';
+import { namesHook } from '../watchers/lxc-config/names-hook.ts';
 import { describeAttachment } from './bridged-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
@@ -39,16 +40,20 @@ export function describeContainer(
   const endpoints = config.nics.filter(isOurs).flatMap((nic) => describeNic(`${id}/${nic.index}`, nic, problems));
   return {
     ...{ id, name, groups: config.groups, endpoints, file: config.file, problems },
-    ...(unenforceable.length === 0 ? unconnected(config) : { unenforceable }),
+    ...(unenforceable.length === 0 ? unconnected(config) : { unenforceable, asksAtStart: asksAtStart(config) }),
     ...plugged,
   };
 }
 
 /** `type = none` means nothing beside another NIC. */
-function unconnected({ nics, file, readable }: LxcConfig): Pick<Container, 'unconnected'> {
+function unconnected(config: LxcConfig): Pick<Container, 'unconnected' | 'asksAtStart'> {
+  const { nics, file, readable } = config;
   if (!readable || !nics.every(({ type }) => type === 'empty' || type === 'none')) return {};
-  return { unconnected: nics[0]?.place ?? { file, line: 1 } };
+  return { unconnected: nics[0]?.place ?? { file, line: 1 }, asksAtStart: asksAtStart(config) };
 }
+
+const asksAtStart = ({ nics, settings = [] }: LxcConfig): boolean =>
+  nics.some(({ asksUs }) => asksUs) || settings.some(({ key, value }) => key === 'hook.start-host' && namesHook(value));
 
 /** A wired NIC is a veth that leads nowhere else. */
 function wiredNics(

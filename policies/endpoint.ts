@@ -81,6 +81,8 @@ export interface Container {
   readonly unenforceable?: readonly UnenforceableNic[];
   /** Where it says that there is no network at all, or an empty one, with nothing but a loopback interface. Absent otherwise. */
   readonly unconnected?: Place;
+  /** Whether a hook of LXC's asks routewall before it starts; told only of those with a network that no rule stands before. */
+  readonly asksAtStart?: boolean;
   /** Ends of wires: no endpoints, since no policy applies to them. Absent where there are none. */
   readonly wired?: readonly WiredNic[];
   /** What a wire names and can't take, and why. */

@@ -67,24 +67,31 @@ export function whyUnenforceable({ kind, link }: UnenforceableNic): { readonly w
 
 /** One for each such network. A policy that was written for a container on the host's own network is always an error. */
 export function unenforceableProblems(container: Container, standing: Standing): Problem[] {
-  const { unenforceable = [] } = container;
+  const { unenforceable = [], asksAtStart } = container;
   const { policyFile, strict } = standing;
-  if (container.unconnected !== undefined) return unconnectedProblems(container.unconnected, standing);
+  if (container.unconnected !== undefined)
+    return unconnectedProblems(container.unconnected, standing, lateOf(strict, asksAtStart));
   return unenforceable.map((nic): Problem => {
     const { why, instead } = whyUnenforceable(nic);
     const policy = policyFile === null ? 'nothing is enforced' : `${policyFile} can't be enforced`;
     return {
       ...nic.place,
       column: 1,
-      message: `${nameUnenforceable(nic)}: ${policy}, since ${why}; ${instead}`,
+      message: `${nameUnenforceable(nic)}: ${policy}, since ${why}; ${instead}${lateOf(strict, asksAtStart)}`,
       severity: strict || (nic.kind === 'host' && policyFile !== null) ? 'error' : 'warning',
     };
   });
 }
 
+/** What `strict` says is refused by the hook alone. */
+const lateOf = (strict: boolean, asksAtStart: boolean | undefined): string =>
+  strict && asksAtStart === false
+    ? '; strict keeps it from no start, since it has no hook that asks routewall: lxc.hook.start-host = /usr/lib/routewall/hook'
+    : '';
+
 /** Harmless, but whoever wrote a policy believes that it does something. */
-function unconnectedProblems(place: Place, { policyFile, strict }: Standing): Problem[] {
+function unconnectedProblems(place: Place, { policyFile, strict }: Standing, late: string): Problem[] {
   if (policyFile === null) return [];
-  const message = `empty network: ${policyFile} can't be enforced, since there is nothing but a loopback interface to enforce it on; give it lxc.net.N.type = veth without a link, which is routed and filtered here, or take the file away`;
+  const message = `empty network: ${policyFile} can't be enforced, since there is nothing but a loopback interface to enforce it on; give it lxc.net.N.type = veth without a link, which is routed and filtered here, or take the file away${late}`;
   return [{ ...place, column: 1, message, severity: strict ? 'error' : 'warning' }];
 }

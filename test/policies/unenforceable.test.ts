@@ -76,6 +76,20 @@ describe('a network that no rule stands before', () => {
     expect(severity(lines, null, true)).toEqual(['error']);
   });
 
+  test('is told to start all the same where strict has no hook that asks', () => {
+    const said = (...lines: readonly string[]) =>
+      unenforceableProblems(container(lines), { policyFile: 'containers/web.yaml', strict: true })[0]?.message;
+    const hook = '/usr/lib/routewall/hook';
+    for (const type of ['macvlan', 'empty']) {
+      expect(said(...nic(0, type))).toMatch(/; strict keeps it from no start, .*: lxc\.hook\.start-host = \/usr\/lib/);
+      for (const asks of [`lxc.hook.start-host = ${hook}`, `lxc.net.0.script.up = ${hook}`])
+        expect(said(...nic(0, type), asks)).not.toContain('strict keeps it from no start');
+      expect(said(...nic(0, type), `lxc.net.0.script.up = ${hook}`, 'lxc.net.0.script.up =')).toContain(
+        'from no start',
+      );
+    }
+  });
+
   test('is nothing to tell of where it is empty and nobody wrote a policy for it', () => {
     expect(severity(nic(0, 'empty'), null, true)).toEqual([]);
     expect(severity(nic(0, 'empty'), 'containers/web.yaml', true)).toEqual(['error']);

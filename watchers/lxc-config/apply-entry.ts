@@ -18,8 +18,9 @@ const RIVALS: ReadonlyMap<string, string> = new Map([
   ['namespace.keep', 'namespace.clone'],
 ]);
 
-/** What decides whose the container's network is, and what it may do to it. */
-const SETTINGS = /^(namespace\.(clone|keep|share\.net)|cap\.(drop|keep)|idmap|mount\.auto|apparmor\.profile)$/;
+/** What decides whose the container's network is, what it may do to it, and who is asked before it starts. */
+const SETTINGS =
+  /^(namespace\.(clone|keep|share\.net)|cap\.(drop|keep)|idmap|mount\.auto|apparmor\.profile|hook\.start-host)$/;
 
 /** Lists grow by each line, and an empty value clears them; the two lists of capabilities are one. */
 function keepSetting(state: LoadState, key: string, value: string, place: Place): void {

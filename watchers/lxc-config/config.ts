@@ -50,6 +50,8 @@ export interface LxcNic {
   readonly ipv4Gateway: LxcGateway | null;
   readonly ipv6Gateway: LxcGateway | null;
   readonly l2proxy: boolean;
+  /** Its `script.up` is routewall's hook; absent otherwise. */
+  readonly asksUs?: true;
   /** Where its `type` stands, or else the first line that names it. */
   readonly place: Place;
 }

@@ -27,6 +27,7 @@ export interface NicDraft {
   ipv4: FamilyDraft;
   ipv6: FamilyDraft;
   l2proxy: boolean;
+  asksUs: boolean;
 }
 
 export function newNic(index: number, place: Place): NicDraft {
@@ -51,6 +52,7 @@ function emptyNic(place: Place): Omit<NicDraft, 'index'> {
     ipv4: newFamily(),
     ipv6: newFamily(),
     l2proxy: false,
+    asksUs: false,
   };
 }
 
@@ -65,6 +67,7 @@ export function finishNic(nic: NicDraft): LxcNic {
     ...(nic.link === undefined ? {} : { link: nic.link }),
     ...(nic.name === undefined ? {} : { name: nic.name }),
     flagsUp: nic.flagsUp,
+    ...(nic.asksUs ? { asksUs: true } : {}),
     ...(nic.vethPair === undefined ? {} : { vethPair: nic.vethPair }),
     ...(nic.hwaddr === undefined ? {} : { hwaddr: nic.hwaddr }),
     vethMode: nic.vethMode,

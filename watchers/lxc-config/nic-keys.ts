@@ -1,5 +1,6 @@
 /** What each `lxc.net.[i].KEY` does to its NIC. */
 import type { LxcNicType } from './config.ts';
+import { namesHook } from './names-hook.ts';
 import { addressKey, gatewayKey, routeKey } from './nic-address-keys.ts';
 import { wipeNic } from './nic-draft.ts';
 import { error, type NicKey, warning } from './nic-key.ts';
@@ -28,6 +29,18 @@ const ignored = (check?: (value: string) => boolean, expected = '', only?: LxcNi
   set: (_nic, value) => (check === undefined || check(value) ? undefined : error(`"${value}" is not ${expected}`)),
   clear: () => undefined,
 });
+
+/** As a rule the path of routewall's hook, or of something of the administrator's that calls it. */
+const scriptUp: NicKey = {
+  set(nic, value) {
+    nic.asksUs = namesHook(value);
+    return undefined;
+  },
+  clear(nic) {
+    nic.asksUs = false;
+    return undefined;
+  },
+};
 
 /** LXC puts random digits where the value has an x; `undefined` is an address of the kernel's own choice. */
 const hwaddr: NicKey = {
@@ -129,7 +142,7 @@ export const NIC_KEYS: ReadonlyMap<string, NicKey> = new Map<string, NicKey>([
   ['l2proxy', l2proxy],
   ['hwaddr', hwaddr],
   ['mtu', ignored()],
-  ['script.up', ignored()],
+  ['script.up', scriptUp],
   ['script.down', ignored()],
   ['ipv4.address', addressKey('ipv4')],
   ['ipv6.address', addressKey('ipv6')],
