@@ -36,7 +36,7 @@ export async function runPanic(invocation: Invocation, { on }: { readonly on: bo
   }
   if (!on || answered === undefined) return EXIT.fine;
   const backends = await readBackends(shared.stateDirectory);
-  return backends.includes('nftables') ? EXIT.fine : await tellUnsealed(invocation);
+  return backends.every((name) => name === 'nftables') ? EXIT.fine : await tellUnsealed(invocation);
 }
 
 /** With iptables a panic seals interfaces where packets are routed, and a bridge passes frames on before that. */

@@ -1,4 +1,6 @@
 /** A sealed container on a bridge sends and gets nothing, ARP included; its neighbours, and a routed one, are the controls. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { startCapture } from '../../sandbox/capture.ts';
@@ -156,13 +158,20 @@ describe('a panic on a bridge', () => {
   });
 
   it('all, without a daemon; through its start, its death, a flush, and a container that starts meanwhile', async () => {
+    const lastGood = join(rw.env['STATE_DIRECTORY'] ?? '', 'last-good.nft');
+    const kept = async (): Promise<string> => await readFile(lastGood, 'utf8').catch(() => '');
+    await eventually('the rules are kept for the next boot', async () => (await kept()).includes('"mail0"'), 10_000);
     await rw.daemon.stop('SIGKILL');
     const told = await rw.cli('panic', 'on');
     expect(told).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('no daemon answers') });
     expect(await passingAndHeard('mail')).toEqual([[], []]);
+    const { host } = rw.bed;
+    // What the next boot loads: those of the panic alone would do.
+    const seals = (await kept()).split('\n# panic\n')[1] ?? '';
+    await host.run('nft', ['-f', '-'], { input: `flush ruleset\n${seals}` });
+    expect(await passingAndHeard('mail')).toEqual([[], []]);
     await rw.daemon.restart();
     expect(await passingAndHeard('web')).toEqual([[], []]);
-    const { host } = rw.bed;
     for (const attack of [
       'flush ruleset',
       'delete table bridge routewall_panic',
@@ -185,4 +194,17 @@ describe('a panic on a bridge', () => {
     await done('panic', 'off');
     await isBack();
   });
+});
+
+it('where iptables serves, a panic says whom it does not reach', async () => {
+  const rw = await startRoutewall({ config: 'backend: iptables\n' });
+  await rw.addContainer('port', { policy: OPEN, lines: bridgedNic(ADDRESSES.web) });
+  await rw.addContainer('routed', { policy: OPEN, lines: nic(ADDRESSES.routed) });
+  const told = await rw.cli('panic', 'on');
+  expect([told.exitCode, told.stderr]).toEqual([
+    1,
+    expect.stringMatching(/^not sealed, .*: port; see docs\/bridged.md/),
+  ]);
+  expect(await rw.cli('panic', 'off')).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(await rw.cli('panic', 'on', '-n', 'routed')).toMatchObject({ exitCode: 0, stderr: '' });
 });
