@@ -17,7 +17,14 @@ const THOROUGH = /^(06|16|25|28|30|31|40|41|48|49|50)-/;
 
 /** What iptables can't say: see docs/iptables.md. */
 const REFUSED = new Set([
-  ...['16-odd-veth-names', '52-masquerade', '53-published-ports', '54-publishing-conflicts', '55-uplinks'],
+  ...[
+    '16-odd-veth-names',
+    '52-masquerade',
+    '53-published-ports',
+    '54-publishing-conflicts',
+    '55-uplinks',
+    '56-bridged',
+  ],
 ]);
 
 /** Others' rules, which must be the same in every byte afterwards. */
