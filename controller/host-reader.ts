@@ -1,15 +1,16 @@
 /** What is known of this host, read again part by part as events ask for it. */
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import type { EnforcedPolicy } from '../policies/compile.ts';
 import type { HostConfig } from '../policies/config.ts';
 import type { Container } from '../policies/endpoint.ts';
 import type { HostLink } from '../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../policies/load-policies.ts';
-import { isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
+import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../policies/policy-files.ts';
 import { isStrict } from '../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../policies/read-policy-files.ts';
 import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../render/dns-name.ts';
+import { readFolderSignature } from '../watchers/file-signature.ts';
 import { readRunningContainers } from '../watchers/running-containers.ts';
 import type { HostInputs } from './assemble.ts';
 import { BridgedReader, isBridged, leasingBridges } from './bridged-reader.ts';
@@ -19,6 +20,7 @@ import { forEachLimited } from './for-each-limited.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
 import { leaseFile } from './leases.ts';
 import { readLinks } from './observe.ts';
+import type { Following } from './revisions/revisions.ts';
 import type { Run } from './run.ts';
 import { RuntimeReader } from './runtime-reader.ts';
 import { UplinkReader } from './uplink-facts.ts';
@@ -44,6 +46,8 @@ export class HostReader {
   #complete: readonly Container[] = [];
   /** As on the disk when it was last read, and those that the policies are compiled from; neither map is ever changed. */
   #disk: PolicyFiles | undefined;
+  /** It was away, or became another one, while its files were read. */
+  #isFolderMissing = false;
   #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
   #links: readonly HostLink[] = [];
@@ -87,6 +91,11 @@ export class HostReader {
   /** The policy folder's files when they were last read; `undefined` before. */
   get disk(): PolicyFiles | undefined {
     return this.#disk;
+  }
+
+  /** How the files that were read last are to be taken. */
+  get following(): Following {
+    return { autoApply: this.config.autoApply, isFolderMissing: this.#isFolderMissing };
   }
 
   async readAll(): Promise<void> {
@@ -158,6 +167,8 @@ export class HostReader {
   /** The same without compiling from it. */
   async readDisk(files?: Iterable<string>): Promise<PolicyFiles> {
     const { policyFolder } = this.#options;
+    const containers = join(policyFolder, CONTAINERS);
+    const before = readFolderSignature(containers);
     const read = files === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
     for (const file of files ?? []) {
       const path = relative(policyFolder, file);
@@ -167,6 +178,7 @@ export class HostReader {
       else read.set(path, content);
     }
     this.#disk = read;
+    this.#isFolderMissing = before === undefined || before !== readFolderSignature(containers);
     return read;
   }
 

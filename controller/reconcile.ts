@@ -144,8 +144,8 @@ export class Reconciler {
   }
 
   async #choose(disk: PolicyFiles, order: Order | undefined): Promise<Choice> {
-    const { revisions, config } = this.#options;
-    const choice = await revisions.choose(disk, config.autoApply, order);
+    const { revisions } = this.#options;
+    const choice = await revisions.choose(disk, this.reader.following, order);
     if (choice.isReturn) this.#assembler?.forgetLastGood();
     this.reader.useFiles(choice.files);
     return choice;

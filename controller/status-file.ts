@@ -275,6 +275,6 @@ export function parseRevisionView(of: Placed): RevisionView {
       };
     }),
     waiting: asList(field('waiting')).map(asText),
-    reason: orNull(field('reason'), (placed) => asOneOf(placed, ['apply', 'confirm', 'refused'] as const)),
+    reason: orNull(field('reason'), (placed) => asOneOf(placed, ['apply', 'confirm', 'refused', 'missing'] as const)),
   };
 }

@@ -12,6 +12,8 @@ export type PolicyFileKind =
 
 /** `containers/` and the like, as the watcher and the reader need them. */
 export const policyFolders = ['containers', 'profiles', 'sets'] as const;
+/** The one whose files are the containers' own. */
+export const CONTAINERS = policyFolders[0];
 
 const syntaxes: Readonly<Record<string, 'yaml' | 'json' | 'txt'>> = {
   yaml: 'yaml',

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { HostEventBus, Watcher } from './events.ts';
-import { type FileSignature, isLink, readFileSignature } from './file-signature.ts';
+import { type FileSignature, isLink, readFileSignature, readFolderSignature } from './file-signature.ts';
 import { FollowedFolders } from './followed-folders.ts';
 import { IncludedFiles } from './included-files.ts';
 
@@ -64,10 +64,15 @@ export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions)
     else seen.set(file, now);
     if (before?.text !== now?.text || now?.isSettled === false) bus.emit('policyFileChanged', { file });
   };
+  const isAbsent = (folder: string): boolean => readFolderSignature(folder) === undefined;
+  const absent = new Set<string>();
   const lookThrough = (folder: string) => {
-    const known = [...seen.keys()].filter((file) => dirname(file) === folder);
+    const before = [...seen.keys()].filter((file) => dirname(file) === folder);
     const present = listFolder(folder).filter((name) => isWanted(folder, name));
-    for (const file of new Set([...known, ...present.map((name) => join(folder, name))])) look(file);
+    for (const file of new Set([...before, ...present.map((name) => join(folder, name))])) look(file);
+    if (isAbsent(folder)) absent.add(folder);
+    // An empty folder where there was none has a meaning of its own.
+    else if (absent.delete(folder) && present.length === 0) bus.emit('policyFileChanged', { file: folder });
   };
   const folders = [...new Set([...subfolders, root, dirname(configFile)])];
   const followed = new FollowedFolders({
@@ -84,6 +89,7 @@ export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions)
   });
   return {
     start: async () => {
+      for (const folder of subfolders.filter(isAbsent)) absent.add(folder);
       links.start();
       followed.start();
     },
@@ -92,6 +98,7 @@ export function watchPolicyFiles(bus: HostEventBus, options: PolicyFilesOptions)
       failing.delete('links');
       await followed.stop();
       seen.clear();
+      absent.clear();
       deferred.clear();
     },
   };

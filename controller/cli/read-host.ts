@@ -75,7 +75,7 @@ export async function readHostUnder(
   }
   // Only the daemon's own user can look in there.
   if (depth === 'in-force' && process.getuid?.() === 0)
-    reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, config.autoApply));
+    reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, reader.following));
   const assembler = createAssembler();
   const lastGood = depth !== 'files' ? await recallLastGood(assembler, reader.inputs(), shared.stateDirectory) : NONE;
   await readUplinks(assembler, reader, lastGood).catch((cause: unknown) => {

@@ -92,6 +92,7 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   status.containers.some(({ refused }) => refused !== null) ||
   status.wires?.some(({ state }) => state === 'broken') === true ||
   status.revision.reason === 'refused' ||
+  status.revision.reason === 'missing' ||
   status.names.some(({ addresses, error }) => addresses.length === 0 && error !== null) ||
   Object.values(status.watchers).includes('failed');
 

@@ -1,5 +1,6 @@
 /** In words, which files wait and for what. */
-import type { WaitingReason } from './revisions.ts';
+import { CONTAINERS } from '../../policies/policy-files.ts';
+import { NO_POLICIES, type WaitingReason } from './revisions.ts';
 
 const LISTED = 3;
 
@@ -15,4 +16,5 @@ const WHAT_FOR: Readonly<Record<WaitingReason, string>> = {
   apply: 'for routewall apply',
   confirm: 'until the revision in force is confirmed or taken back',
   refused: 'until they change again, or for routewall apply: they were taken back',
+  missing: `until ${CONTAINERS}/ is there again: ${NO_POLICIES}`,
 };

@@ -2,7 +2,7 @@
  * Which texts are in force. Files that change are followed (`autoApply`), or wait for `apply`; what waits for `confirm` is
  * taken back in time; what was taken back is not followed again until it changes. docs/architecture.md has the model.
  */
-import type { PolicyFiles } from '../../policies/policy-files.ts';
+import { CONTAINERS, type PolicyFiles } from '../../policies/policy-files.ts';
 import type { DurableDisk } from '../durable-disk.ts';
 import { type Log, messageOf } from '../log.ts';
 import { type Clock, dueIn, timeLeft } from './due.ts';
@@ -35,8 +35,14 @@ export interface Choice {
   readonly refusal: Error | undefined;
 }
 
-/** `apply`: autoApply is off; `confirm`: not before the confirmation; `refused`: they were rolled or taken back. */
-export type WaitingReason = 'apply' | 'confirm' | 'refused';
+/** `apply`: autoApply is off; `confirm`: not before the confirmation; `refused`: they were rolled or taken back; `missing`: the folder. */
+export type WaitingReason = 'apply' | 'confirm' | 'refused' | 'missing';
+
+export interface Following {
+  readonly autoApply: boolean;
+  /** The folder of the containers' policies is away: a disk that isn't mounted, or a moment within a rename. */
+  readonly isFolderMissing: boolean;
+}
 
 /** For `status`. */
 export interface RevisionView {
@@ -62,6 +68,8 @@ export interface RevisionsOptions {
 }
 
 const NO_FILES: PolicyFiles = new Map();
+/** What would say the same on purpose. */
+export const NO_POLICIES = 'an empty one says that there are no policies';
 
 export class Revisions {
   readonly #options: RevisionsOptions;
@@ -88,14 +96,15 @@ export class Revisions {
   }
 
   /** To be asked by each pass. `disk`: the files as they are, in a map that never changes. */
-  async choose(disk: PolicyFiles, autoApply: boolean, order?: Order): Promise<Choice> {
+  async choose(disk: PolicyFiles, following: Following, order?: Order): Promise<Choice> {
+    const { autoApply } = following;
     const { unconfirmed, refused } = this.book.journal;
     // A start of a container doesn't wait until an edit has been kept.
     const isSettled = unconfirmed === null && refused === null && !this.book.isUnsaved;
-    const isPlain = autoApply && order === undefined && isSettled;
+    const isPlain = autoApply && order === undefined && isSettled && !following.isFolderMissing;
     return isPlain
       ? this.#settle(disk, autoApply, null)
-      : this.#exclusively(() => this.#decide(disk, autoApply, order));
+      : this.#exclusively(() => this.#decide(disk, following, order));
   }
 
   /** Keeps what is followed as a revision, once it is in force. @returns it, where there was something to keep. */
@@ -107,18 +116,23 @@ export class Revisions {
     clearTimeout(this.#timer);
   }
 
-  async #decide(disk: PolicyFiles, autoApply: boolean, order: Order | undefined): Promise<Choice> {
+  async #decide(disk: PolicyFiles, following: Following, order: Order | undefined): Promise<Choice> {
     let isReturn = false;
     let refusal: Error | undefined;
     await this.book.save();
     if (this.#isDue()) isReturn = await this.#takeBack(disk);
     try {
-      if (order !== undefined && (await this.#carryOut(order, disk))) isReturn = true;
+      if (order !== undefined && (await this.#carryOut(order, disk, this.#isLostFolder(following)))) isReturn = true;
     } catch (cause) {
       refusal = cause instanceof Error ? cause : new Error(String(cause));
     }
-    const reason = await this.#reasonToWait(disk, autoApply);
-    return { ...this.#settle(disk, autoApply, reason), isReturn, refusal };
+    const reason = await this.#reasonToWait(disk, following);
+    return { ...this.#settle(disk, following.autoApply, reason), isReturn, refusal };
+  }
+
+  /** Policies that were in force and can't all have been deleted on purpose: that leaves an empty folder. */
+  #isLostFolder({ isFolderMissing }: Following): boolean {
+    return isFolderMissing && hasContainers(this.#files ?? NO_FILES);
   }
 
   #settle(disk: PolicyFiles, autoApply: boolean, reason: WaitingReason | null): Choice {
@@ -138,8 +152,10 @@ export class Revisions {
   }
 
   /** `null`: the files are followed. */
-  async #reasonToWait(disk: PolicyFiles, autoApply: boolean): Promise<WaitingReason | null> {
+  async #reasonToWait(disk: PolicyFiles, following: Following): Promise<WaitingReason | null> {
+    const { autoApply } = following;
     if (this.book.journal.unconfirmed !== null) return 'confirm';
+    if (this.#isLostFolder(following)) return 'missing';
     if (this.book.journal.refused === UNKNOWN_FILES) await this.book.refuse(digestOf(disk));
     const { refused } = this.book.journal;
     if (refused === digestOf(disk)) return 'refused';
@@ -153,9 +169,10 @@ export class Revisions {
   }
 
   /** @returns whether what was in force before was taken back. */
-  async #carryOut(order: Order, disk: PolicyFiles): Promise<boolean> {
+  async #carryOut(order: Order, disk: PolicyFiles, isFolderLost: boolean): Promise<boolean> {
     switch (order.kind) {
       case 'apply':
+        if (isFolderLost) throw new OrderRefused(`${CONTAINERS}/ is missing: ${NO_POLICIES}`);
         await this.#apply(order, disk);
         return false;
       case 'confirm':
@@ -270,6 +287,9 @@ export class Revisions {
     return done;
   }
 }
+
+export const hasContainers = (files: PolicyFiles): boolean =>
+  [...files.keys()].some((path) => path.startsWith(`${CONTAINERS}/`));
 
 const waits = ({ revision, due }: Unconfirmed): string =>
   `revision ${revision} waits for routewall confirm until ${due.at}: confirm it first, or take it back with routewall rollback`;

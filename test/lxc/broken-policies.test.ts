@@ -1,6 +1,6 @@
 /** One bad file harms one container: it keeps its last good policy or stays shut, and everybody else goes on. */
 import { mkdirSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -16,8 +16,8 @@ afterEach(cleanUp);
 const allow = (port: number, more = ''): string => `${more}egress: { rules: [{ allow: tcp/${port}, to: any }] }\n`;
 const PORTS = [80, 81, 82] as const;
 
-async function makeBed(policies: Readonly<Record<string, string>> = {}): Promise<Routewall> {
-  const routewall = await startRoutewall({ policies });
+async function makeBed(policies: Readonly<Record<string, string>> = {}, config = ''): Promise<Routewall> {
+  const routewall = await startRoutewall({ policies, config });
   await listen(routewall.bed.outside, ...PORTS.map((port) => ({ protocol: 'tcp' as const, port })));
   return routewall;
 }
@@ -94,6 +94,36 @@ const DAMAGES: readonly (readonly [string, (file: string, bed: Routewall) => Pro
     /web\.yaml:1:1: error: not trusted: it belongs to user 65534/,
   ],
 ];
+
+test('a folder of policies that is away changes nothing, also for a new daemon; an empty one says that there are none', async () => {
+  const routewall = await makeBed({}, 'withoutPolicy: open\n');
+  const { bed, policyFolder } = routewall;
+  const [folder, away] = [join(policyFolder, 'containers'), join(policyFolder, 'away')];
+  const web = await run(routewall, 'web', 10, allow(80));
+  const late = await routewall.addContainer('late', { lines: nic(addressesOf(11)), policy: allow(81) });
+  const good = await readOwnState(bed.host);
+  await eventually('they are kept', async () => (await routewall.cli('history')).stdout.includes('late.yaml'), 10_000);
+  const waits = (): Promise<unknown> =>
+    eventually(
+      'it is told',
+      async () => (await routewall.cli('status')).stdout.includes('containers/ is there'),
+      10_000,
+    );
+  await rename(folder, away);
+  await waits();
+  expect(await readOwnState(bed.host)).toEqual(good);
+  expect((await routewall.cli('apply')).stderr).toContain('containers/ is missing: an empty one says');
+  await routewall.daemon.restart('SIGKILL');
+  await waits();
+  expect(await readOwnState(bed.host)).toEqual(good);
+  await routewall.start(late);
+  await becomes(late, [81]);
+  await mkdir(folder);
+  await becomes(web, PORTS);
+  await rm(folder, { recursive: true });
+  await rename(away, folder);
+  await becomes(web, [80]);
+});
 
 test('a file that breaks in any way leaves its container what it had, and touches nobody else', async () => {
   const routewall = await makeBed();

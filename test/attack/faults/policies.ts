@@ -114,8 +114,6 @@ export const POLICY_FAULTS: Faults = {
     1,
     async (world, dice) => {
       const { policyFolder } = world.routewall;
-      // Without a policy nothing is allowed, and what was is cut.
-      const done = world.traffic.excuse('there were no policies', 'lost');
       const gone = async (): Promise<void> => {
         await rename(policyFolder, `${policyFolder}-away`);
         await sleep(dice(80));
@@ -123,10 +121,6 @@ export const POLICY_FAULTS: Faults = {
       // Now and then it is back before anyone can say so.
       const bites = await says(world, /policies|containers/, gone, dice(2) * 2_000);
       await rename(`${policyFolder}-away`, policyFolder);
-      // What was gone for a moment may be noticed when it is back.
-      await sleep(1_000);
-      await world.traffic.flows();
-      done();
       return bites;
     },
   ],

@@ -57,7 +57,7 @@ export async function makeBed(): Promise<Bed> {
 }
 
 async function pass(revisions: Revisions, text: string, order: Order | undefined) {
-  const choice = await revisions.choose(filesWith(text), false, order);
+  const choice = await revisions.choose(filesWith(text), { autoApply: false, isFolderMissing: false }, order);
   revisions.stop();
   const content = choice.files.get('containers/web.yaml');
   return { ...choice, inForce: content === undefined ? undefined : String(content) };
