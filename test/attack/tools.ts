@@ -1,7 +1,9 @@
 /** The commands that the daemon finds on its PATH: the real ones, but for an nft that can be made to misbehave. */
-import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from '../../sandbox/clean-up.ts';
+import { kill } from '../../sandbox/sweep.ts';
+import { commandOf } from './processes.ts';
 
 const REAL = '/usr/sbin/nft';
 
@@ -20,19 +22,21 @@ export const NFT_MODES: readonly NftMode[] = ['slow', 'failing', 'silent', 'garb
 
 export interface Tools {
   readonly path: string;
+  /** Real again, it also ends what stands in its place still: a liar would go on for ever. */
   setNft(mode: NftMode): Promise<void>;
 }
 
 /** A folder of links to every command of the machine, so that one of them can be missing. */
 export async function makeTools(): Promise<Tools> {
   const [path, scripts] = [join(await makeFolder(), 'bin'), await makeFolder()];
+  const begun = join(scripts, 'begun');
   await mkdir(path);
   for (const folder of ['/usr/sbin', '/usr/bin']) {
     for (const name of await readdir(folder))
       await symlink(join(folder, name), join(path, name)).catch(() => undefined);
   }
   for (const [mode, script] of Object.entries(MODES)) {
-    await writeFile(join(scripts, mode), `#!/bin/sh\n${script}\n`);
+    await writeFile(join(scripts, mode), `#!/bin/sh\necho $$ >>${begun}\n${script}\n`);
     await chmod(join(scripts, mode), 0o755);
   }
   const nft = join(path, 'nft');
@@ -42,6 +46,15 @@ export async function makeTools(): Promise<Tools> {
       if (mode === 'missing') return await rm(nft, { force: true });
       await symlink(mode === 'real' ? REAL : join(scripts, mode), `${nft}.new`);
       await rename(`${nft}.new`, nft);
+      if (mode === 'real') await endStandIns(begun);
     },
   };
+}
+
+/** `exec` leaves a script its process: what has become the real one, or somebody else's by now, is left alone. */
+async function endStandIns(begun: string): Promise<void> {
+  const pids = await readFile(begun, 'utf8').catch(() => '');
+  await rm(begun, { force: true });
+  for (const pid of pids.split('\n').filter(Boolean).map(Number))
+    if (/^\/bin\/sh \S+\/nft |^sleep 100000$/.test(commandOf(pid))) kill(pid);
 }

@@ -84,9 +84,6 @@ export const PROGRAM_FAULTS: Faults = {
       };
       const bites = await says(world, NFT_COMPLAINTS, misbehave, 500);
       await world.tools.setNft('real');
-      // One that takes everything and does nothing would go on for ever.
-      const impostor = nftChild(world);
-      if (impostor !== undefined) kill(impostor);
       return bites;
     },
   ],
@@ -105,8 +102,6 @@ export const PROGRAM_FAULTS: Faults = {
         4_000,
       );
       await world.tools.setNft('real');
-      const hanging = nftChild(world);
-      if (hanging !== undefined) kill(hanging);
       await slow();
       return bites;
     },
