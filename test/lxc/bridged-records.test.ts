@@ -11,7 +11,6 @@ import { INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, probe } from '../../sandbox/services.ts';
 import { type Routewall, startRoutewall } from './routewall.ts';
-import { measure } from './throughput.ts';
 
 const ADDRESSES = {
   web: ['198.51.100.150', '2001:db8:200::150'],
@@ -23,13 +22,11 @@ const NAMES: readonly Name[] = ['web', 'db'];
 const POLICY = `egress:
   rules:
     - { allow: ssh, to: host }
-    - { allow: [tcp/5001, udp/9], to: any }
+    - { allow: udp/9, to: any }
 ingress:
   rules:
     - { allow: ssh, from: any, limit: 1/day burst 3 }
-    - { allow: tcp/5001, from: any }
 `;
-const MBIT = 1e6;
 
 describe('containers on one bridge', () => {
   let rw: Routewall;
@@ -45,8 +42,7 @@ describe('containers on one bridge', () => {
       prepare: async ({ host }) => createBridge(host),
     });
     for (const name of NAMES) {
-      const policy = name === 'web' ? `${POLICY}limits: { egress: 20Mbit, ingress: 10Mbit }\n` : POLICY;
-      const container = await rw.addContainer(name, { policy, lines: bridgedNic(ADDRESSES[name]) });
+      const container = await rw.addContainer(name, { policy: POLICY, lines: bridgedNic(ADDRESSES[name]) });
       await rw.start(container);
       containers.set(name, container);
       places.set(name, await container.inside());
@@ -144,7 +140,7 @@ for port in range(1, 4001): s.sendto(b'x', ('${INTERNET[0]}', port))
     });
   }
 
-  it('a limit of a rule counts for each alone, and a limit of bandwidth holds one', async () => {
+  it('a limit of a rule counts for each alone', async () => {
     const tried = async (name: Name): Promise<number> => {
       let passed = 0;
       for (let attempt = 0; attempt < 5; attempt += 1)
@@ -156,24 +152,6 @@ for port in range(1, 4001): s.sendto(b'x', ('${INTERNET[0]}', port))
       return passed;
     };
     expect([await tried('web'), await tried('db')]).toEqual([3, 3]);
-    const { outside } = rw.bed;
-    const rate = (name: Name, direction: 'egress' | 'ingress'): Promise<number> => {
-      const inside = of(places, name);
-      const way =
-        direction === 'ingress'
-          ? { from: outside, to: inside, address: ADDRESSES[name][0] }
-          : { from: inside, to: outside, address: INTERNET[0] };
-      return measure({ ...way, protocol: 'tcp', offered: 0 });
-    };
-    for (const [direction, limit] of [
-      ['egress', 20 * MBIT],
-      ['ingress', 10 * MBIT],
-    ] as const) {
-      const measured = await rate('web', direction);
-      expect(measured).toBeGreaterThan(limit * 0.85);
-      expect(measured).toBeLessThan(limit * 1.15);
-    }
-    expect(await rate('db', 'ingress')).toBeGreaterThan(30 * MBIT);
   });
 
   it('one fills no more of the table of connections than it may, and leaves the rest to the others', async () => {
@@ -211,7 +189,7 @@ for port in range(20000, 20500):
     expect(await probe(of(places, 'db'), target)).toBe('allowed');
     expect(await probe(of(places, 'web'), target)).not.toBe('allowed');
     const { stdout } = await rw.cli('learn', '-n', 'db');
-    expect(stdout).toMatch(/allow: http-alt\n +to: 203[.]0[.]113[.]80/);
+    expect(stdout).toMatch(/allow: .*http-alt.*\n +to: 203[.]0[.]113[.]80/);
     expect((await rw.cli('learn', '-n', 'web')).stdout).not.toContain('http-alt');
   });
 
@@ -221,6 +199,5 @@ for port in range(20000, 20500):
     const counted = async (): Promise<string> =>
       (await rw.bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'bridged_refused_egress4'])).stdout;
     await eventually('their counters are gone', async () => !(await counted()).includes('elements'), 10_000);
-    expect((await rw.bed.host.run('tc', ['qdisc', 'show'])).stdout).not.toMatch(/tbf|ingress/);
   });
 });
