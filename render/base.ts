@@ -3,7 +3,7 @@ import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
 import { arpBoundingChains, arpSenders, boundingChains, boundingSets, neighbourSets } from './bounds.ts';
 import { bridgedRules } from './bridged.ts';
 import { countedSets, countingChains } from './counted.ts';
-import type { HostState } from './desired.ts';
+import type { HostState, NicState } from './desired.ts';
 import { comesElsewhere } from './held.ts';
 import { matchesPattern } from './names.ts';
 import { NON_PUBLIC } from './non-public.ts';
@@ -54,9 +54,10 @@ const SOURCE_ROUTED = ['ip hdrlength > 5 iifname @veths jump source_route', 'ext
 /** What every stack says on a link that comes up, from nobody's address: not worth counting. */
 const FIRST_WORDS = ['ip6 saddr :: drop', 'ip6 saddr fe80::/10 drop'];
 
-export function inetSets(host: HostState): [string, NftSet][] {
+/** `bridged`: NICs by whose ports nothing comes in but frames to addresses that a bridge keeps for itself, as LLDP's. */
+export function inetSets(host: HostState, bridged: readonly NicState[]): [string, NftSet][] {
   return [
-    ['guarded', guardedSet(host)],
+    ['guarded', guardedSet(host, bridged)],
     [
       'lan4',
       ranges(
@@ -82,7 +83,10 @@ export function inetSets(host: HostState): [string, NftSet][] {
   ];
 }
 
-export const arpSets = (host: HostState): [string, NftSet][] => [['guarded', guardedSet(host)], ...neighbourSets()];
+export const arpSets = (host: HostState, bridged: readonly NicState[]): [string, NftSet][] => [
+  ['guarded', guardedSet(host, bridged)],
+  ...neighbourSets(),
+];
 
 /**
  * `ownedSets`: the sets of inet that exist, so that only prefix lengths in use cost a lookup. `translated`: what the host
@@ -222,8 +226,8 @@ export function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'dr
   return [`${key} @guarded ${verdict}`, ...patterns];
 }
 
-export const guardedSet = (host: HostState): NftSet =>
-  names(host.guardedNames.filter((name) => !host.uplinks.includes(name)));
+export const guardedSet = (host: HostState, shut: readonly NicState[] = []): NftSet =>
+  names([...host.guardedNames.filter((name) => !host.uplinks.includes(name)), ...shut.map(({ hostVeth }) => hostVeth)]);
 
 function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
   return [

@@ -117,10 +117,9 @@ const setNames = ({ sets, dnsNames }: RenderedChain): string[] => [
 /** The tables with these NICs' elements; the prefix lengths are the whole state's, so that anti-spoofing is whole. */
 function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
   const { host } = state;
-  const routed = nics.filter((nic) => !isBridged(nic));
   return new Map<TableFamily, NftTable>([
     ['inet', inetTable(state, nics, nameOf)],
-    ['arp', arpTable(host, routed, ownedSets('arp', state.nics))],
+    ['arp', arpTable(host, nics, ownedSets('arp', state.nics))],
     ...(host.bridges === undefined
       ? []
       : [['bridge', bridgeTable(host, host.bridges, nics.filter(isBridged))] as const]),
@@ -138,7 +137,7 @@ function inetTable({ host, dns, nics: whole }: DesiredState, all: readonly NicSt
     ...heldSets(owned, nics),
     ['from_container', verdictMap('iifname', nics, (nic) => nameOf(nic.egress))],
     ['to_container', verdictMap('oifname', nics, (nic) => nameOf(nic.ingress))],
-    ...inetSets(host),
+    ...inetSets(host, all.filter(isBridged)),
     ...natSets(nat, nics, host.masqueradeUplinks ?? [], (nic) => nameOf(nic.ingress)),
     ...uplinkSets(host, nics),
     ...bridgedElements(host, all.filter(isBridged), ({ egress, ingress }) => ({
@@ -160,12 +159,13 @@ function inetTable({ host, dns, nics: whole }: DesiredState, all: readonly NicSt
   return { sets: new Map(sets), chains: new Map(chains) };
 }
 
-function arpTable(host: HostState, nics: readonly NicState[], owned: readonly OwnedSet[]): NftTable {
+function arpTable(host: HostState, all: readonly NicState[], owned: readonly OwnedSet[]): NftTable {
+  const nics = all.filter((nic) => !isBridged(nic));
   return {
     sets: new Map([
       ['veths', vethSet(nics)],
       ...owned.map((set): [string, NftSet] => [set.name, ownedSet(set, nics)]),
-      ...arpSets(host),
+      ...arpSets(host, all.filter(isBridged)),
     ]),
     chains: new Map(arpChains(host, owned)),
   };
