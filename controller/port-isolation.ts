@@ -1,4 +1,4 @@
-/** Keeps bridge ports of containers that may meet no other container from speaking with each other, in the bridge itself. */
+/** What bridges themselves do for containers: ports that may meet no other are apart, and nothing is learned past the rules. */
 import type { DesiredState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
 import { parseLinksJson } from './container-runtime.ts';
@@ -20,7 +20,8 @@ export class PortIsolation {
   async write(part: DesiredState): Promise<readonly FailedLine[]> {
     const fresh = wanted(part).filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated);
     if (fresh.length === 0) return [];
-    const failed = await this.#ip.run(fresh.map(lineFor));
+    const bridges = new Set(fresh.map(([, , bridge]) => bridge));
+    const failed = await this.#ip.run([...[...bridges].map(unlearning), ...fresh.map(lineFor)]);
     for (const [veth, isIsolated] of fresh) this.#written.set(veth, isIsolated);
     for (const { line } of failed)
       for (const [veth] of fresh) if (line.includes(` dev ${veth} `)) this.#written.delete(veth);
@@ -43,15 +44,31 @@ export class PortIsolation {
     const present = isolatedPorts(
       await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']),
     );
+    const learning = learningBridges(await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge']));
     for (const [veth, isIsolated] of ports) this.#written.set(veth, present.get(veth) ?? isIsolated);
-    return ports.filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated).map(lineFor);
+    const lines = ports.filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated).map(lineFor);
+    const told = new Set<InterfaceName>();
+    for (const [veth, , bridge] of ports)
+      if (learning.has(bridge)) {
+        this.#written.delete(veth);
+        told.add(bridge);
+      }
+    return [...[...told].map(unlearning), ...lines];
   }
 }
 
-type Port = readonly [veth: InterfaceName, isIsolated: boolean];
+type Port = readonly [veth: InterfaceName, isIsolated: boolean, bridge: InterfaceName];
+
+/**
+ * From a frame to an address that bridges keep for themselves, as LLDP's, the kernel learns where its sender is, before
+ * any hook: a container would have the bridge look for its siblings, or for the router, at its own port.
+ */
+const unlearning = (bridge: InterfaceName): string => `link set dev ${bridge} type bridge no_linklocal_learn 1`;
 
 const wanted = ({ nics }: DesiredState): Port[] =>
-  [...nics.values()].flatMap(({ hostVeth, port }) => (port === undefined ? [] : [[hostVeth, port.isApart] as const]));
+  [...nics.values()].flatMap(({ hostVeth, port }) =>
+    port === undefined ? [] : [[hostVeth, port.isApart, port.bridge] as const],
+  );
 
 const lineFor = ([veth, isIsolated]: Port): string =>
   `link set dev ${veth} type bridge_slave isolated ${isIsolated ? 'on' : 'off'}`;
@@ -66,6 +83,14 @@ function isolatedPorts(json: string): Map<string, boolean> {
     if (typeof name === 'string' && typeof isolated === 'boolean') ports.set(name, isolated);
   }
   return ports;
+}
+
+/** Of `ip -j -d link show type bridge`: `"no_linklocal_learn":0`. */
+function learningBridges(json: string): Set<unknown> {
+  const links = parseLinksJson(json);
+  const learns = (link: unknown): boolean =>
+    Number(field(field(field(link, 'linkinfo'), 'info_data'), 'no_linklocal_learn')) === 0;
+  return new Set((Array.isArray(links) ? links : []).filter(learns).map((link) => field(link, 'ifname')));
 }
 
 const field = (value: unknown, key: string): unknown =>

@@ -7,7 +7,7 @@ import { eventually } from '../../sandbox/eventually.ts';
 import { createNamespace, type Namespace, setSysctls } from '../../sandbox/namespace.ts';
 import { createWire, runIp } from '../../sandbox/wire.ts';
 import { FROM_EARLY, OWN_EARLY } from './bridged-before-lease.ts';
-import { KINDS, ROLES } from './bridged-kinds.ts';
+import { KINDS, OTHERS, RESERVED, ROLES } from './bridged-kinds.ts';
 import { ALICE, EARLY, MALLORY } from './bridged-parties.ts';
 import { OWN_MALLORY, SPOOFED } from './bridged-spoofing.ts';
 import { type Attack, attack, type Sender, startWitness } from './hostile.ts';
@@ -18,6 +18,8 @@ const NEIGHBOUR = ['198.51.100.140/25', '2001:db8:200::140/64'];
 
 /** So that also frames to reserved addresses go from port to port where nobody stops them. */
 const FORWARDS_RESERVED = 'link set dev br0 type bridge group_fwd_mask 0xfff8';
+const KEEPS_RESERVED = 'link set dev br0 type bridge group_fwd_mask 0';
+const LEARNS_RESERVED = 'link set dev br0 type bridge no_linklocal_learn 0';
 
 async function addPort(host: Namespace): Promise<void> {
   const lan = await createNamespace('lan');
@@ -42,7 +44,8 @@ async function openArena(): Promise<Arena> {
   const { pattern } = await makeLeases();
   const rw = await startRoutewall({
     host: { routedPrefixes: BRIDGE_ROUTES },
-    config: `leases: ${pattern}\nconnections: { rate: 999999/second }\n`,
+    // No pattern guards their veths: what holds is what each has of its own.
+    config: `leases: ${pattern}\nguard: [none*]\nconnections: { rate: 999999/second }\n`,
     policies: Object.fromEntries(['mallory', 'alice', 'early'].map((name) => [`containers/${name}.yaml`, OPEN])),
     prepare: async ({ host }) => {
       await createBridge(host);
@@ -88,6 +91,12 @@ const filterBridged = async ({ rw }: Arena, value: '0' | '1'): Promise<void> =>
 
 const FROM_MALLORY = [...SPOOFED, ...ROLES, ...KINDS];
 
+/** Of those that aren't the sender's, which hardware addresses the bridge looks for behind its port. */
+async function learned({ rw, veths }: Arena): Promise<string[]> {
+  const { stdout } = await rw.bed.host.run('bridge', ['fdb', 'show', 'dev', veths.mallory]);
+  return OTHERS.filter((mac) => new RegExp(`^${mac} (?!.*permanent)`, 'm').test(stdout));
+}
+
 const namesOf = (attacks: readonly Attack[]): string[] => attacks.map(([name]) => name);
 
 describe('a hostile root in a container on a bridge', () => {
@@ -112,12 +121,24 @@ describe('a hostile root in a container on a bridge', () => {
     expect(await seen(arena, arena.early, [...FROM_EARLY, ...OWN_EARLY], OWN_EARLY.length)).toEqual(namesOf(OWN_EARLY));
   });
 
+  test('teaches the bridge nothing by frames to addresses that it keeps for itself', async () => {
+    const { rw, mallory } = arena;
+    await rw.bed.host.run('ip', KEEPS_RESERVED.split(' '));
+    expect(await learned(arena)).toEqual([]);
+    expect(await seen(arena, mallory, RESERVED, 0)).toEqual([]);
+    expect(await learned(arena)).toEqual([]);
+  });
+
   test('gets all of it out where nothing stands in its way', async () => {
     const { rw, veths } = arena;
     await rw.daemon.stop('SIGKILL');
     for (const family of ['inet', 'arp', 'bridge'])
       await rw.bed.host.run('nft', ['delete', 'table', family, 'routewall']);
     await filterBridged(arena, '0');
+    for (const setting of [KEEPS_RESERVED, LEARNS_RESERVED]) await rw.bed.host.run('ip', setting.split(' '));
+    const names = await seen(arena, arena.mallory, RESERVED, RESERVED.length);
+    expect([names, await learned(arena)]).toEqual([namesOf(RESERVED), OTHERS]);
+    await rw.bed.host.run('ip', FORWARDS_RESERVED.split(' '));
     // Else the bridge would take all that is for the sibling to where a frame from its hardware address came from.
     const fixed = ['fdb', 'replace', ALICE.mac, 'dev', veths.alice, 'master', 'static', 'sticky'];
     await rw.bed.host.run('bridge', fixed);

@@ -5,6 +5,7 @@ import {
   ALL_NODES,
   BROADCAST,
   ether,
+  FOREIGN,
   HOST,
   INTERNET,
   ip,
@@ -132,3 +133,15 @@ export const KINDS: readonly Attack[] = [
   ['EAPOL', raw(0x888e, 'M', '01:80:c2:00:00:03')],
   ['AARP', raw(0x80f3, 'M', BROADCAST)],
 ];
+
+/** Whose frames the bridge would look for at the sender's port. */
+export const OTHERS: readonly string[] = [ALICE.mac, FOREIGN.mac];
+
+/** To addresses that a bridge keeps for itself: it hands them to its port, past its hooks and its other ports. */
+export const RESERVED: readonly Attack[] = ['01:80:c2:00:00:0e', '01:80:c2:00:00:03'].flatMap((to) => [
+  [`as the sibling by ${to}`, `${ether(to)}/${ip(ALICE.own[1], HOST[1])}/${UDP}`],
+  [`as an unused address by ${to}`, `${ether(to)}/${ip(FOREIGN['an unused address'][1], HOST[1])}/${UDP}`],
+  ...OTHERS.map(
+    (mac): Attack => [`from ${mac} by ${to}`, `${ether(to, mac)}/${ip(FOREIGN['the internet'][1], HOST[1])}/${UDP}`],
+  ),
+]);
