@@ -9,6 +9,8 @@ const SOURCES: readonly Source[] = ['lxc-config', 'lxc-monitor', 'ip-monitor', '
 
 /** A source that is tried again only later than this is not waited for. */
 const SOON_MS = 1_000;
+/** Nor are these: what can't be watched can be read all the same. */
+const FILES: readonly Source[] = ['lxc-config', 'policy-files'];
 
 /** A source that can't even start must not keep the others' containers shut for ever. */
 export const SYNC_PATIENCE_MS = 15_000;
@@ -90,7 +92,7 @@ export class Sources {
     this.#states.set(source, 'failed');
     const next = retryInMs === null ? '' : `; trying again in ${retryInMs} ms`;
     this.#options.log('warning', `${source}: ${messageOf(cause)}${next}`);
-    if (retryInMs === null || retryInMs > SOON_MS) this.#late.add(source);
+    if (retryInMs === null || retryInMs > SOON_MS || FILES.includes(source)) this.#late.add(source);
     this.#checkReady();
   }
 

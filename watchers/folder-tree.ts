@@ -8,11 +8,11 @@ import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Coalescer, coalesce } from './coalesce.ts';
 import { type FolderWatch, watchFolder, watchNearestFolder } from './folder-watch.ts';
+import { createRetryTimes } from './retry-times.ts';
 
 const WINDOW_MS = 25;
 /** No event tells of a mount over the root, or of a folder above it that was moved away. */
 const RECHECK_MS = 10_000;
-const RETRY_MS = 10_000;
 
 export interface FolderTreeOptions {
   readonly root: string;
@@ -35,6 +35,7 @@ export class FolderTree {
   readonly #subfolders = new Map<string, FolderWatch>();
   /** Waiting for the next try. */
   readonly #unwatched = new Set<string>();
+  readonly #retryTimes = createRetryTimes();
   #root: FolderWatch | undefined;
   #above: FolderWatch | undefined;
   #touched: Coalescer | undefined;
@@ -175,13 +176,15 @@ export class FolderTree {
   /** Tells of the first failure and tries again later, the root or what is left of its subfolders. */
   #failed(cause: Error): void {
     if (this.#touched === undefined || this.#retry !== undefined) return;
+    const retryInMs = this.#retryTimes.next();
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       const names = [...this.#unwatched];
       this.#unwatched.clear();
       if (this.#root === undefined) this.#open(true);
       else this.#followAgain(names);
-    }, RETRY_MS);
-    this.#options.onFailure({ cause, retryInMs: RETRY_MS });
+      if (this.#retry === undefined) this.#retryTimes.reset();
+    }, retryInMs);
+    this.#options.onFailure({ cause, retryInMs });
   }
 }

@@ -3,11 +3,11 @@ import { basename, dirname, join } from 'node:path';
 import { type ChokidarFolder, watchByChokidar } from './chokidar-folder.ts';
 import { type Coalescer, coalesce } from './coalesce.ts';
 import { readFolderSignature } from './file-signature.ts';
+import { createRetryTimes } from './retry-times.ts';
 
 const WINDOW_MS = 25;
 /** No event tells of a mount over a folder, or of a folder further above it that was moved away. */
 const RECHECK_MS = 10_000;
-const RETRY_MS = 10_000;
 
 export interface FollowedFoldersOptions {
   /** Absolute and normal paths, which need not exist. */
@@ -34,6 +34,7 @@ export class FollowedFolders {
   readonly #options: FollowedFoldersOptions;
   readonly #followed = new Map<string, Followed>();
   readonly #failed = new Set<string>();
+  readonly #retryTimes = createRetryTimes();
   #closing: Promise<unknown> = Promise.resolve();
   #touched: Coalescer | undefined;
   #recheck: NodeJS.Timeout | undefined;
@@ -77,6 +78,7 @@ export class FollowedFolders {
     if (this.#isSynced || this.#failed.size > 0) return;
     if (![...this.#followed.values()].every(({ watch }) => watch.isReady)) return;
     this.#isSynced = true;
+    this.#retryTimes.reset();
     onSynced();
   }
 
@@ -127,12 +129,13 @@ export class FollowedFolders {
     this.#isSynced = false;
     this.#touched?.add(path);
     if (this.#retry !== undefined) return;
+    const retryInMs = this.#retryTimes.next();
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#failed.clear();
       this.#follow();
-    }, RETRY_MS);
-    this.#options.onFailure({ cause: new Error(`${path}: can't be watched`, { cause }), retryInMs: RETRY_MS });
+    }, retryInMs);
+    this.#options.onFailure({ cause: new Error(`${path}: can't be watched`, { cause }), retryInMs });
   }
 }
 

@@ -3,11 +3,11 @@ import { lstatSync, readdirSync, readlinkSync, realpathSync, type Stats, statSyn
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Coalescer, coalesce } from './coalesce.ts';
 import { type FolderWatch, isMissing, watchFolder, watchNearestFolder } from './folder-watch.ts';
+import { createRetryTimes } from './retry-times.ts';
 
 const WINDOW_MS = 25;
 /** Longer than anyone takes from reading a file to asking for its watch. */
 const LATELY_MS = 10_000;
-const RETRY_MS = 10_000;
 
 export interface IncludedFilesOptions {
   /** Something that `owner` includes appeared, changed or went; once per burst. */
@@ -29,6 +29,7 @@ export class IncludedFiles {
   readonly #includes = new Map<string, Include>();
   readonly #byOwner = new Map<string, readonly string[]>();
   readonly #failed = new Set<string>();
+  readonly #retryTimes = createRetryTimes();
   #retry: NodeJS.Timeout | undefined;
   #touched: Coalescer | undefined;
 
@@ -115,8 +116,9 @@ export class IncludedFiles {
     if (this.#touched === undefined) return;
     this.#failed.add(path);
     if (this.#retry !== undefined) return;
-    this.#retry = setTimeout(() => this.#tryAgain(), RETRY_MS);
-    this.#options.onFailure({ cause: new Error(`${path}: can't be watched`, { cause }), retryInMs: RETRY_MS });
+    const retryInMs = this.#retryTimes.next();
+    this.#retry = setTimeout(() => this.#tryAgain(), retryInMs);
+    this.#options.onFailure({ cause: new Error(`${path}: can't be watched`, { cause }), retryInMs });
   }
 
   /** Whoever asked for it reads it again, watched or not. */
@@ -125,7 +127,9 @@ export class IncludedFiles {
     this.#failed.clear();
     this.#retry = undefined;
     this.#drain(paths);
-    if (this.#failed.size === 0) this.#options.onWatched();
+    if (this.#failed.size > 0) return;
+    this.#retryTimes.reset();
+    this.#options.onWatched();
   }
 }
 
