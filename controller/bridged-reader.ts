@@ -5,7 +5,7 @@ import type { Mac } from '../render/mac.ts';
 import type { InterfaceName } from '../render/names.ts';
 import { type Found, isGiven, withFound } from './bridged-nics.ts';
 import { parseLxcInfo, type Runtime } from './container-runtime.ts';
-import { type Lease, leaseFile, readLeases } from './leases.ts';
+import { keepLeases, type Lease, leaseFile, readLeases } from './leases.ts';
 import { messageOf } from './log.ts';
 import { readMacs } from './read-macs.ts';
 import type { Run } from './run.ts';
@@ -22,6 +22,8 @@ const PATIENCE_MS = 500;
 export class BridgedReader {
   readonly #options: BridgedReaderOptions;
   readonly #macs = new Map<string, { readonly veth: InterfaceName; readonly mac: Mac }>();
+  /** By endpoint key, of all that run. */
+  readonly #present = new Map<string, Mac>();
   #leases: ReadonlyMap<string, readonly Lease[]> = new Map();
   #failures: Found['failures'] = new Map();
   readonly #complete = new Map<string, Completed>();
@@ -38,7 +40,10 @@ export class BridgedReader {
     return [...new Set(ends.filter(Number.isFinite))].sort((a, b) => a - b);
   }
 
-  /** Of the bridges on which a NIC has no static address. What can't be read leases nothing, and is told. */
+  /**
+   * Of the bridges on which a NIC has no static address; who runs keeps what was leased to it. What can't be read leases
+   * nothing, and is told.
+   */
   async readLeases(containers: Iterable<Container>): Promise<void> {
     const read = await Promise.all(
       leasingBridges(containers).map(async (bridge) => {
@@ -50,7 +55,15 @@ export class BridgedReader {
       }),
     );
     this.#found = undefined;
-    this.#leases = new Map(read.map(({ bridge, leases }) => [bridge, leases]));
+    const present = new Set(this.#present.values());
+    const keep = (bridge: string): Lease[] =>
+      (this.#leases.get(bridge) ?? []).filter(({ mac, expires }) => present.has(mac) && expires > Date.now());
+    this.#leases = new Map(
+      read.map(({ bridge, leases, failure }) => [
+        bridge,
+        failure === undefined ? keepLeases(keep(bridge), leases) : leases,
+      ]),
+    );
     this.#failures = new Map(read.flatMap(({ bridge, failure }) => (failure === undefined ? [] : [[bridge, failure]])));
   }
 
@@ -58,7 +71,17 @@ export class BridgedReader {
    * Reads those hardware addresses that no configuration fixes, once for each veth. @returns false where LXC was too slow to
    * answer: then it is to be asked again.
    */
-  async readMacs({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
+  async readMacs(asked: Asked, runtime: Runtime): Promise<boolean> {
+    const isAnswered = await this.#lookUp(asked, runtime);
+    for (const { key, attachment } of asked.container.endpoints) {
+      const mac = attachment?.mac ?? this.#macs.get(key)?.mac;
+      if (attachment === undefined || mac === undefined || !runtime.veths.has(key)) this.#present.delete(key);
+      else this.#present.set(key, mac);
+    }
+    return isAnswered;
+  }
+
+  async #lookUp({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
     const wanted = container.endpoints.flatMap(({ key, attachment }) => {
       const veth = runtime.veths.get(key);
       const isKnown = veth !== undefined && this.#macs.get(key)?.veth === veth;
@@ -123,7 +146,8 @@ export class BridgedReader {
   forget(id: string): void {
     this.#complete.delete(id);
     this.#found = undefined;
-    for (const key of this.#macs.keys()) if (key.startsWith(`${id}/`)) this.#macs.delete(key);
+    for (const known of [this.#macs, this.#present])
+      for (const key of known.keys()) if (key.startsWith(`${id}/`)) known.delete(key);
   }
 }
 

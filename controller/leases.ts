@@ -33,6 +33,17 @@ export function parseLeases(text: string): Lease[] {
 const macOfDuid = (duid: string): string =>
   /^00:(?:01:00:01(?::[0-9a-f]{2}){4}|03:00:01):(.{17})$/i.exec(duid)?.[1] ?? '';
 
+/**
+ * What is leased, where some has been leased to those who run and hasn't ended: they keep it. dnsmasq takes whoever names a
+ * client by its identifier (option 61) for that client, and so would give the lease of one container to another, or up.
+ */
+export function keepLeases(held: readonly Lease[], fresh: readonly Lease[]): Lease[] {
+  const owners = new Map(held.map(({ address, mac }) => [address, mac]));
+  const rightful = fresh.filter(({ address, mac }) => (owners.get(address) ?? mac) === mac);
+  const renewed = new Set(rightful.map(({ address }) => address));
+  return [...rightful, ...held.filter(({ address }) => !renewed.has(address))];
+}
+
 export const leasedTo = (mac: Mac, leases: readonly Lease[]): Address[] =>
   leases.filter((lease) => lease.mac === mac).map(({ address }) => address);
 
