@@ -169,8 +169,10 @@ export class HostReader {
     const { policyFolder } = this.#options;
     const containers = join(policyFolder, CONTAINERS);
     const before = readFolderSignature(containers);
-    const read = files === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
-    for (const file of files ?? []) {
+    // What was read without the folder says nothing about the files that nobody tells of now that it is back.
+    const some = this.#isFolderMissing ? undefined : files;
+    const read = some === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
+    for (const file of some ?? []) {
       const path = relative(policyFolder, file);
       if (!isPolicyFileName(path)) continue;
       const content = readPolicyFile(policyFolder, path, isStrict());

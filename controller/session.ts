@@ -58,6 +58,9 @@ export interface SessionOptions {
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
 
+/** How often a folder of policies that is away is looked for. */
+const FOLDER_MS = 1_000;
+
 /** Another session has taken its place, under another configuration: ask that one. */
 export class SessionEnded extends Error {
   override readonly name = 'SessionEnded';
@@ -94,6 +97,7 @@ export class Session {
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
   #configSignature: string | undefined;
+  #isFolderLookedFor = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -271,6 +275,17 @@ export class Session {
     }
   }
 
+  /** It may have been away for less than its watcher takes: no event would tell that it is back. */
+  #lookForFolder(): void {
+    if (this.#isFolderLookedFor || this.#options.revisions.view.reason !== 'missing') return;
+    this.#isFolderLookedFor = true;
+    this.#timers.after(FOLDER_MS, () => {
+      this.#isFolderLookedFor = false;
+      this.#dirty.policies = 'all';
+      this.#request();
+    });
+  }
+
   #request(): void {
     if (this.#sources.isReady) this.#queue.request();
   }
@@ -294,6 +309,7 @@ export class Session {
       await this.#watchTraffic();
       this.#freshProxies.note(outcome.before, outcome.applied.enforced);
       this.#watchers.leaseFiles.setFiles(this.reconciler.reader.leaseFiles);
+      this.#lookForFolder();
       this.#leaseClock.watch(this.reconciler.reader.leaseEnds, outcome.assembled.chosenAt);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);

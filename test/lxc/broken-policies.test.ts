@@ -118,6 +118,19 @@ test('a folder of policies that is away changes nothing, also for a new daemon; 
   expect(await readOwnState(bed.host)).toEqual(good);
   await routewall.start(late);
   await becomes(late, [81]);
+  // Back, and away again, however fast: nothing is ever taken for deleted.
+  for (let times = 0; times < 20; times += 1) {
+    await rename(away, folder);
+    await rename(folder, away);
+  }
+  await rename(away, folder);
+  await eventually(
+    'it is back',
+    async () => !(await routewall.cli('status')).stdout.includes('containers/ is'),
+    10_000,
+  );
+  expect(routewall.daemon.log().filter((line) => / (?:cut|removed) /.test(line))).toEqual([]);
+  await rename(folder, away);
   await mkdir(folder);
   await becomes(web, PORTS);
   await rm(folder, { recursive: true });
