@@ -55,3 +55,14 @@ test('what is left out is not in the program', () => {
   const gone = ['xml2js', 'sax', 'xmlbuilder', 'event-stream', 'map-stream', 'through', 'hexy', 'usocket'];
   expect(shipped.filter((line) => gone.includes(line.split(' ')[0] ?? ''))).toEqual([]);
 });
+
+test('nothing runs when a dependency is installed', () => {
+  expect(readFileSync('.npmrc', 'utf8')).toMatch(/^ignore-scripts=true$/m);
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+  const ships = Object.entries<{ dev?: boolean; optional?: boolean; hasInstallScript?: boolean }>(packages);
+  expect(ships.length).toBeGreaterThan(50);
+  // Tools may have some, which npm then leaves out; what ships has none to leave out.
+  expect(ships.filter(([, one]) => one.dev !== true && one.hasInstallScript === true).map(([path]) => path)).toEqual(
+    [],
+  );
+});
