@@ -29,6 +29,8 @@ export class LastGood {
   /** By container name: the hash of what is on disk. */
   readonly #stored = new Map<string, string>();
   #saved = new Map<string, CompiledPolicy>();
+  /** To be written. What the disk refuses is kept as soon as there is room, though the file itself may be broken by then. */
+  readonly #due = new Map<string, string>();
 
   constructor(stateDirectory: string) {
     this.#folder = join(stateDirectory, 'last-good');
@@ -68,19 +70,22 @@ export class LastGood {
       present.add(compiled.container);
       if (status === 'ok' && this.#saved.get(compiled.container) !== compiled) changed.push(compiled);
     }
+    for (const compiled of changed) {
+      this.#due.set(compiled.container, renderMemento(compiled, files));
+      this.#saved.set(compiled.container, compiled);
+    }
     const errors: unknown[] = [];
+    const waiting = [...this.#due].filter(([name]) => present.has(name));
     // One that can't be kept, such as a name that is too long for a file's, costs the others nothing.
-    await forEachLimited(changed, 16, (compiled) =>
-      this.#write(compiled, files).catch((cause: unknown) => void errors.push(cause)),
+    await forEachLimited(waiting, 16, ([name, text]) =>
+      this.#write(name, text).catch((cause: unknown) => void errors.push(cause)),
     );
-    const gone = [...this.#stored.keys()].filter((name) => !present.has(name));
+    const gone = [...this.#stored.keys(), ...this.#due.keys()].filter((name) => !present.has(name));
     await forEachLimited(gone, 16, (name) => this.#remove(name));
     if (errors.length > 0) throw errors[0];
   }
 
-  async #write(compiled: CompiledPolicy, files: PolicyFiles): Promise<void> {
-    const { container } = compiled;
-    const text = renderMemento(compiled, files);
+  async #write(container: string, text: string): Promise<void> {
     if (this.#stored.get(container) !== digest(text)) {
       // Renamed into place: a crash leaves the old record or the new one.
       const temporary = `${this.#path(container)}.new`;
@@ -89,13 +94,14 @@ export class LastGood {
       await rename(temporary, this.#path(container));
       this.#stored.set(container, digest(text));
     }
-    this.#saved.set(container, compiled);
+    this.#due.delete(container);
   }
 
   async #remove(name: string): Promise<void> {
     await rm(this.#path(name), { force: true });
     this.#stored.delete(name);
     this.#saved.delete(name);
+    this.#due.delete(name);
   }
 
   #path(name: string): string {

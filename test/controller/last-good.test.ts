@@ -113,3 +113,13 @@ it('opens where nothing can be made, and keeps what is good once it can', async 
   await lastGood.save([policyOf('web', FILES)], FILES);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
 });
+
+it('keeps what the disk refused once it takes it, though the file is broken by then', async () => {
+  const lastGood = await opened();
+  await writeFile(join(folder, 'last-good'), 'no folder');
+  await expect(lastGood.save([policyOf('web', FILES)], FILES)).rejects.toThrow(/EEXIST|ENOTDIR/);
+  await rm(join(folder, 'last-good'));
+  const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
+  await lastGood.save([policyOf('web', broken)], broken);
+  expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
+});
