@@ -15,7 +15,18 @@ const CACHE = fileURLToPath(new URL('../.cache/debian', import.meta.url));
 /** An LXC host's, without recommendations; everything that the tests run there, since it has no way out to a mirror. */
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'dbus', 'procps', 'ifupdown', 'iproute2', 'iputils-ping'],
-  ...['lxc', 'nftables', 'iptables', 'conntrack', 'nodejs', 'busybox-static', 'libglib2.0-bin', 'bash-completion'],
+  ...[
+    'lxc',
+    'nftables',
+    'iptables',
+    'ipset',
+    'arptables',
+    'conntrack',
+    'nodejs',
+    'busybox-static',
+    'libglib2.0-bin',
+    'bash-completion',
+  ],
   // debootstrap knows no alternatives: firewalld's polkitd wants a logind.
   ...['ufw', 'firewalld', 'libpam-systemd'],
 ];
