@@ -8,7 +8,8 @@ import { renderDesired } from '../render/nft.ts';
 import { renderSeal, type Seal } from '../render/panic.ts';
 import { renderRuleset, type TableFlag, withFlags } from '../render/ruleset.ts';
 import { nameOf } from './apply.ts';
-import { scriptOf, type XtVariant } from './iptables/xt-tools.ts';
+import { xtScript, xtScriptLines } from './iptables/xt-script.ts';
+import type { XtCommands } from './iptables/xt-tools.ts';
 
 export interface BootFormat {
   readonly name: (typeof FORMAT_NAMES)[number];
@@ -27,21 +28,12 @@ export const nftFormat = (flags: readonly TableFlag[] = []): BootFormat => ({
 });
 
 /** The last line of the rules tells the guard that the file is whole. */
-export const xtFormat = (variant: XtVariant): BootFormat => ({
+export const xtFormat = (variant: XtCommands): BootFormat => ({
   name: 'last-good.iptables',
-  render: (state) =>
-    [
-      '# routewall: the last rules in force, for sh',
-      'set -e',
-      `if iptables-${variant} -t raw -S RW-ANTISPOOF >/dev/null 2>&1; then exit 0; fi`,
-      `${scriptOf(variant, diffXt(EMPTY_XT, renderXt(state, nameOf)))}# whole`,
-      '',
-    ].join('\n'),
+  render: (state) => `${xtScript(variant, diffXt(EMPTY_XT, renderXt(state, nameOf)))}# whole\n`,
   seal: (seal) =>
-    scriptOf(
+    xtScriptLines(
       variant,
       FAMILIES.map((family) => ({ tool: 'restore', family, lines: renderXtSeal(seal, '') })),
-    )
-      .trimEnd()
-      .split('\n'),
+    ),
 });

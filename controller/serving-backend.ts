@@ -15,7 +15,7 @@ export class ServingBackend implements Backend {
   readonly #options: ServingOptions;
   #chosen: ChosenBackend = 'nftables';
   #backend: Backend | undefined;
-  /** Served before, and may still have rules in the kernel. */
+  /** Served before, by what the disk remembers, and may still have rules in the kernel. */
   #retired: readonly ChosenBackend[] = [];
 
   constructor(options: ServingOptions) {
@@ -30,6 +30,11 @@ export class ServingBackend implements Backend {
     return this.#chosen;
   }
 
+  /** The guard shuts the host by nftables at any time where it can't load the rules of the one that serves. */
+  get #suspected(): readonly ChosenBackend[] {
+    return this.#chosen === 'nftables' ? [] : ['nftables'];
+  }
+
   get #serving(): Backend {
     this.#backend ??= this.#options.create(this.#chosen);
     return this.#backend;
@@ -39,15 +44,12 @@ export class ServingBackend implements Backend {
   async use(chosen: ChosenBackend): Promise<void> {
     const { stateDirectory, log } = this.#options;
     const known = await readBackends(stateDirectory);
-    // The guard has nftables shut the host where the last rules can't be loaded.
-    const others = [...known, ...(chosen === 'nftables' ? [] : ['nftables' as const])].filter(
-      (name) => name !== chosen,
-    );
+    const others = known.filter((name) => name !== chosen);
     if (!known.includes(chosen)) await writeBackends(stateDirectory, [...known, chosen]);
     if (others.length > 0 || chosen !== 'nftables') log('info', `backend: ${chosen}`);
     if (chosen !== this.#chosen) this.#backend = undefined;
     this.#chosen = chosen;
-    this.#retired = [...new Set(others)];
+    this.#retired = others;
   }
 
   change(before: DesiredState, after: DesiredState): Promise<Committed> {
@@ -64,7 +66,7 @@ export class ServingBackend implements Backend {
 
   async readOwned(): Promise<ReadonlySet<string>> {
     const owned = await this.#serving.readOwned();
-    const [retired] = this.#retired;
+    const [retired] = [...this.#retired, ...this.#suspected];
     return owned.size > 0 || retired === undefined ? owned : await this.#options.create(retired).readOwned();
   }
 
@@ -83,8 +85,7 @@ export class ServingBackend implements Backend {
   /** What can't be taken away now is tried again by the next resync. */
   async #retire(): Promise<void> {
     const { log, create, stateDirectory } = this.#options;
-    if (this.#retired.length === 0) return;
-    for (const name of this.#retired) {
+    for (const name of new Set([...this.#retired, ...this.#suspected])) {
       try {
         const { refusal } = await create(name).remove();
         if (refusal !== undefined) throw new Error(refusal.message);
@@ -93,6 +94,7 @@ export class ServingBackend implements Backend {
         return;
       }
     }
+    if (this.#retired.length === 0) return;
     this.#retired = [];
     await writeBackends(stateDirectory, [this.#chosen]).catch((cause: unknown) => log('error', messageOf(cause)));
   }

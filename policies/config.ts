@@ -80,9 +80,7 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
 }
 
 /** What of the rest of the program knows nftables alone; told wherever iptables serves. */
-export const IPTABLES_GAPS =
-  "iptables enforces, but denials and learn don't read its counts, panic needs the daemon, and at boot nothing of it is " +
-  'loaded before the daemon runs: see docs/iptables.md';
+export const IPTABLES_GAPS = "iptables enforces, but denials and learn don't read its counts: see docs/iptables.md";
 
 const iptablesWarning = (file: string, place: { readonly line: number; readonly column: number }): Problem => ({
   file,

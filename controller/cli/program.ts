@@ -7,6 +7,7 @@ import type { Io } from './io.ts';
 import { addSharedOptions, readShared } from './options.ts';
 import { addPanic } from './panic-command.ts';
 import { addRecordingCommands } from './recording-commands.ts';
+import { addRender } from './render-command.ts';
 import { addRevisionCommands } from './revision-commands.ts';
 import { VERSION } from './version.ts';
 
@@ -102,20 +103,6 @@ function addList(program: Command, act: Act): void {
     .description('what is known of each container: NICs, addresses, policy, problems')
     .addHelpText('after', example('routewall list', 'routewall list -n tinderbox --json'))
     .action(() => act(async (invocation) => (await import('./list.ts')).runList(invocation)));
-}
-
-function addRender(program: Command, act: Act): void {
-  program
-    .command('render')
-    .description('the nftables ruleset and the ip batch that follow from the files, as text')
-    .addOption(
-      new Option('--what <WHAT>', 'which part').choices(['nft', 'routing', 'all'] as const).default('all' as const),
-    )
-    .addOption(new Option('--backend <NAME>', 'for which backend').choices(['auto', 'nftables']).default('auto'))
-    .addHelpText('after', example('routewall render --state host.json', 'routewall render --what nft | nft -c -f -'))
-    .action((flags: { what: 'nft' | 'routing' | 'all' }) =>
-      act(async (invocation) => (await import('./render.ts')).runRender(invocation, flags)),
-    );
 }
 
 function addPreview(program: Command, act: Act): void {

@@ -1,9 +1,6 @@
 /** The rules by iptables, ip6tables, ipset and arptables: each table at once, one after the other. */
-import { closedPolicy } from '../../policies/compile-policy.ts';
-import type { DesiredState, NicState } from '../../render/desired.ts';
+import type { DesiredState } from '../../render/desired.ts';
 import { ownedOf, translateXt } from '../../render/iptables/xt-listing.ts';
-import { isNameable } from '../../render/iptables/xt-names.ts';
-import { unsayable } from '../../render/iptables/xt-policy.ts';
 import { renderXt } from '../../render/iptables/xt-render.ts';
 import { EMPTY_XT, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { diffXt, linesOf } from '../../render/iptables/xt-transaction.ts';
@@ -11,6 +8,7 @@ import { nameOf } from '../apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../backend.ts';
 import { createXtSealTable } from '../panic/xt-seal-table.ts';
 import { CommandError, type Run } from '../run.ts';
+import { refusedNic } from './unsayable-nics.ts';
 import { listXtElsewhere, readXt, writeSteps, type XtVariant } from './xt-tools.ts';
 
 export function createXtBackend(run: Run, variant: XtVariant): Backend {
@@ -108,27 +106,3 @@ const isNothing = ({ sets, families, arp }: XtRuleset): boolean =>
   [...families.values()].every(({ tables }) =>
     [...tables.values()].every(({ chains, jumps }) => chains.size === 0 && jumps.size === 0),
   );
-
-/** What iptables can't say exactly isn't said at all; shut, any interface can be had. */
-function refusedNic({ nics }: DesiredState): Refusal | undefined {
-  for (const nic of nics.values()) {
-    const message = isShut(nic) && nic.port === undefined ? undefined : whyUnsayable(nic);
-    if (message !== undefined) return { command: `"${nic.hostVeth}"`, message };
-  }
-  return undefined;
-}
-
-/** Why the backend can't serve this NIC; `undefined` where it can. */
-export function whyUnsayable({ hostVeth, egress, ingress, nat, uplink, port }: NicState): string | undefined {
-  if (!isNameable(hostVeth))
-    return `iptables can't name the interface ${hostVeth}: give it another one with lxc.net.N.veth.pair`;
-  if (port !== undefined)
-    return `a NIC on a bridge needs nftables: with backend: iptables nothing stands between it and ${port.bridge}`;
-  if (nat !== undefined)
-    return 'masquerade and publish need nftables: backend: iptables has neither, so nothing passes';
-  if (uplink !== undefined) return 'uplink needs nftables: backend: iptables has none, so nothing passes';
-  return unsayable(egress) ?? unsayable(ingress);
-}
-
-const isShut = ({ egress, ingress }: NicState): boolean =>
-  egress === closedPolicy.egress && ingress === closedPolicy.ingress;

@@ -8,10 +8,15 @@ import { CommandError, type CommandResult, type Run, runOrThrow } from '../run.t
 /** legacy: ip_tables, which needs no nf_tables; nft: the same commands by nf_tables. */
 export type XtVariant = 'legacy' | 'nft';
 
+/** system: whichever of them the commands without an ending are. */
+export type XtCommands = XtVariant | 'system';
+
+const ending = (variant: XtCommands): string => (variant === 'system' ? '' : `-${variant}`);
+
 const BIN: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
 
-const command = (variant: XtVariant, family: Family, end: '' | '-save' | '-restore'): string =>
-  `${BIN[family]}-${variant}${end}`;
+export const xtCommand = (variant: XtCommands, family: Family, end: '' | '-save' | '-restore'): string =>
+  `${BIN[family]}${ending(variant)}${end}`;
 
 /** Which variant `iptables` is on this host; `undefined` where there is none. */
 export async function systemVariant(run: Run): Promise<XtVariant | undefined> {
@@ -23,17 +28,26 @@ export async function systemVariant(run: Run): Promise<XtVariant | undefined> {
 /** What is missing for the variant, as words for the administrator; `undefined` where nothing is. */
 export async function missingTool(run: Run, variant: XtVariant): Promise<string | undefined> {
   const tools: readonly (readonly [string, string])[] = [
-    [command(variant, 4, '-restore'), 'iptables'],
-    [command(variant, 6, '-restore'), 'iptables'],
+    [xtCommand(variant, 4, '-restore'), 'iptables'],
+    [xtCommand(variant, 6, '-restore'), 'iptables'],
     [`arptables-${variant}`, variant === 'legacy' ? 'arptables' : 'iptables'],
     ['ipset', 'ipset'],
   ];
   for (const [tool, debian] of tools) {
     const found = await run(tool, ['--version']).catch(() => undefined);
-    if (found === undefined || found.exitCode !== 0) return `${tool} doesn't run: on Debian, apt-get install ${debian}`;
+    if (found === undefined) return `${tool} doesn't run: on Debian, apt-get install ${debian}`;
+    // The old arptables asks the kernel before it tells its version.
+    if (found.exitCode !== 0) return forbidden(tool, found.stderr);
   }
-  return undefined;
+  // A question about a set needs all that a service's sandbox may lack: its sockets, the lock, and the kernel's modules.
+  const tool = xtCommand(variant, 4, '');
+  const { stderr } = await run(tool, ['-w', '-C', 'INPUT', '-m', 'set', '--match-set', 'RW-lan4', 'src']);
+  const [said] = /^.*(?:open socket|lock file|insmod|Address family|not permitted).*$/m.exec(stderr) ?? [];
+  return said === undefined ? undefined : forbidden(tool, said);
 }
+
+const forbidden = (tool: string, said: string): string =>
+  `${tool}: ${said.trim().split('\n')[0]}; for the packaged service: systemctl daemon-reload && systemctl restart routewall`;
 
 /** Everything of ours; a failed reading is an error and never an absent rule. */
 export async function readXt(run: Run, variant: XtVariant): Promise<XtRuleset> {
@@ -71,7 +85,7 @@ const countElements = (headers: string): string[] =>
 
 /** One process for all tables; an old one has no others loaded. */
 export async function readTables(run: Run, variant: XtVariant, family: Family): Promise<string> {
-  const save = command(variant, family, '-save');
+  const save = xtCommand(variant, family, '-save');
   const text = await runOrThrow(run, save, []);
   // Printed with success about rules of nft's own in a table of that name, in the place of all its rules.
   const [complained] = /^# Table `(?:raw|filter)' is incompatible.*$/m.exec(text) ?? [];
@@ -109,7 +123,7 @@ async function writeStep(run: Run, variant: XtVariant, step: XtStep): Promise<st
     case 'ipset':
       return complaint('ipset', await run('ipset', ['-exist', 'restore'], { input: text }));
     case 'restore': {
-      const tool = command(variant, step.family, '-restore');
+      const tool = xtCommand(variant, step.family, '-restore');
       return complaint(tool, await run(tool, ['--noflush', '-w'], { input: text }));
     }
     case 'arptables':
@@ -133,8 +147,8 @@ export async function listXtElsewhere(run: Run, variant: XtVariant, rendered: Xt
   const text = [
     'set -e',
     heredoc('ipset restore', creates),
-    ...restores.map(({ family, lines }) => heredoc(`${command(variant, family, '-restore')} --noflush -w`, lines)),
-    ...FAMILIES.flatMap((family) => [`echo '${MARK}'`, command(variant, family, '-save')]),
+    ...restores.map(({ family, lines }) => heredoc(`${xtCommand(variant, family, '-restore')} --noflush -w`, lines)),
+    ...FAMILIES.flatMap((family) => [`echo '${MARK}'`, xtCommand(variant, family, '-save')]),
   ].join('\n');
   const output = await runOrThrow(run, 'unshare', ['--net', 'sh', '-s'], { input: text, timeout: 120_000 });
   const [, v4, v6] = output.split(MARK);
@@ -143,20 +157,5 @@ export async function listXtElsewhere(run: Run, variant: XtVariant, rendered: Xt
 }
 
 /** Quoted, so that the shell reads nothing in it. */
-export const heredoc = (tool: string, lines: readonly string[]): string =>
-  `${tool} <<'END-OF-RULES'\n${lines.map((line) => `${line}\n`).join('')}END-OF-RULES`;
-
-/** For a boot without Node. */
-export const scriptOf = (variant: XtVariant, steps: readonly XtStep[]): string =>
-  steps.map((step) => `${scriptLines(variant, step)}\n`).join('');
-
-function scriptLines(variant: XtVariant, step: XtStep): string {
-  switch (step.tool) {
-    case 'ipset':
-      return heredoc('ipset -exist restore', step.lines);
-    case 'restore':
-      return heredoc(`${command(variant, step.family, '-restore')} --noflush -w`, step.lines);
-    case 'arptables':
-      return step.lines.map((line) => `arptables-${variant} ${line}`).join('\n');
-  }
-}
+export const heredoc = (tool: string, lines: readonly string[], after = ''): string =>
+  `${tool} <<'END-OF-RULES'${after}\n${lines.map((line) => `${line}\n`).join('')}END-OF-RULES`;

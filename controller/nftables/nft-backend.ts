@@ -80,10 +80,16 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     change: (before, after) => commit(describe(before, after)),
     read: async () => hold(await owner.takeOver(await readOurs())),
     readOwned: async () => ownedIn(await readOurs()),
-    remove: async () => commit((await readOurTables(run)).map((table) => `delete table ${table}`)),
+    remove: async () => {
+      const tables = await readOurTables(run);
+      // Also on a kernel without nf_tables, where no nft could be asked to do anything.
+      return tables.length === 0 ? NOTHING : await commit(tables.map((table) => `delete table ${table}`));
+    },
     describe,
   };
 }
+
+const NOTHING: Committed = { refusal: undefined, commands: [] };
 
 const ownedIn = (ruleset: Ruleset): ReadonlySet<string> =>
   new Set([

@@ -2,8 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
+import { xtFormat } from '../../controller/boot-format.ts';
 import { parseDnsAnswers, parseStateRoutes } from '../../controller/cli/state-file.ts';
 import { describeContainer } from '../../controller/containers.ts';
+import { sayable } from '../../controller/iptables/unsayable-nics.ts';
 import { placed } from '../../controller/json-shape.ts';
 import { describeUplinks } from '../../controller/uplink-routing.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
@@ -71,6 +73,7 @@ export async function runCase(name: string): Promise<CaseResult> {
   const said = [...new Set(all.map((problem) => formatProblem(problem)))].sort();
   const files = new Map([
     ['ruleset.nft', renderRuleset(ruleset)],
+    ['rules.iptables', xtFormat('system').render(sayable(assembled.desired))],
     ['routing.ip', lines(routing)],
   ]);
   const uplinks = describeUplinks(undefined, assembled.desired.host.uplinkTables);

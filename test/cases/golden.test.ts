@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Direction, PeerMatch, PolicyChain, Rule, ServiceMatch } from '../../render/rule.ts';
 import { caseNames, casesFolder, runCase } from './golden-case.ts';
 
-const EXPECTED = ['ruleset.nft', 'routing.ip', 'uplinks.ip', 'problems.txt'];
+const EXPECTED = ['ruleset.nft', 'rules.iptables', 'routing.ip', 'uplinks.ip', 'problems.txt'];
 const update = process.env['UPDATE_GOLDEN'] === '1';
 
 describe.each(caseNames())('%s', (name) => {

@@ -175,8 +175,13 @@ describe('render', () => {
     expect(err).toContain('pol/containers/web.yaml:1:1: error');
   });
 
-  test('refuses another backend', async () => {
-    expect(await bed.rw('render --backend iptables')).toMatchObject({ exitCode: 2 });
+  test('prints the rules for another backend, and refuses one that it does not know', async () => {
+    const { exitCode, out } = await bed.rw('render --what rules --backend iptables-nft');
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(/^iptables-nft-restore --noflush -w <<'END-OF-RULES'/m);
+    expect((await bed.rw('render --what nft --backend iptables')).out).toContain('table inet routewall');
+    expect(JSON.parse((await bed.rw('render --json')).out)).toMatchObject({ backend: 'nftables' });
+    expect(await bed.rw('render --backend pf')).toMatchObject({ exitCode: 2 });
   });
 });
 
