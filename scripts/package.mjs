@@ -55,8 +55,10 @@ async function stage() {
     'usr/lib/routewall/graphviz.mjs',
     (await readFile(join(root, 'dist/graphviz.mjs'), 'utf8')).replace(/^#!.*\n/, ''),
   );
-  await put('usr/lib/routewall/guard.nft', await renderGuard());
-  await put('usr/lib/routewall/guard-bridges.nft', await renderGuard(BRIDGED));
+  await put('usr/lib/routewall/guard.nft', await renderGuard('nftables'));
+  await put('usr/lib/routewall/guard-bridges.nft', await renderGuard('nftables', BRIDGED));
+  // For kernels without nf_tables.
+  await put('usr/lib/routewall/guard.iptables', await renderGuard('iptables-legacy'));
   await cp(join(root, 'packaging/hook/routewall-hook'), join(staging, 'usr/lib/routewall/hook'));
   for (const name of ['policy', 'config']) {
     await put(`usr/share/routewall/${name}.schema.json`, await readFile(join(root, `policies/${name}.schema.json`)));
@@ -90,7 +92,7 @@ function compress(text) {
  * What the product renders for a host of which nothing is known, so that the daemon adopts it as it is. `config`: of a
  * container that doesn't run.
  */
-async function renderGuard(config) {
+async function renderGuard(backend, config) {
   const bare = await mkdtemp(join(tmpdir(), 'routewall-bare-'));
   try {
     await writeFile(join(bare, 'state.json'), '{"containers":{},"links":[]}');
@@ -99,7 +101,9 @@ async function renderGuard(config) {
     await mkdir(join(bare, 'lxc/any'), { recursive: true });
     if (config !== undefined) await writeFile(join(bare, 'lxc/any/config'), config);
     const files = ['--state', 'state.json', '--config', 'routewall.yaml', '--policies', '.', '-P', 'lxc'];
-    return execFileSync(process.execPath, [bundle, 'render', '--what', 'nft', ...files], { cwd: bare });
+    return execFileSync(process.execPath, [bundle, 'render', '--what', 'rules', '--backend', backend, ...files], {
+      cwd: bare,
+    });
   } finally {
     await rm(bare, { recursive: true, force: true });
   }

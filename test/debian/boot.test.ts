@@ -138,4 +138,55 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     const { lines } = await capture.stop();
     expect(lines.filter((line) => !isAllowed(line))).toEqual([]);
   });
+
+  test('with iptables, masked, the same: its service ran in its sandbox, and left rules for the boot', async () => {
+    const variant = release === 'bookworm' ? 'legacy' : 'nft';
+    await host.system.run('update-alternatives', ['--set', 'iptables', `/usr/sbin/iptables-${variant}`]);
+    await host.system.run('systemctl', ['unmask', 'routewall.service']);
+    await host.system.run('systemctl', ['start', 'routewall.service']);
+    await host.write('/etc/routewall/routewall.yaml', 'backend: iptables\n');
+    // A sandbox that was closed for it stays closed: what served goes on, and says what is to be done.
+    const journal = async (): Promise<string> =>
+      (await host.system.run('journalctl', ['-u', 'routewall.service', '-b', '--no-pager'])).stdout;
+    const isTold = async (): Promise<boolean> => (await journal()).includes('daemon-reload && systemctl restart');
+    await eventually('the closed sandbox is told of', isTold, 20_000);
+    await host.system.run('systemctl', ['daemon-reload']);
+    await host.system.run('systemctl', ['restart', 'routewall.service']);
+    await waitUntilInForce(host);
+    const ours = async (): Promise<string> => {
+      const [nft, xt] = [['nft', 'list', 'tables'] as const, [`iptables-${variant}`, '-S', 'FORWARD'] as const];
+      const asked = [nft, xt].map(([program, ...args]) => host.system.run(program, args));
+      return (await Promise.all(asked))
+        .flatMap(({ stdout }) => stdout.split('\n'))
+        .filter((line) => /routewall|-j RW-/.test(line))
+        .join('\n');
+    };
+    const FORWARD = '-A FORWARD -j RW-FORWARD-FROM\n-A FORWARD -j RW-FORWARD-TO';
+    expect(await ours()).toBe(FORWARD);
+    const isKept = async (): Promise<boolean> =>
+      (await host.system.runForResult('ls', ['/var/lib/routewall'])).stdout.includes('last-good.iptables');
+    await eventually('the rules are kept for the boot', isKept, 15_000);
+    // As iptables makes it: nobody else may hold it.
+    if (variant === 'legacy')
+      expect((await host.system.run('stat', ['-c', '%a %U', '/run/xtables.lock'])).stdout).toBe('600 root');
+    await host.system.run('systemctl', ['mask', 'routewall.service']);
+    const capture = await captureBoot();
+    await expectActive(host, 'routewall-guard.service');
+    expect(await ours()).toBe(FORWARD);
+    const { lines } = await capture.stop();
+    expect(lines.filter((line) => !isAllowed(line))).toEqual([]);
+  });
+
+  test('a purge takes away what is ours in iptables, and nothing else', async () => {
+    const others = ['iptables-legacy', 'iptables-nft'].map((ipt) => `${ipt} -N RW-LIMIT; ${ipt} -A INPUT -j RW-LIMIT`);
+    await host.system.run('sh', ['-ec', [...others, 'ipset create RW-theirs hash:ip'].join('\n')]);
+    await flooder.stop();
+    await host.system.run('env', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', 'purge', '-y', 'routewall']);
+    const READ = `for i in iptables ip6tables; do for v in legacy nft; do $i-$v-save; done; done
+      arptables-legacy -n -L; arptables-nft -n -L; ipset list -n; nft list tables; ls /run/systemd/generator`;
+    const { stdout } = await host.system.run('sh', ['-c', READ]);
+    const left = stdout.split('\n').filter((line) => /RW-|routewall/.test(line));
+    const rules = [':RW-LIMIT - [0:0]', '-A INPUT -j RW-LIMIT'];
+    expect(left).toEqual([...rules, ...rules, 'RW-theirs']);
+  });
 });

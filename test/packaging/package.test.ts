@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 
 const root = new URL('../..', import.meta.url).pathname;
@@ -30,8 +30,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** All that is executable is sh. */
 const SHELL = [
   ...['DEBIAN/postinst', 'DEBIAN/prerm', 'DEBIAN/postrm'],
-  ...['usr/lib/routewall/guard', 'usr/lib/routewall/hook', 'usr/lib/routewall/load-beside', 'usr/sbin/routewall'],
-  'usr/lib/routewall/static-rules',
+  ...['guard', 'hook', 'load-beside', 'prepare-xtables', 'static-rules'].map((name) => `usr/lib/routewall/${name}`),
+  ...['usr/lib/systemd/system-generators/routewall-generator', 'usr/sbin/routewall'],
 ];
 
 const inTree = (path: string): string => join(tree, path);
@@ -59,6 +59,7 @@ test('holds what an administrator expects where Debian expects it', async () => 
     'usr/lib/routewall/graphviz.mjs',
     'usr/lib/routewall/guard.nft',
     'usr/lib/routewall/guard-bridges.nft',
+    'usr/lib/routewall/guard.iptables',
     'usr/lib/systemd/system/routewall.service',
     'usr/lib/systemd/system/routewall-guard.service',
     'usr/share/dbus-1/system.d/org.routewall.Controller1.conf',
@@ -169,13 +170,15 @@ test('has examples that the program accepts once they are switched on', async ()
 const guarded = (...commands: readonly string[]): Promise<{ stdout: string }> =>
   execa('unshare', ['--net', 'sh', '-euc', commands.join('\n')]);
 
-/** The script with the paths of this tree. */
-async function guardOf(lastGood: string): Promise<string> {
+/** The script with the paths of this tree, and before its own programs those of another folder. */
+async function guardOf(lastGood: string, programs = ''): Promise<string> {
   const text = await readFile(inTree('usr/lib/routewall/guard'), 'utf8');
   const path = join(folder, 'guard');
   const moved = text
-    .replace('/var/lib/routewall/last-good.nft', lastGood)
-    .replace('/usr/lib/routewall/static-rules', await staticRules());
+    .replaceAll('/var/lib/routewall/last-good', lastGood.replace(/\.nft$/, ''))
+    .replaceAll('/usr/lib/routewall/guard.', inTree('usr/lib/routewall/guard.'))
+    .replace('/usr/lib/routewall/static-rules', await staticRules())
+    .replace('PATH=', `PATH=${programs}:`);
   await writeFile(path, moved, { mode: 0o755 });
   return path;
 }
@@ -235,4 +238,63 @@ test('prefers the last ruleset, and changes nothing where one is in force', asyn
   const [first, second] = stdout.split('\n---\n');
   expect(first).toContain('comment "the last one"');
   expect(second).toBe(first);
+});
+
+const SAVE = [
+  'iptables-legacy-save',
+  'ip6tables-legacy-save',
+  "ipset save | sed 's/ hashsize .*//' | sort",
+  'arptables-legacy -L -n',
+];
+const STATIC_NFT = /iifname "veth\*" (?:drop|goto guard_drop)$/gm;
+
+describe('where iptables served last', () => {
+  const lastGood = (): string => join(folder, 'by-iptables.nft');
+  const scriptText = async (): Promise<string> => await readFile(inTree('usr/lib/routewall/guard.iptables'), 'utf8');
+  /** As the guard leaves the host: the rules of iptables, and nft's. */
+  async function guard(...before: readonly string[]): Promise<readonly string[]> {
+    const script = await guardOf(lastGood());
+    const { stdout } = await guarded(...before, `${script} 2>/dev/null`, ...SAVE, 'echo ---', 'nft list ruleset');
+    return stdout.replaceAll(/^#.*\n|\[\d+:\d+\]$/gm, '').split('\n---');
+  }
+  const write = (text: string): Promise<void> => writeFile(lastGood().replace(/nft$/, 'iptables'), text);
+
+  test('loads its rules, and changes nothing where they are in force', async () => {
+    await write((await scriptText()).replaceAll('veth+', 'lastly+'));
+    const [xt = '', nft] = await guard();
+    expect(xt.match(/^-A RW-GUARD-FROM -i lastly\+ -j DROP$/gm)).toHaveLength(4);
+    expect(nft).not.toMatch(/routewall/);
+    expect(await guard(`${await guardOf(lastGood())} 2>/dev/null`)).toEqual([xt, nft]);
+  });
+
+  test.each([
+    { what: 'are cut off', change: (text: string) => text.slice(0, -20) },
+    { what: 'are wrong for one family', change: (text: string) => text.replace('-s fe80::/10 -p', '-s fe80::/x -p') },
+    { what: 'need a set that is not made', change: (text: string) => text.replace(/^create RW-owned6.*$/m, '') },
+  ])('shuts by nftables where its rules $what', async ({ change }) => {
+    const text = await scriptText();
+    expect(change(text)).not.toBe(text);
+    await write(change(text));
+    expect((await guard())[1]?.match(STATIC_NFT)).toHaveLength(5);
+  });
+
+  test('prefers the rules of nftables where those are younger', async () => {
+    await write(await scriptText());
+    await execa('touch', ['-d', 'yesterday', lastGood().replace(/nft$/, 'iptables')]);
+    await execa('cp', [inTree('usr/lib/routewall/guard.nft'), lastGood()]);
+    const [xt, nft] = await guard();
+    expect(xt).not.toContain('RW-');
+    expect(nft?.match(STATIC_NFT)).toHaveLength(5);
+  });
+});
+
+test('shuts containers by the old iptables on a kernel without nf_tables', async () => {
+  const programs = join(folder, 'programs');
+  await execa('mkdir', ['-p', programs]);
+  const refuse = "#!/bin/sh\necho 'netlink: Error: cache initialization failed: Protocol not supported' >&2\nexit 1\n";
+  await writeFile(join(programs, 'nft'), refuse, { mode: 0o755 });
+  const { stdout } = await guarded(`${await guardOf(join(folder, 'none.nft'), programs)} 2>/dev/null`, ...SAVE);
+  expect(stdout.match(/^-A RW-GUARD-FROM -i veth\+ -j DROP$/gm)).toHaveLength(4);
+  expect(stdout.match(/^-A RW-GUARD-TO -o veth\+ -j DROP$/gm)).toHaveLength(2);
+  expect(stdout).toMatch(/^-j DROP -i veth\+/m);
 });
