@@ -1,11 +1,7 @@
 /** A panic begun or ended without the daemon: the kernel, the file that the daemon reads, and what the next boot loads. */
 import { defaultConfig } from '../../policies/config.ts';
-import { renderSeal } from '../../render/panic.ts';
-import type { Refusal } from '../backend.ts';
-import { keepPanicForBoot } from '../boot-ruleset.ts';
 import { realDisk } from '../durable-disk.ts';
 import { messageOf } from '../log.ts';
-import { parseRefusal } from '../nft-channel.ts';
 import { endSealedFlows } from '../panic/end-flows.ts';
 import { type PanicScope, sealFor } from '../panic/panic-scope.ts';
 import {
@@ -17,8 +13,8 @@ import {
   viewPanic,
   writePanic,
 } from '../panic/panic-state.ts';
-import { PanicTable } from '../panic/panic-table.ts';
-import { type Run, streamLines } from '../run.ts';
+import { sealTableAlone } from '../panic/seal-alone.ts';
+import { streamLines } from '../run.ts';
 import { trackedFlows } from '../tracked-flows.ts';
 import type { Invocation } from './options.ts';
 import { readConfig } from './read-config.ts';
@@ -34,8 +30,8 @@ export async function panicAlone(
   const run = await io.loadRun();
   const before = await readPanic(stateDirectory);
   const state = turn(before, order, new Date().toISOString());
-  const table = new PanicTable({ run, commit: (commands) => commit(run, commands), flags: [], pid: () => undefined });
   const { config = defaultConfig } = await readConfig(shared);
+  const table = await sealTableAlone(run, { wanted: config.backend, stateDirectory });
   // By patterns at once: what has another name is found out afterwards.
   if (order.on && state.all !== null)
     await table.hold(sealFor(state, { config, containers: () => [], nics: () => [] }));
@@ -43,7 +39,7 @@ export async function panicAlone(
   const seal = scope === undefined ? undefined : sealFor(state, scope);
   if (order.on) await table.hold(seal);
   await writePanic(realDisk, stateDirectory, state);
-  await keepPanicForBoot(stateDirectory, seal === undefined ? [] : renderSeal(seal));
+  await table.keepForBoot(seal);
   if (!order.on) await table.hold(seal);
   else if (host !== undefined) {
     const { desired } = host.assembler.assemble(host.inputs);
@@ -74,9 +70,4 @@ async function readScope(
     invocation.io.err.write(`only what ${config.guard.join(', ')} matches is sealed: ${messageOf(cause)}\n`);
     return { scope: { config, containers: () => [], nics: () => [] }, host: undefined };
   }
-}
-
-async function commit(run: Run, commands: readonly string[]): Promise<Refusal | undefined> {
-  const { stderr, exitCode } = await run('nft', ['-f', '-'], { input: `${commands.join('\n')}\n` });
-  return exitCode === 0 ? undefined : parseRefusal(stderr, '/dev/stdin', commands);
 }

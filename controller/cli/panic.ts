@@ -34,7 +34,7 @@ export async function runPanic(invocation: Invocation, { on }: { readonly on: bo
     if (!changed) io.out.write('nothing changes\n');
     io.out.write(lines.length === 0 ? colours.green('no container is sealed\n') : `${colours.red(lines.join('\n'))}\n`);
   }
-  if (!on || answered === undefined) return EXIT.fine;
+  if (!on) return EXIT.fine;
   const backends = await readBackends(shared.stateDirectory);
   return backends.every((name) => name === 'nftables') ? EXIT.fine : await tellUnsealed(invocation);
 }
