@@ -50,7 +50,9 @@ async function readDenialHost(invocation: Invocation): Promise<DenialHost> {
 }
 
 async function readDenials(invocation: Invocation, host: DenialHost, names: readonly string[]): Promise<Denial[]> {
-  const elements = await requireRecords(invocation, (run) => readCounted(run, deniedOn(host.assembled.desired.host)));
+  const elements = await requireRecords(invocation, host.inputs.config, (run) =>
+    readCounted(run, deniedOn(host.assembled.desired.host)),
+  );
   return describeDenials(elements, host, Date.now()).filter((denial) => isChosen(denial, names));
 }
 

@@ -1,11 +1,17 @@
 /** Asking the kernel for what the ruleset has recorded. */
+import type { HostConfig } from '../../policies/config.ts';
 import { CommandError, type Run } from '../run.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 
 /** @throws CliError where nobody but root may ask, and where the kernel doesn't hold such sets. */
-export async function requireRecords<T>({ io }: Invocation, ask: (run: Run) => Promise<T>): Promise<T> {
+export async function requireRecords<T>(
+  { io }: Invocation,
+  { backend }: Pick<HostConfig, 'backend'>,
+  ask: (run: Run) => Promise<T>,
+): Promise<T> {
   if (!io.isRoot) throw new CliError(EXIT.refused, 'only root can read what the kernel has recorded');
+  if (backend === 'iptables') throw new CliError(EXIT.refused, NOT_RECORDED);
   try {
     return await ask(await io.loadRun());
   } catch (cause) {
@@ -14,3 +20,6 @@ export async function requireRecords<T>({ io }: Invocation, ask: (run: Run) => P
     throw new CliError(EXIT.refused, message, { cause });
   }
 }
+
+const NOT_RECORDED =
+  "with backend: iptables nobody records who was refused: put log: true into a rule or beside a default, and read the host's log";

@@ -135,6 +135,36 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     expect(await readXtForeign(host)).toBe(scene.foreign);
   });
 
+  test('a panic without a daemon, and over a change of backend: sealed throughout, and its end opens all', async () => {
+    const { routewall, host, web } = await makeScene('iptables', await env());
+    const reach = async () => await probe(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port: 80 });
+    const seals = async (): Promise<string> => {
+      const { stdout } = await host.run('sh', ['-c', 'nft list tables; iptables-legacy-save; iptables-nft-save']);
+      const kinds = [/^table inet routewall_panic$/m, /^-A PREROUTING -j RW-PANIC-FROM$/m];
+      return kinds.map((kind, index) => (kind.test(stdout) ? ['nftables', 'iptables'][index] : '')).join('');
+    };
+    expect(await reach()).toBe('allowed');
+    await routewall.daemon.stop();
+    const panic = async (word: string): Promise<string> => {
+      const { exitCode, stderr } = await routewall.cliAlone('panic', word);
+      return `${exitCode} ${stderr}`;
+    };
+    expect(await panic('on')).toMatch(/^0 /);
+    expect([await seals(), await reach()]).toEqual(['iptables', 'dropped']);
+    await writeFile(routewall.configFile, 'backend: nftables\n');
+    await routewall.daemon.restart();
+    expect([await seals(), await reach()]).toEqual(['nftables', 'dropped']);
+    await writeFile(routewall.configFile, 'backend: iptables\n');
+    await eventually('iptables seals alone', async () => (await seals()) === 'iptables', 15_000);
+    expect(await reach()).toBe('dropped');
+    await routewall.daemon.stop();
+    // What another backend left, or somebody put in, goes with the end too.
+    await writeFile(routewall.configFile, 'backend: nftables\n');
+    expect(await panic('on')).toMatch(/^0 /);
+    expect(await panic('off')).toMatch(/^0 /);
+    expect([await seals(), await reach()]).toEqual(['', 'allowed']);
+  });
+
   test('nftables to iptables and back, under a flood: nothing leaks, nothing is lost, nothing of the other is left', async () => {
     const scene = await makeScene('nftables', await env());
     const { routewall, host, flow } = scene;

@@ -136,3 +136,9 @@ test('a kernel without records says what would help', async () => {
     err: expect.stringContaining('systemctl start'),
   });
 });
+
+test('where iptables serves nobody records, and both say so', async () => {
+  bed.write('routewall.yaml', 'backend: iptables\n');
+  for (const words of ['learn -n web --config routewall.yaml', 'denials --config routewall.yaml'])
+    expect(await bed.rw(words)).toMatchObject({ exitCode: 3, out: '', err: expect.stringContaining('log: true') });
+});
