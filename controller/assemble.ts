@@ -15,14 +15,13 @@ import type { LoadedPolicies } from '../policies/load-policies.ts';
 import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import type { TakenAddresses } from '../policies/taken-addresses.ts';
-import { unenforceableProblems } from '../policies/unenforceable.ts';
-import { unmatchedInterfaces, withInterfaces } from '../policies/unmatched-interfaces.ts';
 import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import { keepEqual, rememberLast } from './remember.ts';
+import { unenforceableNetworks } from './unenforceable-networks.ts';
 
 /** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
 export interface HostInputs {
@@ -62,7 +61,7 @@ export interface Assembled extends Compiled {
   readonly policies: ReadonlyMap<string, ContainerPolicy>;
   readonly network: HostNetwork;
   readonly book: AddressBook;
-  /** By container id: networks that nothing can be enforced on. */
+  /** By container id: networks that nothing can be enforced on, and what the backend can't do for them. */
   readonly unenforceable: ReadonlyMap<string, readonly Problem[]>;
   /** Mistakes in routewall.yaml's wires. */
   readonly wireProblems: readonly Problem[];
@@ -208,26 +207,6 @@ function routesOf(name: string, loaded: LoadedPolicies): Prefix[] {
   const profiles = [own?.use ?? []].flat().flatMap((profile) => loaded.profiles.get(profile)?.policy ?? []);
   const routes = [own, ...profiles].flatMap((policy) => [policy?.routes ?? []].flat());
   return routes.flatMap((text) => parsePrefix(text) ?? []);
-}
-
-function unenforceableNetworks(
-  containers: readonly Container[],
-  policies: ReadonlyMap<string, ContainerPolicy>,
-  loaded: LoadedPolicies,
-  { strict }: HostConfig,
-): ReadonlyMap<string, readonly Problem[]> {
-  const problems = new Map<string, readonly Problem[]>();
-  const strictOf = (id: string): boolean => policies.get(id)?.compiled.strict ?? strict;
-  for (const container of containers) {
-    if (container.unenforceable === undefined && container.unconnected === undefined) continue;
-    const policyFile = loaded.containers.get(container.name)?.file ?? null;
-    problems.set(container.id, unenforceableProblems(container, { policyFile, strict: strictOf(container.id) }));
-  }
-  for (const namesakes of withInterfaces(containers, loaded).values()) {
-    for (const { id } of namesakes)
-      problems.set(id, [...(problems.get(id) ?? []), ...unmatchedInterfaces(namesakes, loaded, strictOf(id))]);
-  }
-  return problems;
 }
 
 type PolicyArguments = [

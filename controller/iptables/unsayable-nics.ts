@@ -2,7 +2,7 @@
 import { closedPolicy } from '../../policies/compile-policy.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { isNameable } from '../../render/iptables/xt-names.ts';
-import { unsayable } from '../../render/iptables/xt-policy.ts';
+import { unsayableRule } from '../../render/iptables/xt-policy.ts';
 import type { Refusal } from '../backend.ts';
 
 /** What iptables can't say exactly isn't said at all; shut, any interface can be had. */
@@ -23,7 +23,8 @@ export function whyUnsayable({ hostVeth, egress, ingress, nat, uplink, port }: N
   if (nat !== undefined)
     return 'masquerade and publish need nftables: backend: iptables has neither, so nothing passes';
   if (uplink !== undefined) return 'uplink needs nftables: backend: iptables has none, so nothing passes';
-  return unsayable(egress) ?? unsayable(ingress);
+  const found = unsayableRule(egress) ?? unsayableRule(ingress);
+  return found && `${found.origin.file}:${found.origin.line}: ${found.why}`;
 }
 
 const isShut = ({ egress, ingress }: NicState): boolean =>

@@ -42,14 +42,13 @@ export function renderXtPolicy(chain: PolicyChain, family: Family, log: HostStat
   return { rules, sets: place.sets };
 }
 
-/** `undefined`: iptables can say all of it. */
-export function unsayable(chain: PolicyChain): string | undefined {
+/** The first rule that iptables can't say; `undefined`: it can say all of them. */
+export function unsayableRule(chain: PolicyChain): { readonly origin: Origin; readonly why: string } | undefined {
   for (const { service, origin } of chain.rules) {
-    const at = `${origin.file}:${origin.line}`;
     if (service.kind === 'protocol' && service.protocol === 0)
-      return `${at}: to iptables, protocol 0 means every protocol`;
+      return { origin, why: 'to iptables, protocol 0 means every protocol' };
     if (service.kind === 'icmp' && service.family === 4 && service.type === 255)
-      return `${at}: to iptables, ICMP type 255 means every type`;
+      return { origin, why: 'to iptables, ICMP type 255 means every type' };
   }
   return undefined;
 }

@@ -82,6 +82,24 @@ describe('check', () => {
     });
   });
 
+  test('names the lines that ask for what the configured backend can not do', async () => {
+    bed.write('routewall.yaml', 'backend: iptables\n');
+    bed.write('pol/containers/db.yaml', 'masquerade: true\npublish: [{ tcp: 8080, to: 80 }]\nuplink: eth0\n');
+    bed.write('pol/containers/stray.yaml', 'egress:\n  rules:\n    - allow: proto/0\n      to: any\n');
+    const { out, exitCode } = await bed.rw('check --config routewall.yaml');
+    for (const line of [
+      'db.yaml:1:1: error: masquerade',
+      'db.yaml:2:11: error: publish',
+      'db.yaml:3:',
+      'stray.yaml:3:',
+    ])
+      expect(out).toContain(`pol/containers/${line}`);
+    expect(out).toMatch(/lxc\/web\/config:1:1: error: NIC 1 hangs on a bridge/);
+    expect(exitCode).toBe(1);
+    bed.write('routewall.yaml', '');
+    expect((await bed.rw('check --config routewall.yaml')).out).not.toContain('iptables');
+  });
+
   test('tells every error of configuration, policies and LXC at once, with its place', async () => {
     bed.write('routewall.yaml', 'guards: []\n');
     bed.write('pol/containers/web.yaml', 'ingress:\n  rules:\n    - allow: htp\n      from: any\n');

@@ -1,0 +1,55 @@
+/** What containers ask for that iptables can't enforce, as problems of the lines that ask. */
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import { policyPath } from '../../policies/policy-files.ts';
+import type { Problem } from '../../policies/problem.ts';
+import { unsayableRule } from '../../render/iptables/xt-policy.ts';
+import type { Origin } from '../../render/rule.ts';
+
+/** None where the configuration names another backend, or leaves it to the kernel. */
+export function backendProblems(
+  { endpoints, file: configuration }: Container,
+  policy: CompiledPolicy | undefined,
+  { backend }: Pick<HostConfig, 'backend'>,
+): Problem[] {
+  if (backend !== 'iptables') return [];
+  const bridged = endpoints.flatMap(({ attachment, nic }): Problem[] =>
+    attachment === undefined
+      ? []
+      : [
+          {
+            file: configuration,
+            line: 1,
+            column: 1,
+            severity: 'error',
+            message: `NIC ${nic} hangs on a bridge and ${NEEDS}: nothing of its policy is enforced`,
+          },
+        ],
+  );
+  if (policy === undefined) return bridged;
+  const nics = [policy.default, ...policy.interfaces.values()];
+  const [published] = policy.nat?.publications ?? [];
+  return [
+    ...bridged,
+    ...told(policy.nat?.masqueradeOrigin, 'masquerade'),
+    ...told(published?.origin, 'publish'),
+    ...nics.flatMap(({ uplink }) => told(uplink?.origin, 'uplink')),
+    ...nics.flatMap(({ egress, ingress }) =>
+      [egress, ingress].flatMap((chain) => {
+        const found = unsayableRule(chain);
+        return found === undefined ? [] : [problemAt(found.origin, `${found.why}: ${SHUT}`)];
+      }),
+    ),
+  ];
+}
+
+const NEEDS = 'needs nftables, and the backend is iptables';
+const SHUT = 'the interface gets nothing';
+
+const told = (origin: Origin | undefined, what: string): Problem[] =>
+  origin === undefined ? [] : [problemAt(origin, `${what} ${NEEDS}: ${SHUT}`)];
+
+const problemAt = ({ file, line, column = 1 }: Origin, message: string): Problem => ({
+  ...{ file: policyPath(file), line, column, message, severity: 'error' },
+});
