@@ -288,6 +288,31 @@ describe('where iptables served last', () => {
   });
 });
 
+test.each([
+  { what: 'puts the rules of iptables-nft back', change: (text: string) => text, isBack: true },
+  { what: 'shuts by nftables where they fail', change: (text: string) => text.replace('-d', '-x'), isBack: false },
+])('a flush by nftables.service $what', async ({ change, isBack }) => {
+  const [script, rules, conf] = ['load-beside', 'flushed.iptables', 'flush.conf'].map((name) => join(folder, name));
+  if (script === undefined || rules === undefined || conf === undefined) throw new Error('no paths');
+  const text = (await readFile(inTree('usr/lib/routewall/guard.iptables'), 'utf8'))
+    .replaceAll('-legacy', '-nft')
+    .replace('COMMIT', '-A RW-GUARD-FROM -d 192.0.2.9 -j DROP\nCOMMIT');
+  await writeFile(rules, text);
+  await writeFile(conf, 'flush ruleset\ntable inet somebody { }\n');
+  const moved = (await readFile(inTree('usr/lib/routewall/load-beside'), 'utf8'))
+    .replaceAll('/var/lib/routewall/last-good.iptables', rules)
+    .replaceAll('/usr/lib/routewall/guard.nft', inTree('usr/lib/routewall/guard.nft'));
+  await writeFile(script, moved, { mode: 0o755 });
+  await writeFile(`${rules}.next`, change(text));
+  const { stdout } = await guarded(
+    ...[`sh ${rules}`, `cp ${rules}.next ${rules}`, `${script} ${conf}`],
+    ...['iptables-nft-save', 'ip6tables-nft-save', 'nft list tables'],
+  );
+  expect(stdout).toContain('table inet somebody');
+  expect(stdout.match(/^-A RW-GUARD-FROM -i veth\+ -j DROP$/gm) ?? []).toHaveLength(isBack ? 4 : 2);
+  expect(stdout.includes('table inet routewall')).toBe(!isBack);
+});
+
 test('shuts containers by the old iptables on a kernel without nf_tables', async () => {
   const programs = join(folder, 'programs');
   await execa('mkdir', ['-p', programs]);
