@@ -3,6 +3,7 @@ import { createTwoFilesPatch } from 'diff';
 import type { HostConfig } from '../policies/config.ts';
 import type { DesiredState, Route } from '../render/desired.ts';
 import { diffRouting, type Routing, routingOf } from '../render/routing.ts';
+import type { ChosenBackend } from './choose-backend.ts';
 import { type HeldRules, holdsAny, listRules, readHeldRules } from './held-rules.ts';
 import type { ListedChains } from './listed-chains.ts';
 import { type ObservedRouting, readRouting } from './observe.ts';
@@ -22,6 +23,8 @@ export interface KernelComparison {
   readonly routes: Change;
   readonly neighbourProxies: Change;
   readonly gateways: Change;
+  /** Whose rules were compared. */
+  readonly backend: ChosenBackend;
   /** Whether the kernel holds any rules of ours. */
   readonly holdsRules: boolean;
   /** The kernel's listing, and that of the desired ruleset. */
@@ -60,6 +63,7 @@ export async function compareWithKernel(
   const changed = ruleset !== '' || [routes, neighbourProxies, gateways].some(isChange);
   return {
     ...{ changed, ruleset, routes, neighbourProxies, gateways, holdsRules: holdsAny(rules) },
+    backend: rules.kind === 'nftables' ? 'nftables' : `iptables-${rules.variant}`,
     ...{ observed: observed.chains, expected: expected.chains },
   };
 }

@@ -117,9 +117,9 @@ async function readDifference(invocation: Invocation): Promise<Difference> {
 }
 
 function toJson(running: boolean, status: StatusFile | undefined, difference: Difference): object {
-  if (!difference.known) return { running, ...status, difference: null };
-  const { changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
-  return { running, ...status, difference: { changed, ruleset, routes, neighbourProxies, gateways } };
+  if (!difference.known) return { running, ...status, backend: null, difference: null };
+  const { backend, changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
+  return { running, ...status, backend, difference: { changed, ruleset, routes, neighbourProxies, gateways } };
 }
 
 function daemonText(
@@ -247,13 +247,14 @@ function ageText(ms: number): string {
 
 function differenceText(difference: Difference, source: string, colours: Colours): string {
   if (!difference.known) return `\n${difference.why}\n`;
-  const { changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
-  if (!changed) return `\nthe kernel holds what ${source}\n`;
+  const { backend, changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
+  const by = backend === 'nftables' ? '' : `, by ${backend}`;
+  if (!changed) return `\nthe kernel holds what ${source}${by}\n`;
   const parts = [
     colourDiff(ruleset, colours),
     changeText('routes', routes, colours),
     changeText('neighbour proxies', neighbourProxies, colours),
     changeText('gateway addresses', gateways, colours),
   ];
-  return `\n${colours.red(`the kernel differs from what ${source}:`)}\n${parts.filter((part) => part !== '').join('\n')}`;
+  return `\n${colours.red(`the kernel differs from what ${source}${by}:`)}\n${parts.filter((part) => part !== '').join('\n')}`;
 }

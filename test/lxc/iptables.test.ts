@@ -93,6 +93,8 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     const policyChain = /^-A RW-C-cvethweb -g (RW-E-\S+)$/m.exec(good)?.[1];
     expect(policyChain).toBeDefined();
     expect(await routewall.cli('preview', '--exit-code')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await routewall.cli('status')).stdout).toContain(`the kernel holds what the files say, by ${name}`);
+    expect(JSON.parse((await routewall.cli('status', '--json')).stdout)).toMatchObject({ backend: name });
     const floods = await startFloods(scene);
     // A lost element or jump of one closes, and nothing passes that the rest can stop.
     for (const edit of [
