@@ -3,8 +3,8 @@
  * through the resident channel. Prints a table; needs root. `node scripts/bench.mjs commit`
  */
 import { createAssembler, type HostInputs } from '../controller/assemble.ts';
-import { openNftChannel } from '../controller/nft-channel.ts';
-import { startResident } from '../controller/run.ts';
+import { openNftChannel } from '../controller/commands/nft-channel.ts';
+import { startResident } from '../controller/commands/run.ts';
 import type { DesiredState } from '../render/desired.ts';
 import { diffDesired, renderDesired } from '../render/nft.ts';
 import { EMPTY_RULESET } from '../render/ruleset.ts';

@@ -4,10 +4,10 @@
  * `node scripts/bench.mjs live-connections [COUNT]`
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { createFlowCutter } from '../controller/cut-flows.ts';
-import type { FlowHost } from '../controller/flow-sides.ts';
-import { run, streamLines } from '../controller/run.ts';
-import { trackedFlows } from '../controller/tracked-flows.ts';
+import { run, streamLines } from '../controller/commands/run.ts';
+import { createFlowCutter } from '../controller/connections/cut-flows.ts';
+import { trackedFlows } from '../controller/connections/tracked-flows.ts';
+import type { FlowHost } from '../controller/explain/flow-sides.ts';
 import { describeHost } from '../policies/host-network.ts';
 import { parsePrefix } from '../render/address.ts';
 import { cleanUp } from '../sandbox/clean-up.ts';

@@ -3,12 +3,12 @@ import { basename, dirname } from 'node:path';
 import { formatProblem, isError } from '../policies/problem.ts';
 import { parseInterfaceName } from '../render/names.ts';
 import { problemsOf } from './assemble.ts';
-import { linkExists } from './container-runtime.ts';
-import { containerId } from './containers.ts';
-import type { ContainerRef, KnownContainer } from './known-containers.ts';
+import { whyNotEnforced } from './explain/why-not-enforced.ts';
+import { linkExists } from './host/container-runtime.ts';
+import { containerId } from './host/containers.ts';
+import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import type { Outcome } from './reconcile.ts';
 import { type Session, SessionEnded } from './session.ts';
-import { whyNotEnforced } from './why-not-enforced.ts';
 
 /** The reason is one line, for LXC's log. */
 export class Refused extends Error {

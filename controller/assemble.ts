@@ -20,8 +20,8 @@ import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
+import { unenforceableNetworks } from './host/unenforceable-networks.ts';
 import { keepEqual, rememberLast } from './remember.ts';
-import { unenforceableNetworks } from './unenforceable-networks.ts';
 
 /** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
 export interface HostInputs {

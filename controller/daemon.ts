@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig } from '../policies/config.ts';
 import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
+import { run } from './commands/run.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import type { DaemonOptions } from './daemon-options.ts';
@@ -13,7 +14,6 @@ import { openMetrics } from './metrics/open-metrics.ts';
 import { openOutside } from './outside.ts';
 import { openParts, type Parts } from './parts.ts';
 import { Reconciler } from './reconcile.ts';
-import { run } from './run.ts';
 import { Session } from './session.ts';
 
 /** @returns the exit status once SIGTERM or SIGINT has come, or after the one pass. */

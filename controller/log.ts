@@ -1,7 +1,7 @@
 /** Log lines on standard error; under systemd with the priority and the fields that journald understands. */
-import { openDatagramSender } from './datagram-sender.ts';
+import { openDatagramSender } from './apply/datagram-sender.ts';
+import type { StartResident } from './commands/run.ts';
 import { type LogFields, MESSAGE_IDS } from './log-event.ts';
-import type { StartResident } from './run.ts';
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
 

@@ -3,9 +3,9 @@ import { type InterfaceName, type InterfacePattern, isLimiterName, matchesPatter
 import { PROTOCOL } from '../render/protocol.ts';
 import { isOwnTable } from '../render/uplink.ts';
 import type { HostEventBus } from '../watchers/events.ts';
-import { containerId } from './containers.ts';
 import type { DirtyParts } from './dirty.ts';
-import type { ContainerRef } from './known-containers.ts';
+import { containerId } from './host/containers.ts';
+import type { ContainerRef } from './host/known-containers.ts';
 
 export interface MarkContext {
   /** The marks to add to; asks for a pass. */

@@ -1,6 +1,6 @@
 /** What the outside sees of the daemon: systemd, D-Bus, and the rules for the next boot. */
 import type { Problem } from '../policies/problem.ts';
-import type { BootRuleset } from './boot-ruleset.ts';
+import { run } from './commands/run.ts';
 import type { Controls } from './control/controls.ts';
 import { createMethods } from './dbus/methods.ts';
 import { type BusService, createBusService } from './dbus/service.ts';
@@ -8,10 +8,10 @@ import { describeProperties, tellReport } from './dbus/tell-report.ts';
 import type { Log } from './log.ts';
 import type { Panic } from './panic/panic.ts';
 import { isPanic, type PanicState } from './panic/panic-state.ts';
-import type { Report, Reporter } from './report.ts';
-import { run } from './run.ts';
 import type { ServiceManager } from './service-manager.ts';
 import type { Session } from './session.ts';
+import type { BootRuleset } from './state/boot-ruleset.ts';
+import type { Report, Reporter } from './status/report.ts';
 
 export interface OutsideOptions {
   readonly log: Log;

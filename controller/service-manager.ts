@@ -1,7 +1,7 @@
 /** Tells systemd how the service is (sd_notify(3)). */
-import { openDatagramSender } from './datagram-sender.ts';
+import { openDatagramSender } from './apply/datagram-sender.ts';
+import type { StartResident } from './commands/run.ts';
 import type { Log } from './log.ts';
-import type { StartResident } from './run.ts';
 
 export interface ServiceManager {
   /** Readiness, or the end of a reload. */

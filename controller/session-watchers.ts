@@ -12,8 +12,8 @@ import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
 import { watchNftMonitor } from '../watchers/nft-monitor.ts';
 import { watchPolicyFiles } from '../watchers/policy-files.ts';
 import { type PolledRulesOptions, watchPolledRules } from '../watchers/polled-rules.ts';
-import type { DnsMemory } from './dns-memory.ts';
 import type { Log } from './log.ts';
+import type { DnsMemory } from './state/dns-memory.ts';
 
 export interface SessionWatchers {
   readonly all: readonly Watcher[];

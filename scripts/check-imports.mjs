@@ -14,7 +14,7 @@ const homes = {
   chokidar: '^watchers/',
   'dbus-next': '^(watchers|controller)/',
   nanoevents: '^(watchers/events|controller/daemon)',
-  execa: '^(watchers/line-process|controller/run)[.]ts$|^(sandbox|test|bench)/',
+  execa: '^(watchers/line-process|controller/commands/run)[.]ts$|^(sandbox|test|bench)/',
   'json-schema-to-typescript': '^scripts/',
 };
 

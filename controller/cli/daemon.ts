@@ -1,9 +1,9 @@
 /** `routewall daemon`: the service. */
 
 import { formatProblem } from '../../policies/problem.ts';
+import { startResident } from '../commands/run.ts';
 import { runDaemon } from '../daemon.ts';
 import { openLog } from '../log.ts';
-import { startResident } from '../run.ts';
 import type { Invocation } from './options.ts';
 import { readConfig } from './read-config.ts';
 

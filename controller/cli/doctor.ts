@@ -2,6 +2,7 @@
 
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesPattern } from '../../render/names.ts';
+import type { Run } from '../commands/run.ts';
 import { examineBridges } from '../doctor/bridge-neighbours.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
@@ -10,7 +11,6 @@ import { examineNetworks } from '../doctor/examine-networks.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
-import type { Run } from '../run.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';

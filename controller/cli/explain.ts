@@ -1,13 +1,13 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
-import { describeAnswers, QuestionError } from '../answer-question.ts';
 import { assembleAsIfRunning } from '../as-if-running.ts';
 import type { Assembled } from '../assemble.ts';
 import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';
+import { describeAnswers, QuestionError } from '../explain/answer-question.ts';
 import { asObject, placed } from '../json-shape.ts';
-import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../told-answers.ts';
+import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../status/told-answers.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';

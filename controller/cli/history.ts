@@ -1,10 +1,10 @@
 /** `routewall history`: the revisions that are kept, as files. */
 import { join } from 'node:path';
-import { realDisk } from '../durable-disk.ts';
 import { messageOf } from '../log.ts';
 import { readJournal } from '../revisions/journal.ts';
 import { describeFiles, type RevisionRecord } from '../revisions/revision.ts';
 import { RevisionStore } from '../revisions/revision-store.ts';
+import { realDisk } from '../state/durable-disk.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';

@@ -1,6 +1,6 @@
 /** What a command may touch of the outside: two streams, the environment, and the programs of the system. */
 import pico from 'picocolors';
-import type { Run } from '../run.ts';
+import type { Run } from '../commands/run.ts';
 
 export interface Io {
   readonly out: Stream;
@@ -40,6 +40,6 @@ export function processIo(): Io {
     env: process.env,
     isRoot: process.getuid?.() === 0,
     folder: process.cwd(),
-    loadRun: async () => (await import('../run.ts')).run,
+    loadRun: async () => (await import('../commands/run.ts')).run,
   };
 }

@@ -1,7 +1,8 @@
 /** `routewall list`: what is known of each container. */
-import { type ListedContainer, type ListedNic, listContainer } from '../list-containers.ts';
-import { observingText } from '../observing.ts';
-import { parseListed } from '../told-answers.ts';
+
+import { observingText } from '../denials/observing.ts';
+import { type ListedContainer, type ListedNic, listContainer } from '../status/list-containers.ts';
+import { parseListed } from '../status/told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';

@@ -1,6 +1,7 @@
 /** A panic begun or ended without the daemon: the kernel, the file that the daemon reads, and what the next boot loads. */
 import { defaultConfig } from '../../policies/config.ts';
-import { realDisk } from '../durable-disk.ts';
+import { streamLines } from '../commands/run.ts';
+import { trackedFlows } from '../connections/tracked-flows.ts';
 import { messageOf } from '../log.ts';
 import { endSealedFlows } from '../panic/end-flows.ts';
 import { type PanicScope, sealFor } from '../panic/panic-scope.ts';
@@ -14,8 +15,7 @@ import {
   writePanic,
 } from '../panic/panic-state.ts';
 import { sealTableAlone } from '../panic/seal-alone.ts';
-import { streamLines } from '../run.ts';
-import { trackedFlows } from '../tracked-flows.ts';
+import { realDisk } from '../state/durable-disk.ts';
 import type { Invocation } from './options.ts';
 import { readConfig } from './read-config.ts';
 import { type CliHost, readHost, requireKnown } from './read-host.ts';

@@ -1,7 +1,7 @@
 /** `routewall panic`: containers are sealed at once, or no longer; by the daemon, or by this process where none answers. */
 
-import { readBackends } from '../backend-memory.ts';
-import { isBridged } from '../bridged-reader.ts';
+import { readBackends } from '../apply/backend-memory.ts';
+import { isBridged } from '../bridged/bridged-reader.ts';
 import { askControl, NoDaemon, OrderFailed } from '../control/ask-control.ts';
 import { asBoolean, asObject, at } from '../json-shape.ts';
 import { takeLock } from '../lock.ts';

@@ -1,12 +1,12 @@
 /** `routewall preview`: what would change in the kernel. */
 
-import { describeFlows, type ToldChange } from '../describe-changes.ts';
-import { readFlowChanges } from '../flow-changes.ts';
-import { type Change, compareWithKernel, readKernel } from '../kernel-comparison.ts';
+import { describeFlows, type ToldChange } from '../explain/describe-changes.ts';
+import { readFlowChanges } from '../explain/flow-changes.ts';
+import { previewProblems } from '../explain/shadow-warnings.ts';
+import { type Change, compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { viewPanic } from '../panic/panic-state.ts';
-import { previewProblems } from '../shadow-warnings.ts';
-import { parsePreview, type ToldPreview } from '../told-answers.ts';
+import { parsePreview, type ToldPreview } from '../status/told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';

@@ -1,6 +1,6 @@
 /** Asking the kernel for what the ruleset has recorded. */
 import type { HostConfig } from '../../policies/config.ts';
-import { CommandError, type Run } from '../run.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 

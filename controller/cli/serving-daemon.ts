@@ -1,10 +1,10 @@
 /** The daemon that answers for the very files, paths and network that the command line was asked about, if there is one. */
 import { readlink } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { callDaemon, daemonPid } from '../ask-daemon.ts';
 import type { MethodName } from '../dbus/interface.ts';
 import type { Placed } from '../json-shape.ts';
-import { readProcessStart, readStatusFile, type StatusFile } from '../status-file.ts';
+import { callDaemon, daemonPid } from '../status/ask-daemon.ts';
+import { readProcessStart, readStatusFile, type StatusFile } from '../status/status-file.ts';
 import type { Invocation } from './options.ts';
 
 /** A preview of 10,000 containers takes seconds. */

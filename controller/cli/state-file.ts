@@ -6,7 +6,7 @@ import { type Address, parseAddress } from '../../render/address.ts';
 import { type DnsAddresses, type DnsName, parseDnsName } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { asList, asObject, asOneOf, asText, at, entriesOf, type Placed, parseJson, ShapeError } from '../json-shape.ts';
-import { parseDefaultRoute } from '../observe-uplinks.ts';
+import { parseDefaultRoute } from '../kernel/observe-uplinks.ts';
 import { CliError, EXIT } from './exit.ts';
 
 export interface StateFile {

@@ -1,15 +1,15 @@
 /** `routewall status`: what is enforced and since when, what is wrong, and what differs. */
 import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
-import { askStatus } from '../ask-daemon.ts';
+import { observingText } from '../denials/observing.ts';
+import { hint } from '../host/name-hint.ts';
 import { placed } from '../json-shape.ts';
-import { compareWithKernel, type KernelComparison, readKernel } from '../kernel-comparison.ts';
-import { hint } from '../name-hint.ts';
-import { observingText } from '../observing.ts';
+import { compareWithKernel, type KernelComparison, readKernel } from '../kernel/kernel-comparison.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { parsePanic, viewPanic } from '../panic/panic-state.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
+import { askStatus } from '../status/ask-daemon.ts';
 import {
   type ContainerStatus,
   type EndStatus,
@@ -17,7 +17,7 @@ import {
   readProcessStart,
   readStatusFile,
   type StatusFile,
-} from '../status-file.ts';
+} from '../status/status-file.ts';
 import type { WireStatus } from '../traffic/describe-wires.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';

@@ -2,15 +2,15 @@
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { type CurrentSession, withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
-import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../describe-changes.ts';
-import { hint } from '../name-hint.ts';
+import type { Run } from '../commands/run.ts';
+import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain/describe-changes.ts';
+import { hint } from '../host/name-hint.ts';
 import type { Panic } from '../panic/panic.ts';
 import { type PanicOrder, PanicRefused, type PanicView, viewPanic } from '../panic/panic-state.ts';
 import type { Outcome } from '../reconcile.ts';
 import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
 import { type Order, OrderRefused, type Revisions, type RevisionView } from '../revisions/revisions.ts';
-import type { Run } from '../run.ts';
 
 /** A day: who isn't back by then doesn't need the way in. */
 const MAX_CONFIRM_S = 86_400;

@@ -3,20 +3,20 @@ import type { EnforcedPolicy } from '../../policies/compile.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
-import { describeAnswers, type Question } from '../answer-question.ts';
 import { assembleAsIfRunning, doAllRun } from '../as-if-running.ts';
 import { type Assembled, createAssembler, type HostInputs, problemsOf } from '../assemble.ts';
 import { placeProblems } from '../cli/print-problems.ts';
-import { describeFlows } from '../describe-changes.ts';
-import { readFlowChanges } from '../flow-changes.ts';
-import type { HostReader } from '../host-reader.ts';
-import { compareWithKernel, readKernel } from '../kernel-comparison.ts';
-import { listContainer } from '../list-containers.ts';
+import type { Run } from '../commands/run.ts';
+import { describeAnswers, type Question } from '../explain/answer-question.ts';
+import { describeFlows } from '../explain/describe-changes.ts';
+import { readFlowChanges } from '../explain/flow-changes.ts';
+import { previewProblems, shadowWarnings } from '../explain/shadow-warnings.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import { compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
 import { isSealed, type PanicState, viewPanic } from '../panic/panic-state.ts';
-import { policyProblems } from '../policy-problems.ts';
 import { digestOf } from '../revisions/revision.ts';
-import type { Run } from '../run.ts';
-import { previewProblems, shadowWarnings } from '../shadow-warnings.ts';
+import { listContainer } from '../status/list-containers.ts';
+import { policyProblems } from '../status/policy-problems.ts';
 
 /** What the daemon knows after its last pass. */
 export interface Known {

@@ -11,13 +11,13 @@ import {
   release,
   UnknownContainer,
 } from '../admission.ts';
-import { QuestionError } from '../answer-question.ts';
+import type { Run } from '../commands/run.ts';
 import type { Controls, Ordered, Panicked } from '../control/controls.ts';
+import { QuestionError } from '../explain/answer-question.ts';
 import { messageOf } from '../log.ts';
 import { OrderRefused } from '../revisions/revisions.ts';
-import type { Run } from '../run.ts';
 import { SessionEnded } from '../session.ts';
-import type { StatusFile } from '../status-file.ts';
+import type { StatusFile } from '../status/status-file.ts';
 import { describeCheck, describeList, explainKnown, type Known, readPreview } from './answers.ts';
 import type { ArgumentValue, Methods } from './dispatch.ts';
 

@@ -1,6 +1,6 @@
 /** What a pass came to, as signals and properties. */
 import { VERSION } from '../cli/version.ts';
-import type { Report } from '../report.ts';
+import type { Report } from '../status/report.ts';
 import type { PropertyValues } from './interface.ts';
 import type { BusService } from './service.ts';
 

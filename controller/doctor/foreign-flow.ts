@@ -1,7 +1,7 @@
 /** Whether other programs' chains would drop what `explain` says that routewall lets pass; pure. */
 import { familyOf, parseAddress } from '../../render/address.ts';
-import { destinationSide, type FlowHost, type Side, sourceSide } from '../flow-sides.ts';
-import { findPublished } from '../translate-flow.ts';
+import { destinationSide, type FlowHost, type Side, sourceSide } from '../explain/flow-sides.ts';
+import { findPublished } from '../explain/translate-flow.ts';
 import { ASKED_ABOUT_IPV6, dropsOfDiscovery, MEND_IPV6 } from './bridge-neighbours.ts';
 import { lasting, outerInterface } from './examine-flows.ts';
 import type { ForeignPacket } from './foreign-match.ts';

@@ -1,7 +1,7 @@
 /** Reads other programs' chains, of nftables and of the old iptables; neither changes nor loads anything. */
 import { readFile } from 'node:fs/promises';
+import { type Run, runOrThrow } from '../commands/run.ts';
 import { parseJson } from '../json-shape.ts';
-import { type Run, runOrThrow } from '../run.ts';
 import { type ForeignChain, hasExtensions, parseForeignChains } from './foreign-ruleset.ts';
 import { parseIptablesSave, type SavedBy } from './iptables-save.ts';
 

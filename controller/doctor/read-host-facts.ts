@@ -2,7 +2,7 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Run } from '../run.ts';
+import type { Run } from '../commands/run.ts';
 import { BRIDGE_KEYS } from './bridge-neighbours.ts';
 import type { HostFacts } from './examine-host.ts';
 import type { SysctlFacts } from './examine-sysctls.ts';

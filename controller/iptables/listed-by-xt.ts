@@ -6,7 +6,7 @@ import { dnsSetOf } from '../../render/iptables/xt-policy.ts';
 import { FAMILIES, type XtRuleset, type XtTable } from '../../render/iptables/xt-ruleset.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { Direction, PolicyChain, Rule } from '../../render/rule.ts';
-import type { ListedChains } from '../listed-chains.ts';
+import type { ListedChains } from '../kernel/listed-chains.ts';
 import { type ListedSets, NOWHERE, parseXtPolicy } from './listed-xt-policy.ts';
 
 /** `names`: those that policies mean; a set bears only the hash of its name. */

@@ -11,7 +11,7 @@ import type {
   Rule,
   Verdict,
 } from '../../render/rule.ts';
-import { protocolNumber } from '../listed-policy.ts';
+import { protocolNumber } from '../kernel/listed-policy.ts';
 
 export interface ListedSets {
   /** Of the name that a set stands for; `undefined` for every other. */

@@ -3,7 +3,7 @@ import { closedPolicy } from '../../policies/compile-policy.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { isNameable } from '../../render/iptables/xt-names.ts';
 import { unsayableRule } from '../../render/iptables/xt-policy.ts';
-import type { Refusal } from '../backend.ts';
+import type { Refusal } from '../apply/backend.ts';
 
 /** What iptables can't say exactly isn't said at all; shut, any interface can be had. */
 export function refusedNic({ nics }: DesiredState): Refusal | undefined {

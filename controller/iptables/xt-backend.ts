@@ -4,10 +4,10 @@ import { ownedOf, translateXt } from '../../render/iptables/xt-listing.ts';
 import { renderXt } from '../../render/iptables/xt-render.ts';
 import { EMPTY_XT, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { diffXt, linesOf } from '../../render/iptables/xt-transaction.ts';
-import { nameOf } from '../apply.ts';
-import type { Backend, Committed, Held, Refusal } from '../backend.ts';
+import { nameOf } from '../apply/apply.ts';
+import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { createXtSealTable } from '../panic/xt-seal-table.ts';
-import { CommandError, type Run } from '../run.ts';
 import { refusedNic } from './unsayable-nics.ts';
 import { listXtElsewhere, readXt, writeSteps, type XtVariant } from './xt-tools.ts';
 

@@ -3,7 +3,7 @@ import type { Family } from '../../render/address.ts';
 import { arpSaveOf, isOurSet, parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
 import { EMPTY_XT, FAMILIES, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { createLine, diffXt, type XtStep } from '../../render/iptables/xt-transaction.ts';
-import { CommandError, type CommandResult, type Run, runOrThrow } from '../run.ts';
+import { CommandError, type CommandResult, type Run, runOrThrow } from '../commands/run.ts';
 
 /** legacy: ip_tables, which needs no nf_tables; nft: the same commands by nf_tables. */
 export type XtVariant = 'legacy' | 'nft';

@@ -5,7 +5,7 @@ import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { rangesContain } from '../../policies/model.ts';
 import { type AddressRange, addressNumber, contains, type Family, rangeOf } from '../../render/address.ts';
 import type { Assembled, PolicyStatus } from '../assemble.ts';
-import { findTarget } from '../flow-parties.ts';
+import { findTarget } from '../explain/flow-parties.ts';
 import { isSealed, type PanicState } from '../panic/panic-state.ts';
 import { matchedRanges, outsidePeers } from './outside-peers.ts';
 import type { End } from './service-set.ts';

@@ -15,7 +15,7 @@ import {
 } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { NON_PUBLIC } from '../../render/non-public.ts';
-import { destinationSide, type FlowHost, sourceSide } from '../flow-sides.ts';
+import { destinationSide, type FlowHost, sourceSide } from '../explain/flow-sides.ts';
 import type { End } from './service-set.ts';
 
 export interface OutsidePeer {

@@ -1,6 +1,6 @@
 /** Who can reach whom with what: an edge where the sender's and the receiver's policies both let it pass. */
 import type { Family } from '../../render/address.ts';
-import { findSource } from '../flow-parties.ts';
+import { findSource } from '../explain/flow-parties.ts';
 import { foldGroups } from './fold-nodes.ts';
 import { type MapHost, type MapNode, mapNodes } from './map-nodes.ts';
 import type { MapEdge, ReachMap } from './map-shape.ts';

@@ -3,8 +3,8 @@ import { isIcmpError, isRouterAdvertisement } from '../../policies/icmp-types.ts
 import { type Packet, rangesContain } from '../../policies/model.ts';
 import { type Address, addressNumber, type Family, familyOf } from '../../render/address.ts';
 import type { PolicyChain, PortRange, ServiceMatch } from '../../render/rule.ts';
-import type { FlowHost, Side } from '../flow-sides.ts';
-import { NEIGHBOUR6, traceFlow } from '../trace-flow.ts';
+import type { FlowHost, Side } from '../explain/flow-sides.ts';
+import { NEIGHBOUR6, traceFlow } from '../explain/trace-flow.ts';
 
 /** `tcp`, `udp`, `sctp`: ports 1 to 65535; `icmp`: the family's own types; `protocol`: all other IP protocols. */
 export type Axis = 'tcp' | 'udp' | 'sctp' | 'icmp' | 'protocol';

@@ -2,10 +2,10 @@
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { HostConfig } from '../../policies/config.ts';
+import type { Run } from '../commands/run.ts';
 import { type Log, messageOf } from '../log.ts';
 import { NO_PANIC } from '../panic/panic-state.ts';
-import type { Report } from '../report.ts';
-import type { Run } from '../run.ts';
+import type { Report } from '../status/report.ts';
 import type { Exporter } from './exporter.ts';
 import type { Listener } from './listener.ts';
 import type { TextfileWriter } from './textfile.ts';

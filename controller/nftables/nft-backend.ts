@@ -6,13 +6,13 @@ import { diffDesired, renderDesired } from '../../render/nft.ts';
 import { parseOwned } from '../../render/owned.ts';
 import type { Ruleset } from '../../render/ruleset.ts';
 import { diffRulesets } from '../../render/transaction.ts';
-import { nameOf } from '../apply.ts';
-import type { Backend, Committed, Held, Refusal } from '../backend.ts';
+import { nameOf } from '../apply/apply.ts';
+import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
+import { TableOwner } from '../apply/table-ownership.ts';
+import type { NftChannel } from '../commands/nft-channel.ts';
+import { CommandError, type Run } from '../commands/run.ts';
+import { listElsewhere, readOurTables, readRuleset } from '../kernel/observe.ts';
 import { messageOf } from '../log.ts';
-import type { NftChannel } from '../nft-channel.ts';
-import { listElsewhere, readOurTables, readRuleset } from '../observe.ts';
-import { CommandError, type Run } from '../run.ts';
-import { TableOwner } from '../table-ownership.ts';
 
 export interface NftPorts {
   readonly nft: NftChannel;

@@ -1,7 +1,7 @@
 /** Forgets the connections of sealed containers: what was open before a panic must not go on after it. */
 import type { DesiredState } from '../../render/desired.ts';
-import { nicIndexOf } from '../nic-index.ts';
-import { removeFlows, type TrackedFlows } from '../tracked-flows.ts';
+import { removeFlows, type TrackedFlows } from '../connections/tracked-flows.ts';
+import { nicIndexOf } from '../host/nic-index.ts';
 import { isSealed, type PanicState } from './panic-state.ts';
 
 /**

@@ -4,9 +4,9 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type DurableDisk, replaceFile } from '../durable-disk.ts';
 import { asList, asObject, asText, at, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { messageOf } from '../log.ts';
+import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
 
 /** Since when, as ISO 8601 in UTC, and by whom. */
 export interface PanicEntry {

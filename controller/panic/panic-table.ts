@@ -11,8 +11,8 @@ import {
   sealTables,
 } from '../../render/panic.ts';
 import type { NftTable, TableFamily, TableFlag } from '../../render/ruleset.ts';
-import type { Refusal } from '../backend.ts';
-import { CommandError, type Run, runOrThrow } from '../run.ts';
+import type { Refusal } from '../apply/backend.ts';
+import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
 
 export interface PanicPorts {
   readonly commit: (commands: readonly string[]) => Promise<Refusal | undefined>;

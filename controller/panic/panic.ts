@@ -1,7 +1,7 @@
 /** The panic as the daemon keeps it: in the kernel first, then on the disk, then in what the next boot loads. */
 import { renderSeal, type Seal } from '../../render/panic.ts';
-import type { DurableDisk } from '../durable-disk.ts';
 import { type Log, messageOf } from '../log.ts';
+import type { DurableDisk } from '../state/durable-disk.ts';
 import { describePanic } from './describe-panic.ts';
 import { type PanicScope, sealFor } from './panic-scope.ts';
 import {

@@ -1,14 +1,14 @@
 /** What seals where no daemon answers: by the backend that will serve, and what another one left goes with the end of it. */
 import type { HostConfig } from '../../policies/config.ts';
 import type { Seal } from '../../render/panic.ts';
-import type { Refusal } from '../backend.ts';
-import { readBackends } from '../backend-memory.ts';
-import { nftFormat, xtFormat } from '../boot-format.ts';
-import { keepPanicForBoot } from '../boot-ruleset.ts';
-import { type ChosenBackend, chooseBackend, variantOf } from '../choose-backend.ts';
-import { parseRefusal } from '../nft-channel.ts';
-import { readOurTables } from '../observe.ts';
-import type { Run } from '../run.ts';
+import type { Refusal } from '../apply/backend.ts';
+import { readBackends } from '../apply/backend-memory.ts';
+import { type ChosenBackend, chooseBackend, variantOf } from '../apply/choose-backend.ts';
+import { parseRefusal } from '../commands/nft-channel.ts';
+import type { Run } from '../commands/run.ts';
+import { readOurTables } from '../kernel/observe.ts';
+import { nftFormat, xtFormat } from '../state/boot-format.ts';
+import { keepPanicForBoot } from '../state/boot-ruleset.ts';
 import { PanicTable, type SealTable } from './panic-table.ts';
 import { createXtSealTable } from './xt-seal-table.ts';
 

@@ -3,8 +3,8 @@
 import { FAMILIES } from '../../render/iptables/xt-ruleset.ts';
 import { isXtSealed, renderXtSeal } from '../../render/iptables/xt-seal.ts';
 import type { Seal } from '../../render/panic.ts';
+import type { Run } from '../commands/run.ts';
 import { readTables, writeSteps, type XtVariant } from '../iptables/xt-tools.ts';
-import type { Run } from '../run.ts';
 import type { SealTable } from './panic-table.ts';
 
 export function createXtSealTable(run: Run, variant: XtVariant): SealTable {

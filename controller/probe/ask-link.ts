@@ -5,7 +5,7 @@
  */
 import type { Address } from '../../render/address.ts';
 import type { InterfaceName } from '../../render/names.ts';
-import type { StreamLines } from '../run.ts';
+import type { StreamLines } from '../commands/run.ts';
 
 export interface Question {
   readonly address: Address;

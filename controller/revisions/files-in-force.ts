@@ -1,7 +1,7 @@
 /** What the daemon compiles from, for a command that must not ask it. */
 import { join } from 'node:path';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
-import { realDisk } from '../durable-disk.ts';
+import { realDisk } from '../state/durable-disk.ts';
 import { readJournal } from './journal.ts';
 import { digestOf } from './revision.ts';
 import { RevisionStore } from './revision-store.ts';

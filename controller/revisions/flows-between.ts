@@ -3,13 +3,13 @@
 import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { renderDesired } from '../../render/nft.ts';
-import { nameOf } from '../apply.ts';
+import { nameOf } from '../apply/apply.ts';
+import { changedPolicies } from '../apply/changed-policies.ts';
 import type { Assembled } from '../assemble.ts';
-import { changedPolicies } from '../changed-policies.ts';
-import { type NicChange, readFlowChanges } from '../flow-changes.ts';
-import { listedByNft } from '../listed-chains.ts';
-import { listElsewhere } from '../observe.ts';
-import type { Run } from '../run.ts';
+import type { Run } from '../commands/run.ts';
+import { type NicChange, readFlowChanges } from '../explain/flow-changes.ts';
+import { listedByNft } from '../kernel/listed-chains.ts';
+import { listElsewhere } from '../kernel/observe.ts';
 
 /** More NICs than this are judged by these: the answer is for a person. */
 const JUDGED = 500;

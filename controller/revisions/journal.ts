@@ -1,7 +1,7 @@
 /** `revisions/journal.json`: which revision is in force, and what waits. Written before the kernel is. */
 import { readFile } from 'node:fs/promises';
-import { type DurableDisk, replaceFile } from '../durable-disk.ts';
 import { asNumber, asObject, asText, at, orNull, type Placed, parseJson, ShapeError } from '../json-shape.ts';
+import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
 
 /** A revision that is in force until `due` unless it is confirmed. */
 export interface Unconfirmed {

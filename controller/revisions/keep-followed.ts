@@ -1,9 +1,9 @@
 /** Keeps each change that was followed as a revision, a moment after it is in force: a burst of edits is one. */
 import type { DesiredState } from '../../render/desired.ts';
-import { tellChanges } from '../describe-changes.ts';
+import type { Run } from '../commands/run.ts';
+import { tellChanges } from '../explain/describe-changes.ts';
 import { type Log, messageOf } from '../log.ts';
-import type { Report } from '../report.ts';
-import type { Run } from '../run.ts';
+import type { Report } from '../status/report.ts';
 import { readFlowsBetween } from './flows-between.ts';
 import { describeFiles } from './revision.ts';
 import type { Revisions } from './revisions.ts';

@@ -1,8 +1,8 @@
 /** The kept revisions and the journal, as one state: in memory as on the disk. */
 import { join } from 'node:path';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
-import type { DurableDisk } from '../durable-disk.ts';
 import { type Log, messageOf } from '../log.ts';
+import type { DurableDisk } from '../state/durable-disk.ts';
 import { EMPTY_JOURNAL, type Journal, readJournal, writeJournal } from './journal.ts';
 import { diffFiles, digestOf, type RevisionRecord } from './revision.ts';
 import { type Revision, RevisionStore } from './revision-store.ts';

@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
 import { readPolicyFiles } from '../../policies/read-policy-files.ts';
 import { type FileContent, sameContent } from '../../policies/source-text.ts';
-import type { DurableDisk } from '../durable-disk.ts';
-import { replaceFile } from '../durable-disk.ts';
-import { forEachLimited } from '../for-each-limited.ts';
+import { forEachLimited } from '../commands/for-each-limited.ts';
 import { parseJson } from '../json-shape.ts';
+import type { DurableDisk } from '../state/durable-disk.ts';
+import { replaceFile } from '../state/durable-disk.ts';
 import { digestOf, parseRevision, type RevisionRecord } from './revision.ts';
 
 export interface Revision {

@@ -3,8 +3,8 @@
  * taken back in time; what was taken back is not followed again until it changes. docs/architecture.md has the model.
  */
 import { CONTAINERS, type PolicyFiles } from '../../policies/policy-files.ts';
-import type { DurableDisk } from '../durable-disk.ts';
 import { type Log, messageOf } from '../log.ts';
+import type { DurableDisk } from '../state/durable-disk.ts';
 import { type Clock, dueIn, timeLeft } from './due.ts';
 import type { Unconfirmed } from './journal.ts';
 import { allPaths, diffFiles, digestOf, type RevisionRecord } from './revision.ts';

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { type InterfaceName, isLimiterName, parseInterfaceName } from '../../render/names.ts';
 import type { ObservedDevice, ObservedTraffic } from '../../render/traffic.ts';
 import { parseFilters, parseQdiscs } from '../../render/traffic-listing.ts';
-import { CommandError, type Run, runOrThrow } from '../run.ts';
+import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
 
 /** /proc/sys/net shows the reader's own network namespace, and costs no fork. */
 const LINKS = '/proc/sys/net/ipv4/conf';

@@ -10,8 +10,8 @@ import {
   type TrafficFailure,
   trafficOf,
 } from '../../render/traffic.ts';
-import { parseFailures } from '../ip-channel.ts';
-import { CommandError, type Run } from '../run.ts';
+import { parseFailures } from '../commands/ip-channel.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { readTraffic } from './read-traffic.ts';
 import type { TrafficMemory } from './traffic-memory.ts';
 import { readNarrowness, renderPromiscuous, silence } from './wire-ends.ts';

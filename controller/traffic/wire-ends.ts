@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Wire } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { TrafficFailure } from '../../render/traffic.ts';
-import { type Run, runOrThrow } from '../run.ts';
+import { type Run, runOrThrow } from '../commands/run.ts';
 
 /**
  * Without IPv6 the host has nothing to say there of itself (routers' solicitations, multicast reports, its own address);

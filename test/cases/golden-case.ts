@@ -1,13 +1,13 @@
 /** One folder of fixtures/cases as the product itself reads a host: files in, ruleset, routing and problems out. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { describeUplinks } from '../../controller/apply/uplink-routing.ts';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
-import { xtFormat } from '../../controller/boot-format.ts';
 import { parseDnsAnswers, parseStateRoutes } from '../../controller/cli/state-file.ts';
-import { describeContainer } from '../../controller/containers.ts';
+import { describeContainer } from '../../controller/host/containers.ts';
 import { sayable } from '../../controller/iptables/unsayable-nics.ts';
 import { placed } from '../../controller/json-shape.ts';
-import { describeUplinks } from '../../controller/uplink-routing.ts';
+import { xtFormat } from '../../controller/state/boot-format.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';

@@ -1,7 +1,7 @@
 /** What nft 1.0.6 and iproute2 6.1 say about a text that they refuse, as recorded from both. */
 import { describe, expect, it } from 'vitest';
-import { parseFailures } from '../../controller/ip-channel.ts';
-import { parseRefusal } from '../../controller/nft-channel.ts';
+import { parseFailures } from '../../controller/commands/ip-channel.ts';
+import { parseRefusal } from '../../controller/commands/nft-channel.ts';
 
 const FILE = '/run/routewall/transaction.nft';
 const commands = ['add table inet routewall', 'add rule inet routewall c accept', 'add chain inet routewall d'];

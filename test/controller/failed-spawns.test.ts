@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
-import { openChannel } from '../../controller/channel.ts';
+import { openChannel } from '../../controller/commands/channel.ts';
+import { CommandError, run, startResident, streamLines } from '../../controller/commands/run.ts';
 import { NO_PANIC, readPanic } from '../../controller/panic/panic-state.ts';
-import { CommandError, run, startResident, streamLines } from '../../controller/run.ts';
 import { outliveFailedSpawns } from '../../watchers/failed-spawns.ts';
 import { lineProcess } from '../../watchers/line-process.ts';
 

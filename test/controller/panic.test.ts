@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { realDisk } from '../../controller/durable-disk.ts';
 import { describePanic, whySealed } from '../../controller/panic/describe-panic.ts';
 import { Panic } from '../../controller/panic/panic.ts';
 import { type PanicScope, sealFor } from '../../controller/panic/panic-scope.ts';
@@ -17,6 +16,7 @@ import {
   writePanic,
 } from '../../controller/panic/panic-state.ts';
 import { PanicTable } from '../../controller/panic/panic-table.ts';
+import { realDisk } from '../../controller/state/durable-disk.ts';
 import { parseInterfaceName, parseInterfacePattern } from '../../render/names.ts';
 import { diffSeals, isSameButNames, renderSeal } from '../../render/panic.ts';
 

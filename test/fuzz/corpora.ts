@@ -61,7 +61,7 @@ export const sysctlTexts = [
 ];
 export const networkTexts = ['[Match]\nName=eth* veth?\n\n[Network]\nIPForward=ipv4\nIPv6AcceptRA=no\nDHCP=yes\n'];
 
-/** What controller/conntrack-program.ts prints, of Linux 6.18 */
+/** What controller/connections/conntrack-program.ts prints, of Linux 6.18 */
 export const flowLines = [
   '4 6 198.51.100.10 192.0.2.1 873 - 02340001801400018008000100c633640a08000200c0000201',
   '4 17 203.0.113.80 198.51.100.10 80 - 02340001801400018008000100cb00715008000200c0000201',

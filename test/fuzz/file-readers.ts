@@ -4,7 +4,7 @@ import { CliError } from '../../controller/cli/exit.ts';
 import { parseRevisionNumber, parseSeconds } from '../../controller/cli/order.ts';
 import { parseStateFile } from '../../controller/cli/state-file.ts';
 import { parseNetworkFiles, parseSysctlFiles } from '../../controller/doctor/setting-files.ts';
-import { parseParty } from '../../controller/flow-parties.ts';
+import { parseParty } from '../../controller/explain/flow-parties.ts';
 import { parseBitRate } from '../../policies/bit-rate.ts';
 import { parseConfig } from '../../policies/config.ts';
 import { renderImportedPolicy } from '../../policies/import/imported.ts';

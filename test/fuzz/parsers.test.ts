@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CommandError } from '../../controller/commands/run.ts';
 import { ShapeError } from '../../controller/json-shape.ts';
-import { CommandError } from '../../controller/run.ts';
 import { fileReaders } from './file-readers.ts';
 import { mutated, stretched } from './mutations.ts';
 import { policyReaders } from './policy-readers.ts';

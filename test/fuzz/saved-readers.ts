@@ -3,12 +3,12 @@
 import { parseRequest } from '../../controller/control/requests.ts';
 import type { Placed } from '../../controller/json-shape.ts';
 import { parseJson } from '../../controller/json-shape.ts';
-import { parseMemento } from '../../controller/last-good.ts';
 import { parsePanic } from '../../controller/panic/panic-state.ts';
 import { parseJournal } from '../../controller/revisions/journal.ts';
 import { parseRevision } from '../../controller/revisions/revision.ts';
-import { parseRevisionView, parseStatus } from '../../controller/status-file.ts';
-import { parseAnswers, parseCheck, parseListed, parsePreview } from '../../controller/told-answers.ts';
+import { parseMemento } from '../../controller/state/last-good.ts';
+import { parseRevisionView, parseStatus } from '../../controller/status/status-file.ts';
+import { parseAnswers, parseCheck, parseListed, parsePreview } from '../../controller/status/told-answers.ts';
 import { FILE, type Reader } from './reader.ts';
 import { savedTexts } from './saved-texts.ts';
 

@@ -1,17 +1,18 @@
 /** Readers of what nft, ip, tc, iptables, LXC and the kernel print. */
-import { parseLinksJson, parseLxcInfo, parseVeths } from '../../controller/container-runtime.ts';
-import { parseCounted } from '../../controller/counted-packets.ts';
+
+import { parseFailures } from '../../controller/commands/ip-channel.ts';
+import { parseRefusal } from '../../controller/commands/nft-channel.ts';
+import { parseTrackedFlow } from '../../controller/connections/tracked-flows.ts';
+import { parseCounted } from '../../controller/denials/counted-packets.ts';
 import { parseForeignChains } from '../../controller/doctor/foreign-ruleset.ts';
 import { parseIptablesSave } from '../../controller/doctor/iptables-save.ts';
 import { judgePacket } from '../../controller/doctor/judge-packet.ts';
-import { parseFailures } from '../../controller/ip-channel.ts';
+import { parseLinksJson, parseLxcInfo, parseVeths } from '../../controller/host/container-runtime.ts';
 import { parseJson } from '../../controller/json-shape.ts';
-import { parsePolicyChain } from '../../controller/listed-policy.ts';
+import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
+import { readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
+import { readHostRouting, readUplinkRules } from '../../controller/kernel/observe-uplinks.ts';
 import { parseInterfaceCounters } from '../../controller/metrics/interface-counters.ts';
-import { parseRefusal } from '../../controller/nft-channel.ts';
-import { readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/observe.ts';
-import { readHostRouting, readUplinkRules } from '../../controller/observe-uplinks.ts';
-import { parseTrackedFlow } from '../../controller/tracked-flows.ts';
 import { parseListing, parsePanicListing } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
 import { parseOwned } from '../../render/owned.ts';

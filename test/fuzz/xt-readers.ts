@@ -1,6 +1,7 @@
 /** Readers of what iptables, ip6tables, ipset and arptables list of our own rules, and of dnsmasq's leases. */
+
+import { parseLeases } from '../../controller/bridged/leases.ts';
 import { parseXtPolicy } from '../../controller/iptables/listed-xt-policy.ts';
-import { parseLeases } from '../../controller/leases.ts';
 import { parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
 import { parseMac } from '../../render/mac.ts';
 import { FILE, LINE, type Reader } from './reader.ts';

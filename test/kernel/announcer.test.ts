@@ -1,7 +1,7 @@
 /** Announcements on a real wire: what tcpdump reads of them, and what scapy would have built. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openAnnouncer } from '../../controller/announcer.ts';
-import { type Resident, type Run, runOrThrow } from '../../controller/run.ts';
+import { openAnnouncer } from '../../controller/apply/announcer.ts';
+import { type Resident, type Run, runOrThrow } from '../../controller/commands/run.ts';
 import { parseAddress } from '../../render/address.ts';
 import { renderAnnouncement } from '../../render/announcement.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';

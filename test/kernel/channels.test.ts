@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openIpChannel } from '../../controller/ip-channel.ts';
-import { type NftChannel, openNftChannel } from '../../controller/nft-channel.ts';
-import { CommandError, type Resident, type Run, runOrThrow } from '../../controller/run.ts';
+import { openIpChannel } from '../../controller/commands/ip-channel.ts';
+import { type NftChannel, openNftChannel } from '../../controller/commands/nft-channel.ts';
+import { CommandError, type Resident, type Run, runOrThrow } from '../../controller/commands/run.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';

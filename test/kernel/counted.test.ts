@@ -1,8 +1,8 @@
 /** What the rules count of refused and of observed packets, by whom it can be filled, and that a full set opens nothing. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { nameOf } from '../../controller/apply.ts';
-import { readCounted } from '../../controller/counted-packets.ts';
-import { DENIED } from '../../controller/denials.ts';
+import { nameOf } from '../../controller/apply/apply.ts';
+import { readCounted } from '../../controller/denials/counted-packets.ts';
+import { DENIED } from '../../controller/denials/denials.ts';
 import { parseInterfacePattern } from '../../render/names.ts';
 import { renderDesired } from '../../render/nft.ts';
 import { renderRuleset } from '../../render/ruleset.ts';

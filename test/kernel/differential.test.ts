@@ -3,9 +3,9 @@
  * through them. `DIFFERENTIAL_SEED=N` repeats a run, `DIFFERENTIAL_ROUNDS=N` makes it as many times as long.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nameOf } from '../../controller/apply.ts';
+import { nameOf } from '../../controller/apply/apply.ts';
 import { type Assembled, createAssembler } from '../../controller/assemble.ts';
-import { hostAddresses } from '../../controller/host-addresses.ts';
+import { hostAddresses } from '../../controller/host/host-addresses.ts';
 import type { HostAddresses } from '../../policies/flows/peer-addresses.ts';
 import { formatProblem } from '../../policies/problem.ts';
 import { parseAddress } from '../../render/address.ts';

@@ -1,7 +1,7 @@
 /** Every golden ruleset and its routing in a real kernel; each in a network namespace that ends with its shell. */
 import { describe, expect, it } from 'vitest';
-import { listElsewhere } from '../../controller/observe.ts';
-import { run, runOrThrow } from '../../controller/run.ts';
+import { run, runOrThrow } from '../../controller/commands/run.ts';
+import { listElsewhere } from '../../controller/kernel/observe.ts';
 import { diffListings, parseListing } from '../../render/listing.ts';
 import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import { caseNames, runCase } from '../cases/golden-case.ts';

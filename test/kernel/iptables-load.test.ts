@@ -1,6 +1,6 @@
 /** Every golden case as iptables rules in a real kernel, by both variants; each in a network namespace of its own. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { nameOf } from '../../controller/apply.ts';
+import { nameOf } from '../../controller/apply/apply.ts';
 import { createXtBackend } from '../../controller/iptables/xt-backend.ts';
 import { readXt, type XtVariant } from '../../controller/iptables/xt-tools.ts';
 import type { DesiredState } from '../../render/desired.ts';

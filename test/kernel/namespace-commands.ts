@@ -7,7 +7,7 @@ import {
   type StreamLines,
   startResident,
   streamLines,
-} from '../../controller/run.ts';
+} from '../../controller/commands/run.ts';
 import type { Namespace } from '../../sandbox/namespace.ts';
 
 const enter = ({ name }: Namespace): string => `--net=/run/netns/${name}`;

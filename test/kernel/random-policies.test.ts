@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createAssembler } from '../../controller/assemble.ts';
-import { describeContainer } from '../../controller/containers.ts';
-import { listElsewhere } from '../../controller/observe.ts';
-import { run } from '../../controller/run.ts';
+import { run } from '../../controller/commands/run.ts';
+import { describeContainer } from '../../controller/host/containers.ts';
+import { listElsewhere } from '../../controller/kernel/observe.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';

@@ -1,9 +1,9 @@
 /** What render/ writes, through the real channel into a real kernel, against what the kernel then lists. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NftChannel, openNftChannel } from '../../controller/nft-channel.ts';
-import { listElsewhere, readRuleset } from '../../controller/observe.ts';
-import { type Run, run, runOrThrow } from '../../controller/run.ts';
+import { type NftChannel, openNftChannel } from '../../controller/commands/nft-channel.ts';
+import { type Run, run, runOrThrow } from '../../controller/commands/run.ts';
+import { listElsewhere, readRuleset } from '../../controller/kernel/observe.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { NO_NAMES } from '../../render/dns-name.ts';

@@ -1,7 +1,7 @@
 /** What systemd would hear, by a real socket. */
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { startResident } from '../../controller/run.ts';
+import { startResident } from '../../controller/commands/run.ts';
 import { openServiceManager, type ServiceManager } from '../../controller/service-manager.ts';
 import { type Child, startChild } from '../../sandbox/child.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';

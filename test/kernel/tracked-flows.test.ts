@@ -1,9 +1,9 @@
 /** The kernel's table of tracked connections, read and thinned out by netlink. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createConntrackCleaner } from '../../controller/conntrack.ts';
-import { createFlowCutter } from '../../controller/cut-flows.ts';
-import type { FlowHost } from '../../controller/flow-sides.ts';
-import { type TrackedFlow, type TrackedFlows, trackedFlows } from '../../controller/tracked-flows.ts';
+import { createConntrackCleaner } from '../../controller/connections/conntrack.ts';
+import { createFlowCutter } from '../../controller/connections/cut-flows.ts';
+import { type TrackedFlow, type TrackedFlows, trackedFlows } from '../../controller/connections/tracked-flows.ts';
+import type { FlowHost } from '../../controller/explain/flow-sides.ts';
 import { describeHost } from '../../policies/host-network.ts';
 import { type Prefix, parsePrefix } from '../../render/address.ts';
 import type { NicState } from '../../render/desired.ts';

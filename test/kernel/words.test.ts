@@ -1,11 +1,11 @@
 /** What preview says about a change between two rulesets that a real nft lists: the words in fixtures/words. */
 import { expect, test } from 'vitest';
-import { nameOf } from '../../controller/apply.ts';
+import { nameOf } from '../../controller/apply/apply.ts';
 import type { HostInputs } from '../../controller/assemble.ts';
-import { readFlowChanges } from '../../controller/flow-changes.ts';
-import { listedByNft } from '../../controller/listed-chains.ts';
-import { listElsewhere } from '../../controller/observe.ts';
-import { run } from '../../controller/run.ts';
+import { run } from '../../controller/commands/run.ts';
+import { readFlowChanges } from '../../controller/explain/flow-changes.ts';
+import { listedByNft } from '../../controller/kernel/listed-chains.ts';
+import { listElsewhere } from '../../controller/kernel/observe.ts';
 import { renderDesired } from '../../render/nft.ts';
 import { assembleBoth, tell, wordsCases } from '../policies/flows/words-case.ts';
 

@@ -1,7 +1,7 @@
 /** The command line, asked many times in one process; see `ask-many.ts`. */
 import { readFileSync } from 'node:fs';
 import { runCommandLine } from '../../controller/cli/program.ts';
-import { type CommandResult, type Run, run } from '../../controller/run.ts';
+import { type CommandResult, type Run, run } from '../../controller/commands/run.ts';
 import { listOf } from '../../sandbox/json.ts';
 
 const known = new Map<string, Promise<CommandResult>>();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { describeContainer } from '../../controller/containers.ts';
-import { unenforceableNics } from '../../controller/unenforceable-nics.ts';
+import { describeContainer } from '../../controller/host/containers.ts';
+import { unenforceableNics } from '../../controller/host/unenforceable-nics.ts';
 import type { UnenforceableNic } from '../../policies/endpoint.ts';
 import { nameUnenforceable, unenforceableProblems } from '../../policies/unenforceable.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';

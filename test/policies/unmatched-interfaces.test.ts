@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeContainer } from '../../controller/containers.ts';
+import { describeContainer } from '../../controller/host/containers.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { unmatchedInterfaces, withInterfaces } from '../../policies/unmatched-interfaces.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runCommandLine } from '../../../controller/cli/program.ts';
-import { CommandError, type Run } from '../../../controller/run.ts';
+import { CommandError, type Run } from '../../../controller/commands/run.ts';
 
 export interface CliResult {
   readonly exitCode: number;

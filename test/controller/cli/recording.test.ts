@@ -1,6 +1,6 @@
 /** learn and denials on recorded listings: policies of all shapes, and what must never be proposed. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Run } from '../../../controller/run.ts';
+import type { Run } from '../../../controller/commands/run.ts';
 import { type CliBed, createFarm } from './cli-bed.ts';
 
 let bed: CliBed;

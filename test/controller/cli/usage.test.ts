@@ -1,7 +1,7 @@
 /** Options, exit statuses and the state file: what a user meets before any answer. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CommandError } from '../../../controller/run.ts';
-import { readProcessStart, type StatusFile, writeStatusFile } from '../../../controller/status-file.ts';
+import { CommandError } from '../../../controller/commands/run.ts';
+import { readProcessStart, type StatusFile, writeStatusFile } from '../../../controller/status/status-file.ts';
 import { type CliBed, createFarm } from './cli-bed.ts';
 
 let bed: CliBed;

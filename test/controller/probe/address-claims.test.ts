@@ -1,7 +1,7 @@
 /** What an answer, silence, and a container's end mean for the claim of an address. */
 import { expect, test } from 'vitest';
+import type { StreamLines } from '../../../controller/commands/run.ts';
 import { AddressClaims } from '../../../controller/probe/address-claims.ts';
-import type { StreamLines } from '../../../controller/run.ts';
 import { describeHost } from '../../../policies/host-network.ts';
 import { parseAddress } from '../../../render/address.ts';
 import type { NeighbourProxy } from '../../../render/desired.ts';

@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DurableDisk, realDisk } from '../../../controller/durable-disk.ts';
 import type { Clock } from '../../../controller/revisions/due.ts';
 import { type Choice, type Order, Revisions } from '../../../controller/revisions/revisions.ts';
+import { type DurableDisk, realDisk } from '../../../controller/state/durable-disk.ts';
 import type { PolicyFiles } from '../../../policies/policy-files.ts';
 
 export interface Bed {

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { countNics, type NicChange, ownChains } from '../../../controller/flow-changes.ts';
-import { hostAddresses } from '../../../controller/host-addresses.ts';
+import { countNics, type NicChange, ownChains } from '../../../controller/explain/flow-changes.ts';
+import { hostAddresses } from '../../../controller/host/host-addresses.ts';
 import { changeLines } from '../../../policies/flows/change-lines.ts';
 import { compareChains } from '../../../policies/flows/compare-chains.ts';
 import { peerNames } from '../../../policies/flows/peer-names.ts';

@@ -1,0 +1,292 @@
+/** Brings the kernel from what it holds to what it shall hold, in the order that leaves no gap. */
+import { chainHash } from '../../policies/chain-hash.ts';
+import type { HostNetwork } from '../../policies/host-network.ts';
+import type { Prefix } from '../../render/address.ts';
+import { changedNicKeys } from '../../render/changed-nics.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import { chainNaming } from '../../render/nft.ts';
+import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
+import { PortIsolation } from '../bridged/port-isolation.ts';
+import type { IpChannel } from '../commands/ip-channel.ts';
+import type { Run } from '../commands/run.ts';
+import { readRouting, readUplinkRoutes } from '../kernel/observe.ts';
+import type { Log } from '../log.ts';
+import type { AddressClaims } from '../probe/address-claims.ts';
+import { rememberLast } from '../remember.ts';
+import { abandonedPrefixes } from './abandoned-prefixes.ts';
+import { announce } from './announcements.ts';
+import type { Announcer } from './announcer.ts';
+import type { Backend, Held, Refusal } from './backend.ts';
+import { commitIsolated, type Isolated } from './commit-isolated.ts';
+import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
+import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
+import { RoutingWriter } from './routing-writer.ts';
+import type { RememberSysctls } from './sysctl-memory.ts';
+import { describeUplinks, type Opened, UplinkRouting } from './uplink-routing.ts';
+
+export interface KernelPorts {
+  readonly backend: Backend;
+  readonly ip: IpChannel;
+  readonly announcer: Announcer;
+  readonly run: Run;
+  readonly log: Log;
+  /** Told what is about to be changed; without it nobody will put it back. */
+  readonly rememberSysctls?: RememberSysctls;
+  /** Who is asked before a proxy is set. */
+  readonly claims: AddressClaims;
+}
+
+export interface ApplyRequest {
+  readonly desired: DesiredState;
+  readonly network: HostNetwork;
+  /** Of all containers; asked for only when proxies are looked at. */
+  readonly lxcProxies: () => readonly LxcProxy[];
+}
+
+export interface Applied extends Isolated {
+  /** Lines that the kernel held otherwise than it should; empty for an ordinary change. */
+  readonly repaired: readonly string[];
+  /** How many commands and lines were written. */
+  readonly written: number;
+  /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
+  readonly unrouted: ReadonlyMap<string, string>;
+  /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
+  readonly abandoned: readonly Prefix[];
+}
+
+export const nameOf = chainNaming(chainHash);
+
+const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
+
+export class Applier {
+  readonly #ports: KernelPorts;
+  /** `undefined`: not known, so that the next change reads the kernel first. */
+  #enforced: DesiredState | undefined;
+  readonly #foreign: ForeignProxies;
+  readonly #routing: RoutingWriter;
+  readonly #sysctls: NicSysctls;
+  readonly #uplinks: UplinkRouting;
+  #withheld: Opened['withheld'] = new Map();
+  readonly #isolation: PortIsolation;
+  readonly #proxied = rememberLast(
+    (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
+  );
+
+  constructor(ports: KernelPorts) {
+    this.#ports = ports;
+    this.#foreign = new ForeignProxies(ports);
+    this.#routing = new RoutingWriter({ ...ports, foreign: this.#foreign });
+    this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
+    this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
+    this.#isolation = new PortIsolation(ports.run, ports.ip);
+  }
+
+  get enforced(): DesiredState | undefined {
+    return this.#enforced;
+  }
+
+  /** As in `Applied`, of this moment. */
+  get unrouted(): Applied['unrouted'] {
+    const failed = this.#enforced === undefined ? [] : this.#routing.refusedByNic(this.#enforced);
+    return new Map([...failed, ...this.#withheld]);
+  }
+
+  /** Whether a proxy for this address is enforced. */
+  isProxied(address: string): boolean {
+    return this.#enforced !== undefined && this.#proxied(this.#enforced).has(address);
+  }
+
+  /** Who may send from what by the kernel, as `VETH PREFIX`. */
+  readOwned(): Promise<ReadonlySet<string>> {
+    return this.#ports.backend.readOwned();
+  }
+
+  /** The next change begins with a complete comparison. */
+  distrust(): void {
+    this.#enforced = undefined;
+  }
+
+  /** Writes only what changed since the last time. @throws Error when the kernel's state is not known afterwards. */
+  async apply(request: ApplyRequest): Promise<Applied> {
+    const before = this.#enforced;
+    if (before === undefined) return this.resync(request);
+    try {
+      return await this.#change(before, request);
+    } catch (cause) {
+      this.distrust();
+      throw cause;
+    }
+  }
+
+  async #change(before: DesiredState, { desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+    // Everything else is the same object before and after, and costs nothing here.
+    const { desired, withheld } = await this.#uplinks.open(wanted);
+    const keys = changedNicKeys(before, desired);
+    const old = routingOf(pick(before, keys));
+    const gone = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
+    const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
+    await this.#routing.write({ add: NOTHING, remove: leaving });
+    this.#sysctls.forget(pick(before, keys));
+    this.#isolation.forget(pick(before, keys));
+    let commands = 0;
+    let current = before;
+    const result = await commitIsolated(
+      desired,
+      before,
+      async (state) => {
+        const { refusal, commands: written } = await this.#ports.backend.change(current, state);
+        if (refusal === undefined) current = state;
+        commands += written.length;
+        return refusal;
+      },
+      nameOf,
+    );
+    const remaining = diffRouting(leaving, old).add;
+    const changed = pick(result.enforced, keys);
+    const fresh = diffRouting(remaining, routingOf(changed)).add;
+    const due: Routing = { ...NOTHING, proxies: [...this.#ports.claims.due] };
+    const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
+    await this.#foreign.look(coming.proxies, lxcProxies);
+    const lines = await this.#bringUp(changed, coming, network);
+    await this.#uplinks.close(result.enforced.host.uplinkTables);
+    this.#enforced = result.enforced;
+    this.#withheld = withheld;
+    return { ...result, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
+  }
+
+  /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
+  async resync({ desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+    const before = this.#enforced;
+    this.#enforced = undefined;
+    const { desired, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
+    // Rules first, before anything else is even read: they may be what someone flushed.
+    const held = await this.#ports.backend.read();
+    const { result, commands } = await this.#repairRules(desired, before, held);
+    const routing = await readRouting(this.#ports.run);
+    const leakable = lxcProxies();
+    this.#foreign.learn(routing.foreignProxies, leakable);
+    if (wanted.host.uplinkTables === undefined) await this.#uplinks.learn(undefined, async () => routing.uplinkRoutes);
+    uplinkLines.push(...(await this.#uplinks.close(result.enforced.host.uplinkTables)));
+    const { nics } = result.enforced;
+    this.#ports.claims.learn(routing.proxies, routingOf(result.enforced).proxies);
+    const differing = this.#routing.diffObserved(result.enforced, routing, leakable);
+    // Nobody took those away: they only waited for an answer.
+    const waited = new Set(
+      renderRouting({ add: { ...NOTHING, proxies: [...this.#ports.claims.due] }, remove: NOTHING }),
+    );
+    const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
+    const diff = { ...differing, add: { ...differing.add, proxies } };
+    await this.#routing.write({ add: NOTHING, remove: diff.remove });
+    const drifted = [
+      ...(await this.#sysctls.reread(result.enforced)),
+      ...(await this.#isolation.reread(result.enforced)),
+    ];
+    await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
+    this.#enforced = result.enforced;
+    this.#withheld = withheld;
+    const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
+    const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
+    const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
+    const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
+    return { ...result, repaired, written: written.length, unrouted: this.unrouted, abandoned };
+  }
+
+  /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
+  async reassert(veths: ReadonlySet<string>): Promise<void> {
+    const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
+    if (this.#enforced === undefined || nics.length === 0) return;
+    const routing = this.#foreign.spare(routingOf({ ...this.#enforced, nics: new Map(nics) }));
+    const proxies = this.#ports.claims.spare(routing.proxies);
+    await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
+    const part = { ...this.#enforced, nics: new Map(nics) };
+    // Writing it unasked would be a change of the link, and so the next reason to write it.
+    if ((await this.#isolation.reread(part)).length > 0)
+      for (const failure of await this.#isolation.write(part)) this.#routing.complain(failure);
+  }
+
+  /** Puts back proxies for these addresses that someone else took away. @returns what was written. */
+  async restoreProxies(addresses: ReadonlySet<string>, lxcProxies: () => readonly LxcProxy[]): Promise<string[]> {
+    const all = this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies;
+    const wanted = this.#ports.claims.spare(all.filter(({ address }) => addresses.has(address)));
+    if (wanted.length === 0) return [];
+    const proxies = await this.#foreign.missing(wanted, lxcProxies);
+    const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
+    await this.#routing.write(diff);
+    return renderRouting(diff);
+  }
+
+  /** Puts back what someone else changed of the uplinks' tables and rules. @returns what was written. */
+  async repairUplinks(): Promise<string[]> {
+    if (this.#enforced?.host.uplinkTables === undefined) return [];
+    const { lines } = await this.#openUplinks(this.#enforced);
+    return [...lines, ...(await this.#uplinks.close(this.#enforced.host.uplinkTables))];
+  }
+
+  /** As the kernel is; before rules, which may mark packets for them. */
+  async #openUplinks(desired: DesiredState): Promise<Opened & { readonly lines: string[] }> {
+    const tables = desired.host.uplinkTables;
+    if (tables === undefined) return { desired, withheld: new Map(), lines: [] };
+    await this.#uplinks.learn(tables, () => readUplinkRoutes(this.#ports.run));
+    return { lines: this.#uplinks.missing(tables), ...(await this.#uplinks.open(desired)) };
+  }
+
+  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
+  async repairSysctls(devs: ReadonlySet<string>): Promise<string[]> {
+    return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced, devs);
+  }
+
+  async #repairRules(
+    desired: DesiredState,
+    before: DesiredState | undefined,
+    held: Held,
+  ): Promise<{ result: Isolated; commands: string[] }> {
+    const commands: string[] = [];
+    const attempt = async (state: DesiredState): Promise<Refusal | undefined> => {
+      const { refusal, commands: written } = await held.bring(state);
+      if (refusal === undefined) commands.push(...written);
+      return refusal;
+    };
+    const result = await commitIsolated(desired, before, attempt, nameOf);
+    return { result, commands };
+  }
+
+  /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
+  async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
+    await this.#sysctls.write(enforced, this.#enforced);
+    for (const failure of await this.#isolation.write(enforced)) this.#routing.complain(failure);
+    const free = this.#foreign.spare(coming);
+    const proxies = this.#ports.claims.admit(free.proxies, network, enforced.nics);
+    const written = await this.#routing.write({ add: { ...free, proxies }, remove: NOTHING });
+    announce(this.#ports.announcer, proxies, network, () =>
+      this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
+    );
+    return written;
+  }
+
+  /** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
+  #ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
+    const known = new Set(uniqueSysctls(before).map(settingLine));
+    return new Set([
+      ...this.#ports.backend.describe(before, after),
+      ...renderRouting(diffRouting(routingOf(before), routingOf(after))),
+      ...describeUplinks(before.host.uplinkTables, after.host.uplinkTables),
+      ...uniqueSysctls(after)
+        .map(settingLine)
+        .filter((line) => !known.has(line)),
+    ]);
+  }
+}
+
+/** Of two in a row. */
+export const joinApplied = (first: Applied, second: Applied): Applied => ({
+  ...second,
+  repaired: [...first.repaired, ...second.repaired],
+  written: first.written + second.written,
+  abandoned: [...first.abandoned, ...second.abandoned],
+});
+
+/** The part of a state that these NICs are. */
+const pick = (state: DesiredState, keys: readonly string[]): DesiredState => ({
+  ...state,
+  nics: new Map(keys.flatMap((key) => [state.nics.get(key)].flatMap((nic) => (nic === undefined ? [] : [[key, nic]])))),
+});

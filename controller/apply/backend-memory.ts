@@ -1,0 +1,18 @@
+/** Which backends may have rules of ours in the kernel, so that the one that no longer serves is cleaned up after a crash too. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { realDisk, replaceFile } from '../state/durable-disk.ts';
+import type { ChosenBackend } from './choose-backend.ts';
+
+const NAME = 'backends';
+const KNOWN: readonly ChosenBackend[] = ['nftables', 'iptables-legacy', 'iptables-nft'];
+
+/** Without the file, nothing but nftables has served yet. */
+export async function readBackends(stateDirectory: string): Promise<ChosenBackend[]> {
+  const text = await readFile(join(stateDirectory, NAME), 'utf8').catch(() => 'nftables');
+  return KNOWN.filter((name) => text.split('\n').includes(name));
+}
+
+/** @throws Error where it can't be written. */
+export const writeBackends = (stateDirectory: string, backends: readonly ChosenBackend[]): Promise<void> =>
+  replaceFile(realDisk, join(stateDirectory, NAME), `${[...new Set(backends)].join('\n')}\n`);

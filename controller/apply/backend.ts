@@ -1,0 +1,39 @@
+/** What brings the desired rules into the kernel: nftables or iptables, never both at once. */
+import type { DesiredState } from '../../render/desired.ts';
+
+export type BackendName = 'nftables' | 'iptables';
+
+/** A verdict about a change that left the kernel as it was. */
+export interface Refusal {
+  /** The command that is minded, where one is named. */
+  readonly command: string | undefined;
+  readonly message: string;
+}
+
+export interface Committed {
+  readonly refusal: Refusal | undefined;
+  /** What was written, in the backend's own words; empty where nothing had to be. */
+  readonly commands: readonly string[];
+}
+
+export interface Backend {
+  readonly name: BackendName;
+  /** From one state that is in force to another. @throws Error when nothing is known: read the kernel again. */
+  change(before: DesiredState, after: DesiredState): Promise<Committed>;
+  /** The kernel as it is. @throws Error where it can't be read, which is no empty kernel. */
+  read(): Promise<Held>;
+  /** Who may send from what by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
+  readOwned(): Promise<ReadonlySet<string>>;
+  /** Takes away all that is ours, and nothing else: another backend serves. */
+  remove(): Promise<Committed>;
+  /** What `change` would write. */
+  describe(before: DesiredState, after: DesiredState): readonly string[];
+}
+
+/** The rules that the kernel was found with. */
+export interface Held {
+  /** Who may send from what, as `VETH PREFIX`. */
+  readonly owned: ReadonlySet<string>;
+  /** Writes what differs; once one attempt was taken, the next one begins there. */
+  bring(state: DesiredState): Promise<Committed>;
+}

@@ -1,0 +1,46 @@
+/** Which addresses go from one NIC to another. */
+import { type Prefix, rangeOf, rangesOverlap } from '../../render/address.ts';
+import { changedNicKeys } from '../../render/changed-nics.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import type { FormerAddress } from '../connections/conntrack.ts';
+
+export interface HandedOver {
+  /** Keys of the NICs that get them. */
+  readonly takers: ReadonlySet<string>;
+  /** What another NIC had of them. */
+  readonly released: ReadonlySet<Prefix>;
+}
+
+/** `waiting`: of NICs that went before, with connections that are not forgotten yet. */
+export function handedOver(
+  before: DesiredState | undefined,
+  desired: DesiredState,
+  waiting: readonly FormerAddress[],
+): HandedOver {
+  const takers = new Set<string>();
+  const released = new Set<Prefix>();
+  const lost = [...lostPrefixes(before, desired), ...waiting];
+  // Nothing is lost by most changes, and then a start costs nothing here.
+  if (lost.length === 0) return { takers, released };
+  for (const key of before === undefined ? desired.nics.keys() : changedNicKeys(before, desired)) {
+    const old = before?.nics.get(key);
+    const owned = desired.nics.get(key)?.owned ?? [];
+    const fresh = owned.filter((prefix) => old?.owned.includes(prefix) !== true).map(rangeOf);
+    for (const { key: from, prefix } of lost) {
+      if (from === key || !fresh.some((range) => rangesOverlap(range, rangeOf(prefix)))) continue;
+      takers.add(key);
+      released.add(prefix);
+    }
+  }
+  return { takers, released };
+}
+
+/** What a NIC had and has no more. */
+export function lostPrefixes(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {
+  if (before === undefined) return [];
+  return changedNicKeys(before, after).flatMap((key) => {
+    const kept = after.nics.get(key)?.owned;
+    const owned = before.nics.get(key)?.owned ?? [];
+    return owned.filter((prefix) => kept?.includes(prefix) !== true).map((prefix) => ({ key, prefix }));
+  });
+}

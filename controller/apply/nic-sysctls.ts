@@ -1,0 +1,70 @@
+/** The sysctls of enforced interfaces: each is written once, and again where someone else changed it. */
+import type { DesiredState, Sysctl } from '../../render/desired.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { RememberSysctls } from './sysctl-memory.ts';
+import { readSysctlDrift, type SysctlDrift, sysctlDevice, writeSysctls } from './sysctls.ts';
+
+export class NicSysctls {
+  readonly #log: Log;
+  readonly #remember: RememberSysctls | undefined;
+  /** Values by key, so that an ordinary change reads only what is new. */
+  readonly #written = new Map<string, string>();
+
+  constructor(log: Log, remember: RememberSysctls | undefined) {
+    this.#log = log;
+    this.#remember = remember;
+  }
+
+  /** What `part` needs and isn't known to be set. `before`: everything that was enforced, which `part` joins. */
+  async write(part: DesiredState, before: DesiredState | undefined): Promise<void> {
+    const fresh = uniqueSysctls(part).filter(({ key, value }) => this.#written.get(key) !== value);
+    const changes = await readDrift(fresh);
+    if (changes.length > 0) await this.#remember?.(changes, vethsOf(part, before));
+    const failed = await writeSysctls(changes);
+    for (const { key, value } of fresh) this.#written.set(key, value);
+    for (const { sysctl, cause } of failed) {
+      this.#written.delete(sysctl.key);
+      this.#log('error', `sysctl ${sysctl.key} = ${sysctl.value}: ${messageOf(cause)} (${sysctl.reason})`);
+    }
+  }
+
+  /** Another link by the same name has the kernel's settings, not ours. */
+  forget({ nics }: DesiredState): void {
+    for (const { hostVeth, sysctls } of nics.values())
+      for (const { key } of sysctls) if (sysctlDevice(key) === hostVeth) this.#written.delete(key);
+  }
+
+  /** The next `write` looks at all of them. @returns lines for those that it will write. */
+  async reread(enforced: DesiredState): Promise<string[]> {
+    this.#written.clear();
+    return (await readDrift(uniqueSysctls(enforced))).map(settingLine);
+  }
+
+  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns lines for what was written. */
+  async repair(enforced: DesiredState, devs: ReadonlySet<string>): Promise<string[]> {
+    const concerned = uniqueSysctls(enforced).filter(({ key }) => devs.has('all') || devs.has(sysctlDevice(key)));
+    const drifted = await readDrift(concerned);
+    for (const { key } of drifted) this.#written.delete(key);
+    if (drifted.length > 0) await this.write(enforced, enforced);
+    return drifted.map(settingLine);
+  }
+}
+
+/** They take their settings along when they go. */
+const vethsOf = (...states: readonly (DesiredState | undefined)[]): Set<string> =>
+  new Set(states.flatMap((state) => [...(state?.nics.values() ?? [])].map(({ hostVeth }) => hostVeth)));
+
+const readDrift = async (sysctls: Iterable<Sysctl>): Promise<SysctlDrift[]> =>
+  (await readSysctlDrift(sysctls)).filter(mustWrite);
+
+/** An interface that is gone has no sysctls; a value that only replaces another leaves the administrator's alone. */
+const mustWrite = ({ actual, replaces }: SysctlDrift): boolean =>
+  actual !== undefined && (replaces === undefined || actual === replaces);
+
+export const settingLine = ({ key, value }: Sysctl): string => `${key} = ${value}`;
+
+export function uniqueSysctls(enforced: DesiredState): Sysctl[] {
+  const unique = new Map<string, Sysctl>();
+  for (const { sysctls } of enforced.nics.values()) for (const sysctl of sysctls) unique.set(sysctl.key, sysctl);
+  return [...unique.values()];
+}

@@ -1,0 +1,82 @@
+/** Writes routes, gateway addresses and proxies, and keeps in mind what `ip` refused. */
+import type { DesiredState } from '../../render/desired.ts';
+import {
+  diffRouting,
+  proxyKey,
+  type Routing,
+  type RoutingDiff,
+  renderRouting,
+  routingOf,
+} from '../../render/routing.ts';
+import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
+import type { ObservedRouting } from '../kernel/observe.ts';
+import type { Log } from '../log.ts';
+import { FailedRouting } from './failed-routing.ts';
+import { type ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
+
+export interface RoutingWriterOptions {
+  readonly ip: IpChannel;
+  readonly log: Log;
+  readonly foreign: ForeignProxies;
+}
+
+/** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
+export const GONE =
+  /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
+
+export class RoutingWriter {
+  readonly #options: RoutingWriterOptions;
+  /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
+  #gatewayVeths = new Set<string>();
+  readonly #failed = new FailedRouting();
+
+  constructor(options: RoutingWriterOptions) {
+    this.#options = options;
+  }
+
+  /** As in `Applied.unrouted`. */
+  refusedByNic(enforced: DesiredState): ReadonlyMap<string, string> {
+    return this.#failed.byNic(enforced);
+  }
+
+  /** What is to be tried again. */
+  refused(enforced: DesiredState): Routing {
+    return this.#failed.wanted(enforced);
+  }
+
+  /** @returns how many lines that took. */
+  async write(diff: RoutingDiff): Promise<number> {
+    const lines = renderRouting(diff);
+    for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
+    for (const failure of this.#failed.note(lines, await this.#options.ip.run(lines))) this.complain(failure);
+    return lines.length;
+  }
+
+  /** From what the kernel holds of ours to what it shall hold. */
+  diffObserved(enforced: DesiredState, observed: ObservedRouting, lxcProxies: readonly LxcProxy[]): RoutingDiff {
+    const wanted = routingOf(enforced);
+    // A veth that was replaced under its name while a pass was at work may have got what was meant for the one before.
+    const veths = new Set<string>([
+      ...this.#gatewayVeths,
+      ...[...enforced.nics.values()].map(({ hostVeth }) => hostVeth),
+    ]);
+    this.#gatewayVeths = new Set(wanted.gateways.map(({ dev }) => dev));
+    const left = keysOf(lxcProxies.filter(({ running }) => !running));
+    const leaked = observed.foreignProxies.filter((proxy) => left.has(proxyKey(proxy)));
+    const present: Routing = {
+      gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
+      routes: observed.routes,
+      proxies: observed.proxies,
+    };
+    const diff = diffRouting(present, wanted);
+    return {
+      add: this.#options.foreign.spare(diff.add),
+      remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] },
+    };
+  }
+
+  complain({ line, message }: FailedLine): void {
+    if (GONE.test(message)) return;
+    this.#options.log('error', `ip ${line}: ${message}`);
+  }
+}

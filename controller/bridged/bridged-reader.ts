@@ -1,0 +1,176 @@
+/** What is found out about NICs on bridges: hardware addresses once they run, and what is leased to them. */
+import type { Container } from '../../policies/endpoint.ts';
+import type { HostLink } from '../../policies/host-network.ts';
+import type { Mac } from '../../render/mac.ts';
+import type { InterfaceName } from '../../render/names.ts';
+import type { Run } from '../commands/run.ts';
+import { parseLxcInfo, type Runtime } from '../host/container-runtime.ts';
+import { messageOf } from '../log.ts';
+import { type Found, isGiven, withFound } from './bridged-nics.ts';
+import { keepLeases, type Lease, leaseFile, readLeases } from './leases.ts';
+import { readMacs } from './read-macs.ts';
+
+export interface BridgedReaderOptions {
+  readonly run: Run;
+  /** See `leaseFile`. */
+  readonly leases: string;
+}
+
+/** A container that is slow to answer is asked again with the next event. */
+const PATIENCE_MS = 500;
+
+export class BridgedReader {
+  readonly #options: BridgedReaderOptions;
+  readonly #macs = new Map<string, { readonly veth: InterfaceName; readonly mac: Mac }>();
+  /** By endpoint key, of all that run. */
+  readonly #present = new Map<string, Mac>();
+  #leases: ReadonlyMap<string, readonly Lease[]> = new Map();
+  #failures: Found['failures'] = new Map();
+  readonly #complete = new Map<string, Completed>();
+  /** What `complete` looks at, as it was the last time. */
+  #found: { readonly links: readonly HostLink[]; readonly until: number; readonly found: Found } | undefined;
+
+  constructor(options: BridgedReaderOptions) {
+    this.#options = options;
+  }
+
+  /** When leases end that don't last for ever, in seconds since 1970, ascending. */
+  get leaseEnds(): number[] {
+    const ends = [...this.#leases.values()].flat().map(({ expires }) => expires / 1000);
+    return [...new Set(ends.filter(Number.isFinite))].sort((a, b) => a - b);
+  }
+
+  /**
+   * Of the bridges on which a NIC has no static address; who runs keeps what was leased to it. What can't be read leases
+   * nothing, and is told.
+   */
+  async readLeases(containers: Iterable<Container>): Promise<void> {
+    const read = await Promise.all(
+      leasingBridges(containers).map(async (bridge) => {
+        const file = leaseFile(this.#options.leases, bridge);
+        return await readLeases(file).then(
+          (leases) => ({ bridge, leases, failure: undefined }),
+          (cause: unknown) => ({ bridge, leases: [], failure: { file, message: messageOf(cause) } }),
+        );
+      }),
+    );
+    this.#found = undefined;
+    const present = new Set(this.#present.values());
+    const keep = (bridge: string): Lease[] =>
+      (this.#leases.get(bridge) ?? []).filter(({ mac, expires }) => present.has(mac) && expires > Date.now());
+    this.#leases = new Map(
+      read.map(({ bridge, leases, failure }) => [
+        bridge,
+        failure === undefined ? keepLeases(keep(bridge), leases) : leases,
+      ]),
+    );
+    this.#failures = new Map(read.flatMap(({ bridge, failure }) => (failure === undefined ? [] : [[bridge, failure]])));
+  }
+
+  /**
+   * Reads those hardware addresses that no configuration fixes, once for each veth. @returns false where LXC was too slow to
+   * answer: then it is to be asked again.
+   */
+  async readMacs(asked: Asked, runtime: Runtime): Promise<boolean> {
+    const isAnswered = await this.#lookUp(asked, runtime);
+    for (const { key, attachment } of asked.container.endpoints) {
+      const mac = attachment?.mac ?? this.#macs.get(key)?.mac;
+      if (attachment === undefined || mac === undefined || !runtime.veths.has(key)) this.#present.delete(key);
+      else this.#present.set(key, mac);
+    }
+    return isAnswered;
+  }
+
+  async #lookUp({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
+    const wanted = container.endpoints.flatMap(({ key, attachment }) => {
+      const veth = runtime.veths.get(key);
+      const isKnown = veth !== undefined && this.#macs.get(key)?.veth === veth;
+      if (veth === undefined && this.#macs.delete(key)) this.#found = undefined;
+      return attachment === undefined || attachment.mac !== undefined || veth === undefined || isKnown
+        ? []
+        : [{ key, veth, hwaddr: attachment.hwaddr ?? '' }];
+    });
+    // While it starts, LXC's monitor may be waiting for our own hook.
+    const isBetween = runtime.state === 'STARTING' || runtime.state === 'STOPPING';
+    if (wanted.length === 0 || (isBetween && runtime.initPid === undefined)) return true;
+    const { run } = this.#options;
+    const args = ['-P', lxcPath, `--name=${name}`, '-p'];
+    const asked =
+      runtime.initPid === undefined
+        ? await run('lxc-info', args, { timeout: PATIENCE_MS }).catch(() => undefined)
+        : { stdout: `PID: ${runtime.initPid}` };
+    if (asked === undefined) return false;
+    const { pid } = parseLxcInfo(asked.stdout);
+    if (pid === undefined) return true;
+    // It may have ended meanwhile: then nothing of it is to be known.
+    const macs = await readMacs(
+      run,
+      pid,
+      wanted.map(({ veth }) => veth),
+    ).catch(() => new Map<InterfaceName, Mac>());
+    for (const { key, veth, hwaddr } of wanted) {
+      const mac = macs.get(veth);
+      // LXC sets the one of a template only after its veth is there.
+      if (mac === undefined || !isGiven(mac, hwaddr)) continue;
+      this.#macs.set(key, { veth, mac });
+      this.#found = undefined;
+    }
+    return true;
+  }
+
+  /** With what was found; the same object as the last time where nothing changed. */
+  complete(container: Container, links: readonly HostLink[], now: number): Container {
+    if (!isBridged(container)) return container;
+    const found = this.#findings(links, now);
+    const before = this.#complete.get(container.id);
+    if (before?.container === container && before.found === found) return before.result;
+    const fresh = withFound(container, found);
+    const text = JSON.stringify([fresh.problems, fresh.endpoints.map((one) => [one.addresses, one.attachment])]);
+    const result = before?.container === container && before.text === text ? before.result : fresh;
+    this.#complete.set(container.id, { container, found, text, result });
+    return result;
+  }
+
+  #findings(links: readonly HostLink[], now: number): Found {
+    if (this.#found?.links === links && now < this.#found.until) return this.#found.found;
+    const macs = new Map([...this.#macs].map(([key, { mac }]) => [key, mac]));
+    const leases = new Map(
+      [...this.#leases].map(([bridge, all]) => [bridge, all.filter(({ expires }) => expires > now)]),
+    );
+    const found = { macs, leases, links, failures: this.#failures };
+    const until = Math.min(...[...leases.values()].flat().map(({ expires }) => expires), Number.POSITIVE_INFINITY);
+    this.#found = { links, until, found };
+    return found;
+  }
+
+  forget(id: string): void {
+    this.#complete.delete(id);
+    this.#found = undefined;
+    for (const known of [this.#macs, this.#present])
+      for (const key of known.keys()) if (key.startsWith(`${id}/`)) known.delete(key);
+  }
+}
+
+interface Completed {
+  readonly container: Container;
+  readonly found: Found;
+  readonly text: string;
+  readonly result: Container;
+}
+
+interface Asked {
+  readonly lxcPath: string;
+  readonly name: string;
+  readonly container: Container;
+}
+
+export const isBridged = ({ endpoints }: Container): boolean =>
+  endpoints.some(({ attachment }) => attachment !== undefined);
+
+export const leasingBridges = (containers: Iterable<Container>): InterfaceName[] => [
+  ...new Set(
+    [...containers].flatMap(({ endpoints }) =>
+      endpoints.flatMap(({ attachment }) => (attachment?.isLeased === true ? [attachment.bridge] : [])),
+    ),
+  ),
+];

@@ -1,0 +1,97 @@
+/** What bridges themselves do for containers: ports that may meet no other are apart, and nothing is learned past the rules. */
+import type { DesiredState } from '../../render/desired.ts';
+import type { InterfaceName } from '../../render/names.ts';
+import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
+import { type Run, runOrThrow } from '../commands/run.ts';
+import { parseLinksJson } from '../host/container-runtime.ts';
+
+/** The bridge table says so too; this holds while someone has flushed it. A port takes the setting along when it goes. */
+export class PortIsolation {
+  readonly #run: Run;
+  readonly #ip: IpChannel;
+  readonly #written = new Map<InterfaceName, boolean>();
+
+  constructor(run: Run, ip: IpChannel) {
+    this.#run = run;
+    this.#ip = ip;
+  }
+
+  /** What of these NICs isn't known to be set. @returns what `ip` refused. */
+  async write(part: DesiredState): Promise<readonly FailedLine[]> {
+    const fresh = wanted(part).filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated);
+    if (fresh.length === 0) return [];
+    const bridges = new Set(fresh.map(([, , bridge]) => bridge));
+    const failed = await this.#ip.run([...[...bridges].map(unlearning), ...fresh.map(lineFor)]);
+    for (const [veth, isIsolated] of fresh) this.#written.set(veth, isIsolated);
+    for (const { line } of failed)
+      for (const [veth] of fresh) if (line.includes(` dev ${veth} `)) this.#written.delete(veth);
+    return failed;
+  }
+
+  /** Another port by the same name begins with the kernel's setting. */
+  forget({ nics }: DesiredState): void {
+    for (const { hostVeth } of nics.values()) this.#written.delete(hostVeth);
+  }
+
+  /**
+   * The next `write` of these NICs knows how their ports are set. One that is off its bridge has nothing to be set; it
+   * comes back with the kernel's setting, and a change of its link. @returns lines for those that it will write.
+   * @throws CommandError
+   */
+  async reread(part: DesiredState): Promise<string[]> {
+    const ports = wanted(part);
+    if (ports.length === 0) return [];
+    const present = isolatedPorts(
+      await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']),
+    );
+    const learning = learningBridges(await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge']));
+    for (const [veth, isIsolated] of ports) this.#written.set(veth, present.get(veth) ?? isIsolated);
+    const lines = ports.filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated).map(lineFor);
+    const told = new Set<InterfaceName>();
+    for (const [veth, , bridge] of ports)
+      if (learning.has(bridge)) {
+        this.#written.delete(veth);
+        told.add(bridge);
+      }
+    return [...[...told].map(unlearning), ...lines];
+  }
+}
+
+type Port = readonly [veth: InterfaceName, isIsolated: boolean, bridge: InterfaceName];
+
+/**
+ * From a frame to an address that bridges keep for themselves, as LLDP's, the kernel learns where its sender is, before
+ * any hook: a container would have the bridge look for its siblings, or for the router, at its own port.
+ */
+const unlearning = (bridge: InterfaceName): string => `link set dev ${bridge} type bridge no_linklocal_learn 1`;
+
+const wanted = ({ nics }: DesiredState): Port[] =>
+  [...nics.values()].flatMap(({ hostVeth, port }) =>
+    port === undefined ? [] : [[hostVeth, port.isApart, port.bridge] as const],
+  );
+
+const lineFor = ([veth, isIsolated]: Port): string =>
+  `link set dev ${veth} type bridge_slave isolated ${isIsolated ? 'on' : 'off'}`;
+
+/** Of `ip -j -d link show type bridge_slave`. */
+function isolatedPorts(json: string): Map<string, boolean> {
+  const links = parseLinksJson(json);
+  const ports = new Map<string, boolean>();
+  for (const link of Array.isArray(links) ? links : []) {
+    const name = field(link, 'ifname');
+    const isolated = field(field(field(link, 'linkinfo'), 'info_slave_data'), 'isolated');
+    if (typeof name === 'string' && typeof isolated === 'boolean') ports.set(name, isolated);
+  }
+  return ports;
+}
+
+/** Of `ip -j -d link show type bridge`: `"no_linklocal_learn":0`. */
+function learningBridges(json: string): Set<unknown> {
+  const links = parseLinksJson(json);
+  const learns = (link: unknown): boolean =>
+    Number(field(field(field(link, 'linkinfo'), 'info_data'), 'no_linklocal_learn')) === 0;
+  return new Set((Array.isArray(links) ? links : []).filter(learns).map((link) => field(link, 'ifname')));
+}
+
+const field = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;

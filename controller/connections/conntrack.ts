@@ -1,0 +1,74 @@
+/** Forgets connections of addresses that are gone, so that who gets the address next doesn't inherit its flows. */
+import type { Prefix } from '../../render/address.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { TrackedFlows } from './tracked-flows.ts';
+
+/** A prefix that a NIC had. */
+export interface FormerAddress {
+  readonly key: string;
+  readonly prefix: Prefix;
+}
+
+export interface ConntrackCleaner {
+  /** Deletes the prefixes' entries soon, unless the same NIC has one of them again by then, as after a reboot. */
+  forget(former: readonly FormerAddress[]): void;
+  /** What isn't deleted yet. */
+  readonly waiting: readonly FormerAddress[];
+  /** Deletes them now: when it resolves, another NIC may have them. */
+  release(prefixes: readonly Prefix[]): Promise<void>;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
+}
+
+/** Of a program that may be killed or lack descriptors; after that, whoever waits for it goes on all the same. */
+const TRIES = 3;
+
+/** Off the event's path, and all that waits by one reading of the table. */
+export function createConntrackCleaner(
+  flows: Pick<TrackedFlows, 'forget'>,
+  log: Log,
+  isBack: (former: FormerAddress) => boolean,
+): ConntrackCleaner {
+  const waiting = new Map<string, FormerAddress>();
+  let atWork: readonly FormerAddress[] = [];
+  let working: Promise<void> | undefined;
+
+  async function forgetAll(prefixes: readonly Prefix[], left = TRIES): Promise<void> {
+    try {
+      await flows.forget([...new Set(prefixes)]);
+    } catch (cause) {
+      if (left > 1) return await forgetAll(prefixes, left - 1);
+      log('warning', `tracked connections of ${prefixes.join(', ')} can't be forgotten: ${messageOf(cause)}`);
+    }
+  }
+
+  async function work(): Promise<void> {
+    while (waiting.size > 0) {
+      atWork = [...waiting.values()].filter((former) => !isBack(former));
+      waiting.clear();
+      await forgetAll(atWork.map(({ prefix }) => prefix));
+      atWork = [];
+    }
+    working = undefined;
+  }
+
+  return {
+    forget: (former) => {
+      for (const one of former) waiting.set(`${one.key} ${one.prefix}`, one);
+      if (waiting.size > 0) working ??= work();
+    },
+    get waiting() {
+      return [...atWork, ...waiting.values()];
+    },
+    release: async (prefixes) => {
+      const released = new Set(prefixes);
+      for (const [id, { prefix }] of waiting) if (released.has(prefix)) waiting.delete(id);
+      // What is being deleted now must be so before the next owner's first packet.
+      await working;
+      await forgetAll(prefixes);
+    },
+    idle: async () => {
+      while (working !== undefined) await working;
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** Cuts the live connections that a tightened policy no longer allows, and only those. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Prefix } from '../../render/address.ts';
+import { verdictOfFlow } from '../explain/explain.ts';
+import type { FlowHost } from '../explain/flow-sides.ts';
+import { nicIndexOf } from '../host/nic-index.ts';
+import { type Log, messageOf } from '../log.ts';
+import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
+
+export interface FlowCutter {
+  /** Judges soon what is tracked of those NICs. `host`: takes the place of all that was told before. */
+  cut(host: FlowHost, keys: readonly string[]): void;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
+}
+
+/** A policy file that is just being written may be read half: what that forbids, the next pass allows again. */
+const SETTLE_MS = 200;
+/** After a failure; twice as long after each further one. */
+const RETRY_MS = { first: 500, most: 60_000 };
+
+/** Off the event's path, one reading of the table for all that waits. */
+export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
+  const waiting = new Set<string>();
+  let latest: FlowHost | undefined;
+  let working: Promise<void> | undefined;
+  let retryMs = RETRY_MS.first;
+
+  async function work(): Promise<void> {
+    while (waiting.size > 0) {
+      await sleep(SETTLE_MS);
+      const keys = new Set(waiting);
+      waiting.clear();
+      // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
+      const cut = await cutForbidden(flows, () => latest, keys).catch((cause: unknown) => {
+        for (const key of keys) waiting.add(key);
+        throw cause;
+      });
+      retryMs = RETRY_MS.first;
+      for (const [container, count] of cut) tell(container, count);
+    }
+  }
+
+  function begin(): void {
+    working ??= work()
+      .catch((cause: unknown) => {
+        log('error', `connections that are no longer allowed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
+        // Whoever ends the daemon doesn't wait for it: the next one asks about all.
+        setTimeout(begin, retryMs).unref();
+        retryMs = Math.min(2 * retryMs, RETRY_MS.most);
+      })
+      .finally(() => {
+        working = undefined;
+      });
+  }
+
+  function tell(container: string, count: number): void {
+    const what = count === 1 ? '1 connection' : `${count} connections`;
+    const fields = { EVENT: 'cut', CONTAINER: container } as const;
+    log('info', `${container}: ${what} cut that the policies no longer allow`, fields);
+  }
+
+  return {
+    cut: (host, keys) => {
+      latest = host;
+      for (const key of keys) waiting.add(key);
+      if (waiting.size === 0) return;
+      begin();
+    },
+    idle: async () => {
+      while (working !== undefined) await working;
+    },
+  };
+}
+
+/** @returns how many were cut, by container. @throws CommandError when the table can't be read. */
+async function cutForbidden(
+  flows: TrackedFlows,
+  latest: () => FlowHost | undefined,
+  keys: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, number>> {
+  const cut = new Map<string, number>();
+  await removeFlows(flows, ownedBy(latest(), keys), (flow) => {
+    const host = latest();
+    const container = host === undefined ? undefined : concernedBy(host, flow, keys);
+    if (host === undefined || container === undefined || verdictOfFlow(host, flow) === 'allow') return false;
+    cut.set(container, (cut.get(container) ?? 0) + 1);
+    return true;
+  });
+  return cut;
+}
+
+const ownedBy = (host: FlowHost | undefined, keys: ReadonlySet<string>): Prefix[] => [
+  ...new Set([...keys].flatMap((key) => host?.desired.nics.get(key)?.owned ?? [])),
+];
+
+/** The container of one of those NICs that is an end of the flow. */
+function concernedBy(
+  { desired }: FlowHost,
+  { source, destination }: TrackedFlow,
+  keys: ReadonlySet<string>,
+): string | undefined {
+  const { ownerOf } = nicIndexOf(desired);
+  const owners = [source, destination].flatMap((address) => ownerOf(address) ?? []);
+  return owners.find(({ key }) => keys.has(key))?.nic.container;
+}

@@ -1,0 +1,96 @@
+/** The connections that the kernel tracks: those of some addresses, and the end of them. */
+import { setImmediate } from 'node:timers/promises';
+import { type Address, type Family, networkOf, type Prefix, parseAddress, prefixLength } from '../../render/address.ts';
+import { CommandError, type Run, runOrThrow, type StreamLines } from '../commands/run.ts';
+import type { KnownFlow } from '../explain/explain.ts';
+import { CONNTRACK_PROGRAM } from './conntrack-program.ts';
+
+/** One entry, as the rules saw its first packet: with the destination that address translation gave. */
+export interface TrackedFlow extends KnownFlow {
+  /** Names the entry to `remove`. */
+  readonly handle: string;
+  /** What the sender wrote, where translation led it elsewhere. */
+  readonly asked?: { readonly destination: Address; readonly port?: number };
+}
+
+export interface TrackedFlows {
+  /** Those in which a prefix occurs; a few at a time, and others get their turn in between. @throws CommandError */
+  read(prefixes: readonly Prefix[]): AsyncIterable<readonly TrackedFlow[]>;
+  /** What is gone already is no error. @throws CommandError */
+  remove(handles: readonly string[]): Promise<void>;
+  /** Removes those in which a prefix occurs. @returns how many. @throws CommandError */
+  forget(prefixes: readonly Prefix[]): Promise<number>;
+}
+
+/** To read and judge this many takes about a millisecond. */
+const AT_ONCE = 100;
+/** Of a table that is full, on a busy host. */
+const TIMEOUT_MS = 120_000;
+
+export function trackedFlows(run: Run, streamLines: StreamLines): TrackedFlows {
+  const call = async (mode: string, lines: readonly string[]): Promise<string> =>
+    lines.length === 0 ? '' : runOrThrow(run, 'perl', argsOf(mode), { input: joined(lines), timeout: TIMEOUT_MS });
+  return {
+    read: async function* (prefixes) {
+      if (prefixes.length === 0) return;
+      for await (const lines of streamLines('perl', argsOf('list'), joined(prefixes.map(prefixText)))) {
+        for (let at = 0; at < lines.length; at += AT_ONCE) {
+          yield lines.slice(at, at + AT_ONCE).map(parseTrackedFlow);
+          await setImmediate();
+        }
+      }
+    },
+    remove: async (handles) => void (await call('delete', handles)),
+    forget: async (prefixes) => Number(await call('forget', prefixes.map(prefixText))),
+  };
+}
+
+/** Removed together; the rest of a long table is read meanwhile no further. */
+const BATCH = 2000;
+
+/** Of those in which a prefix occurs. @returns how many went. @throws CommandError */
+export async function removeFlows(
+  { read, remove }: TrackedFlows,
+  prefixes: readonly Prefix[],
+  isDoomed: (flow: TrackedFlow) => boolean,
+): Promise<number> {
+  let count = 0;
+  let handles: string[] = [];
+  for await (const list of read(prefixes)) {
+    for (const flow of list) if (isDoomed(flow)) handles.push(flow.handle);
+    if (handles.length < BATCH) continue;
+    count += handles.length;
+    await remove(handles);
+    handles = [];
+  }
+  await remove(handles);
+  return count + handles.length;
+}
+
+const argsOf = (mode: string): string[] => ['-e', CONNTRACK_PROGRAM, mode];
+const joined = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+const prefixText = (prefix: Prefix): string => `${networkOf(prefix)}/${prefixLength(prefix)}`;
+
+/** `4 6 198.51.100.10 192.0.2.1 873 - 0234…` @throws CommandError for what the program doesn't print: to pass over it might spare what has to go. */
+export function parseTrackedFlow(line: string): TrackedFlow {
+  const [family, protocol, from = '', to = '', port, type, handle = '', asked, askedPort] = line.split(' ');
+  const [source, destination] = [parseAddress(from), parseAddress(to)];
+  const written = asked === undefined ? undefined : parseAddress(asked);
+  const isWhole = asked === undefined || written !== undefined;
+  if (source === undefined || destination === undefined || !isWhole || !/^[0-9a-f]+$/.test(handle))
+    throw new CommandError(`conntrack: unknown line "${line}"`);
+  return {
+    family: familyFrom(family),
+    source,
+    destination,
+    protocol: Number(protocol),
+    ...(port === '-' ? {} : { port: Number(port) }),
+    ...(type === '-' ? {} : { icmpType: Number(type) }),
+    handle,
+    ...(written === undefined
+      ? {}
+      : { asked: { destination: written, ...(askedPort === '-' ? {} : { port: Number(askedPort) }) } }),
+  };
+}
+
+const familyFrom = (text: string | undefined): Family => (text === '6' ? 6 : 4);

@@ -1,0 +1,168 @@
+/** Finds the host-side veths of a running container: from its configuration, from LXC, or from the kernel; never guessed. */
+import { existsSync } from 'node:fs';
+import type { Container, Endpoint } from '../../policies/endpoint.ts';
+import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
+import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
+import { CommandError, CrashError, type Run, runOrThrow } from '../commands/run.ts';
+import { readNamespaceId } from './namespace-id.ts';
+
+export interface Runtime {
+  /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
+  readonly state: string;
+  /** By endpoint key; only NICs that are claimed, and only links that exist. */
+  readonly veths: ReadonlyMap<string, InterfaceName>;
+  /** Where a hook told it, while init waits. */
+  readonly initPid?: number;
+}
+
+export interface RuntimeQuestion {
+  readonly lxcPath: string;
+  readonly name: string;
+  readonly lxc: LxcConfig;
+  readonly container: Container;
+  /** What the last reading found. */
+  readonly before: Runtime | undefined;
+}
+
+type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
+
+/** Those whose host-side veths matter here: by their policies, or as ends of wires. */
+export const claimedNics = ({ endpoints, wired = [] }: Container): readonly ClaimedNic[] =>
+  wired.length === 0 ? endpoints : [...endpoints, ...wired];
+
+export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
+
+/** /proc/sys/net shows the reader's own network namespace, which /sys does only where it was mounted anew. */
+export const linkExists = (name: InterfaceName): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`);
+
+/** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
+export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
+  const { container, before } = question;
+  const nics = claimedNics(container);
+  const fixed = vethsByName(nics);
+  if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
+  if (before !== undefined && before.veths.size === nics.length && allExist(before.veths))
+    // A hook said so while the container was starting; since LXC told its state, the hook isn't asked any more.
+    return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
+  return askLxc(run, question);
+}
+
+function vethsByName(endpoints: readonly ClaimedNic[]): Map<string, InterfaceName> | undefined {
+  const veths = new Map<string, InterfaceName>();
+  for (const { key, fixedVeth } of endpoints) {
+    if (fixedVeth === undefined || !linkExists(fixedVeth)) return undefined;
+    veths.set(key, fixedVeth);
+  }
+  return veths.size === 0 ? undefined : veths;
+}
+
+const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean =>
+  veths.size > 0 && [...veths.values()].every(linkExists);
+
+async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
+  const { container } = question;
+  const answer = await runLxcInfo(run, question);
+  if (answer === undefined) return STOPPED;
+  const { state, pid, links } = parseLxcInfo(answer);
+  const { length } = claimedNics(container);
+  if (pid === undefined || length === 0) return { state, veths: new Map() };
+  const named = namedVeths(question, links);
+  const veths = named.size === length ? named : await vethsByPeer(run, question, pid, named);
+  return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
+}
+
+/**
+ * `undefined` where it has no answer. It reads the configuration again, and would wait for ever for one that is a FIFO, or
+ * crash in one that includes itself: who can write one container's must not keep the others from being served.
+ */
+async function runLxcInfo(run: Run, { lxcPath, name, lxc }: RuntimeQuestion): Promise<string | undefined> {
+  if (!lxc.readable) return undefined;
+  try {
+    const { stdout, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
+    return exitCode === 0 ? stdout : undefined;
+  } catch (error) {
+    if (error instanceof CrashError) return undefined;
+    throw error;
+  }
+}
+
+export interface LxcInfo {
+  readonly state: string;
+  readonly pid: number | undefined;
+  /** Of the NICs from index 0 up to the first gap. */
+  readonly links: readonly string[];
+}
+
+/** Reads `lxc-info -s -p -S`; a link's name is taken whole, with all that the kernel allows in it. */
+export function parseLxcInfo(text: string): LxcInfo {
+  const values = (key: string): string[] =>
+    text.split('\n').flatMap((line) => new RegExp(`^${key}:\\s+(.*)$`).exec(line)?.[1] ?? []);
+  const pid = Number(values('PID')[0]);
+  return { state: values('State')[0] ?? 'STOPPED', pid: pid > 0 ? pid : undefined, links: values('Link') };
+}
+
+/** LXC lists a link for every NIC, whatever its type, in the order of their indexes until one is missing. */
+function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[]): Map<string, InterfaceName> {
+  const veths = new Map<string, InterfaceName>();
+  for (const [position, nic] of lxc.nics.entries()) {
+    if (nic.index !== position) break;
+    const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
+    const veth = parseInterfaceName(links[position] ?? '');
+    if (endpoint !== undefined && veth !== undefined) veths.set(endpoint.key, veth);
+  }
+  return veths;
+}
+
+/**
+ * The host's veths whose peers are in the container's network namespace, which the kernel names by an id. LXC makes
+ * them in the order of their indexes, and no container can move a veth into the host's namespace, so their order
+ * tells which is which; where the numbers don't agree, nothing is claimed beyond what LXC said.
+ */
+async function vethsByPeer(
+  run: Run,
+  { lxc, container }: RuntimeQuestion,
+  pid: number,
+  named: Map<string, InterfaceName>,
+): Promise<Map<string, InterfaceName>> {
+  const namespace = await readNamespaceId(run, pid);
+  if (namespace === undefined) return named;
+  const peers = parseVeths(await runOrThrow(run, 'ip', ['-j', 'link', 'show', 'type', 'veth']), namespace);
+  const nics = lxc.nics.filter(({ type }) => type === 'veth');
+  if (peers.length !== nics.length) return named;
+  const found = new Map(named);
+  for (const [position, nic] of nics.entries()) {
+    const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
+    const veth = parseInterfaceName(peers[position] ?? '');
+    if (endpoint !== undefined && veth !== undefined) found.set(endpoint.key, veth);
+  }
+  return found;
+}
+
+/** Names of the veths with a peer in that namespace, in the order in which they were made. @throws CommandError */
+export function parseVeths(json: string, namespace: number): string[] {
+  const links = parseLinksJson(json);
+  if (!Array.isArray(links)) return [];
+  return links
+    .filter((link): link is { ifindex: number; ifname: string } => isLinkOf(link, namespace))
+    .sort((a, b) => a.ifindex - b.ifindex)
+    .map(({ ifname }) => ifname);
+}
+
+/** `ip -j` prints nothing at all where there is no link. @throws CommandError */
+export function parseLinksJson(json: string): unknown {
+  try {
+    return json.trim() === '' ? [] : JSON.parse(json);
+  } catch (cause) {
+    throw new CommandError('ip -j link show: no JSON', { cause });
+  }
+}
+
+const isLinkOf = (link: unknown, namespace: number): boolean =>
+  typeof link === 'object' &&
+  link !== null &&
+  'link_netnsid' in link &&
+  link.link_netnsid === namespace &&
+  'ifname' in link &&
+  typeof link.ifname === 'string' &&
+  'ifindex' in link &&
+  typeof link.ifindex === 'number';

@@ -1,0 +1,80 @@
+/** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
+import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
+import { readRunningContainers } from '../../watchers/running-containers.ts';
+import { CommandError, type Run } from '../commands/run.ts';
+import {
+  claimedNics,
+  linkExists,
+  parseLinksJson,
+  parseVeths,
+  type Runtime,
+  type RuntimeQuestion,
+} from './container-runtime.ts';
+import { readNamespaceId } from './namespace-id.ts';
+
+export interface Hint {
+  /** The host-side veth that LXC named, of one NIC; `undefined` where the hook is for the whole container. */
+  readonly veth: InterfaceName | undefined;
+  /** The process that will be init, whose network namespace holds the other ends; 0 where it isn't known. */
+  readonly initPid: number;
+}
+
+/**
+ * LXC makes the veths in the order of the NICs' indexes, and before init runs nothing else can have put one into the
+ * container's namespace: so the order of those that exist tells which NIC each belongs to.
+ * @returns undefined where the kernel doesn't confirm it, or the veth is gone.
+ */
+export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint): Promise<Runtime | undefined> {
+  const { container, lxc, lxcPath, name } = question;
+  if (hint.veth !== undefined && !isNameOf(hint.veth, question)) return undefined;
+  const running = await readRunningContainers([lxcPath], [{ lxcPath, name }]);
+  if (!running.some((each) => each.name === name)) return undefined;
+  const nics = lxc.nics.filter(({ type }) => type === 'veth');
+  if (hint.veth !== undefined && !linkExists(hint.veth)) return undefined;
+  const peers = await readPeers(run, hint, nics.length);
+  if (peers === undefined || peers.length > nics.length) return undefined;
+  const veths = new Map<string, InterfaceName>();
+  for (const [position, nic] of nics.entries()) {
+    const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
+    const veth = parseInterfaceName(peers[position] ?? '');
+    if (endpoint === undefined || veth === undefined) continue;
+    if (endpoint.fixedVeth !== undefined && endpoint.fixedVeth !== veth) return undefined;
+    veths.set(endpoint.key, veth);
+  }
+  return { state: 'STARTING', veths, ...(hint.initPid === 0 ? {} : { initPid: hint.initPid }) };
+}
+
+/** LXC's own choice, or what the configuration says: an uplink may be a veth too, where the host is a container itself. */
+const isNameOf = (veth: string, { lxc }: RuntimeQuestion): boolean =>
+  /^veth/.test(veth) || lxc.nics.some(({ vethPair }) => vethPair === veth);
+
+/** The host's veths that lead to where the named one leads, or to the process; in the order in which they were made. */
+async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<string[] | undefined> {
+  // Listing one link costs the same whatever the host has of them.
+  const one = veth !== undefined && nics === 1 ? ['dev', veth] : [];
+  const { stdout: json, stderr, exitCode } = await run('ip', ['-j', 'link', 'show', ...one, 'type', 'veth']);
+  if (exitCode !== 0) {
+    // The container's start failed meanwhile.
+    if (/does not exist|Cannot find device/.test(stderr)) return undefined;
+    throw new CommandError(`ip link show: ${stderr.trim()}`);
+  }
+  const namespace = veth === undefined ? await readNamespaceOf(run, initPid) : namespaceBehind(json, veth);
+  if (namespace === undefined) return undefined;
+  const peers = parseVeths(json, namespace);
+  return veth === undefined || peers.includes(veth) ? peers : undefined;
+}
+
+function namespaceBehind(json: string, veth: string): number | undefined {
+  const links = parseLinksJson(json);
+  const link: unknown = Array.isArray(links)
+    ? links.find((each: unknown) => fieldOf(each, 'ifname') === veth)
+    : undefined;
+  const namespace = fieldOf(link, 'link_netnsid');
+  return typeof namespace === 'number' && namespace >= 0 ? namespace : undefined;
+}
+
+const fieldOf = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+
+const readNamespaceOf = async (run: Run, pid: number): Promise<number | undefined> =>
+  pid === 0 ? undefined : await readNamespaceId(run, pid);

@@ -1,0 +1,250 @@
+/** What is known of this host, read again part by part as events ask for it. */
+import { join, relative } from 'node:path';
+import type { EnforcedPolicy } from '../../policies/compile.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import type { HostLink } from '../../policies/host-network.ts';
+import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
+import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../../policies/policy-files.ts';
+import { isStrict } from '../../policies/read-file.ts';
+import { readPolicyFile, readPolicyFiles } from '../../policies/read-policy-files.ts';
+import type { TakenAddresses } from '../../policies/taken-addresses.ts';
+import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
+import { readFolderSignature } from '../../watchers/file-signature.ts';
+import { readRunningContainers } from '../../watchers/running-containers.ts';
+import type { HostInputs } from '../assemble.ts';
+import { BridgedReader, isBridged, leasingBridges } from '../bridged/bridged-reader.ts';
+import { leaseFile } from '../bridged/leases.ts';
+import { forEachLimited } from '../commands/for-each-limited.ts';
+import type { Run } from '../commands/run.ts';
+import { readLinks } from '../kernel/observe.ts';
+import type { Following } from '../revisions/revisions.ts';
+import { claimedNics, linkExists, STOPPED } from './container-runtime.ts';
+import { containerId } from './containers.ts';
+import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
+import { RuntimeReader } from './runtime-reader.ts';
+import { UplinkReader } from './uplink-facts.ts';
+
+export interface HostReaderOptions {
+  readonly config: HostConfig;
+  readonly policyFolder: string;
+  readonly run: Run;
+  /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
+  readonly onLate?: (container: ContainerRef) => void;
+  /** What DNS told; the same object while nothing changed. Nothing without it. */
+  readonly answers?: () => DnsAddresses;
+  /** Which addresses others have; the same object while nothing changed. */
+  readonly taken?: () => TakenAddresses;
+}
+
+/** lxc-info is a fork each; more at once only compete for the processors. */
+const FORKS = 4;
+
+export class HostReader {
+  readonly #options: HostReaderOptions;
+  readonly #containers: KnownContainers;
+  #complete: readonly Container[] = [];
+  /** As on the disk when it was last read, and those that the policies are compiled from; neither map is ever changed. */
+  #disk: PolicyFiles | undefined;
+  /** It was away, or became another one, while its files were read. */
+  #isFolderMissing = false;
+  #files: PolicyFiles = new Map();
+  #loaded: LoadedPolicies = loadPolicies(new Map());
+  #links: readonly HostLink[] = [];
+  readonly runtimes: RuntimeReader;
+  readonly uplinks: UplinkReader;
+  readonly #bridged: BridgedReader;
+
+  constructor(options: HostReaderOptions) {
+    this.#options = options;
+    this.#containers = new KnownContainers(options.config);
+    this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
+    this.uplinks = new UplinkReader(options.run);
+    this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
+  }
+
+  /** By container id, with what was found out of those on bridges. */
+  get known(): ReadonlyMap<string, KnownContainer> {
+    const known = this.#containers.byId;
+    if (!this.hasBridges) return known;
+    const completed = new Map(this.#completed(this.#containers.sorted).map((container) => [container.id, container]));
+    return new Map([...known].map(([id, one]) => [id, { ...one, container: completed.get(id) ?? one.container }]));
+  }
+
+  get config(): HostConfig {
+    return this.#options.config;
+  }
+
+  get lxcPaths(): readonly string[] {
+    return this.#options.config.lxcPaths;
+  }
+
+  get loaded(): LoadedPolicies {
+    return this.#loaded;
+  }
+
+  /** What the policies are compiled from. */
+  get files(): PolicyFiles {
+    return this.#files;
+  }
+
+  /** The policy folder's files when they were last read; `undefined` before. */
+  get disk(): PolicyFiles | undefined {
+    return this.#disk;
+  }
+
+  /** How the files that were read last are to be taken. */
+  get following(): Following {
+    return { autoApply: this.config.autoApply, isFolderMissing: this.#isFolderMissing };
+  }
+
+  async readAll(): Promise<void> {
+    await this.readPolicies();
+    await this.readLinks();
+    this.readTree();
+    await this.readLeases();
+    await this.readRunning();
+  }
+
+  /** The container whose NIC has this host-side veth, or will have it by its configuration. */
+  ownerOf(veth: string): KnownContainer | undefined {
+    return this.#containers.ownerOf(veth);
+  }
+
+  /** Every container below the LXC paths. @throws Error when an LXC path can't be read. */
+  readTree(): void {
+    for (const id of this.#containers.readTree()) this.#bridged.forget(id);
+  }
+
+  /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
+  readConfig(ref: ContainerRef): KnownContainer | undefined {
+    const known = this.#containers.readConfig(ref);
+    if (known === undefined) this.#bridged.forget(containerId(ref.lxcPath, ref.name));
+    return known;
+  }
+
+  /** Which containers run, and with which veths. */
+  async readRunning(): Promise<void> {
+    const running = await readRunningContainers(this.#options.config.lxcPaths, this.#containers.byId.values());
+    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    // A link with a name that a configuration fixes tells of a container too, as it does when its event comes.
+    const isLive = ({ container, runtime }: KnownContainer): boolean =>
+      ids.has(container.id) ||
+      runtime.veths.size > 0 ||
+      claimedNics(container).some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
+    const known = [...this.#containers.byId.values()];
+    for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
+    await this.readRuntimes(known.filter(isLive));
+  }
+
+  /** Those that run though they weren't known to, and the other way round; costs no fork. */
+  async changedRuntimes(): Promise<ContainerRef[]> {
+    const running = await readRunningContainers(this.#options.config.lxcPaths, this.#containers.byId.values());
+    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    return [...this.#containers.byId.values()].filter(
+      ({ container, runtime }) => ids.has(container.id) !== (runtime.state !== 'STOPPED'),
+    );
+  }
+
+  async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {
+    await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
+      const known = this.#containers.byId.get(containerId(lxcPath, name));
+      if (known === undefined) return;
+      const runtime = await this.runtimes.read({ ...known, before: known.runtime });
+      const current = this.#containers.byId.get(known.container.id);
+      if (current === undefined) return;
+      this.#containers.setRuntime(current, runtime);
+      if (!(await this.#bridged.readMacs(current, runtime))) this.#options.onLate?.(current);
+      if (runtime.veths.size === 0 && hasNoFile(current)) this.readConfig(current);
+    });
+  }
+
+  /** Reads the policy folder and compiles from what is there. `files`: absolute paths; without them the whole folder. */
+  async readPolicies(files?: Iterable<string>): Promise<void> {
+    this.useFiles(await this.readDisk(files));
+  }
+
+  /** The same without compiling from it. */
+  async readDisk(files?: Iterable<string>): Promise<PolicyFiles> {
+    const { policyFolder } = this.#options;
+    const containers = join(policyFolder, CONTAINERS);
+    const before = readFolderSignature(containers);
+    // What was read without the folder says nothing about the files that nobody tells of now that it is back.
+    const some = this.#isFolderMissing ? undefined : files;
+    const read = some === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
+    for (const file of some ?? []) {
+      const path = relative(policyFolder, file);
+      if (!isPolicyFileName(path)) continue;
+      const content = readPolicyFile(policyFolder, path, isStrict());
+      if (content === undefined) read.delete(path);
+      else read.set(path, content);
+    }
+    this.#disk = read;
+    this.#isFolderMissing = before === undefined || before !== readFolderSignature(containers);
+    return read;
+  }
+
+  useFiles(files: PolicyFiles): void {
+    if (files === this.#files) return;
+    this.#files = files;
+    this.#loaded = loadPolicies(files, this.#loaded);
+  }
+
+  /** Of the bridges on which containers have no static address. */
+  async readLeases(): Promise<void> {
+    await this.#bridged.readLeases(this.#containers.sorted);
+  }
+
+  /** The files that `readLeases` reads. */
+  get leaseFiles(): string[] {
+    return leasingBridges(this.#containers.sorted).map((bridge) => leaseFile(this.#options.config.leases, bridge));
+  }
+
+  get hasBridges(): boolean {
+    return this.#containers.sorted.some(isBridged);
+  }
+
+  /** When leases end, in seconds since 1970, ascending. */
+  get leaseEnds(): readonly number[] {
+    return this.#bridged.leaseEnds;
+  }
+
+  async readLinks(): Promise<void> {
+    const links = await readLinks(this.#options.run);
+    if (JSON.stringify(links) !== JSON.stringify(this.#links)) this.#links = links;
+  }
+
+  /** The host-side veths of what runs. */
+  get veths(): Iterable<string> {
+    return this.#containers.vethsInUse;
+  }
+
+  inputs(lastGood: ReadonlyMap<string, EnforcedPolicy> = NONE): HostInputs {
+    const { config } = this.#options;
+    return {
+      config,
+      loaded: this.#loaded,
+      containers: this.#completed(this.#containers.sorted),
+      links: this.#links,
+      veths: this.#containers.veths,
+      lastGood,
+      answers: this.#options.answers?.() ?? NO_NAMES,
+      uplinkFacts: this.uplinks.facts,
+      taken: this.#options.taken?.(),
+      now: Date.now(),
+    };
+  }
+
+  /** The same list as the last time where nothing was found out since. */
+  #completed(containers: readonly Container[]): readonly Container[] {
+    if (!containers.some(isBridged)) return containers;
+    const now = Date.now();
+    const completed = containers.map((container) => this.#bridged.complete(container, this.#links, now));
+    const before = this.#complete;
+    if (completed.length !== before.length || completed.some((each, index) => each !== before[index]))
+      this.#complete = completed;
+    return this.#complete;
+  }
+}
+
+const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();

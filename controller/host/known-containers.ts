@@ -1,0 +1,159 @@
+/** The containers below the LXC paths: what their configurations say, and what runs of them. */
+import type { HostConfig } from '../../policies/config.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import { wiredNames } from '../../policies/wired-nics.ts';
+import type { InterfaceName } from '../../render/names.ts';
+import type { LxcConfig, LxcFiles } from '../../watchers/lxc-config/config.ts';
+import { hasConfig, readLxcTree } from '../../watchers/lxc-config/lxc-tree.ts';
+import { type LxcConfigOptions, parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
+import { realFiles } from '../../watchers/lxc-config/real-files.ts';
+import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
+import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
+import { containerId, describeContainer } from './containers.ts';
+import { unenforceableNics } from './unenforceable-nics.ts';
+
+export interface KnownContainer {
+  readonly lxcPath: string;
+  readonly name: string;
+  readonly lxc: LxcConfig;
+  readonly container: Container;
+  readonly runtime: Runtime;
+}
+
+export interface ContainerRef {
+  readonly lxcPath: string;
+  readonly name: string;
+}
+
+export class KnownContainers {
+  readonly #config: HostConfig;
+  readonly #known = new Map<string, KnownContainer>();
+  #sorted: readonly Container[] | undefined;
+  #veths: ReadonlyMap<string, InterfaceName> | undefined;
+  /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
+  readonly #usedVeths = new Map<string, string>();
+  #namedVeths: ReadonlyMap<string, string> | undefined;
+
+  constructor(config: HostConfig) {
+    this.#config = config;
+  }
+
+  get byId(): ReadonlyMap<string, KnownContainer> {
+    return this.#known;
+  }
+
+  /** By id; the same list while none changed. */
+  get sorted(): readonly Container[] {
+    this.#sorted ??= [...this.#known.values()].map(({ container }) => container).sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.#sorted;
+  }
+
+  /** The host-side veths of what runs, by NIC; the same map while none changed. */
+  get veths(): ReadonlyMap<string, InterfaceName> {
+    this.#veths ??= new Map([...this.#known.values()].flatMap(({ runtime }) => [...runtime.veths]));
+    return this.#veths;
+  }
+
+  get vethsInUse(): Iterable<string> {
+    return this.#usedVeths.keys();
+  }
+
+  /** The container whose NIC has this host-side veth, or will have it by its configuration. */
+  ownerOf(veth: string): KnownContainer | undefined {
+    this.#namedVeths ??= new Map(
+      [...this.#known.values()].flatMap(({ container }) =>
+        claimedNics(container).flatMap(({ fixedVeth }): [string, string][] =>
+          fixedVeth === undefined ? [] : [[fixedVeth, container.id]],
+        ),
+      ),
+    );
+    const id = this.#usedVeths.get(veth) ?? this.#namedVeths.get(veth);
+    return id === undefined ? undefined : this.#known.get(id);
+  }
+
+  /**
+   * Every container below the LXC paths.
+   * @returns the ids of those that were forgotten
+   * @throws Error when an LXC path can't be read.
+   */
+  readTree(): string[] {
+    const found = this.#config.lxcPaths.flatMap((lxcPath) =>
+      readLxcTree(lxcPath).map((name): ContainerRef => ({ lxcPath, name })),
+    );
+    const ids = new Set(found.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    const gone = [...this.#known.values()].filter(({ container }) => !ids.has(container.id));
+    const files = shareFiles(realFiles);
+    for (const container of found) this.#readFound(container, files);
+    return gone.filter((one) => this.readConfig(one) === undefined).map(({ container }) => container.id);
+  }
+
+  /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
+  readConfig(container: ContainerRef): KnownContainer | undefined {
+    const { lxcPath, name } = container;
+    if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles);
+    const id = containerId(lxcPath, name);
+    const before = this.#known.get(id);
+    // An editor may take the old file away before it writes the new one, and what runs goes on without any.
+    if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, configFile(container));
+    if (this.#known.delete(id)) this.#forgetLists();
+    return undefined;
+  }
+
+  setRuntime(known: KnownContainer, runtime: Runtime): void {
+    if (known.runtime === runtime) return;
+    for (const veth of known.runtime.veths.values()) this.#usedVeths.delete(veth);
+    for (const veth of runtime.veths.values()) this.#usedVeths.set(veth, known.container.id);
+    this.#known.set(known.container.id, { ...known, runtime });
+    this.#veths = undefined;
+  }
+
+  #readFound(ref: ContainerRef, files: LxcFiles & LxcConfigOptions): KnownContainer {
+    const { lxcPath, name } = ref;
+    const id = containerId(lxcPath, name);
+    const before = this.#known.get(id);
+    const lxc = parseLxcConfig(configFile(ref), files, files);
+    if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc) && isOnSameLinks(before))
+      return before;
+    const wired = wiredNames(this.#config.wires, name);
+    const container = keepLoadable(describeContainer(lxcPath, name, lxc, wired), lxc, before);
+    const known = { lxcPath, name, lxc, container, runtime: before?.runtime ?? STOPPED };
+    this.#known.set(id, known);
+    this.#forgetLists();
+    return known;
+  }
+
+  #keepWithout(before: KnownContainer, file: string): KnownContainer {
+    if (hasNoFile(before)) return before;
+    const problem = { file, line: 1, column: 1, message: NO_FILE, severity: 'error' as const };
+    const known = {
+      ...before,
+      lxc: { ...before.lxc, problems: [problem] },
+      container: { ...before.container, problems: [problem] },
+    };
+    this.#known.set(before.container.id, known);
+    this.#forgetLists();
+    return known;
+  }
+
+  #forgetLists(): void {
+    this.#sorted = undefined;
+    this.#veths = undefined;
+    this.#namedVeths = undefined;
+  }
+}
+
+const configFile = ({ lxcPath, name }: ContainerRef): string => `${lxcPath}/${name}/config`;
+
+const NO_FILE = 'is gone: what runs keeps its addresses and rules until it stops';
+
+export const hasNoFile = ({ lxc }: KnownContainer): boolean => lxc.problems.some(({ message }) => message === NO_FILE);
+
+/** A link that is no bridge of Linux's may have come or gone since. */
+const isOnSameLinks = ({ lxc, container: { unenforceable = [] } }: KnownContainer): boolean =>
+  JSON.stringify(unenforceableNics(lxc)) === JSON.stringify(unenforceable);
+
+/** LXC would refuse the new configuration: what runs was started with the old one, and keeps it. */
+function keepLoadable(container: Container, lxc: LxcConfig, before: KnownContainer | undefined): Container {
+  if (lxc.loadable || before === undefined || before.runtime.veths.size === 0) return container;
+  return { ...before.container, problems: container.problems };
+}

@@ -1,0 +1,116 @@
+/**
+ * Which veths a container has while LXC can't be asked: its monitor doesn't answer lxc-info while it waits for a hook,
+ * so that a pass which waited for lxc-info, and a hook which waited for that pass, would wait for each other.
+ */
+import type { InterfaceName } from '../../render/names.ts';
+import type { Run } from '../commands/run.ts';
+import { linkExists, type Runtime, type RuntimeQuestion, readRuntime } from './container-runtime.ts';
+import { type Hint, readHinted } from './hinted-runtime.ts';
+
+export interface RuntimeReaderOptions {
+  readonly run: Run;
+  /** lxc-info answered after all: the container is to be read again. Without it, it is waited for. */
+  readonly onLate?: ((container: { readonly lxcPath: string; readonly name: string }) => void) | undefined;
+}
+
+/** One container that is slow to start must not keep all others waiting. */
+const PATIENCE_MS = 500;
+
+export class RuntimeReader {
+  readonly #options: RuntimeReaderOptions;
+  readonly #hints = new Map<string, Hint>();
+  /** What the kernel confirmed: the pass that waits for lxc-info, and the one that the hook waits for, need it asked once. */
+  readonly #confirmed = new WeakMap<Hint, Runtime>();
+  readonly #arrivals = new Map<string, Set<() => void>>();
+  readonly #late = new Map<string, Runtime>();
+  /** By container id: veths that are about to go. */
+  readonly #leaving = new Map<string, Set<string>>();
+
+  constructor(options: RuntimeReaderOptions) {
+    this.#options = options;
+  }
+
+  /** A hook says that the container is starting; readings that wait for lxc-info go on with what it says. */
+  hint(id: string, hint: Hint): void {
+    this.#leaving.delete(id);
+    this.#late.delete(id);
+    this.#hints.set(id, hint);
+    for (const resume of this.#arrivals.get(id) ?? []) resume();
+  }
+
+  /** A hook says that the veth is about to go; until then nothing claims it. */
+  release(id: string, veth: string): void {
+    this.#hints.delete(id);
+    const leaving = this.#leaving.get(id) ?? new Set();
+    this.#leaving.set(id, leaving.add(veth));
+  }
+
+  /** LXC told the container's state: from now on it can be asked. */
+  forget(id: string): void {
+    this.#hints.delete(id);
+    this.#leaving.delete(id);
+  }
+
+  async read(question: RuntimeQuestion): Promise<Runtime> {
+    const { id } = question.container;
+    const leaving = this.#leaving.get(id);
+    if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
+    const hint = this.#hints.get(id);
+    if (hint !== undefined) {
+      const hinted = this.#stillTrue(hint) ?? (await readHinted(this.#options.run, question, hint));
+      if (hinted !== undefined) {
+        this.#confirmed.set(hint, hinted);
+        return hinted;
+      }
+      this.#hints.delete(id);
+    }
+    const late = this.#late.get(id);
+    if (late !== undefined && this.#late.delete(id)) return late;
+    return await this.#ask(question);
+  }
+
+  #stillTrue(hint: Hint): Runtime | undefined {
+    const confirmed = this.#confirmed.get(hint);
+    return confirmed !== undefined && [...confirmed.veths.values()].every(linkExists) ? confirmed : undefined;
+  }
+
+  async #ask(question: RuntimeQuestion): Promise<Runtime> {
+    const { run, onLate } = this.#options;
+    const asked = readRuntime(run, question);
+    if (onLate === undefined) return await asked;
+    const { id } = question.container;
+    const interruption = this.#interruption(id);
+    const first = await Promise.race([asked, interruption.promise]).finally(interruption.end);
+    if (first !== undefined) return first;
+    if (this.#hints.has(id)) {
+      // Nobody waits for lxc-info any more, whatever becomes of it.
+      asked.catch(() => undefined);
+      return await this.read(question);
+    }
+    void asked
+      .then((runtime) => void this.#late.set(id, runtime))
+      .catch(() => undefined)
+      .finally(() => onLate(question));
+    return question.before ?? { state: 'STARTING', veths: new Map() };
+  }
+
+  /** Resolves when a hook has spoken for the container, or when lxc-info had its time. */
+  #interruption(id: string): { readonly promise: Promise<undefined>; readonly end: () => void } {
+    let resume = (): void => undefined;
+    const promise = new Promise<undefined>((resolve) => {
+      resume = () => resolve(undefined);
+    });
+    const timer = setTimeout(resume, PATIENCE_MS);
+    const arrivals = this.#arrivals.get(id) ?? new Set();
+    this.#arrivals.set(id, arrivals.add(resume));
+    const end = (): void => {
+      clearTimeout(timer);
+      arrivals.delete(resume);
+      if (arrivals.size === 0) this.#arrivals.delete(id);
+    };
+    return { promise, end };
+  }
+}
+
+const remaining = (before: Runtime | undefined, leaving: ReadonlySet<string>): ReadonlyMap<string, InterfaceName> =>
+  new Map([...(before?.veths ?? [])].filter(([, veth]) => !leaving.has(veth) && linkExists(veth)));

@@ -1,0 +1,70 @@
+/** The rules that a backend holds in the kernel, and how it would list what it should hold. */
+import type { HostConfig } from '../../policies/config.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import { renderXt } from '../../render/iptables/xt-render.ts';
+import type { XtRuleset } from '../../render/iptables/xt-ruleset.ts';
+import { renderXtListing } from '../../render/iptables/xt-text.ts';
+import { sortListing } from '../../render/listing.ts';
+import { renderDesired } from '../../render/nft.ts';
+import { type Ruleset, renderRuleset } from '../../render/ruleset.ts';
+import { nameOf } from '../apply/apply.ts';
+import { chooseBackend, variantOf } from '../apply/choose-backend.ts';
+import type { Run } from '../commands/run.ts';
+import { listedByXt } from '../iptables/listed-by-xt.ts';
+import { listXtElsewhere, readXt, type XtVariant } from '../iptables/xt-tools.ts';
+import { type ListedChains, listedByNft } from './listed-chains.ts';
+import { listElsewhere, readRuleset } from './observe.ts';
+
+export type HeldRules =
+  | { readonly kind: 'nftables'; readonly observed: Ruleset }
+  | { readonly kind: 'iptables'; readonly variant: XtVariant; readonly observed: XtRuleset };
+
+/** Of the kernel, and of what it should hold. */
+export interface ListedRules {
+  /** Without counters and what packets brought; the same for the same rules. */
+  readonly text: string;
+  readonly chains: ListedChains;
+}
+
+/** @throws CommandError */
+export async function readHeldRules(run: Run, wanted: HostConfig['backend']): Promise<HeldRules> {
+  const variant = variantOf(await chooseBackend(run, wanted));
+  return variant === undefined
+    ? { kind: 'nftables', observed: await readRuleset(run) }
+    : { kind: 'iptables', variant, observed: await readXt(run, variant) };
+}
+
+export const holdsAny = (held: HeldRules): boolean =>
+  held.kind === 'nftables' ? held.observed.size > 0 : [...held.observed.families.values()].some(hasChains);
+
+const hasChains = ({
+  tables,
+}: {
+  readonly tables: ReadonlyMap<string, { readonly chains: ReadonlyMap<string, unknown> }>;
+}) => [...tables.values()].some(({ chains }) => chains.size > 0);
+
+/** @throws CommandError where what it should be doesn't load. */
+export async function listRules(
+  run: Run,
+  held: HeldRules,
+  desired: DesiredState,
+): Promise<{ readonly observed: ListedRules; readonly expected: ListedRules }> {
+  switch (held.kind) {
+    case 'nftables': {
+      const listed = (ruleset: Ruleset): ListedRules => ({
+        text: renderRuleset(sortListing(ruleset)),
+        chains: listedByNft(ruleset),
+      });
+      const expected = await listElsewhere(run, renderDesired(desired, nameOf));
+      return { observed: listed(held.observed), expected: listed(expected) };
+    }
+    case 'iptables': {
+      const listed = (ruleset: XtRuleset): ListedRules => ({
+        text: renderXtListing(ruleset),
+        chains: listedByXt(ruleset, desired.dns.keys()),
+      });
+      const expected = await listXtElsewhere(run, held.variant, renderXt(desired, nameOf));
+      return { observed: listed(held.observed), expected: listed(expected) };
+    }
+  }
+}

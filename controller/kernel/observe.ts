@@ -1,0 +1,145 @@
+/** Reads from the kernel what is ours, and only that: our tables by name, our routes and proxies by their mark. */
+import { type HostLink, parseLinks } from '../../policies/host-network.ts';
+import { FAMILIES } from '../../policies/uplink-facts.ts';
+import { type Address, type Family, parseAddress, parsePrefix } from '../../render/address.ts';
+import type { GatewayAddress, NeighbourProxy, Route } from '../../render/desired.ts';
+import { parseListing } from '../../render/listing.ts';
+import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
+import { PANIC_TABLE } from '../../render/panic.ts';
+import { PROTOCOL } from '../../render/protocol.ts';
+import { type Ruleset, renderRuleset, TABLE, type TableFamily, withFlags } from '../../render/ruleset.ts';
+import type { UplinkLine } from '../../render/uplink.ts';
+import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
+import { type Fields, readJson, records, text } from './ip-json.ts';
+import { parseUplinkRoute } from './observe-uplinks.ts';
+
+/**
+ * Our tables as nft lists them; a failed listing is an error, never an absent table.
+ *
+ * @param families those that may be there
+ */
+export async function readRuleset(
+  run: Run,
+  families: readonly TableFamily[] = ['inet', 'arp', 'bridge'],
+): Promise<Ruleset> {
+  const tables = await Promise.all(families.map((family) => listTable(run, family)));
+  return parseListing(tables.join('\n'));
+}
+
+async function listTable(run: Run, family: TableFamily): Promise<string> {
+  const { stdout, stderr, exitCode } = await run('nft', ['-s', 'list', 'table', family, TABLE]);
+  if (exitCode === 0) return stdout;
+  if (stderr.includes('No such file or directory')) return '';
+  throw new CommandError(`nft list table ${family} ${TABLE}: ${stderr.trim()}`);
+}
+
+/** Those of ours that exist, those that seal among them; none where the kernel or this host has no nftables. */
+export async function readOurTables(run: Run): Promise<string[]> {
+  const asked = await run('nft', ['list', 'tables']).catch(() => undefined);
+  const names = ['inet', 'arp', 'bridge'].flatMap((family) => [`${family} ${TABLE}`, `${family} ${PANIC_TABLE}`]);
+  return (asked?.stdout ?? '')
+    .split('\n')
+    .map((line) => line.replace(/^table /, ''))
+    .filter((table) => names.includes(table));
+}
+
+/** nft 1.0.6 lists wrong intervals in the run that added them, so loading and listing are two runs. */
+const loadAndList = (ruleset: Ruleset): string =>
+  ['nft -f -', ...[...ruleset.keys()].map((family) => `nft -s list table ${family} ${TABLE}`)].join(' && ');
+
+/**
+ * How nft would list the ruleset: loads it into a network namespace that exists only for this. Also the complete
+ * validation of it. @throws CommandError with nft's message where nft refuses it.
+ */
+export async function listElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset> {
+  const isolate = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
+  // An owner of a table there would only be in the way of the listing.
+  const text = renderRuleset(withFlags(ruleset, []));
+  return parseListing(
+    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', loadAndList(ruleset)], { input: text, timeout: 120_000 }),
+  );
+}
+
+/** All interfaces of this network namespace with their addresses. */
+export async function readLinks(run: Run): Promise<HostLink[]> {
+  return parseLinks(await readJson(run, ['address', 'show']));
+}
+
+export interface ObservedRouting {
+  readonly routes: readonly Route[];
+  /** Those in tables of uplinks. */
+  readonly uplinkRoutes: readonly UplinkLine[];
+  /** Ours. */
+  readonly proxies: readonly NeighbourProxy[];
+  /** Everyone else's, never to be touched; LXC's own among them. */
+  readonly foreignProxies: readonly NeighbourProxy[];
+  /** Host addresses with link scope on any interface, which is how gateways stand on our veths. */
+  readonly linkAddresses: readonly GatewayAddress[];
+}
+
+export async function readRouting(run: Run): Promise<ObservedRouting> {
+  const [routes4, routes6, proxies, links] = await Promise.all([
+    readOwnRoutes(run, 4),
+    readOwnRoutes(run, 6),
+    readProxies(run),
+    readLinks(run),
+  ]);
+  return {
+    routes: [...routes4.routes, ...routes6.routes],
+    uplinkRoutes: [...routes4.uplinkRoutes, ...routes6.uplinkRoutes],
+    ...proxies,
+    linkAddresses: links.flatMap(linkScopeHosts),
+  };
+}
+
+type OwnRoutes = Pick<ObservedRouting, 'routes' | 'uplinkRoutes'>;
+
+/** Tables in numbers, since /etc/iproute2 may name any. */
+async function readOwnRoutes(run: Run, family: Family): Promise<OwnRoutes> {
+  const args = ['-N', `-${family}`, 'route', 'show', 'table', 'all', 'proto', String(PROTOCOL)];
+  const all = records(await readJson(run, args)).map((fields) => ({ fields, line: parseUplinkRoute(fields, family) }));
+  return {
+    routes: all.flatMap(({ fields, line }) => (line === undefined ? parseRoute(fields) : [])),
+    uplinkRoutes: all.flatMap(({ line }) => line ?? []),
+  };
+}
+
+export const readUplinkRoutes = async (run: Run): Promise<UplinkLine[]> =>
+  (await Promise.all(FAMILIES.map((family) => readOwnRoutes(run, family)))).flatMap(({ uplinkRoutes }) => uplinkRoutes);
+
+/** Of all interfaces and both families. */
+export async function readProxies(run: Run): Promise<Pick<ObservedRouting, 'proxies' | 'foreignProxies'>> {
+  const entries = records(await readJson(run, ['neigh', 'show', 'proxy'])).flatMap(parseProxy);
+  return {
+    proxies: entries.filter(({ ours }) => ours).map(({ proxy }) => proxy),
+    foreignProxies: entries.filter(({ ours }) => !ours).map(({ proxy }) => proxy),
+  };
+}
+
+function parseRoute(fields: Fields): Route[] {
+  const prefix = parsePrefix(text(fields['dst']));
+  const dev = parseInterfaceName(text(fields['dev']));
+  const via = parseAddress(text(fields['gateway']));
+  if (prefix === undefined || dev === undefined) return [];
+  const table = fields['table'] === undefined ? {} : { table: Number(fields['table']) };
+  return [{ prefix, dev, ...(via === undefined ? {} : { via }), ...table }];
+}
+
+function parseProxy(fields: Fields): { ours: boolean; proxy: NeighbourProxy }[] {
+  const address = parseAddress(text(fields['dst']));
+  const dev = parseInterfaceName(text(fields['dev']));
+  if (address === undefined || dev === undefined) return [];
+  const protocol = text(fields['protocol']);
+  return [{ ours: protocol === String(PROTOCOL) || protocol === 'routewall', proxy: { address, dev } }];
+}
+
+/** Full-length prefixes only: an interface's own link-local address has a /64. */
+function linkScopeHosts(link: HostLink): { address: Address; dev: InterfaceName }[] {
+  const dev = parseInterfaceName(link.name);
+  if (dev === undefined) return [];
+  return link.addresses
+    .filter(
+      ({ address, prefixLength, scope }) => scope === 'link' && prefixLength === (address.includes(':') ? 128 : 32),
+    )
+    .map(({ address }) => ({ address, dev }));
+}

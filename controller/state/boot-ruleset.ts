@@ -1,0 +1,144 @@
+/**
+ * Keeps the ruleset that is in force as a file that `nft -f` loads: for the next boot, when containers may start before
+ * this daemon, or without it.
+ */
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { DesiredState } from '../../render/desired.ts';
+import { changedNames } from '../../render/dns-sets.ts';
+import { type Log, messageOf } from '../log.ts';
+import { type BootFormat, FORMAT_NAMES, nftFormat } from './boot-format.ts';
+import { realDisk, replaceFile } from './durable-disk.ts';
+
+/** Rendering takes a second at 10,000 containers, and a boot is rare: a burst of changes is written once. */
+const DELAY_MS = 2000;
+
+export class BootRuleset {
+  readonly #directory: string;
+  readonly #log: Log;
+  #format: BootFormat;
+  readonly #delayMs: number;
+  #wanted: DesiredState | undefined;
+  #saved: DesiredState | undefined;
+  /** Commands that seal containers. */
+  #panic: readonly string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #frozen = false;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(stateDirectory: string, log: Log, format: BootFormat = nftFormat(), delayMs = DELAY_MS) {
+    this.#directory = stateDirectory;
+    this.#log = log;
+    this.#format = format;
+    this.#delayMs = delayMs;
+  }
+
+  get #file(): string {
+    return join(this.#directory, this.#format.name);
+  }
+
+  /** Another backend serves from now on; the file of the one before goes once its own is there. */
+  use(format: BootFormat): void {
+    if (format.name === this.#format.name) return;
+    this.#format = format;
+    this.#saved = undefined;
+    this.#wanted = undefined;
+    this.#panic = [];
+  }
+
+  /** To be written soon, unless it is already. */
+  keep(enforced: DesiredState): void {
+    if (this.#frozen) return;
+    this.#wanted = enforced;
+    if (isSame(this.#saved, enforced)) return;
+    this.#timer ??= setTimeout(() => void this.flush(), this.#delayMs);
+  }
+
+  /**
+   * The host goes down: the next boot shall begin with the rules of what runs now, not with those of what is left while
+   * one container after the other stops. It may also be a matter of seconds until there is no power.
+   */
+  async freeze(): Promise<void> {
+    this.#frozen = true;
+    await this.flush();
+  }
+
+  /** It stays up after all; the next pass tells what is in force. */
+  thaw(): void {
+    this.#frozen = false;
+  }
+
+  /** Writes now what is still to be written. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#write());
+    await this.#writing;
+  }
+
+  /** With the rules that are there, whatever they are: they don't wait for those in force to be rendered. */
+  async keepPanic(commands: readonly string[]): Promise<void> {
+    if (commands.join('\n') === this.#panic.join('\n')) return;
+    this.#panic = commands;
+    const done = this.#writing.then(() => writePanicBlock(this.#file, commands));
+    this.#writing = done.catch(() => undefined);
+    await done;
+  }
+
+  async #write(): Promise<void> {
+    const state = this.#wanted;
+    if (state === undefined || isSame(this.#saved, state)) return;
+    try {
+      const rules = this.#format.render(withoutUplinks(state));
+      await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
+      for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
+        await rm(join(this.#directory, name), { force: true });
+      this.#saved = state;
+    } catch (cause) {
+      // What is in the kernel is right all the same; the next change tries again.
+      this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
+    }
+  }
+}
+
+/** Routing tables don't outlive a boot: who has an uplink of its own would leave by the host's, and so waits for the daemon. */
+function withoutUplinks(state: DesiredState): DesiredState {
+  const { uplinkTables, ...host } = state.host;
+  if (uplinkTables === undefined) return state;
+  return { ...state, host, nics: new Map([...state.nics].filter(([, { uplink }]) => uplink === undefined)) };
+}
+
+/** Stands between the rules and what seals. */
+const PANIC_MARK = '\n# panic\n';
+
+const withPanicBlock = (text: string, commands: readonly string[]): string => {
+  const [rules = ''] = text.split(PANIC_MARK, 1);
+  return commands.length === 0 ? rules : `${rules}${PANIC_MARK}${commands.join('\n')}\n`;
+};
+
+/** For a command that no daemon answers. @throws Error where it can't be written; nothing where no rules are kept yet. */
+export const keepPanicForBoot = (
+  stateDirectory: string,
+  commands: readonly string[],
+  { name }: BootFormat = nftFormat(),
+): Promise<void> => writePanicBlock(join(stateDirectory, name), commands);
+
+/** Without rules of ours the next boot has those of the guard, which let nothing pass. */
+async function writePanicBlock(file: string, commands: readonly string[]): Promise<void> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
+    throw cause;
+  }
+  const next = withPanicBlock(text, commands);
+  if (next !== text) await replaceFile(realDisk, file, next);
+}
+
+/** A pass makes new maps of what didn't change. */
+function isSame(a: DesiredState | undefined, b: DesiredState): boolean {
+  if (a === undefined || a.nics.size !== b.nics.size || changedNames(a.dns, b.dns).length > 0) return false;
+  return isDeepStrictEqual(a.host, b.host) && [...b.nics].every(([key, nic]) => a.nics.get(key) === nic);
+}

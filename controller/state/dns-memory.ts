@@ -1,0 +1,121 @@
+/** What DNS told for the names of policies, kept across restarts and reboots: a host may start before its resolver does. */
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Address, parseAddress } from '../../render/address.ts';
+import { type DnsAddresses, type DnsName, parseDnsName } from '../../render/dns-name.ts';
+import {
+  type DnsRecord,
+  NOTHING_KNOWN,
+  type SeenAddress,
+  sameAddresses,
+  withoutEnded,
+} from '../../watchers/dns-record.ts';
+import { asList, asNumber, asObject, asText, at, entriesOf, orNull, type Placed, parseJson } from '../json-shape.ts';
+import { type Log, messageOf } from '../log.ts';
+
+const NAME = 'dns-answers.json';
+
+/** New times of the same addresses are written this often: after a crash they count as that much older. */
+const SAVE_MS = 600_000;
+
+export class DnsMemory {
+  readonly #file: string;
+  readonly #log: Log;
+  /** By name; the watcher keeps them up to date. */
+  readonly records = new Map<string, DnsRecord>();
+  #answers: DnsAddresses = new Map();
+  #savedAt = 0;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(stateDirectory: string, log: Log) {
+    this.#file = join(stateDirectory, NAME);
+    this.#log = log;
+  }
+
+  /** Learns what an earlier run kept, as far as it lasts so long. A file that can't be read is as good as none. */
+  async open(keepSeconds: number): Promise<void> {
+    const text = await readFile(this.#file, 'utf8').catch(() => undefined);
+    try {
+      const records = text === undefined ? [] : entriesOf(parseJson(text)).map(parseRecord);
+      for (const [name, record] of records)
+        this.records.set(name, withoutEnded(record, Date.now(), keepSeconds * 1000));
+    } catch (cause) {
+      this.#log('warning', `${this.#file}: ${messageOf(cause)}; names have no addresses until they are asked about`);
+    }
+    this.#learn();
+  }
+
+  /** The same object as long as no name's addresses are others. */
+  get answers(): DnsAddresses {
+    return this.#answers;
+  }
+
+  /** For the watcher: a server answered, or failed to. */
+  note(name: string, record: DnsRecord, before: DnsRecord): void {
+    this.#tell(name, record, before);
+    const changed = !sameAddresses(before, record);
+    if (changed) this.#learn();
+    if (changed || Date.now() - this.#savedAt > SAVE_MS) void this.save();
+  }
+
+  async save(): Promise<void> {
+    this.#savedAt = Date.now();
+    this.#saving = this.#saving.then(() => this.#write());
+    await this.#saving;
+  }
+
+  async #write(): Promise<void> {
+    try {
+      const temporary = `${this.#file}.new`;
+      await writeFile(temporary, `${JSON.stringify(Object.fromEntries(this.records))}\n`, { mode: 0o600 });
+      await rename(temporary, this.#file);
+    } catch (cause) {
+      this.#log('error', `${this.#file} can't be written, so a restart without DNS knows less: ${messageOf(cause)}`);
+    }
+  }
+
+  #learn(): void {
+    this.#answers = new Map([...this.records].flatMap(addressesOf));
+  }
+
+  /** The first failure of a row, and what ends it; each change of the addresses. */
+  #tell(name: string, record: DnsRecord, before: DnsRecord): void {
+    const count = record.addresses.length;
+    if (record.error !== null && before.error !== record.error)
+      this.#log('warning', `dns:${name}: ${record.error}; ${count} addresses stay for the time being`);
+    if (record.error === null && before.error !== null) this.#log('info', `dns:${name}: answered again`);
+    if (sameAddresses(before, record)) return;
+    const [old, now] = [before, record].map(({ addresses }) => addresses.map(({ address }) => address));
+    const come = now?.filter((address) => old?.includes(address) !== true).map((address) => `+${address}`) ?? [];
+    const gone = old?.filter((address) => now?.includes(address) !== true).map((address) => `-${address}`) ?? [];
+    this.#log('info', `dns:${name}: ${[...come, ...gone].slice(0, 10).join(' ')}; ${count} addresses`);
+  }
+}
+
+function addressesOf([text, { addresses }]: [string, DnsRecord]): [DnsName, readonly Address[]][] {
+  const name = parseDnsName(text);
+  return name === undefined ? [] : [[name, addresses.flatMap(({ address }) => parseAddress(address) ?? [])]];
+}
+
+function parseRecord([name, of]: [string, Placed]): [string, DnsRecord] {
+  const object = asObject(of);
+  const addresses = asList(at(object, 'addresses', of.path)).map(parseSeen);
+  return [
+    name,
+    {
+      ...NOTHING_KNOWN,
+      addresses,
+      answered: orNull(at(object, 'answered', of.path), asNumber),
+      next: asNumber(at(object, 'next', of.path)),
+    },
+  ];
+}
+
+function parseSeen(of: Placed): SeenAddress {
+  const object = asObject(of);
+  return {
+    address: asText(at(object, 'address', of.path)),
+    seen: asNumber(at(object, 'seen', of.path)),
+    ttl: asNumber(at(object, 'ttl', of.path)),
+  };
+}

@@ -1,0 +1,130 @@
+/** What the status file says, out of the last pass. */
+import type { EnforcedPolicy } from '../../policies/compile.ts';
+import type { LoadedPolicies } from '../../policies/load-policies.ts';
+import { formatMoment } from '../../policies/moment.ts';
+import { policyPath } from '../../policies/policy-files.ts';
+import { isError, type Problem } from '../../policies/problem.ts';
+import { rulesOf } from '../../policies/rule-ends.ts';
+import type { NicState } from '../../render/desired.ts';
+import type { DnsName } from '../../render/dns-name.ts';
+import type { DnsRecord } from '../../watchers/dns-record.ts';
+import { problemsOf } from '../assemble.ts';
+import { observingOf } from '../denials/observing.ts';
+import { whyNotEnforced } from '../explain/why-not-enforced.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import type { KnownContainer } from '../host/known-containers.ts';
+import { unenforcedOf } from '../host/unenforceable-nics.ts';
+import type { PanicView } from '../panic/panic-state.ts';
+import type { Outcome } from '../reconcile.ts';
+import type { RevisionView } from '../revisions/revisions.ts';
+import { describeWires } from '../traffic/describe-wires.ts';
+import { limitProblems } from '../traffic/limit-problems.ts';
+import type {
+  ContainerStatus,
+  EndStatus,
+  NameStatus,
+  NicStatus,
+  Serves,
+  StatusFile,
+  SysctlStatus,
+} from './status-file.ts';
+
+/** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
+export interface ServiceFacts {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly started: number;
+  readonly since: string;
+  readonly enforcedAt: string;
+  readonly drift: { readonly count: number; readonly last: string | null };
+  readonly watchers: ReadonlyMap<string, string>;
+  readonly serves: Serves;
+  /** By NIC key: since when what is in force for it is. */
+  readonly nicsSince: ReadonlyMap<string, string>;
+  readonly revision: RevisionView;
+  /** By name: what is known of it. */
+  readonly records: ReadonlyMap<string, DnsRecord>;
+  readonly panic: PanicView;
+}
+
+export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {
+  const { enforced } = outcome.applied;
+  const { nicsSince: _, records: __, ...service } = facts;
+  return {
+    ...service,
+    generation: null,
+    containers: [...reader.known.values()].map((known) => describeContainer(known, outcome, facts)),
+    sysctls: uniqueSysctls(enforced.nics.values()),
+    problems: [...sharedProblems(reader.loaded), ...outcome.assembled.wireProblems],
+    ...describeWires(reader.config.wires, outcome),
+    watchers: Object.fromEntries(facts.watchers),
+    names: outcome.assembled.names.map((name) => describeName(name, outcome, facts)),
+  };
+}
+
+/** Errors of profiles, sets and services; a container's own file is told with the container. */
+export const sharedProblems = ({ problems }: Pick<LoadedPolicies, 'problems'>): Problem[] =>
+  problems.filter((problem) => isError(problem) && !problem.file.startsWith('containers/'));
+
+function describeContainer(
+  known: KnownContainer,
+  { assembled, applied, traffic }: Outcome,
+  facts: ServiceFacts,
+): ContainerStatus {
+  const { container, name, runtime } = known;
+  const policy = assembled.policies.get(container.id);
+  const keys = container.endpoints.map(({ key }) => key);
+  const nics = keys.flatMap((key) => applied.enforced.nics.get(key) ?? []);
+  return {
+    container: name,
+    state: runtime.state,
+    policy: {
+      file: policy?.file ?? null,
+      status: policy?.status ?? 'closed',
+      observing: observingOf(policy?.enforced),
+    },
+    since:
+      keys
+        .flatMap((key) => facts.nicsSince.get(key) ?? [])
+        .sort()
+        .at(-1) ?? null,
+    problems: [...problemsOf(assembled, container), ...nics.flatMap((nic) => limitProblems(nic, traffic))],
+    nics: nics.map(describeNic),
+    ...unenforcedOf(container),
+    ends: policy === undefined ? [] : describeEnds(policy.enforced),
+    refused: keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null,
+  };
+}
+
+/** The alternatives of a rule end together. */
+function describeEnds(policy: EnforcedPolicy): EndStatus[] {
+  const ends = [...rulesOf(policy)].flatMap(({ until, origin }) => (until === undefined ? [] : [{ until, origin }]));
+  const unique = new Map(ends.sort((a, b) => a.until - b.until).map((end) => [JSON.stringify(end), end]));
+  return [...unique.values()].map(({ until, origin: { file, line } }) => ({
+    file: policyPath(file),
+    line,
+    until: formatMoment(until),
+  }));
+}
+
+function describeName(name: DnsName, { assembled, applied }: Outcome, { records }: ServiceFacts): NameStatus {
+  const record = records.get(name);
+  const timeOf = (ms: number | null | undefined): string | null =>
+    ms === null || ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
+  return {
+    name,
+    addresses: applied.enforced.dns.get(name) ?? [],
+    ignored: (assembled.ignoredAnswers.get(name) ?? []).map(({ address, why }) => `${address}: ${why}`),
+    answered: timeOf(record?.answered),
+    next: timeOf(record?.next),
+    error: record?.error ?? null,
+  };
+}
+
+const describeNic = ({ nic, hostVeth, owned }: NicState): NicStatus => ({ nic, hostVeth, addresses: owned });
+
+function uniqueSysctls(nics: Iterable<NicState>): SysctlStatus[] {
+  const unique = new Map<string, SysctlStatus>();
+  for (const { sysctls } of nics) for (const { key, value, reason } of sysctls) unique.set(key, { key, value, reason });
+  return [...unique.values()];
+}

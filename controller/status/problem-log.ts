@@ -1,0 +1,99 @@
+/** Problems in the log: each is told once when it comes, and once when it has gone. */
+import { formatProblem, isError, type Problem } from '../../policies/problem.ts';
+import { GONE } from '../apply/routing-writer.ts';
+import { problemsOf } from '../assemble.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import type { Log } from '../log.ts';
+import type { LogFields } from '../log-event.ts';
+import type { Outcome } from '../reconcile.ts';
+import { limitProblems } from '../traffic/limit-problems.ts';
+import { sharedProblems } from './describe-status.ts';
+
+interface Told {
+  readonly level: 'error' | 'warning';
+  readonly fields: Omit<LogFields, 'EVENT'>;
+}
+
+export class ProblemLog {
+  readonly #log: Log;
+  /** By the problem's text. */
+  #known: ReadonlyMap<string, Told> = new Map();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  get count(): number {
+    return this.#known.size;
+  }
+
+  get errorCount(): number {
+    return [...this.#known.values()].filter(({ level }) => level === 'error').length;
+  }
+
+  /** @returns those that weren't there before. */
+  tell(outcome: Outcome, reader: HostReader): ReadonlyMap<string, Told['level']> {
+    const found = new Map([
+      ...problemsInFiles(outcome, reader),
+      ...problemsInAnswers(outcome),
+      ...problemsInKernel(outcome),
+    ]);
+    const before = this.#known;
+    this.#known = found;
+    const raised = new Map([...found].filter(([text]) => !before.has(text)));
+    for (const [text, { level, fields }] of raised) this.#log(level, text, { ...fields, EVENT: 'problem' });
+    for (const [text, { fields }] of before) {
+      if (!found.has(text)) this.#log('info', `no longer: ${text}`, { ...fields, EVENT: 'solved' });
+    }
+    return new Map([...raised].map(([text, { level }]) => [text, level]));
+  }
+}
+
+function problemsInFiles({ assembled }: Outcome, reader: HostReader): [string, Told][] {
+  const ofContainers = [...reader.known.values()].flatMap(({ container, name }) =>
+    problemsOf(assembled, container).map((problem) => describe(problem, { CONTAINER: name })),
+  );
+  const shared = [...sharedProblems(reader.loaded), ...assembled.wireProblems];
+  return [...shared.map((problem) => describe(problem, {})), ...ofContainers];
+}
+
+const describe = (problem: Problem, fields: Told['fields']): [string, Told] => [
+  formatProblem(problem),
+  {
+    level: isError(problem) ? 'error' : 'warning',
+    fields: { ...fields, POLICY_FILE: problem.file, POLICY_LINE: String(problem.line) },
+  },
+];
+
+const problemsInAnswers = ({ assembled }: Outcome): [string, Told][] =>
+  [...assembled.ignoredAnswers].flatMap(([name, list]) =>
+    list.map(({ address, why }): [string, Told] => [
+      `dns:${name}: ${address} is ignored: it is ${why}`,
+      { level: 'warning', fields: {} },
+    ]),
+  );
+
+function problemsInKernel({ assembled, applied, traffic }: Outcome): [string, Told][] {
+  const about = (key: string): Told => {
+    const nic = assembled.desired.nics.get(key);
+    return { level: 'error', fields: nic === undefined ? {} : { CONTAINER: nic.container, INTERFACE: nic.hostVeth } };
+  };
+  return [
+    ...[...applied.refused].map(([key, message]): [string, Told] => [
+      `${key}: nft refuses its rules: ${message}; what it had before stays in force`,
+      about(key),
+    ]),
+    // An interface that goes, or is down, takes its routes along: its own events tell of that.
+    ...[...applied.unrouted]
+      .filter(([, message]) => !GONE.test(message))
+      .map(([key, message]): [string, Told] => [`${key}: ${message}`, about(key)]),
+    ...(applied.enforced.wires ?? []).flatMap(({ name, a, b }) =>
+      traffic
+        .filter(({ dev }) => dev === a || dev === b)
+        .map(({ why }): [string, Told] => [`wire ${name}: ${why}`, { level: 'error', fields: {} }]),
+    ),
+    ...[...applied.enforced.nics.values()].flatMap((nic) =>
+      limitProblems(nic, traffic).map((problem) => describe(problem, { CONTAINER: nic.container })),
+    ),
+  ];
+}

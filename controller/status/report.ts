@@ -1,0 +1,239 @@
+/** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
+import { networkOf } from '../../render/address.ts';
+import { changedNicKeys } from '../../render/changed-nics.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
+import { TABLE } from '../../render/ruleset.ts';
+import { policiesToJudge } from '../apply/changed-policies.ts';
+import { lostPrefixes } from '../apply/handed-over.ts';
+import { tellRepairs } from '../apply/repair-log.ts';
+import type { Run } from '../commands/run.ts';
+import type { ConntrackCleaner } from '../connections/conntrack.ts';
+import type { FlowCutter } from '../connections/cut-flows.ts';
+import type { TranslationCutter } from '../connections/cut-translations.ts';
+import type { RefusalCleaner } from '../denials/refusal-counters.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { LogEvent, LogFields } from '../log-event.ts';
+import type { PanicView } from '../panic/panic-state.ts';
+import type { Outcome } from '../reconcile.ts';
+import { describeWaiting } from '../revisions/describe-waiting.ts';
+import type { RevisionView } from '../revisions/revisions.ts';
+import type { DnsMemory } from '../state/dns-memory.ts';
+import { describeStatus } from './describe-status.ts';
+import { ProblemLog } from './problem-log.ts';
+import { readProcessStart, type Serves, type StatusFile, writeStatusFile } from './status-file.ts';
+
+export interface ReporterOptions {
+  readonly log: Log;
+  readonly run: Run;
+  readonly conntrack: ConntrackCleaner;
+  readonly cutter: FlowCutter;
+  readonly translations: TranslationCutter;
+  readonly refusals: RefusalCleaner;
+  readonly runDirectory: string;
+  readonly revision: () => RevisionView;
+  readonly panic: () => PanicView;
+  readonly serves: Omit<Serves, 'lxcPaths'>;
+  readonly dnsMemory: DnsMemory;
+  /** Told after each pass, when it has been logged. */
+  readonly onReport?: (report: Report) => void;
+}
+
+/** What a pass came to, for whoever passes it on. */
+export interface Report {
+  readonly outcome: Outcome;
+  readonly reader: HostReader;
+  /** Of this pass: they were not there before. */
+  readonly raised: ReadonlyMap<string, 'error' | 'warning'>;
+  readonly since: string;
+  readonly enforcedAt: string;
+  readonly problemCount: number;
+  /** Of those, the ones that are errors. */
+  readonly errorCount: number;
+  /** Milliseconds that the pass took. */
+  readonly tookMs: number;
+  readonly repairCount: number;
+}
+
+/** The status file is for people and rare readers: a burst of passes writes it at most this often. */
+const STATUS_MS = 300;
+const PAUSE_PER_COST = 3;
+
+export class Reporter {
+  readonly #options: ReporterOptions;
+  readonly #since = new Date().toISOString();
+  readonly #nicsSince = new Map<string, string>();
+  #drift = { count: 0, last: null as string | null };
+  readonly #problems: ProblemLog;
+  #waiting = '';
+  #latest: StatusSource | undefined;
+  #writing: Promise<void> | undefined;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+    this.#problems = new ProblemLog(options.log);
+  }
+
+  get hasErrors(): boolean {
+    return this.#problems.errorCount > 0;
+  }
+
+  report(
+    outcome: Outcome,
+    reader: HostReader,
+    tookMs: number,
+    watchers: ReadonlyMap<string, string> = new Map(),
+  ): void {
+    const { conntrack, refusals, cutter, translations } = this.#options;
+    const { before, applied, assembled, released } = outcome;
+    this.#reportChanges(outcome, tookMs);
+    const raised = this.#problems.tell(outcome, reader);
+    this.#reportWaiting();
+    conntrack.forget([
+      ...lostPrefixes(before, applied.enforced).filter(({ prefix }) => !released.has(prefix)),
+      // Whoever stopped while no daemon ran left its connections behind.
+      ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
+    ]);
+    refusals.forget(goneCounted(before, applied.enforced));
+    // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
+    // rules were mended: while they were missing, anything could begin.
+    const isMended = applied.repaired.some((line) => line.includes(`inet ${TABLE}`));
+    const known = isMended ? undefined : before;
+    const changed = policiesToJudge(known, applied.enforced);
+    cutter.cut({ desired: applied.enforced, network: assembled.network }, changed);
+    translations.cut(known, applied.enforced);
+    const enforcedAt = new Date().toISOString();
+    this.#latest = { outcome, reader, watchers, at: enforcedAt };
+    this.#writing ??= this.#writeStatus();
+    this.#options.onReport?.({
+      ...{ outcome, reader, raised, enforcedAt, tookMs, since: this.#since },
+      ...{ problemCount: this.#problems.count, errorCount: this.#problems.errorCount, repairCount: this.#drift.count },
+    });
+  }
+
+  /** Something changed without a pass. */
+  refresh(): void {
+    if (this.#latest === undefined) return;
+    this.#latest = { ...this.#latest };
+    this.#writing ??= this.#writeStatus();
+  }
+
+  /** As the status file has it, but of this moment; `undefined` before the first pass. */
+  async status(): Promise<StatusFile | undefined> {
+    return this.#latest === undefined ? undefined : this.#describe(this.#latest);
+  }
+
+  /** Waits for what runs in the background. */
+  async settle(): Promise<void> {
+    const { conntrack, refusals, cutter, translations } = this.#options;
+    await Promise.all([conntrack.idle(), refusals.idle(), cutter.idle(), translations.idle(), this.#writing]);
+  }
+
+  #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {
+    const { log } = this.#options;
+    const took = `${tookMs.toFixed(1)} ms`;
+    const now = new Date().toISOString();
+    const after = applied.enforced;
+    if (this.#latest === undefined)
+      log('info', `ready: ${after.nics.size} interfaces enforced, ${applied.written} changes written, ${took}`, {
+        EVENT: 'ready',
+      });
+    if (before === undefined) {
+      for (const key of after.nics.keys()) if (!this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
+    } else {
+      for (const key of changedNicKeys(before, after)) this.#reportChange(key, before, after, { now, took });
+    }
+    tellRepairs(log, repaired, after);
+    if (repaired.length > 0) this.#drift = { count: this.#drift.count + repaired.length, last: now };
+  }
+
+  #reportChange(
+    key: string,
+    before: DesiredState,
+    after: DesiredState,
+    { now, took }: { readonly now: string; readonly took: string },
+  ): void {
+    const { log } = this.#options;
+    const nic = after.nics.get(key);
+    if (nic !== undefined) {
+      this.#nicsSince.set(key, now);
+      log('info', `${describe(nic)}: enforced in ${took}`, fieldsOf(nic, 'enforced'));
+      return;
+    }
+    this.#nicsSince.delete(key);
+    const gone = before.nics.get(key);
+    if (gone !== undefined) log('info', `${describe(gone)}: removed in ${took}`, fieldsOf(gone, 'removed'));
+  }
+
+  async #describe({ outcome, reader, watchers, at }: StatusSource): Promise<StatusFile> {
+    const started = await readProcessStart(process.pid);
+    return describeStatus(outcome, reader, {
+      ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
+      ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince, revision: this.#options.revision() },
+      panic: this.#options.panic(),
+      serves: { ...this.#options.serves, lxcPaths: reader.lxcPaths },
+      records: this.#options.dnsMemory.records,
+    });
+  }
+
+  async #writeStatus(): Promise<void> {
+    while (this.#latest !== undefined) {
+      const written = this.#latest;
+      const begin = performance.now();
+      try {
+        await writeStatusFile(this.#options.runDirectory, await this.#describe(written));
+      } catch (cause) {
+        this.#options.log('warning', `status file: ${messageOf(cause)}`);
+      }
+      if (this.#latest === written) break;
+      // All containers stand in it: with thousands, writing it at each event would keep the next one waiting.
+      const pause = Math.max(STATUS_MS, PAUSE_PER_COST * (performance.now() - begin));
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    this.#writing = undefined;
+  }
+
+  /** Files that differ from what is in force are told once, and again when the reason changes. */
+  #reportWaiting(): void {
+    const { waiting, reason, inForce } = this.#options.revision();
+    const text = reason === null ? '' : `${describeWaiting(waiting, reason)}; in force is revision ${inForce}`;
+    if (text === this.#waiting) return;
+    if (text !== '') this.#options.log('info', text);
+    this.#waiting = text;
+  }
+}
+
+interface StatusSource {
+  readonly outcome: Outcome;
+  readonly reader: HostReader;
+  readonly watchers: ReadonlyMap<string, string>;
+  readonly at: string;
+}
+
+const fieldsOf = ({ container, hostVeth }: NicState, event: LogEvent): LogFields => ({
+  EVENT: event,
+  CONTAINER: container,
+  INTERFACE: hostVeth,
+});
+
+const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
+  `${container} ${nic} via ${hostVeth} (${owned.join(', ')})`;
+
+/** By what refused packets are counted: the interface, or behind a bridge the address. */
+function goneCounted(before: DesiredState | undefined, after: DesiredState): string[] {
+  return changedBefore(before, after).flatMap(([key, { hostVeth, port, owned }]) => {
+    const now = after.nics.get(key);
+    const stays = now?.hostVeth === hostVeth;
+    const lost = port === undefined ? [] : owned.filter((prefix) => !stays || !now.owned.includes(prefix));
+    return [...(stays ? [] : [hostVeth]), ...lost.map(networkOf)];
+  });
+}
+
+/** NICs that changed, as they were. */
+const changedBefore = (before: DesiredState | undefined, after: DesiredState): [string, NicState][] =>
+  before === undefined
+    ? []
+    : changedNicKeys(before, after).flatMap((key): [string, NicState][] => {
+        const nic = before.nics.get(key);
+        return nic === undefined ? [] : [[key, nic]];
+      });

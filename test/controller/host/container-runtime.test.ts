@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest';
+import { CommandError, CrashError, run } from '../../../controller/commands/run.ts';
+import { parseLxcInfo, parseVeths, readRuntime } from '../../../controller/host/container-runtime.ts';
+import { describeContainer } from '../../../controller/host/containers.ts';
+import { parseText } from '../../watchers/lxc-config/memory-files.ts';
+
+// lxc-info -s -p -S (LXC 5.0.2)
+const RUNNING = `State:          RUNNING
+PID:            4242
+Link:           vethAbC123
+ TX bytes:      1.10 KiB
+ RX bytes:      936 bytes
+ Total bytes:   2.01 KiB
+Link:           odd name:1
+`;
+
+it('reads a running container with its links in order, whatever their names hold', () => {
+  expect(parseLxcInfo(RUNNING)).toEqual({ state: 'RUNNING', pid: 4242, links: ['vethAbC123', 'odd name:1'] });
+});
+
+it.each([
+  ['State:          STOPPED\n', 'STOPPED'],
+  ['', 'STOPPED'],
+  ['State:          STOPPED\nPID:            -1\n', 'STOPPED'],
+  ['State:          STARTING\nPID:            x\n', 'STARTING'],
+])('knows no process and no link in %j', (text, state) => {
+  expect(parseLxcInfo(text)).toEqual({ state, pid: undefined, links: [] });
+});
+
+it('names the veths whose peers are in that namespace, in the order in which they were made', () => {
+  const links = [
+    { ifname: 'vethB', ifindex: 9, link_netnsid: 3 },
+    { ifname: 'vethA', ifindex: 7, link_netnsid: 3 },
+    { ifname: 'vethC', ifindex: 5, link_netnsid: 4 },
+    { ifname: 'vethD', ifindex: 6 },
+    { ifindex: 8, link_netnsid: 3 },
+    null,
+  ];
+  expect(parseVeths(JSON.stringify(links), 3)).toEqual(['vethA', 'vethB']);
+  expect(parseVeths('{}', 3)).toEqual([]);
+});
+
+const question = (text: string) => {
+  const lxc = parseText(text);
+  const container = describeContainer('/var/lib/lxc', 'web', lxc);
+  return { lxcPath: '/var/lib/lxc', name: 'web', lxc, container, before: undefined };
+};
+const NIC = 'lxc.net.0.type = veth\n';
+
+it('is not kept from the others by one in whose configuration LXC crashes, or would wait for ever', async () => {
+  const crash = async () => Promise.reject(new CrashError('lxc-info: SIGSEGV'));
+  expect(await readRuntime(crash, question(NIC))).toMatchObject({ state: 'STOPPED' });
+  const never = async () => Promise.reject(new Error('asked'));
+  expect(await readRuntime(never, question(`${NIC}lxc.include = /lxc/web/config`))).toMatchObject({ state: 'STOPPED' });
+});
+
+it('does not take lxc-info that is missing for an answer', async () => {
+  const missing = async () => Promise.reject(new CommandError('lxc-info: ENOENT'));
+  await expect(readRuntime(missing, question(NIC))).rejects.toThrow('ENOENT');
+});
+
+it('tells a crash from a command that took too long', async () => {
+  const script = (text: string) => run(process.execPath, ['-e', text], { timeout: 2_000 });
+  await expect(script('process.kill(process.pid, "SIGSEGV")')).rejects.toBeInstanceOf(CrashError);
+  const slow = await script('setTimeout(() => {}, 60_000)').catch((error: unknown) => error);
+  expect(slow).toBeInstanceOf(CommandError);
+  expect(slow).not.toBeInstanceOf(CrashError);
+});

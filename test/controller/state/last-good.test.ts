@@ -1,0 +1,125 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { ContainerPolicy } from '../../../controller/assemble.ts';
+import { LastGood } from '../../../controller/state/last-good.ts';
+import { compilePolicy } from '../../../policies/compile-policy.ts';
+import { loadPolicies } from '../../../policies/load-policies.ts';
+import { book, linesOf } from '../../policies/compile-texts.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'routewall-last-good-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const FILES = new Map([
+  ['containers/web.yaml', 'use: [base]\negress: { rules: [{ allow: mine, to: ["container:builder", "set:s"] }] }\n'],
+  ['profiles/base.yaml', 'ingress: { rules: [{ allow: ssh, from: "group:ci" }] }\n'],
+  ['sets/s.txt', '203.0.113.0/24\n'],
+  ['services.yaml', 'mine: tcp/7777\n'],
+]);
+
+function policyOf(name: string, files: ReadonlyMap<string, string>): ContainerPolicy {
+  const compiled = compilePolicy(name, { loaded: loadPolicies(files), book, now: 0 });
+  return {
+    file: compiled.file,
+    status: compiled.ok ? 'ok' : 'last-good',
+    written: compiled,
+    compiled,
+    enforced: compiled,
+  };
+}
+
+async function opened(): Promise<LastGood> {
+  const lastGood = new LastGood(folder);
+  await lastGood.open();
+  return lastGood;
+}
+
+it('gives a later run the same chains, whatever its files and names say by then', async () => {
+  const policy = policyOf('web', FILES);
+  await (await opened()).save([policy], FILES);
+  const recalled = await (await opened()).recall('web', { now: 0, id: 'web' });
+  for (const direction of ['egress', 'ingress'] as const) {
+    const lines = recalled === undefined ? [] : linesOf(recalled.default[direction]);
+    expect(lines).toEqual(linesOf(policy.enforced.default[direction]));
+    expect(lines.length).toBeGreaterThan(1);
+  }
+});
+
+it('keeps the good one when a broken one comes, and forgets it with the file', async () => {
+  const lastGood = await opened();
+  await lastGood.save([policyOf('web', FILES)], FILES);
+  const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
+  await lastGood.save([policyOf('web', broken)], broken);
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeDefined();
+  await lastGood.save([policyOf('web', new Map())], new Map());
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
+  expect(await readdir(join(folder, 'last-good'))).toEqual([]);
+});
+
+it('has nothing for a container that never was good', async () => {
+  const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
+  const lastGood = await opened();
+  await lastGood.save([policyOf('web', broken)], broken);
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
+});
+
+it('takes odd names, and is not harmed by files that are not its own', async () => {
+  const name = `o'dd; "%" $(x)`;
+  const files = new Map([[`containers/${name}.yaml`, 'egress: { default: allow }\n']]);
+  const lastGood = await opened();
+  await lastGood.save([policyOf(name, files)], files);
+  await writeFile(join(folder, 'last-good/100%.json'), '{}');
+  await writeFile(join(folder, 'last-good/a b.json'), 'no json');
+  expect((await (await opened()).recall(name, { now: 0, id: name }))?.default.egress.default.verdict).toBe('allow');
+});
+
+it.each([
+  '',
+  'no json',
+  '[]',
+  '{"files": 7}',
+  '{"files": {"containers/web.yaml": "egress: 1"}}',
+  '{"files": {"containers/web.yaml": 1}}',
+])('takes a damaged record (%j) for none', async (text) => {
+  const lastGood = await opened();
+  await lastGood.save([policyOf('web', FILES)], FILES);
+  await writeFile(join(folder, 'last-good/web.json'), text);
+  expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
+});
+
+it('opens, and keeps the others, where records are unreadable or can not be written', async () => {
+  await mkdir(join(folder, 'last-good', 'web.json'), { recursive: true });
+  const long = 'x'.repeat(255);
+  const files = new Map([...FILES, [`containers/${long}.yaml`, '{}\n'], ['containers/db.yaml', '{}\n']]);
+  const lastGood = await opened();
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
+  const policies = [long, 'web', 'db'].map((name) => policyOf(name, files));
+  await expect(lastGood.save(policies, files)).rejects.toThrow(/ENAMETOOLONG|EISDIR/);
+  expect(await (await opened()).recall('db', { now: 0, id: 'db' })).toBeDefined();
+});
+
+it('opens where nothing can be made, and keeps what is good once it can', async () => {
+  // In the place of the state folder: nobody, root neither, makes a folder in a file.
+  await rm(folder, { recursive: true });
+  await writeFile(folder, '');
+  const lastGood = await opened();
+  await expect(lastGood.save([policyOf('web', FILES)], FILES)).rejects.toThrow(/ENOTDIR/);
+  await rm(folder);
+  await lastGood.save([policyOf('web', FILES)], FILES);
+  expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
+});
+
+it('keeps what the disk refused once it takes it, though the file is broken by then', async () => {
+  const lastGood = await opened();
+  await writeFile(join(folder, 'last-good'), 'no folder');
+  await expect(lastGood.save([policyOf('web', FILES)], FILES)).rejects.toThrow(/EEXIST|ENOTDIR/);
+  await rm(join(folder, 'last-good'));
+  const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
+  await lastGood.save([policyOf('web', broken)], broken);
+  expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
+});
