@@ -22,8 +22,13 @@ export async function settle(world: World, patience = PATIENCE_MS): Promise<numb
   });
   const took = performance.now() - begin;
   // The rules themselves, by routewall's own comparison of files and kernel.
-  await eventually('no difference', async () => await isInForce(world), patience).catch((cause: unknown) => {
-    throw new Error(`files and kernel differ: ${String(cause)}`);
+  let preview: unknown;
+  const isInForce = async (): Promise<boolean> => {
+    preview = await readPreview(world);
+    return fieldOf(preview, 'changed') === false;
+  };
+  await eventually('no difference', isInForce, patience).catch((cause: unknown) => {
+    throw new Error(`files and kernel differ: ${String(cause)}\n${JSON.stringify(preview, null, 1)}`);
   });
   await eventually('the bus knows the daemon', async () => (await world.bus.call('List')) !== '', PATIENCE_MS);
   const foreign = await readForeign(bed.host);
@@ -32,10 +37,10 @@ export async function settle(world: World, patience = PATIENCE_MS): Promise<numb
   return took;
 }
 
-async function isInForce({ routewall }: World): Promise<boolean> {
+async function readPreview({ routewall }: World): Promise<unknown> {
   const { stdout, stderr } = await routewall.cliAlone('preview', '--json');
   if (stdout === '') throw new Error(stderr);
-  return fieldOf(JSON.parse(stdout), 'changed') === false;
+  return JSON.parse(stdout);
 }
 
 /** @throws Error when a packet came out, or didn't arrive, that no fault excuses. */
