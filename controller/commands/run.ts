@@ -163,3 +163,9 @@ const stillborn = (cause: Error): Resident => ({
   onEnd: (listener) => queueMicrotask(() => listener(cause)),
   kill: () => undefined,
 });
+
+/**
+ * Milliseconds that a program may take to load this text and list it: twenty times what nft takes on a busy machine. Whoever waits
+ * for a comparison waits no longer than that for one that hangs.
+ */
+export const patienceFor = (text: string): number => 10_000 + text.length / 100;

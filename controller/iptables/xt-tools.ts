@@ -3,7 +3,7 @@ import type { Family } from '../../render/address.ts';
 import { arpSaveOf, isOurSet, parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
 import { EMPTY_XT, FAMILIES, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { createLine, diffXt, type XtStep } from '../../render/iptables/xt-transaction.ts';
-import { CommandError, type CommandResult, type Run, runOrThrow } from '../commands/run.ts';
+import { CommandError, type CommandResult, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
 
 /** legacy: ip_tables, which needs no nf_tables; nft: the same commands by nf_tables. */
 export type XtVariant = 'legacy' | 'nft';
@@ -150,7 +150,7 @@ export async function listXtElsewhere(run: Run, variant: XtVariant, rendered: Xt
     ...restores.map(({ family, lines }) => heredoc(`${xtCommand(variant, family, '-restore')} --noflush -w`, lines)),
     ...FAMILIES.flatMap((family) => [`echo '${MARK}'`, xtCommand(variant, family, '-save')]),
   ].join('\n');
-  const output = await runOrThrow(run, 'unshare', ['--net', 'sh', '-s'], { input: text, timeout: 120_000 });
+  const output = await runOrThrow(run, 'unshare', ['--net', 'sh', '-s'], { input: text, timeout: patienceFor(text) });
   const [, v4, v6] = output.split(MARK);
   if (v4 === undefined || v6 === undefined) throw new CommandError('iptables-save: nothing was printed');
   return { ...rendered, families: new Map([[4, parseXtTables(v4)] as const, [6, parseXtTables(v6)] as const]) };

@@ -9,7 +9,7 @@ import { PANIC_TABLE } from '../../render/panic.ts';
 import { PROTOCOL } from '../../render/protocol.ts';
 import { type Ruleset, renderRuleset, TABLE, type TableFamily, withFlags } from '../../render/ruleset.ts';
 import type { UplinkLine } from '../../render/uplink.ts';
-import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
+import { CommandError, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
 import { type Fields, readJson, records, text } from './ip-json.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
 
@@ -56,7 +56,10 @@ export async function listElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset
   // An owner of a table there would only be in the way of the listing.
   const text = renderRuleset(withFlags(ruleset, []));
   return parseListing(
-    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', loadAndList(ruleset)], { input: text, timeout: 120_000 }),
+    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', loadAndList(ruleset)], {
+      input: text,
+      timeout: patienceFor(text),
+    }),
   );
 }
 

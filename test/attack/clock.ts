@@ -14,7 +14,7 @@ export interface OddClock {
   attach(daemon: Daemon): void;
   /** Its wall clock is ahead. */
   jump(seconds: number): Promise<() => Promise<void>>;
-  /** A minute's timeout is over in half a second. */
+  /** A minute's timeout is over in half a second, and a comparison's ten seconds in one. */
   hurry(): Promise<() => Promise<void>>;
   /** What is tried again after ten seconds is after a fifth of one. */
   impatient(): Promise<() => Promise<void>>;
@@ -62,7 +62,7 @@ export async function makeClock(preload?: string): Promise<OddClock> {
         await set({});
       };
     },
-    hurry: () => during({ minutes: MINUTES, halves: 60 }),
+    hurry: () => during({ minutes: MINUTES, halves: 60, tens: 10 }),
     impatient: () => during({ tens: TENS }),
     refuseWatches: () => during({ watches: false, tens: TENS }),
   };

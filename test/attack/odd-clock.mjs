@@ -29,8 +29,8 @@ globalThis.Date = class extends real.Date {
   }
 };
 /**
- * A minute is a transaction's patience and how often the clock is looked at, two are a comparison's, half of one is a
- * command's, tens are retries.
+ * A minute is a transaction's patience and how often the clock is looked at, half of one is a command's, tens are a small
+ * comparison's and retries.
  */
 function shortened(ms) {
   if (ms === 60_000 || ms === 120_000) return ms / odd.minutes;
