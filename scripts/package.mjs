@@ -1,6 +1,6 @@
 // Builds dist/routewall_VERSION_all.deb: the same bytes for the same sources and SOURCE_DATE_EPOCH.
 import { execFileSync } from 'node:child_process';
-import { chmod, cp, lutimes, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, lutimes, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,8 +41,14 @@ try {
   const out = join(values.out ?? join(root, 'dist'), `routewall_${version}_all.deb`);
   await mkdir(dirname(out), { recursive: true });
   // One thread: xz cuts its blocks by their number.
-  const how = ['--root-owner-group', '-Zxz', '--threads-max=1', '--build', staging, out];
-  execFileSync('dpkg-deb', how, { env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) }, stdio: 'inherit' });
+  const how = ['--root-owner-group', '-Zxz', '--threads-max=1', '--build', staging, `${out}.${process.pid}`];
+  execFileSync('dpkg-deb', how, {
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  // Who reads the old one at this moment keeps it whole.
+  await rename(`${out}.${process.pid}`, out);
+  console.log(`package: ${out}`);
 } finally {
   await rm(staging, { recursive: true, force: true });
 }

@@ -37,7 +37,7 @@ const NORMAL: readonly (readonly [pattern: RegExp, instead: string])[] = [
   // LXC's own, of the same length each time, so that columns stay where they are.
   [/\bveth[0-9A-Za-z]{6}\b/g, 'vethXXXXXX'],
   // Before the version of the package, since npm and dpkg say it in the name of a file.
-  [/(?<=')\/\S+(?=\/dist\/routewall_)/g, '/CHECKOUT'],
+  [/(?<=package: )\/\S+(?=\/dist\/routewall_)/g, '/CHECKOUT'],
   [/(?<=\broutewall[_@]|\broutewall \()\d+[.]\d+[.]\d+/g, 'VERSION'],
 ];
 
