@@ -1,6 +1,6 @@
 /** Goes into the daemon's process beside the gauge: something of each start is kept for ever, as a forgotten listener would. */
 const kept = [];
-const KEPT_BYTES = 3_000;
+const KEPT_BYTES = 6_000;
 
 for (const stream of [process.stdout, process.stderr]) {
   const write = stream.write.bind(stream);
