@@ -1,6 +1,7 @@
 /**
  * What one container's start costs on a host with many: putting inputs together, the difference, and nft's commit
- * through the resident channel. Prints a table; needs root. `node scripts/bench.mjs commit`
+ * through the resident channel. Prints a table; needs root.
+ * `node scripts/bench.mjs commit [COUNT,COUNT…] [ROUNDS]`
  */
 import { createAssembler, type HostInputs } from '../controller/assemble.ts';
 import { openNftChannel } from '../controller/commands/nft-channel.ts';
@@ -14,7 +15,8 @@ import { createNamespace } from '../sandbox/namespace.ts';
 import { median, quantile, report } from './report.ts';
 import { inputsOf, nameOf, withoutVeth } from './synthetic.ts';
 
-const ROUNDS = 60;
+const counts = (process.argv[2] ?? '10,1000,10000').split(',').map(Number);
+const rounds = Number(process.argv[3] ?? 60);
 const SHARED = 20;
 
 const policyOf = (port: number, logs: boolean): string =>
@@ -54,7 +56,7 @@ async function measure(count: number, own: boolean): Promise<string[]> {
     into.push(await commit(commands));
     current = desired;
   };
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     const [key = ''] = full.containers[(round * 7919) % count]?.endpoints.map((endpoint) => endpoint.key) ?? [];
     await step(withoutVeth(full, key), times.stop);
     await step({ ...full, veths: new Map(full.veths) }, times.start);
@@ -76,11 +78,11 @@ async function measure(count: number, own: boolean): Promise<string[]> {
 
 try {
   const rows: string[][] = [];
-  for (const own of [false, true]) for (const count of [10, 1_000, 10_000]) rows.push(await measure(count, own));
+  for (const own of [false, true]) for (const count of counts) rows.push(await measure(count, own));
   await report('commit', {
     title: "One container's start, without LXC and the daemon's reading",
-    about: `Milliseconds; medians of ${ROUNDS} starts and stops through the resident nft. Policies: ${SHARED} shared ones, or chains of each container's own.`,
-    command: 'node scripts/bench.mjs commit',
+    about: `Milliseconds; medians of ${rounds} starts and stops through the resident nft. Policies: ${SHARED} shared ones, or chains of each container's own.`,
+    command: `node scripts/bench.mjs commit ${counts.join(',')} ${rounds}`,
     columns: [
       'containers',
       'chains',

@@ -1,6 +1,7 @@
 /**
  * What the flow model costs: two policies compared and told in words, and the whole of `routewall preview` of one edit,
- * as a process, against a kernel that holds all containers. Needs root and dist/. `node scripts/bench.mjs flows`
+ * as a process, against a kernel that holds all containers. Needs root and dist/.
+ * `node scripts/bench.mjs flows [CONTAINERS] [PREVIEWS]`
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,11 +25,11 @@ import { addressesOf, inputsOf, vethOf } from './synthetic.ts';
 
 const RULES = 200;
 const ROUNDS = 50;
-const PREVIEWS = 7;
-const CONTAINERS = 10_000;
+const CONTAINERS = Number(process.argv[2] ?? 10_000);
+const PREVIEWS = Number(process.argv[3] ?? 7);
 const SHARED = 20;
 /** The container whose policy is edited. */
-const EDITED = 4711;
+const EDITED = Math.floor(CONTAINERS / 2);
 const PROGRAM = join(process.cwd(), 'dist/routewall.mjs');
 
 /** Ranges of ports and prefixes that overlap, in both families, to several verdicts. */
@@ -166,7 +167,7 @@ try {
   await report('flows', {
     title: 'The flow model: what a change opens and closes',
     about: `Milliseconds. Two policies of ${RULES} rules each are compared ${ROUNDS} times on a host with ${CONTAINERS.toLocaleString('en')} containers, and told in words; a preview, ${PREVIEWS} times, is the whole command without a daemon, or what a daemon does for it.`,
-    command: 'node scripts/bench.mjs flows',
+    command: `node scripts/bench.mjs flows ${CONTAINERS} ${PREVIEWS}`,
     columns: ['what', 'lines', 'compare', 'its p99', 'all', 'its p99'],
     rows: [
       compared('one rule less', policy(rules), policy(rules.filter((_, index) => index !== 3))),

@@ -117,7 +117,7 @@ try {
   await report('heal-time', {
     title: 'What others take away, until it is back',
     about: `Over ${rounds} rounds each.`,
-    command: 'node scripts/bench.mjs heal-time',
+    command: `node scripts/bench.mjs heal-time ${counts.join(',')} ${rounds}`,
     columns: ['what', 'unit', 'other containers', 'median', 'p90', 'max'],
     rows,
   });

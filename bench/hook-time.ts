@@ -84,7 +84,7 @@ try {
   await report('hook-time', {
     title: 'What a hook adds to lxc-start',
     about: `Milliseconds over ${rounds} starts each, one address of each family, in turn.`,
-    command: 'node scripts/bench.mjs hook-time',
+    command: `node scripts/bench.mjs hook-time ${rounds}`,
     columns: ['lxc-start with', 'median', 'p90', 'max', 'added'],
     rows: [...samples].map(([title, values]) => [
       title,

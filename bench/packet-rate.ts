@@ -139,8 +139,13 @@ async function createBed(variant: Variant, program: string): Promise<Bed> {
   return { variant, router, senders, costs: KINDS.map(() => []) };
 }
 
-async function sendBatch({ senders, costs }: Bed, kind: number): Promise<void> {
-  const { batch } = KINDS[kind] ?? { batch: 0 };
+/** Where a packet costs a hundred times as much, a tenth of them tells as well, in a tenth of the time. */
+const batchOf = ({ variant }: Bed, kind: number): number =>
+  Math.ceil((KINDS[kind]?.batch ?? 0) / (variant.name.endsWith('each of 1,000') ? 10 : 1));
+
+async function sendBatch(bed: Bed, kind: number): Promise<void> {
+  const { senders, costs } = bed;
+  const batch = batchOf(bed, kind);
   const sender = senders[kind];
   if (sender === undefined) throw new Error('no such sender');
   const after = sender.lines.length;
@@ -156,7 +161,8 @@ async function forwarded({ router }: Bed): Promise<number> {
 }
 
 async function checkPaths(bed: Bed): Promise<void> {
-  for (const [kind, { name, mode, batch, port, source }] of KINDS.entries()) {
+  for (const [kind, { name, mode, port, source }] of KINDS.entries()) {
+    const batch = batchOf(bed, kind);
     if (mode === 'ask' || mode === 'bulk') continue;
     const before = await forwarded(bed);
     await sendBatch(bed, kind);

@@ -34,7 +34,7 @@ export async function report(name: string, told: Report): Promise<void> {
   const folder = process.env['BENCH_REPORTS'];
   if (folder === undefined) return;
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, `${name}.json`), JSON.stringify(told));
+  await writeFile(join(folder, `${name}.json`), JSON.stringify({ ...told, at: new Date().toISOString() }));
 }
 
 /** Of any order; NaN of none. */

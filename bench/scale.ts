@@ -1,90 +1,145 @@
 /**
- * The daemon's start and the commands that read everything, on a host with many containers: configurations, policies and
- * veths exist, processes don't. And what a day of starts and stops leaves in the daemon's memory. Needs root.
- * `node scripts/bench.mjs scale [COUNTS] [CHURN CYCLES]`
+ * A daemon with 0, 1,000 and 10,000 containers that run (configurations, policies and veths that exist; no processes),
+ * started as the package starts it and as Node would by itself: its start, its memory, what it takes while nothing happens
+ * (its resyncs included), and the commands that read everything. And what a day of starts and stops leaves in its memory.
+ * Needs root. `node scripts/bench.mjs scale [COUNT,COUNT…] [IDLE SECONDS] [CHURN CYCLES]`
  */
-import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import type { Child } from '../sandbox/child.ts';
 import { cleanUp } from '../sandbox/clean-up.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { loadOf, memoryOf, packagedFlags } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
-import { median, report } from './report.ts';
+import { median, report, spread } from './report.ts';
 
 const counts = (process.argv[2] ?? '0,1000,10000').split(',').map(Number);
-/** A start each ten seconds for a day. */
-const cycles = Number(process.argv[3] ?? 8_640);
-const REPEATS = 5;
+const seconds = Number(process.argv[3] ?? 60);
+/** A start each thirty seconds for a day. */
+const cycles = Number(process.argv[4] ?? 2_880);
+const REPEATS = 3;
+/** What the start left behind is given back by then. */
+const SETTLE_MS = 15_000;
 
-/** MB. */
-async function resident(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
-}
+const COMMANDS: readonly (readonly string[])[] = [
+  ['--help'],
+  ['status'],
+  ['check'],
+  ['explain', '--from', 'container:probe', '--to', '203.0.113.80', 'tcp/443'],
+  ['preview'],
+];
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
+async function timed(work: () => Promise<unknown>): Promise<string> {
   const times: number[] = [];
   for (let round = 0; round < REPEATS; round += 1) {
     const begin = performance.now();
     await work();
     times.push(performance.now() - begin);
   }
-  return median(times);
+  return `${median(times).toFixed(0)} ${spread(times)}`;
+}
+
+async function start(routewall: Routewall, flags: readonly string[]): Promise<[Child, number]> {
+  const [node, ...words] = routewall.command(['daemon']);
+  const env = { ...routewall.env, DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' };
+  const begin = performance.now();
+  const daemon = routewall.bed.host.spawn(node, [...flags, ...words], { env });
+  await daemon.waitForLine(/ ready: /, { timeout: 240_000 });
+  return [daemon, performance.now() - begin];
+}
+
+async function idle(routewall: Routewall, count: number, flags: readonly string[]): Promise<[Child, string[]]> {
+  const [daemon, ready] = await start(routewall, flags);
+  await setTimeout(Math.min(SETTLE_MS, seconds * 1000));
+  const load = await loadOf(daemon.pid, seconds);
+  const { resident, peak } = await memoryOf(daemon.pid);
+  const cells = [
+    count.toLocaleString('en'),
+    flags.length > 0 ? 'as packaged' : 'by itself',
+    ...[ready, resident, peak].map((value) => value.toFixed(0)),
+    ...[load.alone, load.all].map((value) => `${value.toFixed(2)} %`),
+  ];
+  return [daemon, cells];
 }
 
 /** A veth that comes and goes under a name that a configuration has: to the daemon a start and a stop. */
-async function churn({ bed: { host } }: Routewall, times: number): Promise<void> {
-  for (let cycle = 0; cycle < times; cycle += 1) {
-    await host.run('ip', ['link', 'add', 'vchurn', 'up', 'type', 'veth', 'peer', 'name', 'vpeer']);
+async function churn({ bed: { host } }: Routewall, daemon: Child): Promise<string[]> {
+  const before = await memoryOf(daemon.pid);
+  let half = before;
+  const ip = host.spawn('ip', ['-force', '-batch', '-']);
+  for (let cycle = 0; cycle < cycles; cycle += 1) {
+    ip.write('link add vchurn up type veth peer name vpeer\n');
     await setTimeout(20);
-    await host.run('ip', ['link', 'del', 'vchurn']);
+    ip.write('link del vchurn\n');
     await setTimeout(20);
+    if (cycle === Math.floor(cycles / 2)) half = await memoryOf(daemon.pid);
   }
+  const starts = daemon.lines.filter((line) => / probe .*: enforced in /.test(line)).length;
+  await ip.stop();
+  const after = await memoryOf(daemon.pid);
+  return [starts.toLocaleString('en'), ...[before, half, after].map(({ resident }) => resident.toFixed(0))];
 }
 
-async function measure(count: number): Promise<string[]> {
+async function prepare(count: number): Promise<Routewall> {
   const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n' });
-  const { daemon, bed, policyFolder } = routewall;
-  await daemon.stop();
-  await makeOthers(bed, policyFolder, count);
+  await routewall.daemon.stop();
+  await makeOthers(routewall.bed, routewall.policyFolder, count);
   await routewall.addContainer('probe', {
     lines: nic(['192.0.2.50'], { extra: ['veth.pair = vchurn'] }),
     policy: policyOf(8000),
   });
-  const begin = performance.now();
-  await daemon.restart();
-  const ready = performance.now() - begin;
-  const { pid } = daemon.child();
-  const commands = [
-    ['--help'],
-    ['status'],
-    ['check'],
-    ['explain', '--from', 'container:probe', '--to', '203.0.113.80', 'tcp/443'],
-    ['preview'],
-  ] as const;
-  const times: number[] = [];
-  for (const words of commands)
+  return routewall;
+}
+
+async function timeCommands(routewall: Routewall): Promise<string[]> {
+  const times: string[] = [];
+  for (const words of COMMANDS)
     times.push(
       await timed(async () => {
         const { exitCode, stderr } = await routewall.cli(...words);
         if (exitCode > 1) throw new Error(`${words.join(' ')}: ${stderr}`);
       }),
     );
-  const settled = await resident(pid);
-  await churn(routewall, count === 0 ? cycles : 0);
-  const grown = count === 0 ? `${settled.toFixed(0)} → ${(await resident(pid)).toFixed(0)}` : '';
+  return times;
+}
+
+const idling: string[][] = [];
+const commands: string[][] = [];
+const churned: string[][] = [];
+
+async function measure(count: number): Promise<void> {
+  const routewall = await prepare(count);
+  const [plain, byItself] = await idle(routewall, count, []);
+  await plain.stop();
+  const [daemon, asPackaged] = await idle(routewall, count, await packagedFlags());
+  idling.push(asPackaged, byItself);
+  commands.push([count.toLocaleString('en'), ...(await timeCommands(routewall))]);
+  if (count === 0) churned.push(await churn(routewall, daemon));
   await cleanUp();
-  return [count.toLocaleString('en'), ready.toFixed(0), ...times.map((time) => time.toFixed(0)), grown];
 }
 
 try {
-  const rows: string[][] = [];
-  for (const count of counts) rows.push(await measure(count));
+  for (const count of counts) await measure(count);
+  const command = `node scripts/bench.mjs scale ${counts.join(',')} ${seconds} ${cycles}`;
   await report('scale', {
-    title: 'A daemon with many containers',
-    about: `Milliseconds: its start, and medians of ${REPEATS} runs of the commands. MB: its resident memory before and after ${cycles} starts and stops.`,
-    command: `node scripts/bench.mjs scale ${counts.join(',')} ${cycles}`,
-    columns: ['containers', 'start', 'help', 'status', 'check', 'explain', 'preview', 'after churn'],
-    rows,
+    title: 'The commands, by number of containers',
+    about: `Milliseconds, beside a daemon that serves the same files: medians of ${REPEATS} runs and their spread.`,
+    command,
+    columns: ['containers', 'help', 'status', 'check', 'explain', 'preview'],
+    rows: commands,
+  });
+  await report('scale-idling', {
+    title: 'The daemon, by number of containers',
+    about: `Milliseconds until it is ready; resident memory in MB after the start, and its peak; processor time over ${seconds} s in which nothing happened but its own resync each 60 s, of the daemon and with its children.`,
+    command,
+    columns: ['containers', 'node', 'ready, ms', 'RSS', 'peak', 'daemon', 'with children'],
+    rows: idling,
+  });
+  await report('scale-churn', {
+    title: 'A day of starts and stops',
+    about: `Resident memory in MB before, in the middle and after ${cycles.toLocaleString('en')} starts and stops: one each ${((24 * 3600) / cycles).toFixed(0)} s for a day, in a row.`,
+    command,
+    columns: ['starts seen', 'before', 'in the middle', 'after'],
+    rows: churned,
   });
 } finally {
   await cleanUp();

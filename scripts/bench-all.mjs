@@ -1,67 +1,116 @@
-// Runs every bench in turn and writes bench/results.md with what they told, and the curves beside it. Needs root, and gcc
-// for the packets' sender. `npm run bench [-- --quick]`
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Runs every bench in turn, or those named, and writes bench/results.md with what they told, and the curves beside it. The
+// page is written anew after each, so that one which fails, or an end in the middle, loses nothing of the others.
+// Needs root, and gcc for the packets' sender. `npm run bench [-- --quick] [-- NAME…]`
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
-const quick = process.argv.includes('--quick');
 // Each with the arguments of a full run and those of one that only shows that it runs.
 const benches = [
-  { name: 'packet-rate', full: ['40'], quick: ['3'] },
-  { name: 'commit', full: [], quick: [] },
+  { name: 'packet-rate', full: ['40'], quick: ['2'] },
   { name: 'event-time', full: ['0,1000,10000', '40'], quick: ['0,100', '3'] },
-  { name: 'hook-time', full: ['40'], quick: ['3'] },
+  { name: 'hook-time', full: ['30'], quick: ['2'] },
   { name: 'storm', full: ['1000', '200', '100000', '5'], quick: ['100', '4', '1000', '1'] },
-  { name: 'heal-time', full: ['0,1000', '20'], quick: ['0', '2'] },
-  { name: 'memory', full: ['0,1000,10000', '600'], quick: ['0', '2'] },
-  { name: 'scale', full: ['0,1000,10000', '8640'], quick: ['0,100', '10'] },
+  { name: 'scale', full: ['0,1000,10000', '60', '2880'], quick: ['0,100', '3', '10'] },
+  { name: 'commit', full: ['10,1000,10000', '40'], quick: ['10,100', '5'] },
+  { name: 'flows', full: ['10000', '5'], quick: ['100', '1'] },
+  { name: 'live-connections', full: ['200000'], quick: ['2000'] },
+  { name: 'heal-time', full: ['0,1000', '10'], quick: ['0', '2'] },
 ];
+/** What hangs is ended, so that an unattended run has an end. */
+const LONGEST_MS = 12 * 60_000;
 
-const folder = mkdtempSync(join('.cache', 'bench-'));
-for (const { name, ...args } of benches) {
-  const words = quick ? args.quick : args.full;
-  console.log(`\nbench: ${name} ${words.join(' ')}`);
-  const run = spawnSync(process.execPath, ['scripts/bench.mjs', name, ...words], {
+const options = process.argv.slice(2);
+const quick = options.includes('--quick');
+const named = options.filter((word) => word !== '--quick');
+const unknown = named.find((word) => benches.every(({ name }) => name !== word));
+if (unknown !== undefined) {
+  console.error(`bench: no such bench: ${unknown}; there are ${benches.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+
+const folder = join('.cache', quick ? 'bench-quick' : 'bench-reports');
+const target = quick ? join('.cache', 'bench-quick-page') : 'bench';
+if (named.length === 0) rmSync(folder, { recursive: true, force: true });
+for (const each of [folder, target]) mkdirSync(each, { recursive: true });
+const { drawCurves } = await bundled('curves');
+
+async function bundled(name) {
+  const outfile = join('.cache', `bench-${name}.mjs`);
+  await build({ entryPoints: [`bench/${name}.ts`], outfile, bundle: true, platform: 'node', format: 'esm' });
+  return await import(join(process.cwd(), outfile));
+}
+
+/** Its exit status; what is not a number is the signal that ended it. */
+function runBench(name, words) {
+  const child = spawn(process.execPath, ['scripts/bench.mjs', name, ...words], {
     stdio: 'inherit',
     env: { ...process.env, BENCH_REPORTS: folder },
   });
-  if (run.status !== 0) process.exit(run.status ?? 1);
+  const timer = setTimeout(() => child.kill('SIGTERM'), LONGEST_MS);
+  const forward = (signal) => child.kill(signal) && setTimeout(() => process.exit(1), 5_000);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, forward);
+  return new Promise((resolve) =>
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      for (const each of ['SIGINT', 'SIGTERM']) process.removeListener(each, forward);
+      resolve(code ?? signal);
+    }),
+  );
 }
 
-const outfile = join(folder, 'curves.mjs');
-await build({ entryPoints: ['bench/curves.ts'], outfile, bundle: true, platform: 'node', format: 'esm' });
-const { drawCurves } = await import(join(process.cwd(), outfile));
 const version = (command, ...args) => spawnSync(command, args, { encoding: 'utf8' }).stdout.trim().split('\n')[0];
-
-const sections = benches
-  .map(({ name }) => name)
-  .concat(readdirSync(folder).map((file) => file.replace(/[.]json$/, '')))
-  .filter((name, index, all) => all.indexOf(name) === index && readdirSync(folder).includes(`${name}.json`))
-  .map((name) => {
-    const {
-      title,
-      about,
-      command,
-      columns,
-      rows,
-      curves = [],
-    } = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));
-    const row = (cells) => `| ${cells.join(' | ')} |`;
-    const table = [row(columns), row(columns.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows.map(row)];
-    const pictures = curves.map((each) => {
-      writeFileSync(join(quick ? folder : 'bench', `${each.name}.svg`), drawCurves(each));
-      return `![${each.title}](${each.name}.svg)`;
-    });
-    return [`## ${title}`, about, `\`${command}\``, table.join('\n'), ...pictures].join('\n\n');
-  });
-
 const machine = [
   `${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}`,
   `Node ${process.version}, ${version('nft', '--version')}, ${version('ip', '-V')}, LXC ${version('lxc-info', '--version')}`,
 ];
-const head = `# Results\n\nWritten by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}. What is measured, and what was tried: [README.md](README.md).\n\n${machine.join('  \n')}\n`;
-writeFileSync(quick ? join(folder, 'results.md') : 'bench/results.md', `${head}\n${sections.join('\n\n')}\n`);
-console.log(quick ? readFileSync(join(folder, 'results.md'), 'utf8') : '\nbench: wrote bench/results.md');
-rmSync(folder, { recursive: true, force: true });
+
+function section(name) {
+  const told = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));
+  const row = (cells) => `| ${cells.join(' | ')} |`;
+  const line = row(told.columns.map((_, index) => (index === 0 ? '---' : '---:')));
+  const pictures = (told.curves ?? []).map((each) => {
+    writeFileSync(join(target, `${each.name}.svg`), drawCurves(each));
+    return `![${each.title}](${each.name}.svg)`;
+  });
+  const command = `\`${told.command}\`, ${told.at.slice(0, 16).replace('T', ' ')} UTC`;
+  return [
+    `## ${told.title}`,
+    told.about,
+    command,
+    [row(told.columns), line, ...told.rows.map(row)].join('\n'),
+    ...pictures,
+  ].join('\n\n');
+}
+
+function writePage(failed) {
+  const reports = readdirSync(folder).map((file) => file.replace(/[.]json$/, ''));
+  // A bench may tell more than one table; those follow.
+  const order = [...benches.map(({ name }) => name), ...reports].filter(
+    (name, index, all) => all.indexOf(name) === index && reports.includes(name),
+  );
+  const head = `# Results\n\nWritten by \`npm run bench\`. What is measured, and what was tried: [README.md](README.md).\n\n${machine.join('  \n')}\n`;
+  const missing = failed.map((name) => `\nIt failed this time: \`${name}\`.\n`).join('');
+  const page = join(target, 'results.md');
+  writeFileSync(page, `${head}${missing}\n${order.map(section).join('\n\n')}\n`);
+  return page;
+}
+
+const begin = Date.now();
+const failed = [];
+for (const { name, ...args } of benches.filter((each) => named.length === 0 || named.includes(each.name))) {
+  const words = quick ? args.quick : args.full;
+  console.log(`\nbench: ${name} ${words.join(' ')}`);
+  const began = Date.now();
+  const status = await runBench(name, words);
+  console.log(
+    `bench: ${name}: ${((Date.now() - began) / 1000).toFixed(0)} s${status === 0 ? '' : `, failed: ${status}`}`,
+  );
+  if (status !== 0) failed.push(name);
+  writePage(failed);
+}
+console.log(`\nbench: wrote ${writePage(failed)} after ${((Date.now() - begin) / 60_000).toFixed(1)} minutes`);
+if (failed.length > 0) console.error(`bench: failed: ${failed.join(', ')}`);
+process.exit(failed.length > 0 ? 1 : 0);

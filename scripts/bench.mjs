@@ -1,5 +1,5 @@
 // Runs bench/NAME.ts: `node scripts/bench.mjs NAME`. Figures that depend on NODE_EXTRA_CA_CERTS are nobody's.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { build } from 'esbuild';
 
 const [name, ...args] = process.argv.slice(2);
@@ -17,4 +17,7 @@ await build({
   packages: 'external',
 });
 const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-process.exit(spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit', env }).status ?? 1);
+const child = spawn(process.execPath, [outfile, ...args], { stdio: 'inherit', env });
+// The bench takes away what it made, so it has to hear of the end.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+child.on('exit', (code) => process.exit(code ?? 1));

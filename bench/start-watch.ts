@@ -1,0 +1,62 @@
+/** What can be seen of a container's start from outside, each with the moment in which this process saw it. */
+import type { Child } from '../sandbox/child.ts';
+import type { Routewall } from '../test/lxc/routewall.ts';
+
+export interface StartWatch {
+  /** When lxc-monitor said that the container is in that state, after `begin`; NaN where it didn't. */
+  state(name: string, state: string, begin: number): number;
+  /** When the kernel told of a container's new veth, after `begin`. */
+  link(begin: number): number;
+  /** Asks the address from beyond the uplink each 4 ms; answers when the first reply came. */
+  firstReply(address: string): Promise<number>;
+}
+
+interface Seen {
+  readonly line: string;
+  readonly at: number;
+}
+
+export function watchStarts({ bed }: Routewall): StartWatch {
+  const states: Seen[] = [];
+  const links: Seen[] = [];
+  const note =
+    (into: Seen[]) =>
+    (line: string): void =>
+      void into.push({ line, at: performance.now() });
+  const lxc = ['-oL', 'lxc-monitor', '-P', bed.lxcPath, '-n', '[ch][0-9]'];
+  bed.host.spawn('stdbuf', lxc, { onLine: note(states) });
+  // A neighbour that is asked for before the container has its address is asked for again at once; by default in a second,
+  // and the first reply would tell of that alone.
+  const shell = bed.host.spawn('sh', []);
+  const hasten = (line: string): void => {
+    const [, name] = /^\d+: (veth[^@: ]+)/.exec(line) ?? [];
+    if (name !== undefined) shell.write(`echo 4 2>/dev/null >/proc/sys/net/ipv4/neigh/${name}/retrans_time_ms\n`);
+  };
+  const noteLink = note(links);
+  bed.host.spawn('ip', ['monitor', 'link'], {
+    onLine: (line) => {
+      noteLink(line);
+      hasten(line);
+    },
+  });
+  const first = (seen: readonly Seen[], begin: number, is: (line: string) => boolean): number =>
+    seen.find(({ line, at }) => at >= begin && is(line))?.at ?? Number.NaN;
+  return {
+    state: (name, state, begin) => first(states, begin, (line) => line === `'${name}' changed state to [${state}]`),
+    link: (begin) => first(links, begin, (line) => /^\d+: veth/.test(line)),
+    firstReply: (address) =>
+      new Promise((resolve) => {
+        let ping: Child | undefined;
+        const onLine = (line: string): void => {
+          if (!line.includes(' bytes from ')) return;
+          resolve(performance.now());
+          ping?.signal('SIGKILL');
+        };
+        ping = bed.outside.spawn('ping', ['-n', '-i', '0.004', '-w', '60', address], { onLine });
+        ping.exited.then(
+          () => resolve(Number.NaN),
+          () => resolve(Number.NaN),
+        );
+      }),
+  };
+}
