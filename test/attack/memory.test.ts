@@ -15,7 +15,7 @@ afterEach(cleanUp);
 
 const GAUGE = fileURLToPath(new URL('heap-gauge.mjs', import.meta.url));
 const LEAK = fileURLToPath(new URL('heap-leak.mjs', import.meta.url));
-const CYCLES = Number(process.env['ATTACK_CYCLES'] ?? 1_500);
+const CYCLES = Number(process.env['ATTACK_CYCLES'] ?? 1_000);
 const AT_ONCE = 50;
 /** Until then caches fill that are bounded, and V8 makes code. */
 const WARM = 500;
