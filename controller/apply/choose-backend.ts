@@ -1,6 +1,6 @@
 /** Which backend serves this host, by its configuration and by what the kernel can do. */
 import type { HostConfig } from '../../policies/config.ts';
-import type { Run } from '../commands/run.ts';
+import type { CommandResult, Run } from '../commands/run.ts';
 import { missingTool, systemVariant, type XtVariant } from '../iptables/xt-tools.ts';
 
 export type ChosenBackend = 'nftables' | `iptables-${XtVariant}`;
@@ -11,6 +11,10 @@ export const variantOf = (chosen: ChosenBackend): XtVariant | undefined =>
 /** nft's words where the kernel knows no such netlink family, or no such part of it. */
 const NO_NF_TABLES = /not supported|Invalid argument/;
 
+/** By what a listing ended with: any other failure, as for want of memory, says nothing about the kernel. */
+export const lacksNfTables = ({ exitCode, stderr }: CommandResult): boolean =>
+  exitCode !== 0 && NO_NF_TABLES.test(stderr);
+
 /**
  * `iptables`: whichever variant the system's own command is. `auto`: nftables, and legacy iptables only where the kernel
  * has no nf_tables. @throws Error with what is missing.
@@ -19,9 +23,8 @@ export async function chooseBackend(run: Run, wanted: HostConfig['backend']): Pr
   if (wanted === 'nftables') return 'nftables';
   if (wanted === 'auto') {
     const asked = await run('nft', ['list', 'tables']).catch(() => undefined);
-    // Any other failure, as for want of memory, says nothing about the kernel.
-    const lacksNfTables = asked !== undefined && asked.exitCode !== 0 && NO_NF_TABLES.test(asked.stderr);
-    return lacksNfTables && (await missingTool(run, 'legacy')) === undefined ? 'iptables-legacy' : 'nftables';
+    const isLegacy = asked !== undefined && lacksNfTables(asked);
+    return isLegacy && (await missingTool(run, 'legacy')) === undefined ? 'iptables-legacy' : 'nftables';
   }
   const variant = await systemVariant(run);
   const missing = variant === undefined ? "iptables doesn't run: on Debian, apt-get install iptables" : undefined;

@@ -10,22 +10,20 @@ export interface SavedBy {
 
 /** In the order of the text; a line that makes no sense is a rule that may match, and may do anything. */
 export function parseIptablesSave(text: string, { family, program }: SavedBy): ForeignChain[] {
-  const chains: ForeignChain[] = [];
+  const chains = new Map<string, ForeignChain & { readonly rules: JsonObject[][] }>();
   let table = '';
   for (const line of text.split('\n')) {
     if (line.startsWith('*')) table = `${family} ${line.slice(1).trim()}`;
     const declared = /^:(\S+) (\S+)/.exec(line);
     if (declared?.[1] !== undefined) {
       const [, name, policy = '-'] = declared;
-      chains.push({ table, name, program, base: policy === '-' ? null : baseOf(table, name, policy), rules: [] });
+      const base = policy === '-' ? null : baseOf(table, name, policy);
+      chains.set(`${table} ${name}`, { table, name, program, base, rules: [] });
     }
     const [option, name = '', ...words] = wordsOf(line);
-    if (option !== '-A') continue;
-    const index = chains.findIndex((chain) => chain.table === table && chain.name === name);
-    const chain = chains[index];
-    if (chain !== undefined) chains[index] = { ...chain, rules: [...chain.rules, parseRule(words, family)] };
+    if (option === '-A') chains.get(`${table} ${name}`)?.rules.push(parseRule(words, family));
   }
-  return chains;
+  return [...chains.values()];
 }
 
 const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, nat: -100, filter: 0, security: 50 };

@@ -1,9 +1,11 @@
 /** Reads other programs' chains, of nftables and of the old iptables; neither changes nor loads anything. */
 import { readFile } from 'node:fs/promises';
-import { type Run, runOrThrow } from '../commands/run.ts';
+import { lacksNfTables } from '../apply/choose-backend.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { parseJson } from '../json-shape.ts';
 import { type ForeignChain, hasExtensions, parseForeignChains } from './foreign-ruleset.ts';
 import { parseIptablesSave, type SavedBy } from './iptables-save.ts';
+import { withoutOwn } from './without-own.ts';
 
 export interface ForeignRules {
   readonly chains: readonly ForeignChain[];
@@ -23,10 +25,12 @@ export async function readForeignRules(run: Run): Promise<ForeignRules> {
   };
 }
 
-/** Without what is in sets, which can be millions. */
+/** Without what is in sets, which can be millions; a kernel without nf_tables holds nothing of it. */
 async function readNft(run: Run): Promise<ForeignChain[]> {
-  const { value } = parseJson(await runOrThrow(run, 'nft', ['-j', '-t', 'list', 'ruleset'], { timeout: 120_000 }));
-  const chains = parseForeignChains(value);
+  const asked = await run('nft', ['-j', '-t', 'list', 'ruleset'], { timeout: 120_000 });
+  if (lacksNfTables(asked)) return [];
+  if (asked.exitCode !== 0) throw new CommandError(`nft list ruleset: ${asked.stderr.trim()}`);
+  const chains = withoutOwn(parseForeignChains(parseJson(asked.stdout).value));
   const saved = new Map<string, ForeignChain[]>();
   for (const table of new Set(chains.filter(hasExtensions).map((chain) => chain.table))) {
     const told = await readTable(run, table, '-nft');
@@ -59,5 +63,5 @@ async function readTable(run: Run, table: string, variant: '-nft' | '-legacy'): 
   const saved = await run(`${command}-save`, ['-t', name]).catch(() => undefined);
   if (saved?.exitCode !== 0) return undefined;
   const chains = parseIptablesSave(saved.stdout, { family, program: variant === '-nft' ? `${family}tables` : command });
-  return chains.length === 0 ? undefined : chains;
+  return chains.length === 0 ? undefined : withoutOwn(chains);
 }

@@ -7,7 +7,11 @@ import { ARP_CHAIN, ARP_MARKS, DISPLACED } from './xt-transaction.ts';
 /** Chains and sets that bear one of our names; anyone else's may begin with RW- too. */
 const OUR_CHAIN =
   /^RW-(?:ANTISPOOF|INPUT|OUTPUT|FORWARD-(?:FROM|TO)|GUARD-(?:FROM|TO)|ORPHANS|NEVER|[EI]-(?:DROP|REJECT|OBSERVE|[0-9a-f]{8,16})|[CRN]-.+|(?:FROM|TO)(?:-.+)?)$/;
+/** Of what seals; its business alone. */
+const SEAL_CHAIN = /^RW-PANIC-(?:FROM|TO)$/;
 const OUR_SET = /^RW-(?:owned|held|heldnet|lan|nonpublic|shut)[46]$|^RW-(?:peers|dns)[46]-[0-9a-f]+$|^RW-swap$/;
+
+export const isOurChain = (name: string): boolean => OUR_CHAIN.test(name) || SEAL_CHAIN.test(name);
 
 export const isOurSet = (name: string): boolean => OUR_SET.test(name);
 

@@ -1,9 +1,10 @@
 /** The whole daemon where iptables enforces: what others change comes back, a change of backend opens nothing, nothing is left. */
 
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { cleanUp } from '../../sandbox/clean-up.ts';
+import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { readLeftovers } from '../../sandbox/end-state.ts';
 import { eventually } from '../../sandbox/eventually.ts';
@@ -77,6 +78,44 @@ async function startFloods({ routewall: { bed }, web }: Scene): Promise<readonly
   ];
 }
 
+/** Neither reading takes ours for others' rules; one of theirs is found behind ours, by whatever name. */
+async function examineForeign({ routewall, host }: Scene, variant: 'nft' | 'legacy'): Promise<void> {
+  const told = async (env: Readonly<Record<string, string>> = {}): Promise<readonly string[]> => {
+    const ask = async (...words: readonly string[]): Promise<string> => {
+      const [program, ...args] = routewall.command(words);
+      return (await host.runForResult(program, args, { env: { ...routewall.env, ...env } })).stdout;
+    };
+    const found: readonly { message: string }[] = JSON.parse(await ask('doctor', '--json', '-n', 'web'));
+    const explained = await ask('explain', '--from', OUTSIDE, '--to', 'container:web', 'tcp/80');
+    expect(explained).toContain('allow');
+    const messages = found.map(({ message }) => message).filter((message) => message.startsWith('chain '));
+    return [...messages, ...explained.split('\n').filter((line) => line.includes('drop it'))];
+  };
+  expect(await told()).toEqual([]);
+  const ipt = `iptables-${variant}`;
+  const rule = '-A RW-theirs -p tcp --dport 80 -m conntrack --ctstate NEW -j DROP';
+  await host.run('sh', ['-ec', `${ipt} -N RW-theirs; ${ipt} ${rule}; ${ipt} -A FORWARD -j RW-theirs`]);
+  const name = `chain FORWARD of ${variant === 'legacy' ? `${ipt}'s ` : ''}table ip filter`;
+  const by = 'by rule 1 of chain RW-theirs';
+  const expected = [
+    `${name} drops tcp/80 from web, which its policy allows: ${by}`,
+    // DOCKER-USER returns what comes from one address, and this may come from any.
+    `${name} may drop tcp/80 to web, which its policy allows: ${by}`,
+    `allowed by routewall, but ${name} would drop it: ${by}`,
+  ];
+  expect(await told()).toEqual(expected);
+  if (variant === 'legacy') expect(await told(await withoutNfTables(routewall.env))).toEqual(expected);
+  await host.run('sh', ['-ec', `${ipt} -D FORWARD -j RW-theirs; ${ipt} -F RW-theirs; ${ipt} -X RW-theirs`]);
+}
+
+/** nft as it is on a kernel without nf_tables. */
+async function withoutNfTables({ PATH }: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+  const folder = await makeFolder();
+  const refuse = "#!/bin/sh\necho 'netlink: Error: cache initialization failed: Protocol not supported' >&2\nexit 1\n";
+  await writeFile(join(folder, 'nft'), refuse, { mode: 0o755 });
+  return { PATH: `${folder}:${PATH}` };
+}
+
 describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $name', ({ name, env }) => {
   const variant = name === 'iptables-nft' ? 'nft' : 'legacy';
 
@@ -95,6 +134,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     expect(await routewall.cli('preview', '--exit-code')).toMatchObject({ exitCode: 0, stderr: '' });
     expect((await routewall.cli('status')).stdout).toContain(`the kernel holds what the files say, by ${name}`);
     expect(JSON.parse((await routewall.cli('status', '--json')).stdout)).toMatchObject({ backend: name });
+    await examineForeign(scene, variant);
     const floods = await startFloods(scene);
     // A lost element or jump of one closes, and nothing passes that the rest can stop.
     for (const edit of [
