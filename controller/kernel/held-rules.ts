@@ -1,4 +1,5 @@
 /** The rules that a backend holds in the kernel, and how it would list what it should hold. */
+import { readFile } from 'node:fs/promises';
 import type { HostConfig } from '../../policies/config.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { renderXt } from '../../render/iptables/xt-render.ts';
@@ -10,7 +11,7 @@ import { type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import { nameOf } from '../apply/apply.ts';
 import { chooseBackend, variantOf } from '../apply/choose-backend.ts';
 import type { Run } from '../commands/run.ts';
-import { listedByXt } from '../iptables/listed-by-xt.ts';
+import { listedByXt, parseProtocolNames } from '../iptables/listed-by-xt.ts';
 import { listXtElsewhere, readXt, type XtVariant } from '../iptables/xt-tools.ts';
 import { type ListedChains, listedByNft } from './listed-chains.ts';
 import { listElsewhere, readRuleset } from './observe.ts';
@@ -59,9 +60,10 @@ export async function listRules(
       return { observed: listed(held.observed), expected: listed(expected) };
     }
     case 'iptables': {
+      const protocols = parseProtocolNames(await readFile('/etc/protocols', 'utf8').catch(() => ''));
       const listed = (ruleset: XtRuleset): ListedRules => ({
         text: renderXtListing(ruleset),
-        chains: listedByXt(ruleset, desired.dns.keys()),
+        chains: listedByXt(ruleset, { desired, protocols }),
       });
       const expected = await listXtElsewhere(run, held.variant, renderXt(desired, nameOf));
       return { observed: listed(held.observed), expected: listed(expected) };

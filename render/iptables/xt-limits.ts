@@ -1,7 +1,7 @@
 /** What counts over time: limits and logs, by tables of xt_hashlimit, which keep their count when rules are written anew. */
 import type { HostState } from '../desired.ts';
 import { logPrefixText } from '../names.ts';
-import type { Origin, PolicyChain } from '../rule.ts';
+import type { Origin, PolicyChain, RateLimit } from '../rule.ts';
 import { hashOf } from './xt-names.ts';
 
 /** The most that xt_hashlimit takes, of either. */
@@ -13,14 +13,39 @@ const clamped = (rate: string): string => {
 };
 
 /** `counted`: what tells this count from all others. A table keeps the rate that it was made with, so that names it too. */
+const tableName = (kind: 'above' | 'upto', rate: string, burst: number, counted: readonly unknown[]): string =>
+  `RW${hashOf(JSON.stringify([...counted.map((part) => part ?? ''), kind, rate, burst]))}`;
+
 function limitMatch(kind: 'above' | 'upto', rate: string, burst: number, counted: readonly unknown[]): string {
-  const name = `RW${hashOf(JSON.stringify([...counted.map((part) => part ?? ''), kind, rate, burst]))}`;
+  const name = tableName(kind, rate, burst, counted);
   return `-m hashlimit --hashlimit-${kind} ${clamped(rate)} --hashlimit-burst ${Math.min(burst, MOST)} --hashlimit-name ${name}`;
 }
 
 /** Matches what is too much. */
 export const over = (rate: string, burst: number, counted: readonly unknown[]): string =>
   limitMatch('above', rate, burst, counted);
+
+/** What counts the flows of a rule: the same in all alternatives of one rule of a file. */
+const countedBy = ({ owner, direction }: PolicyChain, { shared }: RateLimit): readonly unknown[] => [
+  ...[owner?.id, owner?.nic, direction, shared],
+];
+
+/** Matches what is too much by a rule's limit. */
+export const overLimit = (chain: PolicyChain, limit: RateLimit): string =>
+  over(`${limit.flows}/${limit.per}`, limit.burst, countedBy(chain, limit));
+
+/** The table that such a match counts in. */
+export const limitTable = (chain: PolicyChain, limit: RateLimit): string =>
+  tableName('above', `${limit.flows}/${limit.per}`, limit.burst, countedBy(chain, limit));
+
+const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400 } as const;
+
+/** Whether both are one limit to xt_hashlimit, which keeps the time between two flows in whole millionths of a second. */
+export const isOneLimit = (a: Omit<RateLimit, 'shared'>, b: Omit<RateLimit, 'shared'>): boolean =>
+  Math.abs(gapOf(a) - gapOf(b)) <= 1 && Math.min(a.burst, MOST) === Math.min(b.burst, MOST);
+
+const gapOf = ({ flows, per }: Omit<RateLimit, 'shared'>): number =>
+  Math.floor((SECONDS[per] * 1_000_000) / Math.min(flows, MOST));
 
 /** Matches what is not. */
 export const within = (rate: string, burst: number, counted: readonly unknown[]): string =>

@@ -5,7 +5,7 @@ import type { HostState } from '../desired.ts';
 import type { DnsName } from '../dns-name.ts';
 import { commentText } from '../names.ts';
 import type { Direction, Origin, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from '../rule.ts';
-import { logTarget, over } from './xt-limits.ts';
+import { logTarget, overLimit } from './xt-limits.ts';
 import { dnsSetName, hashOf, LAN_SET, NON_PUBLIC_SET, OWNED_SET, peersSetName } from './xt-names.ts';
 import type { XtSet } from './xt-ruleset.ts';
 import { netElements, netSet } from './xt-sets.ts';
@@ -55,9 +55,7 @@ export function unsayableRule(chain: PolicyChain): { readonly origin: Origin; re
 
 function renderRule(rule: Rule, place: Place): string[] {
   const { action, limit, origin } = rule;
-  const { owner, direction } = place.chain;
-  const tooMuch =
-    limit && over(`${limit.flows}/${limit.per}`, limit.burst, [owner?.id, owner?.nic, direction, limit.shared]);
+  const tooMuch = limit && overLimit(place.chain, limit);
   return matches(rule, place).flatMap((match) => [
     ...(rule.log || action === 'log'
       ? [join(match, logTarget(place.chain, origin, place.log), commentOf(origin))]

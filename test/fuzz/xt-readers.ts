@@ -2,6 +2,7 @@
 
 import { parseLeases } from '../../controller/bridged/leases.ts';
 import { parseXtPolicy } from '../../controller/iptables/listed-xt-policy.ts';
+import type { Meanings } from '../../controller/iptables/listed-xt-rule.ts';
 import { parseXtArp, parseXtSets, parseXtTables } from '../../render/iptables/xt-listing.ts';
 import { parseMac } from '../../render/mac.ts';
 import { FILE, LINE, type Reader } from './reader.ts';
@@ -20,7 +21,11 @@ COMMIT
 COMMIT
 `;
 
-const PLACE = { family: 4, direction: 'egress', sets: { nameOf: () => undefined, rangesOf: () => undefined } } as const;
+const meanings: Meanings = {
+  ...{ nameOf: () => undefined, rangesOf: () => undefined, protocolOf: () => undefined },
+  limitOf: (_, listed) => listed,
+};
+const PLACE = { family: 4, direction: 'egress', meanings } as const;
 
 const policies = (text: string): unknown =>
   [...parseXtTables(text).tables.values()].map(({ chains }) =>

@@ -1,6 +1,8 @@
 /** Every golden case as iptables rules in a real kernel, by both variants; each in a network namespace of its own. */
+import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { nameOf } from '../../controller/apply/apply.ts';
+import { listedByXt, parseProtocolNames } from '../../controller/iptables/listed-by-xt.ts';
 import { createXtBackend } from '../../controller/iptables/xt-backend.ts';
 import { readXt, type XtVariant } from '../../controller/iptables/xt-tools.ts';
 import type { DesiredState } from '../../render/desired.ts';
@@ -8,12 +10,13 @@ import { renderXt } from '../../render/iptables/xt-render.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createNamespace } from '../../sandbox/namespace.ts';
 import { caseNames, runCase } from '../cases/golden-case.ts';
+import { listedDifferences } from '../cases/listed-differences.ts';
 import { runIn } from './namespace-commands.ts';
 
 afterEach(cleanUp);
 
 /** Cases after which all is compared, which starts a dozen of processes. */
-const THOROUGH = /^(06|16|25|28|30|31|40|41|48|49|50)-/;
+const THOROUGH = /^(06|16|25|27|28|30|31|40|41|48|49|50)-/;
 
 /** What iptables can't say: see docs/iptables.md. */
 const REFUSED = new Set([
@@ -47,13 +50,14 @@ arptables-VARIANT -L -n; ipset save
 `;
 
 describe.each<XtVariant>(['legacy', 'nft'])('by iptables-%s', (variant) => {
-  it('loads all cases one after the other, finds each right at once, and leaves nothing behind', async () => {
+  it('loads all cases one after the other, finds each right at once and in words, and leaves nothing behind', async () => {
     const host = await createNamespace('xtload');
     const run = runIn(host);
     const sh = async (text: string) => (await host.run('sh', ['-c', text.replaceAll('VARIANT', variant)])).stdout;
     await sh(FOREIGN);
     const before = await sh(SAVE);
     const backend = createXtBackend(run, variant);
+    const protocols = parseProtocolNames(await readFile('/etc/protocols', 'utf8'));
     const failed: string[] = [];
     let last: DesiredState | undefined;
     for (const name of caseNames()) {
@@ -67,6 +71,9 @@ describe.each<XtVariant>(['legacy', 'nft'])('by iptables-%s', (variant) => {
       if (refusal !== undefined || !THOROUGH.test(name)) continue;
       const { commands } = await (await backend.read()).bring(assembled.desired);
       if (commands.length > 0) failed.push(`${name}: ${commands.join(' | ')}`);
+      const { desired } = assembled;
+      const listed = listedByXt(await readXt(run, variant), { desired, protocols });
+      failed.push(...listedDifferences(listed, desired, assembled).map((line) => `${name}: ${line}`));
     }
     expect(failed).toEqual([]);
     expect(await sh(SAVE)).not.toBe(before);
