@@ -20,12 +20,15 @@ import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
+import type { BackendName } from './apply/backend.ts';
 import { unenforceableNetworks } from './host/unenforceable-networks.ts';
 import { keepEqual, rememberLast } from './remember.ts';
 
 /** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
 export interface HostInputs {
   readonly config: HostConfig;
+  /** Which backend serves, where the host could be asked; without it, as configured. */
+  readonly backend?: BackendName | undefined;
   readonly loaded: LoadedPolicies;
   readonly containers: readonly Container[];
   readonly links: readonly HostLink[];
@@ -120,7 +123,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
       const input = { containers, policies: enforced, veths, network, dns, taken, settings: settingsOf(config) };
       const ends = endsOfAll(policies);
-      const unenforceable = unenforceableOf(containers, policies, loaded, config);
+      const unenforceable = unenforceableOf(containers, policies, loaded, config, inputs.backend);
       const compiled = withWires(compiler.compile(input), inputs, network);
       return { ...compiled, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
     },

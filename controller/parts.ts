@@ -6,6 +6,7 @@ import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { openAnnouncer } from './apply/announcer.ts';
 import { Applier } from './apply/apply.ts';
+import type { BackendName } from './apply/backend.ts';
 import { type ChosenBackend, chooseBackend, variantOf } from './apply/choose-backend.ts';
 import { ServingBackend } from './apply/serving-backend.ts';
 import { openSysctlMemory } from './apply/sysctl-memory.ts';
@@ -53,6 +54,7 @@ export interface Parts {
   readonly isOurProcess: (pid: number) => boolean;
   /** From the next session on. @throws Error with what is missing for it; the present one serves on then. */
   readonly useBackend: (wanted: HostConfig['backend']) => Promise<void>;
+  readonly servingBackend: () => BackendName;
   readonly polledRules: () => PolledRulesOptions | undefined;
   readonly serviceManager: ServiceManager;
   readonly bootRuleset: BootRuleset;
@@ -182,6 +184,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       sealTable = sealTableOf(next);
       bootRuleset.use(formatOf(next));
     },
+    servingBackend: () => backend.name,
     polledRules: () => {
       const variant = variantOf(backend.chosen);
       return variant === undefined ? undefined : { ask: () => readOurRules(run, variant) };

@@ -7,6 +7,7 @@ import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { TrafficFailure } from '../render/traffic.ts';
 import { type Applied, type Applier, type ApplyRequest, joinApplied } from './apply/apply.ts';
+import type { BackendName } from './apply/backend.ts';
 import type { LxcProxy } from './apply/foreign-proxies.ts';
 import { handedOver } from './apply/handed-over.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
@@ -28,6 +29,8 @@ import type { TrafficControl } from './traffic/traffic-control.ts';
 export interface ReconcilerOptions {
   readonly config: HostConfig;
   readonly policyFolder: string;
+  /** That serves. */
+  readonly backend: BackendName;
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly revisions: Revisions;

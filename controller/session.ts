@@ -6,6 +6,7 @@ import { readFileSignature } from '../watchers/file-signature.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { watchTcMonitor } from '../watchers/tc-monitor.ts';
 import type { Applier } from './apply/apply.ts';
+import type { BackendName } from './apply/backend.ts';
 import { createFreshProxies } from './apply/fresh-proxies.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
@@ -32,6 +33,8 @@ export interface SessionOptions {
   readonly config: HostConfig;
   readonly configFile: string;
   readonly policyFolder: string;
+  /** That serves. */
+  readonly backend: BackendName;
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly revisions: Revisions;

@@ -2,11 +2,18 @@
 import type { HostConfig } from '../../policies/config.ts';
 import type { CommandResult, Run } from '../commands/run.ts';
 import { missingTool, systemVariant, type XtVariant } from '../iptables/xt-tools.ts';
+import type { BackendName } from './backend.ts';
 
 export type ChosenBackend = 'nftables' | `iptables-${XtVariant}`;
 
 export const variantOf = (chosen: ChosenBackend): XtVariant | undefined =>
   chosen === 'nftables' ? undefined : chosen === 'iptables-legacy' ? 'legacy' : 'nft';
+
+/** Which kind serves, or will, on the live host; `run` isn't asked where the configuration says it. */
+export async function servedBackend(run: Run, wanted: HostConfig['backend']): Promise<BackendName> {
+  if (wanted !== 'auto') return wanted;
+  return variantOf(await chooseBackend(run, wanted)) === undefined ? 'nftables' : 'iptables';
+}
 
 /** nft's words where the kernel knows no such netlink family, or no such part of it. */
 const NO_NF_TABLES = /not supported|Invalid argument/;

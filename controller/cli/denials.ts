@@ -50,7 +50,7 @@ async function readDenialHost(invocation: Invocation): Promise<DenialHost> {
 }
 
 async function readDenials(invocation: Invocation, host: DenialHost, names: readonly string[]): Promise<Denial[]> {
-  const elements = await requireRecords(invocation, host.inputs.config, (run) =>
+  const elements = await requireRecords(invocation, host.inputs, (run) =>
     readCounted(run, deniedOn(host.assembled.desired.host)),
   );
   return describeDenials(elements, host, Date.now()).filter((denial) => isChosen(denial, names));

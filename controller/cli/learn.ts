@@ -32,7 +32,7 @@ export async function runLearn(invocation: Invocation, { diff, refused }: LearnF
   if (entry === undefined) throw new CliError(EXIT.usage, `there is no container "${name}"`);
   const { container } = entry;
   const as = refused ? (['observed', 'refused'] as const) : (['observed'] as const);
-  const seen = await requireRecords(invocation, host.config, (run) =>
+  const seen = await requireRecords(invocation, host.inputs, (run) =>
     readSeen(run, container, as, { assembled, veths: host.inputs.veths }),
   );
   const before = textBefore(host, name);

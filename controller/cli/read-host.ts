@@ -7,6 +7,7 @@ import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
 import type { InterfaceName } from '../../render/names.ts';
+import { servedBackend } from '../apply/choose-backend.ts';
 import { type Assembler, createAssembler, type HostInputs } from '../assemble.ts';
 import { nicName } from '../host/containers.ts';
 import { HostReader } from '../host/host-reader.ts';
@@ -61,6 +62,7 @@ export async function readHostUnder(
   const taken = shared.stateFile === undefined && config.probe ? readTaken(shared.runtimeDirectory) : new Map();
   const reader = new HostReader({
     ...{ config, policyFolder: shared.policyFolder, run },
+    backend: shared.stateFile === undefined ? await servedBackend(run, config.backend) : undefined,
     answers: () => answers,
     taken: () => taken,
   });

@@ -1,5 +1,5 @@
 /** Asking the kernel for what the ruleset has recorded. */
-import type { HostConfig } from '../../policies/config.ts';
+import type { HostInputs } from '../assemble.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -7,11 +7,11 @@ import type { Invocation } from './options.ts';
 /** @throws CliError where nobody but root may ask, and where the kernel doesn't hold such sets. */
 export async function requireRecords<T>(
   { io }: Invocation,
-  { backend }: Pick<HostConfig, 'backend'>,
+  { config, backend }: Pick<HostInputs, 'config' | 'backend'>,
   ask: (run: Run) => Promise<T>,
 ): Promise<T> {
   if (!io.isRoot) throw new CliError(EXIT.refused, 'only root can read what the kernel has recorded');
-  if (backend === 'iptables') throw new CliError(EXIT.refused, NOT_RECORDED);
+  if ((backend ?? config.backend) === 'iptables') throw new CliError(EXIT.refused, NOT_RECORDED);
   try {
     return await ask(await io.loadRun());
   } catch (cause) {
@@ -22,4 +22,4 @@ export async function requireRecords<T>(
 }
 
 const NOT_RECORDED =
-  "with backend: iptables nobody records who was refused: put log: true into a rule or beside a default, and read the host's log";
+  "where iptables is the backend nobody records who was refused: put log: true into a rule or beside a default, and read the host's log";

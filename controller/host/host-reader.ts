@@ -12,6 +12,7 @@ import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
 import { readFolderSignature } from '../../watchers/file-signature.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
+import type { BackendName } from '../apply/backend.ts';
 import type { HostInputs } from '../assemble.ts';
 import { BridgedReader, isBridged, leasingBridges } from '../bridged/bridged-reader.ts';
 import { leaseFile } from '../bridged/leases.ts';
@@ -28,6 +29,8 @@ import { UplinkReader } from './uplink-facts.ts';
 export interface HostReaderOptions {
   readonly config: HostConfig;
   readonly policyFolder: string;
+  /** See HostInputs. */
+  readonly backend?: BackendName | undefined;
   readonly run: Run;
   /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
   readonly onLate?: (container: ContainerRef) => void;
@@ -220,9 +223,10 @@ export class HostReader {
   }
 
   inputs(lastGood: ReadonlyMap<string, EnforcedPolicy> = NONE): HostInputs {
-    const { config } = this.#options;
+    const { config, backend } = this.#options;
     return {
       config,
+      backend,
       loaded: this.#loaded,
       containers: this.#completed(this.#containers.sorted),
       links: this.#links,

@@ -6,6 +6,7 @@ import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import type { Problem } from '../../policies/problem.ts';
 import { unenforceableProblems } from '../../policies/unenforceable.ts';
 import { unmatchedInterfaces, withInterfaces } from '../../policies/unmatched-interfaces.ts';
+import type { BackendName } from '../apply/backend.ts';
 import { backendProblems } from '../iptables/backend-problems.ts';
 
 export function unenforceableNetworks(
@@ -13,11 +14,12 @@ export function unenforceableNetworks(
   policies: ReadonlyMap<string, { readonly compiled: CompiledPolicy }>,
   loaded: LoadedPolicies,
   config: HostConfig,
+  backend: BackendName | undefined,
 ): ReadonlyMap<string, readonly Problem[]> {
   const problems = new Map<string, readonly Problem[]>();
   const strictOf = (id: string): boolean => policies.get(id)?.compiled.strict ?? config.strict;
   for (const container of containers) {
-    const told = backendProblems(container, policies.get(container.id)?.compiled, config);
+    const told = backendProblems(container, policies.get(container.id)?.compiled, backend ?? config.backend);
     if (told.length > 0) problems.set(container.id, told);
     if (container.unenforceable === undefined && container.unconnected === undefined) continue;
     const policyFile = loaded.containers.get(container.name)?.file ?? null;

@@ -7,11 +7,11 @@ import type { Problem } from '../../policies/problem.ts';
 import { unsayableRule } from '../../render/iptables/xt-policy.ts';
 import type { Origin } from '../../render/rule.ts';
 
-/** None where the configuration names another backend, or leaves it to the kernel. */
+/** `auto`: the kernel wasn't asked, and there are none. */
 export function backendProblems(
   { endpoints, file: configuration }: Container,
   policy: CompiledPolicy | undefined,
-  { backend }: Pick<HostConfig, 'backend'>,
+  backend: HostConfig['backend'],
 ): Problem[] {
   if (backend !== 'iptables') return [];
   const bridged = endpoints.flatMap(({ attachment, nic }): Problem[] =>
