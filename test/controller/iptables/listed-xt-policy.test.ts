@@ -5,6 +5,8 @@ import { listedByXt, parseProtocolNames } from '../../../controller/iptables/lis
 import { parseXtPolicy } from '../../../controller/iptables/listed-xt-policy.ts';
 import type { Meanings } from '../../../controller/iptables/listed-xt-rule.ts';
 import { sayable } from '../../../controller/iptables/unsayable-nics.ts';
+import { parseLimit } from '../../../policies/rate-limit.ts';
+import { isOneLimit } from '../../../render/iptables/xt-limits.ts';
 import { isNameable } from '../../../render/iptables/xt-names.ts';
 import { renderXt } from '../../../render/iptables/xt-render.ts';
 import { caseNames, runCase } from '../../cases/golden-case.ts';
@@ -55,6 +57,20 @@ it.each([
   ],
 ])('understands %s', (_, line) => {
   expect(read(line, DEFAULT)?.rules).toHaveLength(1);
+});
+
+it.each([
+  ['120/minute', '2/second', true],
+  ['3600/hour', '1/second', true],
+  ['7000/second', '7042/second', true],
+  ['100000/day', '100000/day', true],
+  ['7000/second', '7100/second', false],
+  ['120/minute', '3/second', false],
+])('takes the limit %s, which iptables-save prints as %s, as it was written: %s', (written, listed, isOne) => {
+  const [one, other] = [written, listed].map(parseLimit);
+  if (typeof one !== 'object' || typeof other !== 'object') throw new Error('no limits');
+  expect(isOneLimit(one, other)).toBe(isOne);
+  expect(isOneLimit(one, { ...other, burst: 6 })).toBe(false);
 });
 
 it.each([
