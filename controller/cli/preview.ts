@@ -40,7 +40,12 @@ async function previewHost(invocation: Invocation): Promise<ToldPreview> {
   const known = host.containers.map(({ container }) => container.name);
   requireKnown(shared.names, known);
   const comparison = await compareWithKernel(run, restrict(assembled.desired, allIds(host.containers)), reading);
-  const changes = readFlowChanges(comparison, assembled, host.inputs.loaded, host.inputs.now);
+  const changes = readFlowChanges(
+    comparison,
+    { ...assembled, desired: comparison.desired },
+    host.inputs.loaded,
+    host.inputs.now,
+  );
   const problems = previewProblems(host.inputs, assembled, host.inputs.containers, changes);
   return {
     ...comparison,

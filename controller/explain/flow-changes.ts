@@ -1,5 +1,5 @@
 /** What each container gains and loses between the kernel's rules and the desired ones. */
-import { type CompiledNic, policyOfNic } from '../../policies/compile-policy.ts';
+import { type CompiledNic, closedPolicy, policyOfNic } from '../../policies/compile-policy.ts';
 import { type ChangeLine, changeLines } from '../../policies/flows/change-lines.ts';
 import { compareChains } from '../../policies/flows/compare-chains.ts';
 import { peerNames } from '../../policies/flows/peer-names.ts';
@@ -62,6 +62,8 @@ type Chains = Pick<CompiledNic, 'egress' | 'ingress'>;
 
 /** Chains that say the same are shared and name one file only; the container's own have its own places. */
 export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic: NicState): Chains {
+  // Shut though its policy may say otherwise: what enforces it can't say the rest.
+  if (nic.egress === closedPolicy.egress && nic.ingress === closedPolicy.ingress) return nic;
   const slash = key.lastIndexOf('/');
   const policy = policies.get(key.slice(0, slash));
   return policy === undefined

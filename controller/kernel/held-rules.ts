@@ -12,6 +12,7 @@ import { nameOf } from '../apply/apply.ts';
 import { chooseBackend, variantOf } from '../apply/choose-backend.ts';
 import type { Run } from '../commands/run.ts';
 import { listedByXt, parseProtocolNames } from '../iptables/listed-by-xt.ts';
+import { sayable } from '../iptables/unsayable-nics.ts';
 import { listXtElsewhere, readXt, type XtVariant } from '../iptables/xt-tools.ts';
 import { type ListedChains, listedByNft } from './listed-chains.ts';
 import { listElsewhere, readRuleset } from './observe.ts';
@@ -44,12 +45,15 @@ const hasChains = ({
   readonly tables: ReadonlyMap<string, { readonly chains: ReadonlyMap<string, unknown> }>;
 }) => [...tables.values()].some(({ chains }) => chains.size > 0);
 
+export interface ListedBoth {
+  readonly observed: ListedRules;
+  readonly expected: ListedRules;
+  /** As the backend can hold it: an interface that needs what it can't say is shut. */
+  readonly holdable: DesiredState;
+}
+
 /** @throws CommandError where what it should be doesn't load. */
-export async function listRules(
-  run: Run,
-  held: HeldRules,
-  desired: DesiredState,
-): Promise<{ readonly observed: ListedRules; readonly expected: ListedRules }> {
+export async function listRules(run: Run, held: HeldRules, desired: DesiredState): Promise<ListedBoth> {
   switch (held.kind) {
     case 'nftables': {
       const listed = (ruleset: Ruleset): ListedRules => ({
@@ -57,16 +61,17 @@ export async function listRules(
         chains: listedByNft(ruleset),
       });
       const expected = await listElsewhere(run, renderDesired(desired, nameOf));
-      return { observed: listed(held.observed), expected: listed(expected) };
+      return { observed: listed(held.observed), expected: listed(expected), holdable: desired };
     }
     case 'iptables': {
+      const holdable = sayable(desired);
       const protocols = parseProtocolNames(await readFile('/etc/protocols', 'utf8').catch(() => ''));
       const listed = (ruleset: XtRuleset): ListedRules => ({
         text: renderXtListing(ruleset),
-        chains: listedByXt(ruleset, { desired, protocols }),
+        chains: listedByXt(ruleset, { desired: holdable, protocols }),
       });
-      const expected = await listXtElsewhere(run, held.variant, renderXt(desired, nameOf));
-      return { observed: listed(held.observed), expected: listed(expected) };
+      const expected = await listXtElsewhere(run, held.variant, renderXt(holdable, nameOf));
+      return { observed: listed(held.observed), expected: listed(expected), holdable };
     }
   }
 }

@@ -30,6 +30,8 @@ export interface KernelComparison {
   /** The kernel's listing, and that of the desired ruleset. */
   readonly observed: ListedChains;
   readonly expected: ListedChains;
+  /** What was compared with: as the backend can hold it. */
+  readonly desired: DesiredState;
 }
 
 export interface KernelReading {
@@ -50,7 +52,7 @@ export async function compareWithKernel(
   reading: Promise<KernelReading>,
 ): Promise<KernelComparison> {
   const { rules, routing } = await reading;
-  const { observed, expected } = await listRules(run, rules, desired);
+  const { observed, expected, holdable } = await listRules(run, rules, desired);
   const ruleset = diffTexts(observed.text, expected.text);
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
   const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing.uplinkRoutes);
@@ -64,7 +66,7 @@ export async function compareWithKernel(
   return {
     ...{ changed, ruleset, routes, neighbourProxies, gateways, holdsRules: holdsAny(rules) },
     backend: rules.kind === 'nftables' ? 'nftables' : `iptables-${rules.variant}`,
-    ...{ observed: observed.chains, expected: expected.chains },
+    ...{ observed: observed.chains, expected: expected.chains, desired: holdable },
   };
 }
 

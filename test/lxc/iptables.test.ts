@@ -171,6 +171,18 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     const reach = async (port: number) => await probe(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port });
     expect([await reach(80), await reach(81)]).toEqual(['dropped', 'allowed']);
 
+    // What needs nftables gets nothing, and that is no difference that waits to be written.
+    await routewall.stop(web);
+    const after = routewall.mark();
+    await routewall.writePolicy('containers/web.yaml', `masquerade: true\n${policy('tcp/81')}`);
+    await routewall.daemon.child().waitForLine(/web[.]yaml:1:1: error: masquerade/, { after, timeout: 15_000 });
+    await web.start();
+    const previewed = async (): Promise<number> => (await routewall.cli('preview', '--exit-code')).exitCode;
+    const isShut = async (): Promise<boolean> =>
+      (await readXtOwn(host)).includes('RW-C-cvethweb') && (await previewed()) === 0;
+    await eventually('it is shut, as preview says', isShut, 15_000);
+    expect(await probe(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port: 81 })).toBe('dropped');
+
     await routewall.stop(web);
     expect(await readLeftovers(host)).toEqual([]);
     expect(await readXtOwn(host)).not.toMatch(/RW-C-|198\.51\.100|2001:db8:100:/);
