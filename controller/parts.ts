@@ -154,7 +154,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
         ({ hostVeth, port, owned }) =>
           hostVeth === whose || (port !== undefined && owned.some((prefix) => networkOf(prefix) === whose)),
       ),
-    countings: () => deniedOn(applier.enforced?.host ?? {}),
+    // iptables counts nobody's.
+    countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.enforced?.host ?? {}) : []),
   });
   const ours = new Set<number>();
   const serviceManager = openServiceManager(process.env, startResident, log);

@@ -35,6 +35,7 @@ export interface CountedElement extends Counting {
  * since of several commands in one line, nft 1.0.6 finds only the last one's set. @throws CommandError
  */
 export async function readCounted(run: Run, countings: readonly Counting[]): Promise<CountedElement[]> {
+  if (countings.length === 0) return [];
   const sets = countings.flatMap((counting) => (['4', '6'] as const).map((family) => countedSetName(counting, family)));
   const input = sets.map((set) => `list set inet ${TABLE} ${set}\n`).join('');
   const { stdout, stderr } = await run('nft', ['--numeric', '-i'], { input, timeout: 60_000 });

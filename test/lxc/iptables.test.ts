@@ -185,6 +185,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
 
     await routewall.stop(web);
     expect(await readLeftovers(host)).toEqual([]);
+    expect(routewall.daemon.log().filter((line) => line.includes('counters of'))).toEqual([]);
     expect(await readXtOwn(host)).not.toMatch(/RW-C-|198\.51\.100|2001:db8:100:/);
     expect(await readXtForeign(host)).toBe(scene.foreign);
   });
