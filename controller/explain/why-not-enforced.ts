@@ -7,5 +7,5 @@ export function whyNotEnforced(
   key: string,
 ): string | undefined {
   const byNft = refused.get(key);
-  return byNft === undefined ? unrouted.get(key) : `nft refuses its rules: ${byNft}`;
+  return byNft === undefined ? unrouted.get(key) : `its rules are refused: ${byNft}`;
 }

@@ -80,7 +80,7 @@ function problemsInKernel({ assembled, applied, traffic }: Outcome): [string, To
   };
   return [
     ...[...applied.refused].map(([key, message]): [string, Told] => [
-      `${key}: nft refuses its rules: ${message}; what it had before stays in force`,
+      `${key}: its rules are refused: ${message}; what it had before stays in force`,
       about(key),
     ]),
     // An interface that goes, or is down, takes its routes along: its own events tell of that.

@@ -171,13 +171,13 @@ describe('status', () => {
     const containers = status.containers.map((entry) => ({
       ...entry,
       problems: [problem],
-      refused: 'nft refuses its rules: too long',
+      refused: 'its rules are refused: too long',
     }));
     await writeStatusFile(bed.folder, { ...status, containers });
     const { exitCode, out } = await bed.rw('status', { env: env(), run: emptyKernel });
     expect(exitCode).toBe(1);
     expect(out).toContain('pol/containers/web.yaml:3:5: error: wrong\n');
-    expect(out).toContain('web: nft refuses its rules: too long\n');
+    expect(out).toContain('web: its rules are refused: too long\n');
   });
 
   test('shows what the daemon says also where the kernel or the configuration can not be read', async () => {
