@@ -105,7 +105,7 @@ export async function readPreview(run: Run, latest: Known, folder: string): Prom
   const comparison = await compareWithKernel(run, assembled.desired, readKernel(run, inputs.config.backend));
   const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
   const known = [...latest.reader.known.values()];
-  const changes = readFlowChanges(comparison, { ...assembled, desired: comparison.desired }, inputs.loaded, inputs.now);
+  const changes = readFlowChanges(comparison, assembled, inputs.loaded, inputs.now);
   const containers = known.map(({ container }) => container);
   const problems = previewProblems(inputs, assembled, containers, changes);
   return (names) => ({

@@ -1,12 +1,12 @@
 /** What each container gains and loses between the kernel's rules and the desired ones. */
-import { type CompiledNic, closedPolicy, policyOfNic } from '../../policies/compile-policy.ts';
+import { type CompiledNic, policyOfNic } from '../../policies/compile-policy.ts';
 import { type ChangeLine, changeLines } from '../../policies/flows/change-lines.ts';
 import { compareChains } from '../../policies/flows/compare-chains.ts';
 import { peerNames } from '../../policies/flows/peer-names.ts';
 import { serviceNames } from '../../policies/flows/service-names.ts';
 import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { chainWithout } from '../../policies/rule-ends.ts';
-import type { NicState } from '../../render/desired.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { Direction, Origin, PolicyChain } from '../../render/rule.ts';
 import type { Assembled } from '../assemble.ts';
 import { hostAddresses } from '../host/host-addresses.ts';
@@ -25,6 +25,13 @@ export interface NicChange {
 type Host = Pick<Assembled, 'desired' | 'network' | 'book' | 'policies'>;
 type Listed = Pick<LoadedPolicies, 'sets' | 'services'>;
 
+interface Comparison {
+  readonly observed: ListedChains;
+  readonly expected: ListedChains;
+  /** What the backend can hold of the desired state; all of it, where it isn't told. */
+  readonly desired?: DesiredState;
+}
+
 interface Listings {
   readonly before: ListedChains;
   readonly after: ListedChains;
@@ -36,16 +43,18 @@ interface Listings {
  * @param now in milliseconds: what the kernel has ended by itself is no rule any more, though it is listed
  */
 export function readFlowChanges(
-  { observed: before, expected: after }: { readonly observed: ListedChains; readonly expected: ListedChains },
+  { observed: before, expected: after, desired: held }: Comparison,
   host: Host,
   listed: Listed,
   now: number,
 ): NicChange[] {
   const compare = createComparison({ before, after }, host, listed, now);
   const nicsOf = countNics(host.desired.nics.values());
-  return [...host.desired.nics].flatMap(([key, nic]) =>
+  return [...(held ?? host.desired).nics].flatMap(([key, nic]) =>
     (['egress', 'ingress'] as const).flatMap((direction) => {
-      const lines = compare(nic, ownChains(host, key, nic)[direction]);
+      // Another than the desired one is shut, whatever its policy says.
+      const own = host.desired.nics.get(key) === nic ? ownChains(host, key, nic) : nic;
+      const lines = compare(nic, own[direction]);
       const nics = nicsOf.get(nic.container) ?? 1;
       return lines.length === 0 ? [] : [{ container: nic.container, nic: nic.nic, nics, direction, lines }];
     }),
@@ -62,8 +71,6 @@ type Chains = Pick<CompiledNic, 'egress' | 'ingress'>;
 
 /** Chains that say the same are shared and name one file only; the container's own have its own places. */
 export function ownChains({ policies }: Pick<Host, 'policies'>, key: string, nic: NicState): Chains {
-  // Shut though its policy may say otherwise: what enforces it can't say the rest.
-  if (nic.egress === closedPolicy.egress && nic.ingress === closedPolicy.ingress) return nic;
   const slash = key.lastIndexOf('/');
   const policy = policies.get(key.slice(0, slash));
   return policy === undefined
