@@ -1,5 +1,5 @@
 /** The Debian package as a file: the same bytes each time, clean, and complete. What it does is shown on Debian hosts. */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -211,6 +211,20 @@ test.each([
   expect(stdout).toContain('table inet routewall {');
   const [, bridge = ''] = /^table bridge routewall \{([\s\S]*?)^\}/m.exec(stdout) ?? [];
   expect(bridge.match(/[io]ifname "veth\*" drop$/gm) ?? []).toHaveLength(isShut ? 3 : 0);
+  await rm(lxcPath(), { recursive: true });
+});
+
+test('the static guard is kept from no container by what lies in the place of another configuration', async () => {
+  await rm(lxcPath(), { recursive: true, force: true });
+  for (const name of ['a-dangling', 'b-fifo', 'c-folder', 'd=binary', 'e-good'])
+    await mkdir(join(lxcPath(), name), { recursive: true });
+  await symlink('/nowhere', join(lxcPath(), 'a-dangling/config'));
+  await execa('mkfifo', [join(lxcPath(), 'b-fifo/config')]);
+  await mkdir(join(lxcPath(), 'c-folder/config'));
+  await writeFile(join(lxcPath(), 'd=binary/config'), Buffer.from([0, 0xff, 0x0a, 0]));
+  await writeFile(join(lxcPath(), 'e-good/config'), 'lxc.net.0.type = veth\nlxc.net.0.link = br0\n');
+  const { stdout } = await execa(await staticRules(), [], { timeout: 5_000 });
+  expect(stdout).toBe(inTree('usr/lib/routewall/guard-bridges.nft'));
   await rm(lxcPath(), { recursive: true });
 });
 
