@@ -51,7 +51,7 @@ async function tellUnsealed(invocation: Invocation): Promise<number> {
     return EXIT.no;
   } catch (cause) {
     io.err.write(`whether containers on bridges are left unsealed isn't known: ${messageOf(cause)}\n`);
-    return EXIT.fine;
+    return EXIT.no;
   }
 }
 
