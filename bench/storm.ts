@@ -117,10 +117,16 @@ class Storm {
 
   async #setMember(round: number): Promise<void> {
     const { bed, writePolicy } = this.#routewall;
-    await bed.host.run('ip', ['link', 'add', 'vset', 'up', 'type', 'veth', 'peer', 'name', 'vpeer']);
-    await writePolicy(SET, setOf(2 * round));
-    const mark = this.#routewall.mark();
-    await said(this.#routewall, / large .*: enforced in /, 1, mark).catch(() => undefined);
+    const settle = async (pattern: RegExp, work: Work): Promise<void> => {
+      const mark = this.#routewall.mark();
+      await work();
+      await said(this.#routewall, pattern, 1, mark);
+    };
+    // One after the other: the twin has to hold what the daemon changes next.
+    await settle(/ large .*: enforced in /, () =>
+      bed.host.run('ip', ['link', 'add', 'vset', 'up', 'type', 'veth', 'peer', 'name', 'vpeer']),
+    );
+    await settle(/ large .*: enforced in /, () => writePolicy(SET, setOf(2 * round)));
     await batch(this.#twin, 'nft', await this.#render('nft'))();
     const edit = (): Promise<void> => writePolicy(SET, setOf(2 * round + 1));
     await this.#measure(
@@ -131,7 +137,7 @@ class Storm {
       async () => [batch(this.#twin, 'nft', await this.#transaction())],
     );
     await this.#twin.run('nft', ['delete table inet routewall; delete table arp routewall']);
-    await bed.host.run('ip', ['link', 'del', 'vset']);
+    await settle(/ large .*: removed in /, () => bed.host.run('ip', ['link', 'del', 'vset']));
     await writePolicy(SET, '192.0.2.9\n');
   }
 }
