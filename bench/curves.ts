@@ -65,6 +65,7 @@ export function drawCurves({ title, x, y, lines }: Curves): string {
     );
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}">
+<title>${escaped(title)}</title>
 <style>
 text { font: 12px sans-serif; fill: #222 }
 .grid { stroke: #ccc; fill: none }
