@@ -117,10 +117,8 @@ async function measure(others: number): Promise<string[][]> {
   ]);
 }
 
-try {
-  const rows: string[][] = [];
-  for (const count of counts) rows.push(...(await measure(count)));
-  await report('event-time', {
+const tell = (rows: readonly (readonly string[])[]): Promise<void> =>
+  report('event-time', {
     title: 'From an event to rules in force',
     about: `Milliseconds over ${rounds} starts of real containers, with and without the hook in turn, beside others that run. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
     command: `node scripts/bench.mjs event-time ${counts.join(',')} ${rounds}`,
@@ -141,6 +139,13 @@ try {
       },
     ],
   });
+
+try {
+  const rows: string[][] = [];
+  for (const count of counts) {
+    rows.push(...(await measure(count)));
+    await tell(rows);
+  }
 } finally {
   await cleanUp();
 }

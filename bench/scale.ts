@@ -119,9 +119,9 @@ async function measure(count: number): Promise<void> {
   await cleanUp();
 }
 
-try {
-  for (const count of counts) await measure(count);
-  const command = `node scripts/bench.mjs scale ${counts.join(',')} ${seconds} ${cycles}`;
+const command = `node scripts/bench.mjs scale ${counts.join(',')} ${seconds} ${cycles}`;
+
+async function tell(): Promise<void> {
   await report('scale', {
     title: 'The commands, by number of containers',
     about: `Milliseconds, beside a daemon that serves the same files: medians of ${REPEATS} runs and their spread.`,
@@ -136,6 +136,13 @@ try {
     columns: ['containers', 'node', 'ready, ms', 'RSS', 'peak', 'daemon', 'with children'],
     rows: idling,
   });
+}
+
+try {
+  for (const count of counts) {
+    await measure(count);
+    await tell();
+  }
   // Last, and after the others have told: it takes longest.
   await report('scale-churn', {
     title: 'Many starts and stops',
