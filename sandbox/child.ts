@@ -52,6 +52,14 @@ export function startChild(command: string, args: readonly string[], options: Ch
     news.emit('news');
   };
   const drained = [closeOf(child.stdout, onLine ?? collect), closeOf(child.stderr, collect)];
+  child.once('exit', () => {
+    const giveUp = (): void => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    const timer = setTimeout(giveUp, DRAIN_MS);
+    Promise.all(drained).then(() => clearTimeout(timer), ignored);
+  });
   // A child that ends while we write to it is told by `exited`.
   child.stdin.on('error', () => undefined);
   const exited = child.then(async ({ exitCode, signal }) => {
@@ -98,9 +106,14 @@ export function startChild(command: string, args: readonly string[], options: Ch
 
 const ignored = (): void => undefined;
 
+/** What a child left behind may hold its output open; all that the child itself wrote is read long before. */
+const DRAIN_MS = 2_000;
+
 /** Settles at the stream's end, so that an exit is told after the last line. */
 async function closeOf(stream: NodeJS.ReadableStream, onLine: (line: string) => void): Promise<void> {
   const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
   reader.on('line', onLine);
+  // A stream that is given up has no end of its own.
+  stream.once('close', () => reader.close());
   await once(reader, 'close');
 }

@@ -250,6 +250,17 @@ describe('cleaning up', () => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
 
+  test('ends a child whose own child holds its output', async () => {
+    const child = startChild('sh', ['-c', 'sleep 600 & echo $!; wait']);
+    const orphan = Number(await child.waitForLine(/^\d+$/));
+    try {
+      expect(await child.stop()).toMatchObject({ signal: 'SIGTERM' });
+      expect(isAlive(orphan)).toBe(true);
+    } finally {
+      process.kill(orphan, 'SIGKILL');
+    }
+  });
+
   test('tries everything and tells all that failed', async () => {
     const bed = await createHost();
     await bed.host.run('ip', ['netns', 'del', bed.host.name]);
