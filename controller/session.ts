@@ -4,14 +4,11 @@ import type { HostConfig } from '../policies/config.ts';
 import { createHostEventBus, type HostEventBus, type Source } from '../watchers/events.ts';
 import { readFileSignature } from '../watchers/file-signature.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
-import { watchTcMonitor } from '../watchers/tc-monitor.ts';
 import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
-import { createFreshProxies } from './apply/fresh-proxies.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
-import { createEndClock } from './end-clock.ts';
 import { containerId } from './host/containers.ts';
 import type { Hint } from './host/hinted-runtime.ts';
 import type { ContainerRef } from './host/known-containers.ts';
@@ -22,6 +19,7 @@ import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
+import { createSessionFollowers, type SessionFollowers } from './session-followers.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
 import type { DnsMemory } from './state/dns-memory.ts';
@@ -61,9 +59,6 @@ export interface SessionOptions {
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
 
-/** How often a folder of policies that is away is looked for. */
-const FOLDER_MS = 1_000;
-
 /** Another session has taken its place, under another configuration: ask that one. */
 export class SessionEnded extends Error {
   override readonly name = 'SessionEnded';
@@ -87,20 +82,12 @@ export class Session {
   readonly #queue: PassQueue;
   readonly reconciler: Reconciler;
   readonly #timers = createTimers();
-  /** Runs while there are limits or wires. */
-  readonly #tcMonitor = watchTcMonitor(this.#bus);
-  readonly #endClock = createEndClock(() => this.#request());
-  readonly #freshProxies = createFreshProxies((addresses) => {
-    for (const address of addresses) this.#dirty.proxies.add(address);
-    this.#request();
-  });
-  readonly #leaseClock = createEndClock(() => this.#request());
+  readonly #followers: SessionFollowers;
   #dirty: DirtyParts = everythingDirty();
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
   #configSignature: string | undefined;
-  #isFolderLookedFor = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -118,9 +105,17 @@ export class Session {
       answers: () => options.dnsMemory.answers,
       onConfigRead: ({ lxcPath, name, lxc }) => this.#watchers.folders.setIncludes({ lxcPath, name }, lxc.files),
       onLate: ({ lxcPath, name }) => {
-        this.#dirty.runtimes.set(containerId(lxcPath, name), { lxcPath, name });
-        this.#request();
+        this.#mark().runtimes.set(containerId(lxcPath, name), { lxcPath, name });
       },
+    });
+    this.#followers = createSessionFollowers({
+      ...options,
+      bus: this.#bus,
+      watchers: this.#watchers,
+      sources: this.#sources,
+      timers: this.#timers,
+      reader: this.reconciler.reader,
+      mark: this.#mark,
     });
     this.#queue = createPassQueue(() => this.#pass());
   }
@@ -151,16 +146,14 @@ export class Session {
 
   async stop(): Promise<void> {
     this.#queue.close();
-    this.#endClock.stop();
-    this.#freshProxies.stop();
-    this.#leaseClock.stop();
     this.#timers.stop();
-    const watchers = [...this.#watchers.all, this.#tcMonitor];
-    const stopped = await Promise.allSettled(watchers.map((watcher) => watcher.stop()));
+    const stopped = await Promise.allSettled(this.#watchers.all.map((watcher) => watcher.stop()));
+    await this.#queue.idle();
+    // Behind the last pass, which may have begun to follow something.
+    stopped.push(...(await Promise.allSettled([this.#followers.stop()])));
     for (const result of stopped) {
       if (result.status === 'rejected') this.#options.log('warning', `stopping: ${messageOf(result.reason)}`);
     }
-    await this.#queue.idle();
     for (const { reject } of this.#waiting.splice(0)) reject(new SessionEnded());
   }
 
@@ -223,8 +216,7 @@ export class Session {
 
   /** Compares with the kernel what is known. */
   requestResync(): void {
-    this.#dirty.resync = true;
-    this.#request();
+    this.#mark().resync = true;
   }
 
   /** Asks about all names now, whatever their TTL. */
@@ -240,10 +232,7 @@ export class Session {
 
   #listen(): void {
     markEvents(this.#bus, {
-      mark: () => {
-        this.#request();
-        return this.#dirty;
-      },
+      mark: this.#mark,
       guard: this.#options.config.guard,
       uplinks: this.#options.config.uplinks === 'auto' ? [] : this.#options.config.uplinks,
       hasBridges: () => this.reconciler.reader.hasBridges,
@@ -266,28 +255,11 @@ export class Session {
     this.#sources.listen(this.#bus);
   }
 
-  async #watchTraffic(): Promise<void> {
-    const isWatched = this.#sources.states.has('tc-monitor');
-    if (this.#options.traffic.isUsed === isWatched) return;
-    if (isWatched) {
-      this.#sources.leave('tc-monitor');
-      await this.#tcMonitor.stop();
-    } else {
-      this.#sources.expect('tc-monitor');
-      await this.#tcMonitor.start();
-    }
-  }
-
-  /** It may have been away for less than its watcher takes: no event would tell that it is back. */
-  #lookForFolder(): void {
-    if (this.#isFolderLookedFor || this.#options.revisions.view.reason !== 'missing') return;
-    this.#isFolderLookedFor = true;
-    this.#timers.after(FOLDER_MS, () => {
-      this.#isFolderLookedFor = false;
-      this.#dirty.policies = 'all';
-      this.#request();
-    });
-  }
+  /** What is marked in it at once is read by the pass that this asks for. */
+  readonly #mark = (): DirtyParts => {
+    this.#request();
+    return this.#dirty;
+  };
 
   #request(): void {
     if (this.#sources.isReady) this.#queue.request();
@@ -307,13 +279,7 @@ export class Session {
       const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
       const outcome = await this.reconciler.reconcile(dirty, order);
       this.#retryMs = RETRY_MS.first;
-      this.#endClock.watch(outcome.assembled.ends, outcome.assembled.chosenAt);
-      this.#watchers.dnsNames.setNames(outcome.assembled.names);
-      await this.#watchTraffic();
-      this.#freshProxies.note(outcome.before, outcome.applied.enforced);
-      this.#watchers.leaseFiles.setFiles(this.reconciler.reader.leaseFiles);
-      this.#lookForFolder();
-      this.#leaseClock.watch(this.reconciler.reader.leaseEnds, outcome.assembled.chosenAt);
+      await this.#followers.follow(outcome);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {
