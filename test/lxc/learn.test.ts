@@ -164,8 +164,9 @@ ingress:
 
 it('status, list, explain and check say that it is observed; its end is an end', async () => {
   const { rw, places } = await start(inSeconds(86_400));
-  const status = await rw.cli('status');
-  expect(status.stdout).toMatch(/web: observes; it is enforced in (23 h|1 d)/);
+  const isSaid = async (): Promise<boolean> =>
+    /web: observes; it is enforced in (23 h|1 d)/.test((await rw.cli('status')).stdout);
+  await eventually('status says so', isSaid, 20_000);
   expect((await rw.cli('list')).stdout).toMatch(/web\.yaml: observes until \d{4}-/);
   const asked = ['explain', '--from', 'container:web', '--to', 'host', 'tcp/22', '-4'];
   const explained = await rw.cli(...asked);
