@@ -14,8 +14,10 @@ import { median, report, spread } from './report.ts';
 
 const counts = (process.argv[2] ?? '0,1000,10000').split(',').map(Number);
 const seconds = Number(process.argv[3] ?? 60);
-/** Each waits for what the one before left, so thousands would take most of the whole run. */
-const cycles = Number(process.argv[4] ?? 300);
+/** Each waits for the one before, so that ten thousand would take most of the whole run. */
+const cycles = Number(process.argv[4] ?? 1_000);
+/** How often the memory is looked at, before the first and behind the last among them. */
+const LOOKS = 5;
 const REPEATS = 3;
 /** What the start left behind is given back by then. */
 const SETTLE_MS = 15_000;
@@ -74,13 +76,15 @@ async function churn(routewall: Routewall): Promise<string[]> {
     await daemon.waitForLine(told, { after, timeout: 30_000 });
   };
   const resident: number[] = [];
+  const look = async (): Promise<unknown> => resident.push((await memoryOf(daemon.pid)).resident);
+  const between = Math.ceil(cycles / (LOOKS - 1));
   for (let cycle = 0; cycle < cycles; cycle += 1) {
-    if (cycle === 0 || cycle === Math.floor(cycles / 2)) resident.push((await memoryOf(daemon.pid)).resident);
+    if (cycle % between === 0) await look();
     await step('link add vchurn up type veth peer name vpeer', / probe \S+ via .*: enforced in /);
     await step('link del vchurn', / probe \S+ via .*: removed in /);
   }
-  resident.push((await memoryOf(daemon.pid)).resident);
-  return [cycles.toLocaleString('en'), ...resident.map((value) => value.toFixed(0))];
+  await look();
+  return resident.map((value) => value.toFixed(0));
 }
 
 async function prepare(count: number): Promise<Routewall> {
@@ -139,18 +143,22 @@ async function tell(): Promise<void> {
 }
 
 try {
+  const resident = await churn(await prepare(0));
+  await report('scale-churn', {
+    title: 'Many starts and stops',
+    about: `Resident memory in MB during ${cycles.toLocaleString('en')} starts and stops, in a row.`,
+    command,
+    columns: resident.map(
+      (_, index) => `after ${Math.min(index * Math.ceil(cycles / (LOOKS - 1)), cycles).toLocaleString('en')}`,
+    ),
+    rows: [resident],
+  });
+  await cleanUp();
+  // The most last: taking away thousands of veths keeps the kernel from making others for half a minute.
   for (const count of counts) {
     await measure(count);
     await tell();
   }
-  // Last, and after the others have told: it takes longest.
-  await report('scale-churn', {
-    title: 'Many starts and stops',
-    about: `Resident memory in MB before, in the middle and after ${cycles.toLocaleString('en')} starts and stops, in a row.`,
-    command,
-    columns: ['starts', 'before', 'in the middle', 'after'],
-    rows: [await churn(await prepare(0))],
-  });
 } finally {
   await cleanUp();
 }
