@@ -1,7 +1,8 @@
 /** Reads what must be gone, and what must be as before, when the last container has stopped. */
+import { readXtOwn } from './iptables-state.ts';
 import type { Place } from './place.ts';
 
-/** Routes, rules of policy routing, neighbour proxies, set elements and policy chains of routewall's; empty when nothing of a container is left. */
+/** Routes, rules of policy routing, neighbour proxies, set elements and policy chains of routewall's, by nft and by iptables; empty when nothing of a container is left. */
 export async function readLeftovers(host: Place): Promise<readonly string[]> {
   const commands: readonly (readonly [string, ...string[]])[] = [
     ['ip', '-4', 'route', 'show', 'table', 'all', 'proto', '119'],
@@ -31,22 +32,22 @@ async function readOwnTraffic(host: Place): Promise<string[]> {
  * filled in for a while (limits and counters) decides nothing, and ends by itself.
  */
 async function readOwnRules(host: Place): Promise<string[]> {
-  const { stdout } = await host.run('nft', ['list', 'ruleset']);
-  const own = stdout.split(/^(?=table )/m).filter((table) => /^table \w+ routewall\b/.test(table));
+  const [nft, xt] = await Promise.all([host.run('nft', ['list', 'ruleset']), readXtOwn(host)]);
+  const own = nft.stdout.split(/^(?=table )/m).filter((table) => /^table \w+ routewall\b/.test(table));
   return (
-    own
-      .map((table) => table.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1'))
-      .flatMap((table) => table.split('\n'))
+    [...own.map((table) => table.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1')), xt]
+      .flatMap((text) => text.split('\n'))
       // The bridge's own network is the host's.
       .map((line) => line.replace(/(198[.]51[.]100[.]128[/]25|2001:db8:200::[/]64)(, )?/, ''))
-      .filter((line) =>
-        /elements = .*([0-9a-f]{2}:){5}|"veth[A-Za-z0-9]+"|198[.]51[.]100[.]|192[.]0[.]2[.]20\b|2001:db8:[12]00::|2001:db8:0:1::20\b|chain (in|e)gress_[0-9a-f]{8}/.test(
-          line,
-        ),
-      )
+      .filter((line) => [IN_NFT, IN_IPTABLES, ADDRESSES].some((pattern) => pattern.test(line)))
       .map((line) => line.trim())
   );
 }
+
+const IN_NFT = /elements = .*([0-9a-f]{2}:){5}|"veth[A-Za-z0-9]+"|chain (in|e)gress_[0-9a-f]{8}/;
+/** A NIC's three chains, and those of policies. */
+const IN_IPTABLES = /RW-[CRN]-|RW-[EI]-[0-9a-f]{16}/;
+const ADDRESSES = /198[.]51[.]100[.]|192[.]0[.]2[.]20\b|2001:db8:[12]00::|2001:db8:0:1::20\b/;
 
 /** What isn't ours, as text: all other tables, the main table's routes, and addresses. */
 export async function readForeignState(host: Place): Promise<string> {

@@ -1,14 +1,17 @@
 /** What iptables of both kinds, ipset and arptables hold, read without routewall's own code: ours, and all else. */
-import type { Place } from '../../sandbox/place.ts';
+import type { Place } from './place.ts';
 
-/** A line of arptables -L doesn't name its chain. */
+/** A line of arptables -L doesn't name its chain. A program that isn't there has no rules. */
 const READ = `
 for variant in legacy nft; do for family in iptables ip6tables; do
+command -v $family-$variant-save >/dev/null || continue
 echo "== $family-$variant"; $family-$variant-save | grep '^[:-]' | sed 's/\\[.*\\]//'
 done
+command -v arptables-$variant >/dev/null || continue
 echo "== arptables-$variant"; arptables-$variant -L -n -v |
 sed -n 's/ , pcnt=.*//; s/^Chain \\([^ ]*\\) .*/:\\1 -/; /^:/{h;p;d}; /^-/{G; s/\\(.*\\)\\n:\\(.*\\) -$/-A \\2 \\1/; p}'
 done
+command -v ipset >/dev/null || exit 0
 echo "== ipset"; ipset save | sed 's/ \\(initval\\|hashsize\\|bucketsize\\) [^ ]*//g' | sort
 `;
 
