@@ -16,9 +16,29 @@ const clamped = (rate: string): string => {
 const tableName = (kind: 'above' | 'upto', rate: string, burst: number, counted: readonly unknown[]): string =>
   `RW${hashOf(JSON.stringify([...counted.map((part) => part ?? ''), kind, rate, burst]))}`;
 
+const SECONDS: ReadonlyMap<string, number> = new Map([
+  ['second', 1],
+  ['minute', 60],
+  ['hour', 3600],
+  ['day', 86_400],
+]);
+const DAY = 86_400_000_000;
+
+/** Millionths of a second between two of `20/second`. */
+function gapOf(rate: string): number {
+  const [number = '', unit = ''] = clamped(rate).split('/');
+  return Math.floor(((SECONDS.get(unit) ?? 1) * 1_000_000) / Number(number));
+}
+
+/**
+ * xt_hashlimit multiplies in 64 bits. Where all that may come at once is worth more than a day, it refuses the rule or,
+ * as the host's HZ has it, takes a smaller burst without a word; up to a day every kernel is right.
+ */
+const mostAtOnce = (rate: string): number => Math.min(MOST, Math.floor(DAY / gapOf(rate)));
+
 function limitMatch(kind: 'above' | 'upto', rate: string, burst: number, counted: readonly unknown[]): string {
   const name = tableName(kind, rate, burst, counted);
-  return `-m hashlimit --hashlimit-${kind} ${clamped(rate)} --hashlimit-burst ${Math.min(burst, MOST)} --hashlimit-name ${name}`;
+  return `-m hashlimit --hashlimit-${kind} ${clamped(rate)} --hashlimit-burst ${Math.min(burst, mostAtOnce(rate))} --hashlimit-name ${name}`;
 }
 
 /** Matches what is too much. */
@@ -30,22 +50,28 @@ const countedBy = ({ owner, direction }: PolicyChain, { shared }: RateLimit): re
   ...[owner?.id, owner?.nic, direction, shared],
 ];
 
+/** `20/second` */
+const rateOf = ({ flows, per }: Pick<RateLimit, 'flows' | 'per'>): string => `${flows}/${per}`;
+
+/** Why the limit can't be counted; `undefined` where it can. Of more than a million, the whole million is near enough. */
+export function uncountable(limit: Pick<RateLimit, 'flows' | 'per' | 'burst'>): string | undefined {
+  const rate = rateOf(limit);
+  const most = mostAtOnce(rate);
+  if (most === MOST || limit.burst <= most) return undefined;
+  return `iptables counts back one day at most, and so not ${limit.burst} at once of ${rate}: write "${rate} burst ${most}"`;
+}
+
 /** Matches what is too much by a rule's limit. */
 export const overLimit = (chain: PolicyChain, limit: RateLimit): string =>
-  over(`${limit.flows}/${limit.per}`, limit.burst, countedBy(chain, limit));
+  over(rateOf(limit), limit.burst, countedBy(chain, limit));
 
 /** The table that such a match counts in. */
 export const limitTable = (chain: PolicyChain, limit: RateLimit): string =>
-  tableName('above', `${limit.flows}/${limit.per}`, limit.burst, countedBy(chain, limit));
-
-const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400 } as const;
+  tableName('above', rateOf(limit), limit.burst, countedBy(chain, limit));
 
 /** Whether both are one limit to xt_hashlimit, which keeps the time between two flows in whole millionths of a second. */
 export const isOneLimit = (a: Omit<RateLimit, 'shared'>, b: Omit<RateLimit, 'shared'>): boolean =>
-  Math.abs(gapOf(a) - gapOf(b)) <= 1 && Math.min(a.burst, MOST) === Math.min(b.burst, MOST);
-
-const gapOf = ({ flows, per }: Omit<RateLimit, 'shared'>): number =>
-  Math.floor((SECONDS[per] * 1_000_000) / Math.min(flows, MOST));
+  Math.abs(gapOf(rateOf(a)) - gapOf(rateOf(b))) <= 1 && Math.min(a.burst, MOST) === Math.min(b.burst, MOST);
 
 /** Matches what is not. */
 export const within = (rate: string, burst: number, counted: readonly unknown[]): string =>

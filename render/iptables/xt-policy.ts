@@ -5,7 +5,7 @@ import type { HostState } from '../desired.ts';
 import type { DnsName } from '../dns-name.ts';
 import { commentText } from '../names.ts';
 import type { Direction, Origin, PeerMatch, PolicyChain, PortRange, Rule, ServiceMatch, Verdict } from '../rule.ts';
-import { logTarget, overLimit } from './xt-limits.ts';
+import { logTarget, overLimit, uncountable } from './xt-limits.ts';
 import { dnsSetName, hashOf, LAN_SET, NON_PUBLIC_SET, OWNED_SET, peersSetName } from './xt-names.ts';
 import type { XtSet } from './xt-ruleset.ts';
 import { netElements, netSet } from './xt-sets.ts';
@@ -44,11 +44,13 @@ export function renderXtPolicy(chain: PolicyChain, family: Family, log: HostStat
 
 /** The first rule that iptables can't say; `undefined`: it can say all of them. */
 export function unsayableRule(chain: PolicyChain): { readonly origin: Origin; readonly why: string } | undefined {
-  for (const { service, origin } of chain.rules) {
+  for (const { service, origin, limit } of chain.rules) {
     if (service.kind === 'protocol' && service.protocol === 0)
       return { origin, why: 'to iptables, protocol 0 means every protocol' };
     if (service.kind === 'icmp' && service.family === 4 && service.type === 255)
       return { origin, why: 'to iptables, ICMP type 255 means every type' };
+    const why = limit && uncountable(limit);
+    if (why !== undefined) return { origin, why };
   }
   return undefined;
 }
