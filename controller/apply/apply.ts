@@ -48,6 +48,8 @@ export interface Applied extends Isolated {
   readonly repaired: readonly string[];
   /** How many commands and lines were written. */
   readonly written: number;
+  /** By NIC key: why the backend can hold nothing of it, and so it gets nothing. */
+  readonly unheld: ReadonlyMap<string, string>;
   /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
   readonly unrouted: ReadonlyMap<string, string>;
   /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
@@ -120,7 +122,8 @@ export class Applier {
 
   async #change(before: DesiredState, { desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     // Everything else is the same object before and after, and costs nothing here.
-    const { desired, withheld } = await this.#uplinks.open(wanted);
+    const { desired: whole, withheld } = await this.#uplinks.open(wanted);
+    const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     const keys = changedNicKeys(before, desired);
     const old = routingOf(pick(before, keys));
     const gone = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
@@ -151,14 +154,15 @@ export class Applier {
     await this.#uplinks.close(result.enforced.host.uplinkTables);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
-    return { ...result, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
+    return { ...result, unheld, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
   }
 
   /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
   async resync({ desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
     const before = this.#enforced;
     this.#enforced = undefined;
-    const { desired, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
+    const { desired: whole, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
+    const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
     const held = await this.#ports.backend.read();
     const { result, commands } = await this.#repairRules(desired, before, held);
@@ -188,7 +192,7 @@ export class Applier {
     const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
-    return { ...result, repaired, written: written.length, unrouted: this.unrouted, abandoned };
+    return { ...result, unheld, repaired, written: written.length, unrouted: this.unrouted, abandoned };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */

@@ -16,8 +16,17 @@ export interface Committed {
   readonly commands: readonly string[];
 }
 
+export interface Holdable {
+  /** What can't be held of a NIC is shut in it; the very state that was asked about, where all can. */
+  readonly state: DesiredState;
+  /** By NIC key: why it gets nothing, as a sentence. */
+  readonly unheld: ReadonlyMap<string, string>;
+}
+
 export interface Backend {
   readonly name: BackendName;
+  /** What of a state it can hold; the others of these are given nothing else. */
+  holdable(desired: DesiredState): Holdable;
   /** From one state that is in force to another. @throws Error when nothing is known: read the kernel again. */
   change(before: DesiredState, after: DesiredState): Promise<Committed>;
   /** The kernel as it is. @throws Error where it can't be read, which is no empty kernel. */

@@ -1,7 +1,7 @@
 /** The one backend that serves, and its change: the new one's rules are in force before the old one's go. */
 import type { DesiredState } from '../../render/desired.ts';
 import { type Log, messageOf } from '../log.ts';
-import type { Backend, Committed, Held } from './backend.ts';
+import type { Backend, Committed, Held, Holdable } from './backend.ts';
 import { readBackends, writeBackends } from './backend-memory.ts';
 import type { ChosenBackend } from './choose-backend.ts';
 
@@ -50,6 +50,10 @@ export class ServingBackend implements Backend {
     if (chosen !== this.#chosen) this.#backend = undefined;
     this.#chosen = chosen;
     this.#retired = others;
+  }
+
+  holdable(desired: DesiredState): Holdable {
+    return this.#serving.holdable(desired);
   }
 
   change(before: DesiredState, after: DesiredState): Promise<Committed> {

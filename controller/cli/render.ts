@@ -9,7 +9,7 @@ import { renderRuleset } from '../../render/ruleset.ts';
 import { renderTraffic, trafficOf } from '../../render/traffic.ts';
 import { describeUplinks } from '../apply/uplink-routing.ts';
 import { problemsOf } from '../assemble.ts';
-import { sayable } from '../iptables/unsayable-nics.ts';
+import { holdByXt } from '../iptables/unsayable-nics.ts';
 import { xtFormat } from '../state/boot-format.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -72,7 +72,7 @@ function renderAll(desired: DesiredState, backend: RenderedBackend): Rendered {
 function renderRules(desired: DesiredState, backend: RenderedBackend): string {
   if (backend === 'nftables') return renderRuleset(renderDesired(desired, chainNaming(chainHash)));
   const commands = backend === 'iptables' ? 'system' : backend === 'iptables-legacy' ? 'legacy' : 'nft';
-  return xtFormat(commands).render(sayable(desired));
+  return xtFormat(commands).render(holdByXt(desired).state);
 }
 
 function asText(

@@ -3,9 +3,9 @@ import type { Applied } from '../apply/apply.ts';
 
 /** A sentence; `undefined` where its rules, routes and proxies are in force. `key`: a NIC's. */
 export function whyNotEnforced(
-  { refused, unrouted }: Pick<Applied, 'refused' | 'unrouted'>,
+  { unheld, refused, unrouted }: Pick<Applied, 'unheld' | 'refused' | 'unrouted'>,
   key: string,
 ): string | undefined {
-  const byNft = refused.get(key);
-  return byNft === undefined ? unrouted.get(key) : `its rules are refused: ${byNft}`;
+  const said = refused.get(key);
+  return unheld.get(key) ?? (said === undefined ? unrouted.get(key) : `its rules are refused: ${said}`);
 }

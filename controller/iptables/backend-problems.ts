@@ -4,7 +4,9 @@ import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { policyPath } from '../../policies/policy-files.ts';
 import type { Problem } from '../../policies/problem.ts';
+import { isNameable } from '../../render/iptables/xt-names.ts';
 import { unsayableRule } from '../../render/iptables/xt-policy.ts';
+import type { InterfaceName } from '../../render/names.ts';
 import type { Origin } from '../../render/rule.ts';
 
 /** `auto`: the kernel wasn't asked, and there are none. */
@@ -14,24 +16,21 @@ export function backendProblems(
   backend: HostConfig['backend'],
 ): Problem[] {
   if (backend !== 'iptables') return [];
-  const bridged = endpoints.flatMap(({ attachment, nic }): Problem[] =>
-    attachment === undefined
-      ? []
-      : [
-          {
-            file: configuration,
-            line: 1,
-            column: 1,
-            severity: 'error',
-            message: `NIC ${nic} hangs on a bridge and ${NEEDS}: nothing of its policy is enforced`,
-          },
-        ],
-  );
-  if (policy === undefined) return bridged;
+  return [
+    ...endpoints.flatMap(({ attachment, nic, fixedVeth }) => [
+      ...(attachment === undefined
+        ? []
+        : [configured(configuration, `NIC ${nic} hangs on a bridge and ${NEEDS}: nothing of its policy is enforced`)]),
+      ...(fixedVeth === undefined || isNameable(fixedVeth) ? [] : [configured(configuration, unnameable(fixedVeth))]),
+    ]),
+    ...(policy === undefined ? [] : policyProblems(policy)),
+  ];
+}
+
+function policyProblems(policy: CompiledPolicy): Problem[] {
   const nics = [policy.default, ...policy.interfaces.values()];
   const [published] = policy.nat?.publications ?? [];
   return [
-    ...bridged,
     ...told(policy.nat?.masqueradeOrigin, 'masquerade'),
     ...told(published?.origin, 'publish'),
     ...nics.flatMap(({ uplink }) => told(uplink?.origin, 'uplink')),
@@ -44,11 +43,19 @@ export function backendProblems(
   ];
 }
 
+/** Why nothing but that it is shut can be said of an interface. */
+export const unnameable = (veth: InterfaceName): string =>
+  `iptables can't name the interface ${veth}, so nothing passes: give it another name with lxc.net.N.veth.pair`;
+
 const NEEDS = 'needs nftables, and the backend is iptables';
 const SHUT = 'the interface gets nothing';
 
 const told = (origin: Origin | undefined, what: string): Problem[] =>
   origin === undefined ? [] : [problemAt(origin, `${what} ${NEEDS}: ${SHUT}`)];
+
+const configured = (file: string, message: string): Problem => ({
+  ...{ file, line: 1, column: 1, message, severity: 'error' },
+});
 
 const problemAt = ({ file, line, column = 1 }: Origin, message: string): Problem => ({
   ...{ file: policyPath(file), line, column, message, severity: 'error' },

@@ -8,7 +8,7 @@ import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { createXtSealTable } from '../panic/xt-seal-table.ts';
-import { refusedNic } from './unsayable-nics.ts';
+import { holdByXt } from './unsayable-nics.ts';
 import { listXtElsewhere, readXt, writeSteps, type XtVariant } from './xt-tools.ts';
 
 export function createXtBackend(run: Run, variant: XtVariant): Backend {
@@ -16,7 +16,8 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
   let last: { readonly state: DesiredState; readonly rendered: XtRuleset } | undefined;
 
   const render = (state: DesiredState): XtRuleset => {
-    if (last?.state !== state) last = { state, rendered: renderXt(state, nameOf) };
+    // Whoever asks: what iptables would read as something else never gets there.
+    if (last?.state !== state) last = { state, rendered: renderXt(holdByXt(state).state, nameOf) };
     return last.rendered;
   };
 
@@ -24,8 +25,6 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
     linesOf(diffXt(render(before), render(after)));
 
   const change = async (before: DesiredState, after: DesiredState): Promise<Committed> => {
-    const refusal = refusedNic(after);
-    if (refusal !== undefined) return { refusal, commands: [] };
     const steps = diffXt(render(before), render(after));
     const said = await writeSteps(run, variant, steps);
     if (said === undefined) return { refusal: undefined, commands: linesOf(steps) };
@@ -55,8 +54,6 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
     return {
       owned: ownedOf(found),
       bring: async (state) => {
-        const refusal = refusedNic(state);
-        if (refusal !== undefined) return { refusal, commands: [] };
         const rendered = render(state);
         const from = taken ?? (await compare(observed ?? (await readXt(run, variant)), rendered));
         if ('message' in from) return { refusal: from, commands: [] };
@@ -73,6 +70,7 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
 
   return {
     name: 'iptables',
+    holdable: holdByXt,
     change,
     read,
     readOwned: async () => ownedOf(await readXt(run, variant)),

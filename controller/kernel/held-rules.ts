@@ -12,7 +12,7 @@ import { nameOf } from '../apply/apply.ts';
 import { chooseBackend, variantOf } from '../apply/choose-backend.ts';
 import type { Run } from '../commands/run.ts';
 import { listedByXt, parseProtocolNames } from '../iptables/listed-by-xt.ts';
-import { sayable } from '../iptables/unsayable-nics.ts';
+import { holdByXt } from '../iptables/unsayable-nics.ts';
 import { listXtElsewhere, readXt, type XtVariant } from '../iptables/xt-tools.ts';
 import { type ListedChains, listedByNft } from './listed-chains.ts';
 import { listElsewhere, readRuleset } from './observe.ts';
@@ -64,7 +64,7 @@ export async function listRules(run: Run, held: HeldRules, desired: DesiredState
       return { observed: listed(held.observed), expected: listed(expected), holdable: desired };
     }
     case 'iptables': {
-      const holdable = sayable(desired);
+      const holdable = holdByXt(desired).state;
       const protocols = parseProtocolNames(await readFile('/etc/protocols', 'utf8').catch(() => ''));
       const listed = (ruleset: XtRuleset): ListedRules => ({
         text: renderXtListing(ruleset),

@@ -77,6 +77,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
 
   return {
     name: 'nftables',
+    holdable: (state) => ({ state, unheld: new Map() }),
     change: (before, after) => commit(describe(before, after)),
     read: async () => hold(await owner.takeOver(await readOurs())),
     readOwned: async () => ownedIn(await readOurs()),

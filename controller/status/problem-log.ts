@@ -79,6 +79,7 @@ function problemsInKernel({ assembled, applied, traffic }: Outcome): [string, To
     return { level: 'error', fields: nic === undefined ? {} : { CONTAINER: nic.container, INTERFACE: nic.hostVeth } };
   };
   return [
+    // What can't be held is a problem of the line that asks for it.
     ...[...applied.refused].map(([key, message]): [string, Told] => [
       `${key}: its rules are refused: ${message}; what it had before stays in force`,
       about(key),

@@ -88,7 +88,7 @@ export interface ContainerStatus extends Unenforced {
   readonly nics: readonly NicStatus[];
   /** The next one first. */
   readonly ends: readonly EndStatus[];
-  /** Why its rules, or one of its routes, are not in force; where nft refused them, what it had before stays. */
+  /** Why its rules, or one of its routes, are not in force; where they were refused, what it had before stays; what the backend can't say gets nothing. */
   readonly refused: string | null;
 }
 

@@ -5,7 +5,7 @@ import { describeUplinks } from '../../controller/apply/uplink-routing.ts';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
 import { parseDnsAnswers, parseStateRoutes } from '../../controller/cli/state-file.ts';
 import { describeContainer } from '../../controller/host/containers.ts';
-import { sayable } from '../../controller/iptables/unsayable-nics.ts';
+import { holdByXt } from '../../controller/iptables/unsayable-nics.ts';
 import { placed } from '../../controller/json-shape.ts';
 import { xtFormat } from '../../controller/state/boot-format.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
@@ -73,7 +73,7 @@ export async function runCase(name: string): Promise<CaseResult> {
   const said = [...new Set(all.map((problem) => formatProblem(problem)))].sort();
   const files = new Map([
     ['ruleset.nft', renderRuleset(ruleset)],
-    ['rules.iptables', xtFormat('system').render(sayable(assembled.desired))],
+    ['rules.iptables', xtFormat('system').render(holdByXt(assembled.desired).state)],
     ['routing.ip', lines(routing)],
   ]);
   const uplinks = describeUplinks(undefined, assembled.desired.host.uplinkTables);

@@ -4,16 +4,17 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { readLeftovers } from '../../sandbox/end-state.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { readXtForeign, readXtOwn } from '../../sandbox/iptables-state.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { type Flow, listen, openFlow, probe } from '../../sandbox/services.ts';
 import { BACKENDS } from './backends.ts';
 import { type Flood, startFlood } from './forbidden-flood.ts';
-import { readXtForeign, readXtOwn } from './iptables-state.ts';
-import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
+import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
 
@@ -21,6 +22,18 @@ const VETH = 'cvethweb';
 const OUTSIDE = '203.0.113.80';
 const policy = (ports: string): string =>
   `egress: { rules: [{ allow: ["${ports}"], to: any }] }\ningress: { rules: [{ allow: "${ports}", from: any }] }\n`;
+
+/** What iptables can't say, and the words for it. */
+const UNSAYABLE = `masquerade: true
+egress: { rules: [{ allow: tcp/81, to: any }] }
+ingress:
+  rules:
+    - { allow: tcp/80, from: any, limit: 1/day }
+`;
+const TOLD = [
+  /web[.]yaml:1:1: error: masquerade needs nftables.*: the interface gets nothing/,
+  /web[.]yaml:5:7: error: iptables counts back one day at most.*write "1\/day burst 1": the interface gets nothing/,
+];
 
 /** Others' rules, in whose way we must not be, and which must be the same in every byte afterwards. */
 const FOREIGN = `
@@ -171,22 +184,31 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     const reach = async (port: number) => await probe(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port });
     expect([await reach(80), await reach(81)]).toEqual(['dropped', 'allowed']);
 
-    // What needs nftables gets nothing, and that is no difference that waits to be written.
-    await routewall.stop(web);
-    const after = routewall.mark();
-    await routewall.writePolicy('containers/web.yaml', `masquerade: true\n${policy('tcp/81')}`);
-    await routewall.daemon.child().waitForLine(/web[.]yaml:1:1: error: masquerade/, { after, timeout: 15_000 });
-    await web.start();
-    const previewed = async (): Promise<number> => (await routewall.cli('preview', '--exit-code')).exitCode;
-    const isShut = async (): Promise<boolean> =>
-      (await readXtOwn(host)).includes('RW-C-cvethweb') && (await previewed()) === 0;
-    await eventually('it is shut, as preview says', isShut, 15_000);
-    expect(await probe(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port: 81 })).toBe('dropped');
+    // What needs nftables gets nothing at once, and that is no difference that waits to be written.
+    const live = await openFlow(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port: 81, timeout: 3_000 });
+    await routewall.writePolicy('containers/web.yaml', UNSAYABLE);
+    await eventually('its flow is cut', async () => (await live.beat(500)) !== 'alive', 15_000);
+    await live.release();
+    expect(await reach(81)).toBe('dropped');
+    for (const words of ['check', 'status']) {
+      const { exitCode, stdout } = await routewall.cli(words);
+      expect([words, exitCode, TOLD.filter((pattern) => !pattern.test(stdout))]).toEqual([words, 1, []]);
+    }
+    expect(await routewall.cli('preview', '--exit-code')).toMatchObject({ exitCode: 0 });
+    // One on a bridge, which nothing can be said of, keeps nobody else from what can.
+    await createBridge(routewall.bed.host);
+    const port = await routewall.addContainer('port', { lines: bridgedNic(['198.51.100.140']), policy: OPEN });
+    await port.start();
+    await routewall.writePolicy('containers/web.yaml', policy('tcp/80'));
+    await eventually('it is open', async () => (await reach(80)) === 'allowed', 15_000);
+    await port.stop();
 
+    expect((await readLeftovers(host)).join('\n')).toMatch(
+      /RW-C-cvethweb[\s\S]*RW-E-[\s\S]*add RW-held4 198[.]51[.]100[.]10/,
+    );
     await routewall.stop(web);
     expect(await readLeftovers(host)).toEqual([]);
     expect(routewall.daemon.log().filter((line) => line.includes('counters of'))).toEqual([]);
-    expect(await readXtOwn(host)).not.toMatch(/RW-C-|198\.51\.100|2001:db8:100:/);
     expect(await readXtForeign(host)).toBe(scene.foreign);
   });
 

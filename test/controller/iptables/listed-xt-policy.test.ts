@@ -4,7 +4,7 @@ import { nameOf } from '../../../controller/apply/apply.ts';
 import { listedByXt, parseProtocolNames } from '../../../controller/iptables/listed-by-xt.ts';
 import { parseXtPolicy } from '../../../controller/iptables/listed-xt-policy.ts';
 import type { Meanings } from '../../../controller/iptables/listed-xt-rule.ts';
-import { sayable } from '../../../controller/iptables/unsayable-nics.ts';
+import { holdByXt } from '../../../controller/iptables/unsayable-nics.ts';
 import { parseLimit } from '../../../policies/rate-limit.ts';
 import { isOneLimit } from '../../../render/iptables/xt-limits.ts';
 import { isNameable } from '../../../render/iptables/xt-names.ts';
@@ -16,7 +16,7 @@ import { certain } from '../states.ts';
 describe.each(caseNames())('%s', (name) => {
   it('is read back as it was compiled', async () => {
     const { assembled } = await runCase(name);
-    const desired = sayable(assembled.desired);
+    const desired = holdByXt(assembled.desired).state;
     const listed = listedByXt(renderXt(desired, nameOf), { desired, protocols: new Map() });
     const unnamed = [...desired.nics.values()].filter(({ hostVeth }) => !isNameable(hostVeth));
     for (const nic of unnamed) expect(listed.nameFor(nic, 'egress'), nic.hostVeth).toBeUndefined();
