@@ -83,7 +83,10 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   const outside = openOutside({ ...options, controls }, parts, () => session);
   const socket = await openControlSocket(options.runDirectory, controls, log);
   parts.news.act = parts.due.act = () => void session?.passAgain().catch(() => undefined);
-  const metrics = openMetrics(run, log, () => parts.panic.state);
+  const metrics = openMetrics(run, log, {
+    panic: () => parts.panic.state,
+    countsRefusals: () => parts.servingBackend() === 'nftables',
+  });
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
   parts.listeners.push((report) => metrics.observe(report));

@@ -80,7 +80,8 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
 }
 
 /** What of the rest of the program knows nftables alone; told wherever iptables serves. */
-export const IPTABLES_GAPS = "iptables enforces, but denials and learn don't read its counts: see docs/iptables.md";
+export const IPTABLES_GAPS =
+  'iptables enforces, and records no refusals for denials, learn and metrics: see docs/iptables.md';
 
 const iptablesWarning = (file: string, place: { readonly line: number; readonly column: number }): Problem => ({
   file,

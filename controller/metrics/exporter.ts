@@ -17,10 +17,17 @@ import { createMetrics } from './registry.ts';
 /** A full listing takes seconds: one that took long isn't had again before a hundred times that long. */
 const REST = { afterMs: 200, times: 100 };
 
+/** Of the moment of the question. */
+export interface MetricsFacts {
+  readonly panic: () => PanicState;
+  /** Whether the backend counts what policies refuse. */
+  readonly countsRefusals: () => boolean;
+}
+
 export class Exporter {
   readonly #run: Run;
   readonly #log: Log;
-  readonly #panic: () => PanicState;
+  readonly #facts: MetricsFacts;
   readonly #metrics = createMetrics();
   readonly #nics = new NicCounters(this.#metrics);
   #latest: Report | undefined;
@@ -29,8 +36,8 @@ export class Exporter {
   #refusedDue = 0;
   readonly #complaints = new Map<string, string>();
 
-  constructor(run: Run, log: Log, panic: () => PanicState) {
-    this.#panic = panic;
+  constructor(run: Run, log: Log, facts: MetricsFacts) {
+    this.#facts = facts;
     this.#run = run;
     this.#log = log;
     this.#metrics.info.set({ version: VERSION }, 1);
@@ -67,7 +74,9 @@ export class Exporter {
     if (this.#latest !== undefined) this.#describe(this.#latest);
     await this.#try('packets of interfaces', async () => this.#nics.addCarried(await readInterfaceCounters()));
     const begin = performance.now();
-    if (begin >= this.#refusedDue) {
+    // None at all, and not a nothing that would say that nobody is refused.
+    if (!this.#facts.countsRefusals()) this.#metrics.refused.reset();
+    else if (begin >= this.#refusedDue) {
       await this.#try('refused packets', async () =>
         this.#nics.addRefused(await readRefused(this.#run, this.#latest?.outcome.applied.enforced)),
       );
@@ -100,7 +109,7 @@ export class Exporter {
     metrics.containers.reset();
     for (const state of ['RUNNING', 'STOPPED']) metrics.containers.set({ state }, 0);
     for (const status of ['ok', 'last-good', 'closed', 'open']) metrics.policies.set({ status }, 0);
-    const panic = this.#panic();
+    const panic = this.#facts.panic();
     metrics.sealed.set([...reader.known.values()].filter(({ name }) => isSealed(panic, name)).length);
     const nics: CountedNic[] = [];
     for (const { container, lxcPath, name, runtime } of reader.known.values()) {

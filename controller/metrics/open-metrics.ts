@@ -6,7 +6,7 @@ import type { Run } from '../commands/run.ts';
 import { type Log, messageOf } from '../log.ts';
 import { NO_PANIC } from '../panic/panic-state.ts';
 import type { Report } from '../status/report.ts';
-import type { Exporter } from './exporter.ts';
+import type { Exporter, MetricsFacts } from './exporter.ts';
 import type { Listener } from './listener.ts';
 import type { TextfileWriter } from './textfile.ts';
 
@@ -19,8 +19,9 @@ export interface DaemonMetrics {
   stop(): Promise<void>;
 }
 
-/** `panic`: of this moment. */
-export function openMetrics(run: Run, log: Log, panic = () => NO_PANIC): DaemonMetrics {
+const ORDINARY: MetricsFacts = { panic: () => NO_PANIC, countsRefusals: () => true };
+
+export function openMetrics(run: Run, log: Log, facts = ORDINARY): DaemonMetrics {
   let exporter: Exporter | undefined;
   let textfile: TextfileWriter | undefined;
   let listener: Listener | undefined;
@@ -37,7 +38,7 @@ export function openMetrics(run: Run, log: Log, panic = () => NO_PANIC): DaemonM
     const hasFile = file !== undefined && (!file.optional || (await exists(dirname(file.path))));
     if (!hasFile && config.listen === undefined) return;
     const { Exporter } = await import('./exporter.ts');
-    exporter ??= new Exporter(run, log, panic);
+    exporter ??= new Exporter(run, log, facts);
     const { contentType } = exporter;
     const kept = exporter;
     const render = (): Promise<string> => kept.render();
