@@ -4,15 +4,16 @@ import { join } from 'node:path';
 import { realDisk, replaceFile } from '../state/durable-disk.ts';
 import type { ChosenBackend } from './choose-backend.ts';
 
-const NAME = 'backends';
+/** In the state folder. */
+export const BACKEND_MEMORY = 'backends';
 const KNOWN: readonly ChosenBackend[] = ['nftables', 'iptables-legacy', 'iptables-nft'];
 
 /** Without the file, nothing but nftables has served yet. */
 export async function readBackends(stateDirectory: string): Promise<ChosenBackend[]> {
-  const text = await readFile(join(stateDirectory, NAME), 'utf8').catch(() => 'nftables');
+  const text = await readFile(join(stateDirectory, BACKEND_MEMORY), 'utf8').catch(() => 'nftables');
   return KNOWN.filter((name) => text.split('\n').includes(name));
 }
 
 /** @throws Error where it can't be written. */
 export const writeBackends = (stateDirectory: string, backends: readonly ChosenBackend[]): Promise<void> =>
-  replaceFile(realDisk, join(stateDirectory, NAME), `${[...new Set(backends)].join('\n')}\n`);
+  replaceFile(realDisk, join(stateDirectory, BACKEND_MEMORY), `${[...new Set(backends)].join('\n')}\n`);

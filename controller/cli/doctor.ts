@@ -1,9 +1,14 @@
 /** `routewall doctor`: what on this host works against the policies; reads, and neither changes nor loads anything. */
 
+import { join } from 'node:path';
+import type { HostConfig } from '../../policies/config.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesPattern } from '../../render/names.ts';
+import { BACKEND_MEMORY } from '../apply/backend-memory.ts';
+import { chooseBackend } from '../apply/choose-backend.ts';
 import type { Run } from '../commands/run.ts';
 import { examineBridges } from '../doctor/bridge-neighbours.ts';
+import { type BackendFacts, examineBackend } from '../doctor/examine-backend.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
@@ -11,6 +16,7 @@ import { examineNetworks } from '../doctor/examine-networks.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
+import { messageOf } from '../log.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
@@ -31,6 +37,11 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
     ...examineConfigs(host),
     ...examineBridges(desired.nics.values(), rules.chains, facts.sysctl),
     ...examineHost(facts),
+    ...examineBackend({
+      chosen: await chosenBackend(run, host.inputs.config),
+      holders: rules.holders,
+      memory: join(shared.stateDirectory, BACKEND_MEMORY),
+    }),
   ].filter(({ container }) => container === null || names.has(container));
   if (shared.json) io.out.write(`${JSON.stringify(findings, null, 2)}\n`);
   else
@@ -41,6 +52,9 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
     );
   return findings.some(({ severity }) => severity !== 'note') ? EXIT.no : EXIT.fine;
 }
+
+const chosenBackend = (run: Run, { backend }: HostConfig): Promise<BackendFacts['chosen']> =>
+  chooseBackend(run, backend).catch((cause: unknown) => ({ why: messageOf(cause) }));
 
 function text({ severity, container, message, mend }: Finding, colours: Colours): string {
   const colour = { error: colours.red, warning: colours.yellow, note: colours.dim }[severity];

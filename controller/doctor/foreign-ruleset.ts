@@ -23,15 +23,17 @@ export const nameChain = ({ table, name, program }: ForeignChain): string =>
 
 const OURS = /^(inet|arp|bridge) routewall(_panic)?$/;
 
-/** In nft's order. @throws ShapeError for what is no listing. */
-export function parseForeignChains(listing: unknown): ForeignChain[] {
+export const isTableOfNft = ({ table }: ForeignChain): boolean => OURS.test(table);
+
+/** In nft's order, ours among them. @throws ShapeError for what is no listing. */
+export function parseChains(listing: unknown): ForeignChain[] {
   const chains = new Map<string, ForeignChain>();
   for (const entry of asList(at(asObject(placed(listing)), 'nftables', ''))) {
     const object = asObject(entry);
     if (object['chain'] !== undefined) addChain(chains, asObject(at(object, 'chain', entry.path)));
     if (object['rule'] !== undefined) addRule(chains, asObject(at(object, 'rule', entry.path)));
   }
-  return [...chains.values()].filter(({ table }) => !OURS.test(table));
+  return [...chains.values()];
 }
 
 const keyOf = (table: string, name: string): string => `${table} ${name}`;

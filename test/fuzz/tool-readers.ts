@@ -4,7 +4,7 @@ import { parseFailures } from '../../controller/commands/ip-channel.ts';
 import { parseRefusal } from '../../controller/commands/nft-channel.ts';
 import { parseTrackedFlow } from '../../controller/connections/tracked-flows.ts';
 import { parseCounted } from '../../controller/denials/counted-packets.ts';
-import { parseForeignChains } from '../../controller/doctor/foreign-ruleset.ts';
+import { parseChains } from '../../controller/doctor/foreign-ruleset.ts';
 import { parseIptablesSave } from '../../controller/doctor/iptables-save.ts';
 import { judgePacket } from '../../controller/doctor/judge-packet.ts';
 import { parseLinksJson, parseLxcInfo, parseVeths } from '../../controller/host/container-runtime.ts';
@@ -63,7 +63,7 @@ const nft: readonly Reader[] = [
   {
     name: "nft's listing of others' rules",
     corpus: corpora.foreignListings,
-    read: (text) => judged(parseForeignChains(parseJson(text).value)),
+    read: (text) => judged(parseChains(parseJson(text).value)),
     longest: FILE,
   },
   {

@@ -1,6 +1,6 @@
 /** The whole daemon where iptables enforces: what others change comes back, a change of backend opens nothing, nothing is left. */
 
-import { writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -58,12 +58,18 @@ interface Scene {
   readonly web: Container;
   readonly flow: Flow;
   readonly foreign: string;
+  /** The file of metrics. */
+  readonly metrics: string;
 }
+
+const configOf = (backend: string, metrics: string): string =>
+  `backend: ${backend}\nmetrics: { textfile: ${metrics} }\n`;
 
 async function makeScene(backend: string, env: Readonly<Record<string, string>>): Promise<Scene> {
   let foreign = '';
+  const metrics = join(await makeFolder(), 'routewall.prom');
   const routewall = await startRoutewall({
-    config: `backend: ${backend}\n`,
+    config: configOf(backend, metrics),
     env,
     prepare: async ({ host }) => {
       await host.run('sh', ['-ec', FOREIGN]);
@@ -76,7 +82,7 @@ async function makeScene(backend: string, env: Readonly<Record<string, string>>)
   await listen(bed.outside, { protocol: 'tcp', port: 80 }, { protocol: 'tcp', port: 81 });
   await routewall.start(web);
   const flow = await openFlow(await web.inside(), { protocol: 'tcp', to: OUTSIDE, port: 80, timeout: 3_000 });
-  return { routewall, host: bed.host, web, flow, foreign };
+  return { routewall, host: bed.host, web, flow, foreign, metrics };
 }
 
 /** From the container to the world, and from the world to the container. */
@@ -148,6 +154,11 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     expect((await routewall.cli('status')).stdout).toContain(`the kernel holds what the files say, by ${name}`);
     expect(JSON.parse((await routewall.cli('status', '--json')).stdout)).toMatchObject({ backend: name });
     await examineForeign(scene, variant);
+    // A series of what nobody counts would say that nothing is refused.
+    const measured = async (): Promise<string> => await readFile(scene.metrics, 'utf8').catch(() => '');
+    const carried = 'routewall_container_packets_total{container="web"';
+    await eventually('there are metrics', async () => (await measured()).includes(carried), 20_000);
+    expect(await measured()).not.toContain('routewall_container_refused_packets_total{');
     const floods = await startFloods(scene);
     // A lost element or jump of one closes, and nothing passes that the rest can stop.
     for (const edit of [
@@ -263,7 +274,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     const first = await tables();
     expect(first).toContain('table inet routewall');
     for (const backend of ['iptables', 'nftables', 'iptables', 'nftables']) {
-      await writeFile(routewall.configFile, `backend: ${backend}\n`);
+      await writeFile(routewall.configFile, configOf(backend, scene.metrics));
       await eventually(
         `${backend} alone serves`,
         async () => {
@@ -281,5 +292,26 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
       expect(flood.leaked()).toEqual([]);
       await flood.stop();
     }
+  });
+
+  test('rules that no daemon remembers are found by the doctor, whose line has them taken away', async () => {
+    const { routewall, host, metrics } = await makeScene('iptables', await env());
+    const state = `${routewall.env['STATE_DIRECTORY']}/backends`;
+    await routewall.daemon.stop();
+    await rm(state);
+    await writeFile(routewall.configFile, configOf('nftables', metrics));
+    await routewall.daemon.restart();
+    const own = async (): Promise<readonly { message: string; mend: string; severity: string }[]> =>
+      JSON.parse((await routewall.cli('doctor', '--json')).stdout).filter(({ message = '' }) =>
+        /serves, and the kernel holds|records no refusals/.test(message),
+      );
+    expect(await own()).toMatchObject([
+      { severity: 'error', mend: `echo ${name} >>${state} && systemctl restart routewall` },
+    ]);
+    const [line = ''] = (await own()).map(({ mend }) => mend.split(' && ')[0]);
+    await host.run('sh', ['-c', line]);
+    await routewall.daemon.restart();
+    await eventually('they are gone', async () => (await readXtOwn(host)) === '', 15_000);
+    expect(await own()).toEqual([]);
   });
 });

@@ -2,11 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { ForeignPacket } from '../../../controller/doctor/foreign-match.ts';
-import { type ForeignChain, parseForeignChains } from '../../../controller/doctor/foreign-ruleset.ts';
+import { type ForeignChain, parseChains } from '../../../controller/doctor/foreign-ruleset.ts';
 import { judgePacket, type Way } from '../../../controller/doctor/judge-packet.ts';
+import { withoutOwn } from '../../../controller/doctor/without-own.ts';
 
 const recorded = new URL('../../../fixtures/recorded/nft-docker.json', import.meta.url);
-const chains = parseForeignChains(JSON.parse(await readFile(recorded, 'utf8')));
+const chains = withoutOwn(parseChains(JSON.parse(await readFile(recorded, 'utf8'))));
 
 const said = (way: Way, packet: ForeignPacket, all: readonly ForeignChain[] = chains): string[] =>
   judgePacket(all, way, packet).map(

@@ -1,7 +1,7 @@
 /** Which chains of iptables' tables are other programs', where routewall's own stand among them. */
 import { describe, expect, test } from 'vitest';
 import { CommandError, type CommandResult, type Run } from '../../../controller/commands/run.ts';
-import { parseForeignChains } from '../../../controller/doctor/foreign-ruleset.ts';
+import { parseChains } from '../../../controller/doctor/foreign-ruleset.ts';
 import { parseIptablesSave } from '../../../controller/doctor/iptables-save.ts';
 import { judgePacket } from '../../../controller/doctor/judge-packet.ts';
 import { readForeignRules } from '../../../controller/doctor/read-foreign.ts';
@@ -83,7 +83,7 @@ const LISTING = {
 };
 
 test("nft's listing of iptables' rules is read so too", () => {
-  expect(withoutOwn(parseForeignChains(LISTING)).map(({ table, name, rules }) => [table, name, rules])).toEqual([
+  expect(withoutOwn(parseChains(LISTING)).map(({ table, name, rules }) => [table, name, rules])).toEqual([
     ['ip filter', 'FORWARD', [[], [{ drop: null }]]],
     ['ip filter', 'RW-INPUT', []],
     ['inet filter', 'RW-TO', []],
@@ -102,7 +102,8 @@ const nftSays = (result: Partial<CommandResult>): { readonly run: Run; readonly 
 
 test('what iptables-nft knows better is asked for where others have rules alone', async () => {
   const { run, asked } = nftSays({ stdout: JSON.stringify(LISTING) });
-  const { chains } = await readForeignRules(run);
+  const { chains, holders } = await readForeignRules(run);
+  expect([...holders]).toEqual(['iptables-nft']);
   expect(chains.filter(({ table, program }) => table === 'ip filter' && program === undefined)).toHaveLength(2);
   expect(asked).not.toContain('iptables-nft-save');
 });
