@@ -65,6 +65,7 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
   if (!outcome.choice.isUnconfirmed) parts.bootRuleset.keep(outcome.applied.enforced);
   await parts.keeper.flush();
   await parts.bootRuleset.flush();
+  await parts.lastGood.idle();
   await parts.reporter.settle();
   return parts.reporter.hasErrors ? 1 : 0;
 }
@@ -148,6 +149,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   await parts.dnsMemory.save();
   await metrics.stop();
   await parts.bootRuleset.flush();
+  await parts.lastGood.idle();
   await parts.reporter.settle();
   log('info', `${signal}: stopped; the rules stay in force, and containers started from now on stay shut`);
   return 0;

@@ -100,12 +100,12 @@ export class Reconciler {
     const { resync, veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
     if (!dirty.resync && dirty.uplinks) repaired.push(...(await applier.repairUplinks()));
-    try {
-      // What is taken back must not come back as somebody's last good policy.
-      if (!choice.isUnconfirmed) await lastGood.save(assembled.policies.values(), this.reader.files);
-    } catch (cause) {
-      // The kernel holds what it shall hold: a full disk must not make this pass a failed one.
-      log('error', `last good policies can't be kept: ${messageOf(cause)}`);
+    // What is taken back must not come back as somebody's last good policy.
+    if (!choice.isUnconfirmed) {
+      // The kernel holds what it shall hold: neither a slow nor a full disk must hold up a pass, or make it a failed one.
+      lastGood.save(assembled.policies, this.reader.files).catch((cause: unknown) => {
+        log('error', `last good policies can't be kept: ${messageOf(cause)}`);
+      });
     }
     const whole = { ...applied, unrouted: applier.unrouted };
     return { assembled, applied: whole, before, repaired, released, traffic: traffic.failures, choice };

@@ -22,15 +22,27 @@ interface Memento {
   readonly groups: ReadonlyMap<string, readonly Prefix[]>;
 }
 
+/** Never changed, but replaced: the same ones have nothing new to keep. */
+interface Policies {
+  values(): Iterable<ContainerPolicy>;
+}
+
 const SUFFIX = '.json';
+
+/** More would only keep others waiting for the same few threads. */
+const AT_ONCE = 4;
 
 export class LastGood {
   readonly #folder: string;
   /** By container name: the hash of what is on disk. */
   readonly #stored = new Map<string, string>();
-  #saved = new Map<string, CompiledPolicy>();
+  readonly #saved = new Map<string, CompiledPolicy>();
   /** To be written. What the disk refuses is kept as soon as there is room, though the file itself may be broken by then. */
   readonly #due = new Map<string, string>();
+  /** To be removed, and as good as gone. */
+  readonly #leaving = new Set<string>();
+  #noted: Policies | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(stateDirectory: string) {
     this.#folder = join(stateDirectory, 'last-good');
@@ -52,8 +64,8 @@ export class LastGood {
     name: string,
     { now, id }: { readonly now: number; readonly id: string },
   ): Promise<EnforcedPolicy | undefined> {
-    if (!this.#stored.has(name)) return undefined;
-    const memento = parseMemento(await readFile(this.#path(name), 'utf8'));
+    const text = this.#due.get(name) ?? (await this.#read(name));
+    const memento = text === undefined ? undefined : parseMemento(text);
     if (memento === undefined) return undefined;
     const loaded = loadPolicies(memento.files);
     const book = createAddressBook(memento.containers, memento.groups);
@@ -61,47 +73,79 @@ export class LastGood {
     return compiled.ok && compiled.file !== null ? compiled : undefined;
   }
 
-  /** Keeps what is good, and forgets what has no policy file any more. @throws the first error, after all were tried. */
-  async save(policies: Iterable<ContainerPolicy>, files: PolicyFiles): Promise<void> {
+  /**
+   * Keeps what is good, and forgets what has no policy file any more: here at once, and on the disk when the promise ends.
+   * Nobody's rules have to wait for that: one edit may be a thousand containers'. @throws the first error, after all were tried.
+   */
+  async save(policies: Policies, files: PolicyFiles): Promise<void> {
+    if (policies !== this.#noted) this.#note(policies, files);
+    if (this.#due.size === 0 && this.#leaving.size === 0) return;
+    // One at a time: two writers of one record would mix their texts.
+    const written = this.#last.then(() => this.#write());
+    this.#last = written.catch(() => undefined);
+    await written;
+  }
+
+  /** Ends when all that was saved is on the disk, as far as the disk takes it. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
+
+  #note(policies: Policies, files: PolicyFiles): void {
     const present = new Set<string>();
-    const changed: CompiledPolicy[] = [];
-    for (const { file, status, compiled } of policies) {
+    const services = serviceFiles(files);
+    for (const { file, status, compiled } of policies.values()) {
       if (file === null) continue;
-      present.add(compiled.container);
-      if (status === 'ok' && this.#saved.get(compiled.container) !== compiled) changed.push(compiled);
+      const { container } = compiled;
+      present.add(container);
+      if (status !== 'ok' || this.#saved.get(container) === compiled) continue;
+      this.#due.set(container, renderMemento(compiled, files, services));
+      this.#saved.set(container, compiled);
+      this.#leaving.delete(container);
     }
-    for (const compiled of changed) {
-      this.#due.set(compiled.container, renderMemento(compiled, files));
-      this.#saved.set(compiled.container, compiled);
+    for (const name of [...this.#stored.keys(), ...this.#due.keys()]) {
+      if (present.has(name)) continue;
+      this.#leaving.add(name);
+      this.#saved.delete(name);
+      this.#due.delete(name);
     }
+    this.#noted = policies;
+  }
+
+  async #write(): Promise<void> {
     const errors: unknown[] = [];
-    const waiting = [...this.#due].filter(([name]) => present.has(name));
     // One that can't be kept, such as a name that is too long for a file's, costs the others nothing.
-    await forEachLimited(waiting, 16, ([name, text]) =>
-      this.#write(name, text).catch((cause: unknown) => void errors.push(cause)),
-    );
-    const gone = [...this.#stored.keys(), ...this.#due.keys()].filter((name) => !present.has(name));
-    await forEachLimited(gone, 16, (name) => this.#remove(name));
+    const tried = (step: Promise<void>): Promise<void> => step.catch((cause: unknown) => void errors.push(cause));
+    if (this.#due.size > 0) await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await forEachLimited(this.#due, AT_ONCE, ([name, text]) => tried(this.#keep(name, text)));
+    await forEachLimited(this.#leaving, AT_ONCE, (name) => tried(this.#remove(name)));
     if (errors.length > 0) throw errors[0];
   }
 
-  async #write(container: string, text: string): Promise<void> {
-    if (this.#stored.get(container) !== digest(text)) {
+  async #keep(name: string, text: string): Promise<void> {
+    // Another by now, which is written next, or none.
+    if (this.#due.get(name) !== text) return;
+    const hash = digest(text);
+    if (this.#stored.get(name) !== hash) {
       // Renamed into place: a crash leaves the old record or the new one.
-      const temporary = `${this.#path(container)}.new`;
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+      const temporary = `${this.#path(name)}.new`;
       await writeFile(temporary, text, { mode: 0o600 });
-      await rename(temporary, this.#path(container));
-      this.#stored.set(container, digest(text));
+      await rename(temporary, this.#path(name));
+      this.#stored.set(name, hash);
     }
-    this.#due.delete(container);
+    if (this.#due.get(name) === text) this.#due.delete(name);
   }
 
   async #remove(name: string): Promise<void> {
+    // Good again since.
+    if (!this.#leaving.has(name)) return;
     await rm(this.#path(name), { force: true });
     this.#stored.delete(name);
-    this.#saved.delete(name);
-    this.#due.delete(name);
+    this.#leaving.delete(name);
+  }
+
+  async #read(name: string): Promise<string | undefined> {
+    return this.#stored.has(name) && !this.#leaving.has(name) ? await readFile(this.#path(name), 'utf8') : undefined;
   }
 
   #path(name: string): string {
@@ -123,12 +167,12 @@ function nameOfRecord(file: string): string | undefined {
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-function renderMemento({ lookups }: CompiledPolicy, files: PolicyFiles): string {
+function renderMemento({ lookups }: CompiledPolicy, files: PolicyFiles, services: readonly string[]): string {
   const used = new Map<string, string>();
   const named = { container: new Map<string, unknown>(), group: new Map<string, unknown>() };
   for (const { kind, name, answer } of lookups) {
     if (kind === 'container' || kind === 'group') named[kind].set(name, answer);
-    else if (kind === 'services') for (const file of serviceFiles(files)) used.set(file, textOf(files.get(file)));
+    else if (kind === 'services') for (const file of services) used.set(file, textOf(files.get(file)));
     else if (typeof answer === 'object' && 'file' in answer && answer.file !== undefined)
       used.set(answer.file, textOf(files.get(answer.file)));
   }

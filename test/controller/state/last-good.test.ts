@@ -123,3 +123,20 @@ it('keeps what the disk refused once it takes it, though the file is broken by t
   await lastGood.save([policyOf('web', broken)], broken);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
 });
+
+it('has at once what is being written, and in the end what was saved last', async () => {
+  const lastGood = await opened();
+  const allowing = (port: number): ReadonlyMap<string, string> =>
+    new Map([['containers/web.yaml', `ingress: { rules: [{ allow: tcp/${port}, from: any }] }\n`]]);
+  const ruleOf = async (from: LastGood): Promise<string | undefined> => {
+    const recalled = await from.recall('web', { now: 0, id: 'web' });
+    return recalled === undefined ? undefined : linesOf(recalled.default.ingress)[0];
+  };
+  const saving = [1, 2, 3].map((port) => lastGood.save([policyOf('web', allowing(port))], allowing(port)));
+  expect(await ruleOf(lastGood)).toContain('3');
+  saving.push(lastGood.save([policyOf('web', new Map())], new Map()));
+  expect(await ruleOf(lastGood)).toBeUndefined();
+  saving.push(lastGood.save([policyOf('web', allowing(4))], allowing(4)));
+  await Promise.all(saving);
+  expect(await ruleOf(await opened())).toContain('4');
+});
