@@ -1,5 +1,5 @@
 /** The JSON Schemas at work: each is compiled when the first file of its kind is checked. */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import type { Config } from './config.gen.ts';
 import configSchema from './config.schema.json' with { type: 'json' };
 import type { Expectation, Policy } from './policy.gen.ts';
@@ -45,10 +45,24 @@ export function isOfFormat<F extends Format>(format: F, data: unknown): data is 
   return schemaErrors(format, data).length === 0;
 }
 
+/**
+ * Our schemas refer to each other by a file's name and a fragment, or the fragment alone. ajv's own reader of URIs knows
+ * all that RFC 3986 does, has had a hole a month, and isn't shipped.
+ */
+const uriResolver: NonNullable<Options['uriResolver']> = {
+  parse: (uri) => {
+    const [path = '', fragment = ''] = uri.split('#');
+    return { path, fragment };
+  },
+  serialize: ({ path = '', fragment = '' }) => (fragment === '' ? path : `${path}#${fragment}`),
+  resolve: (base, reference) => (reference.startsWith('#') ? `${base.split('#')[0]}${reference}` : reference),
+};
+
 function compile(format: Format): ValidateFunction {
   ajv ??= new Ajv({
     // Input is small (maxStructuredBytes), so that collecting all errors can't be abused.
     allErrors: true,
+    uriResolver,
     verbose: true,
     allowUnionTypes: true,
     strictTypes: false,

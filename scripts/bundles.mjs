@@ -6,11 +6,12 @@ import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
 // dbus-next loads them for what is never called here: to describe services of its own as XML, and to reach a bus through
-// another program. They would bring eleven packages, two of them with a history.
+// another program; they would bring eleven packages, two of them with a history. ajv loads fast-uri for whoever gives it no
+// reader of references (policies/validator.ts does).
 const unused = {
   name: 'unused',
   setup(build) {
-    build.onResolve({ filter: /^(xml2js|event-stream)$/ }, ({ path }) => ({ path, namespace: 'unused' }));
+    build.onResolve({ filter: /^(xml2js|event-stream|fast-uri)$/ }, ({ path }) => ({ path, namespace: 'unused' }));
     build.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'exports.Builder = class {};' }));
   },
 };
