@@ -1,8 +1,9 @@
-/** What comes out of an autostarted container that floods from its first instruction, at each kind of boot. */
+/** What comes out of autostarted containers, routed and on a bridge, that flood from their first instruction, at each kind of boot. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BRIDGE, BRIDGE_ADDRESSES, bridgedNic } from '../../sandbox/bridge.ts';
 import { type Capture, startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
-import type { DebianContainer } from '../../sandbox/debian-container.ts';
+import { createDebianContainer, type DebianContainer } from '../../sandbox/debian-container.ts';
 import { createDebianHost, type DebianHost, OUTSIDE_BRIDGE } from '../../sandbox/debian-host.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { addContainer, aMoment, expectActive, RELEASES, waitUntilInForce, writePolicy } from './lxc-host.ts';
@@ -29,14 +30,29 @@ const requestsTo = (lines: readonly string[], to: string): readonly string[] =>
   lines.filter((line) => line.includes(` > ${to}: `) && line.includes('echo request'));
 const isAllowed = (line: string): boolean => Object.values(ALLOWED).some((to) => requestsTo([line], to).length > 0);
 
+interface Flooder {
+  readonly container: DebianContainer;
+  readonly addresses: readonly string[];
+  readonly gateways: readonly string[];
+  /** The host's interface that its gateways are on; absent: its own veth. */
+  readonly bridge?: string;
+}
+
 describe.each(RELEASES)('Debian $release', ({ release }) => {
   let host: DebianHost;
   let flooder: DebianContainer;
+  let bridged: DebianContainer;
+  let flooders: readonly Flooder[];
 
   beforeAll(async () => {
     host = await createDebianHost({
       release,
-      up: ['sysctl -q -w net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1'],
+      up: [
+        'sysctl -q -w net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1',
+        `ip link add ${BRIDGE} type bridge`,
+        `ip link set ${BRIDGE} up`,
+        ...BRIDGE_ADDRESSES.map((address) => `ip address add ${address} dev ${BRIDGE}`),
+      ],
     });
     await host.boot();
     // LXC's own router mode makes routes and answers for the gateways: nothing but rules can hold this container back.
@@ -46,6 +62,17 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
       lines: ['lxc.start.auto = 1'],
       command: FLOODS,
     });
+    const addresses = ['198.51.100.166', '2001:db8:200::166'];
+    bridged = await createDebianContainer(host, {
+      name: 'bridged',
+      config: [...bridgedNic(addresses, { hwaddr: '02:16:3e:00:00:66' }), 'lxc.start.auto = 1'],
+      command: FLOODS,
+    });
+    const gateways = BRIDGE_ADDRESSES.map((address) => address.replace(/\/.*/, ''));
+    flooders = [
+      { container: flooder, addresses: ['198.51.100.66', '2001:db8:100::66'], gateways: ['169.254.0.1', 'fe80::1'] },
+      { container: bridged, addresses, gateways, bridge: BRIDGE },
+    ];
   });
   afterAll(cleanUp);
 
@@ -57,58 +84,70 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     if (task.result?.state === 'fail') failed ??= task.name;
   });
 
-  /** A boot from the last moment of the one before, and a while of it; what of the container came out. */
+  /** A boot from the last moment of the one before, and a while of it; what of the containers came out. */
   async function captureBoot(): Promise<Capture> {
     const capture = await startCapture(host.outside, {
       device: OUTSIDE_BRIDGE,
-      filter: 'src host 198.51.100.66 or src host 2001:db8:100::66',
+      filter: flooders.flatMap(({ addresses }) => addresses.map((address) => `src host ${address}`)).join(' or '),
       direction: 'in',
     });
     await host.beginReboot();
     await host.waitForBoot();
-    await flooder.waitFor('RUNNING');
-    // The proof that there was something to hold back: what the container's veth gives to the host. Where the host
-    // doesn't even tell its hardware address, the container shall know it all the same.
-    const veth = await flooder.hostVeth();
-    const address = await host.system.run('cat', [`/sys/class/net/${veth}/address`]);
-    const inside = await flooder.inside();
-    const sent = await startCapture(await host.network(), { device: veth, direction: 'in' });
-    for (const gateway of ['169.254.0.1', 'fe80::1']) {
-      await inside.run('ip', [
-        'neigh',
-        'replace',
-        gateway,
-        'lladdr',
-        address.stdout,
-        'dev',
-        'eth0',
-        'nud',
-        'permanent',
-      ]);
-    }
-    const hasSentAll = (): boolean => TARGETS.every((to) => requestsTo(sent.lines(), to).length > 10);
-    await eventually('the container has sent all kinds of packets', hasSentAll, 20_000);
-    await sent.stop();
+    await Promise.all(flooders.map(proveFlood));
     await aMoment();
     return capture;
   }
 
+  /**
+   * That there was something to hold back: what the container's veth gives to the host. Where the host doesn't even tell its
+   * hardware address, the container shall know it all the same.
+   */
+  async function proveFlood({ container, gateways, bridge }: Flooder): Promise<void> {
+    await container.waitFor('RUNNING');
+    const veth = await container.hostVeth();
+    const { stdout: address } = await host.system.run('cat', [`/sys/class/net/${bridge ?? veth}/address`]);
+    const inside = await container.inside();
+    const sent = await startCapture(await host.network(), { device: veth, direction: 'in' });
+    for (const gateway of gateways) {
+      const words = ['neigh', 'replace', gateway, 'lladdr', address, 'dev', 'eth0', 'nud', 'permanent'];
+      await inside.run('ip', words);
+    }
+    const hasSentAll = (): boolean => TARGETS.every((to) => requestsTo(sent.lines(), to).length > 10);
+    await eventually(`${container.name} has sent all kinds of packets`, hasSentAll, 20_000);
+    await sent.stop();
+  }
+
+  const removeBridged = async (): Promise<void> => {
+    flooders = flooders.filter(({ container }) => container !== bridged);
+    await bridged.stop();
+    await host.system.run('rm', ['-r', '/var/lib/lxc/bridged']);
+  };
+
+  const whatCameFrom = (capture: Capture, { addresses }: Flooder): readonly string[] =>
+    capture
+      .lines()
+      .filter((line) => addresses.some((address) => line.includes(` ${address} > `) || line.includes(` ${address}.`)));
+
   test('without routewall all of it comes out', async () => {
     const capture = await captureBoot();
-    for (const to of TARGETS) {
-      const calls = (): boolean => capture.lines().some((line) => line.includes(` > ${to}.9999: Flags [S]`));
-      const comesOut = (): boolean => requestsTo(capture.lines(), to).length > 10 && calls();
-      await eventually(`requests and connections to ${to} come out`, comesOut, 15_000);
-    }
+    for (const flooding of flooders)
+      for (const to of TARGETS) {
+        const comesOut = (): boolean => {
+          const lines = whatCameFrom(capture, flooding);
+          const calls = lines.some((line) => line.includes(` > ${to}.9999: Flags [S]`));
+          return requestsTo(lines, to).length > 10 && calls;
+        };
+        await eventually(`requests and connections of ${flooding.container.name} to ${to}`, comesOut, 15_000);
+      }
     await capture.stop();
   });
 
   test('with the daemon masked nothing of it comes out', async () => {
-    await writePolicy(host, 'flooder', POLICY);
+    for (const { container } of flooders) await writePolicy(host, container.name, POLICY);
     await aptInstall(host, await packageFile());
     await host.system.run('systemctl', ['mask', '--now', 'routewall.service']);
     // What the daemon had allowed before goes on until the shutdown, and isn't what this is about.
-    await flooder.stop();
+    for (const { container } of flooders) await container.stop();
     // As on the first boot, which knows no ruleset but the static one.
     await host.system.run('rm', ['-f', '/var/lib/routewall/last-good.nft']);
     const capture = await captureBoot();
@@ -124,7 +163,10 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     await waitUntilInForce(host);
     await eventually(
       'what is allowed comes out',
-      () => Object.values(ALLOWED).every((to) => requestsTo(capture.lines(), to).length > 10),
+      () =>
+        flooders.every((flooding) =>
+          Object.values(ALLOWED).every((to) => requestsTo(whatCameFrom(capture, flooding), to).length > 10),
+        ),
       10_000,
     );
     const { lines } = await capture.stop();
@@ -140,6 +182,8 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   });
 
   test('with iptables, masked, the same: its service ran in its sandbox, and left rules for the boot', async () => {
+    // Which has no word for bridges.
+    await removeBridged();
     const variant = release === 'bookworm' ? 'legacy' : 'nft';
     await host.system.run('update-alternatives', ['--set', 'iptables', `/usr/sbin/iptables-${variant}`]);
     await host.system.run('systemctl', ['unmask', 'routewall.service']);
