@@ -7,14 +7,17 @@ const require = __createRequire(import.meta.url);`;
 
 // dbus-next loads them for what is never called here: to describe services of its own as XML, and to reach a bus through
 // another program; they would bring eleven packages, two of them with a history. ajv loads fast-uri for whoever gives it no
-// reader of references (policies/validator.ts does).
+// reader of references (policies/validator.ts does). jsbi stands in for BigInt where there is none.
 const unused = {
   name: 'unused',
   setup(build) {
-    build.onResolve({ filter: /^(xml2js|event-stream|fast-uri)$/ }, ({ path }) => ({ path, namespace: 'unused' }));
+    build.onResolve({ filter: /^(xml2js|event-stream|fast-uri|jsbi)$/ }, ({ path }) => ({ path, namespace: 'unused' }));
     build.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'exports.Builder = class {};' }));
   },
 };
+
+// What Node before version 5 had no Buffer.from for.
+const alias = { 'safe-buffer': 'node:buffer' };
 
 const common = {
   bundle: true,
@@ -24,6 +27,7 @@ const common = {
   banner: { js: banner },
   legalComments: 'linked',
   plugins: [unused],
+  alias,
   logLevel: 'warning',
   metafile: true,
 };
@@ -32,7 +36,7 @@ const common = {
 const external = ['x11'];
 // Graphviz stays a file of its own: nobody but `routewall map --format svg` shall read its 800 KB.
 const GRAPHVIZ = '@hpcc-js/wasm-graphviz';
-const apart = { alias: { [GRAPHVIZ]: './graphviz.mjs' }, external: [...external, './graphviz.mjs'] };
+const apart = { alias: { ...alias, [GRAPHVIZ]: './graphviz.mjs' }, external: [...external, './graphviz.mjs'] };
 
 /** What the package holds. */
 export const SHIPPED = [
