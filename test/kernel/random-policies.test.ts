@@ -1,16 +1,21 @@
-/** Rulesets of random valid policies: nft takes them, and makes of each line exactly one rule. */
+/** Rulesets of random valid policies: nft and iptables take them, and make of each line exactly one rule. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createAssembler } from '../../controller/assemble.ts';
 import { run } from '../../controller/commands/run.ts';
 import { describeContainer } from '../../controller/host/containers.ts';
+import { holdByXt } from '../../controller/iptables/unsayable-nics.ts';
+import { listXtElsewhere, type XtVariant } from '../../controller/iptables/xt-tools.ts';
 import { listElsewhere } from '../../controller/kernel/observe.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { formatProblem, isError } from '../../policies/problem.ts';
+import type { DesiredState } from '../../render/desired.ts';
 import { parseDnsName } from '../../render/dns-name.ts';
+import { renderXt } from '../../render/iptables/xt-render.ts';
+import type { XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
 import type { NftTable, Ruleset } from '../../render/ruleset.ts';
@@ -40,14 +45,20 @@ function containerAt(index: number): Container {
   return describeContainer('/var/lib/lxc', nameAt(index), parseText(lines.join('\n')));
 }
 
-function rulesetOf(policies: readonly string[]): { readonly ruleset: Ruleset; readonly valid: number } {
+/** What nft can carry. */
+const oddVeth = (index: number): string => `v;{$"é'`.slice(0, index % 4) + index;
+
+function desiredOf(
+  policies: readonly string[],
+  vethAt = oddVeth,
+): { readonly desired: DesiredState; readonly valid: number } {
   const containers = policies.map((_, index) => containerAt(index));
   const files = policies.map((text, index): [string, string] => [`containers/${nameAt(index)}.json`, text]);
   const loaded = loadPolicies(new Map([...files, ...Object.entries(sharedFiles)]));
   expect(loaded.problems.map((problem) => formatProblem(problem)).slice(0, 3)).toEqual([]);
   const veths = new Map<string, InterfaceName>();
   for (const [index, { endpoints }] of containers.entries()) {
-    const veth = parseInterfaceName(`v;{$"é'`.slice(0, index % 4) + index);
+    const veth = parseInterfaceName(vethAt(index));
     for (const { key } of endpoints) if (veth !== undefined) veths.set(key, veth);
   }
   const name = parseDnsName('deb.example');
@@ -62,7 +73,7 @@ function rulesetOf(policies: readonly string[]): { readonly ruleset: Ruleset; re
   expect(unexpected.slice(0, 3)).toEqual([]);
   const valid = [...assembled.policies.values()].filter(({ status }) => status === 'ok').length;
   expect(assembled.desired.nics.size).toBe(policies.length);
-  return { ruleset: renderDesired(assembled.desired, nameOf), valid };
+  return { desired: assembled.desired, valid };
 }
 
 /** Names of sets and chains, with how much is in each. */
@@ -77,8 +88,33 @@ const batches = Array.from({ length: Math.ceil(POLICIES / AT_ONCE) }, (_, index)
 
 test.each(batches)(`nft takes ${AT_ONCE} random policies, rule by rule (batch %i, seed ${SEED})`, async (batch) => {
   const policies = fc.sample(randomPolicy, { seed: SEED + batch, numRuns: AT_ONCE });
-  const { ruleset, valid } = rulesetOf(policies);
+  const { desired, valid } = desiredOf(policies);
+  const ruleset = renderDesired(desired, nameOf);
   const listed = await listElsewhere(run, ruleset);
   expect(sizesOf(listed)).toEqual(sizesOf(ruleset));
   expect(valid).toBeGreaterThan(AT_ONCE / 2);
 });
+
+/** A few: a chain of iptables costs more than a set element. */
+const BY_XT = 250;
+
+const chainSizes = ({ families }: XtRuleset): ReadonlySet<string> =>
+  new Set(
+    [...families].flatMap(([family, { tables }]) =>
+      [...tables].flatMap(([table, { chains }]) =>
+        [...chains].map(([name, rules]) => `${family} ${table} ${name} ${rules.length}`),
+      ),
+    ),
+  );
+
+test.each<XtVariant>(['legacy', 'nft'])(
+  `iptables-%s takes what it is said to take of ${BY_XT} random policies`,
+  async (variant) => {
+    const policies = fc.sample(randomPolicy, { seed: SEED, numRuns: BY_XT });
+    const { state, unheld } = holdByXt(desiredOf(policies, (index) => `veth${index}`).desired);
+    expect(unheld.size).toBeGreaterThan(0);
+    expect(unheld.size).toBeLessThan(BY_XT / 2);
+    const rendered = renderXt(state, nameOf);
+    expect(chainSizes(await listXtElsewhere(run, variant, rendered))).toEqual(chainSizes(rendered));
+  },
+);
