@@ -66,6 +66,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   #assembler: Assembler | undefined;
   readonly #choicesOf = rememberLast((policies: Assembled['policies']) => uplinkChoices(policies.values()));
+  readonly #shutOf = rememberLast(shutByErrors);
   readonly reader: HostReader;
 
   constructor(options: ReconcilerOptions) {
@@ -190,8 +191,8 @@ export class Reconciler {
     const assembled = this.#assembler.assemble(inputs);
     // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
     const recalled = new Map<string, EnforcedPolicy>();
-    for (const [id, { status, compiled }] of assembled.policies) {
-      if (status !== 'closed' || compiled.ok || recalled.has(compiled.container)) continue;
+    for (const { id, compiled } of this.#shutOf(assembled.policies)) {
+      if (recalled.has(compiled.container)) continue;
       const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
       if (policy !== undefined) recalled.set(compiled.container, policy);
     }
@@ -206,3 +207,8 @@ export class Reconciler {
     );
   }
 }
+
+const shutByErrors = (policies: Assembled['policies']) =>
+  [...policies].flatMap(([id, { status, compiled }]) =>
+    status === 'closed' && !compiled.ok ? [{ id, compiled }] : [],
+  );

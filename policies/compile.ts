@@ -1,5 +1,6 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
 import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } from '../render/address.ts';
+import { noteChangedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, HostState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
@@ -113,22 +114,35 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
 
   /** The same, where only starts and stops lie between, and nobody wants what another has. */
   function compileStartsAndStops(input: CompileInput): Compiled | undefined {
-    if (last === undefined || last.result.problems.size > 0) return undefined;
+    if (last === undefined) return undefined;
     const { input: known, result } = last;
     const same = (['containers', 'policies', 'network', 'settings', 'taken'] as const).every(
       (key) => known[key] === input[key],
     );
-    const changes = same ? compileChangedNics(plans, { ...input, uplinks }, known.veths, nics) : undefined;
+    if (same && known.veths === input.veths && known.dns === input.dns) return result;
+    if (!same || result.problems.size > 0) return undefined;
+    const changes = compileChangedNics(plans, { ...input, uplinks }, known.veths, nics);
     if (changes === undefined) return undefined;
-    nics = withChanges(nics, changes);
-    const states = withChanges(result.desired.nics, new Map([...changes].map(([key, memo]) => [key, memo?.nic])));
+    // Nobody else has it.
+    change(nics, changes);
+    const before = result.desired.nics;
+    const states = new Map(before);
+    change(states, new Map([...changes].map(([key, memo]) => [key, memo?.nic])));
+    // Whoever asks what differs would have to look at all of them.
+    noteChangedNicKeys(
+      before,
+      states,
+      [...changes.keys()].filter((key) => before.get(key) !== states.get(key)),
+    );
     const host = sameHost(result.desired.host, withTables(result.desired.host, states));
     return { ...result, desired: { host, nics: states, dns: input.dns } };
   }
 
   /** The first that has an uplink brings its table, and the last takes it along. */
-  function withTables({ uplinkTables: _, ...host }: HostState, states: DesiredState['nics']): HostState {
+  function withTables(before: HostState, states: DesiredState['nics']): HostState {
+    const { uplinkTables: known, ...host } = before;
     const uplinkTables = uplinks.tablesFor(states.values());
+    if (known === undefined && uplinkTables === undefined) return before;
     return uplinkTables === undefined ? host : { ...host, uplinkTables };
   }
 
@@ -141,13 +155,11 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
   };
 }
 
-function withChanges<T>(before: ReadonlyMap<string, T>, changes: ReadonlyMap<string, T | undefined>): Map<string, T> {
-  const after = new Map(before);
+function change<T>(map: Map<string, T>, changes: ReadonlyMap<string, T | undefined>): void {
   for (const [key, value] of changes) {
-    if (value === undefined) after.delete(key);
-    else after.set(key, value);
+    if (value === undefined) map.delete(key);
+    else map.set(key, value);
   }
-  return after;
 }
 
 /** Everything about a NIC that doesn't depend on whether it runs; the same object as before where nothing changed. */
@@ -281,4 +293,4 @@ function describeHostState({ containers, policies, network, settings }: CompileI
 }
 
 const sameHost = (before: HostState | undefined, host: HostState): HostState =>
-  before !== undefined && JSON.stringify(before) === JSON.stringify(host) ? before : host;
+  before === host || (before !== undefined && JSON.stringify(before) === JSON.stringify(host)) ? before : host;

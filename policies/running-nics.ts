@@ -103,11 +103,12 @@ export function compileChangedNics(
   known: RunningInput['veths'],
   before: ReadonlyMap<string, NicMemo>,
 ): Map<string, NicMemo | undefined> | undefined {
-  const changed = [...veths].filter(([key, veth]) => known.get(key) !== veth);
+  const changed: [string, InterfaceName][] = [];
+  for (const [key, veth] of veths) if (known.get(key) !== veth) changed.push([key, veth]);
   const taken = new Set(changed.map(([, veth]) => veth));
   if (taken.size < changed.length) return undefined;
   const keys = new Set(changed.map(([key]) => key));
-  for (const [key, veth] of veths) if (taken.has(veth) && !keys.has(key)) return undefined;
+  if (taken.size > 0) for (const [key, veth] of veths) if (taken.has(veth) && !keys.has(key)) return undefined;
   const changes = new Map<string, NicMemo | undefined>();
   for (const key of known.keys()) if (!veths.has(key)) changes.set(key, undefined);
   for (const [key, veth] of changed) {

@@ -226,8 +226,18 @@ export function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'dr
   return [`${key} @guarded ${verdict}`, ...patterns];
 }
 
-export const guardedSet = (host: HostState, shut: readonly NicState[] = []): NftSet =>
-  names([...host.guardedNames.filter((name) => !host.uplinks.includes(name)), ...shut.map(({ hostVeth }) => hostVeth)]);
+export function guardedSet(host: HostState, shut: readonly NicState[] = []): NftSet {
+  if (shut.length > 0) return names([...guardedNames(host), ...shut.map(({ hostVeth }) => hostVeth)]);
+  const known = guarded.get(host) ?? names(guardedNames(host));
+  guarded.set(host, known);
+  return known;
+}
+
+/** There may be thousands, and each change renders them twice: as the same object, which no comparison looks into. */
+const guarded = new WeakMap<HostState, NftSet>();
+
+const guardedNames = ({ guardedNames, uplinks }: HostState): string[] =>
+  guardedNames.filter((name) => !uplinks.includes(name));
 
 function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
   return [

@@ -5,6 +5,11 @@ type Nics = DesiredState['nics'];
 
 let last: { readonly before: Nics; readonly after: Nics; readonly keys: readonly string[] } | undefined;
 
+/** By whoever made the second from the first, and so knows without looking at all of them. */
+export function noteChangedNicKeys(before: Nics, after: Nics, keys: readonly string[]): void {
+  last = { before, after, keys };
+}
+
 /** The keys of NICs that are another object after than before, or only in one of both. */
 export function changedNicKeys({ nics: before }: DesiredState, { nics: after }: DesiredState): readonly string[] {
   if (last?.before === before && last.after === after) return last.keys;

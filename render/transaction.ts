@@ -83,7 +83,7 @@ const sameLines = (a: readonly string[], b: readonly string[]): boolean =>
 
 /** A map's element can't be replaced: a changed one is deleted and added within the transaction. */
 function changeElements(table: string, name: string, before: NftSet | undefined, after: NftSet): string[] {
-  if (after.dynamic) return [];
+  if (after.dynamic || before === after) return [];
   const old = before?.elements ?? new Map<string, string>();
   const gone = [...old].filter(([key, data]) => after.elements.get(key) !== data).map(([key]) => key);
   const added = [...after.elements].filter(([key, data]) => old.get(key) !== data);

@@ -167,6 +167,8 @@ interface Asked {
 export const isBridged = ({ endpoints }: Container): boolean =>
   endpoints.some(({ attachment }) => attachment !== undefined);
 
+export const hasBridged = (containers: readonly Container[]): boolean => containers.some(isBridged);
+
 export const leasingBridges = (containers: Iterable<Container>): InterfaceName[] => [
   ...new Set(
     [...containers].flatMap(({ endpoints }) =>

@@ -14,11 +14,12 @@ import { readFolderSignature } from '../../watchers/file-signature.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BackendName } from '../apply/backend.ts';
 import type { HostInputs } from '../assemble.ts';
-import { BridgedReader, isBridged, leasingBridges } from '../bridged/bridged-reader.ts';
+import { BridgedReader, hasBridged, leasingBridges } from '../bridged/bridged-reader.ts';
 import { leaseFile } from '../bridged/leases.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import type { Run } from '../commands/run.ts';
 import { readLinks } from '../kernel/observe.ts';
+import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
 import { claimedNics, linkExists, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
@@ -57,6 +58,7 @@ export class HostReader {
   readonly runtimes: RuntimeReader;
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
+  readonly #hasBridged = rememberLast(hasBridged);
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
@@ -200,11 +202,12 @@ export class HostReader {
 
   /** The files that `readLeases` reads. */
   get leaseFiles(): string[] {
+    if (!this.hasBridges) return [];
     return leasingBridges(this.#containers.sorted).map((bridge) => leaseFile(this.#options.config.leases, bridge));
   }
 
   get hasBridges(): boolean {
-    return this.#containers.sorted.some(isBridged);
+    return this.#hasBridged(this.#containers.sorted);
   }
 
   /** When leases end, in seconds since 1970, ascending. */
@@ -241,7 +244,7 @@ export class HostReader {
 
   /** The same list as the last time where nothing was found out since. */
   #completed(containers: readonly Container[]): readonly Container[] {
-    if (!containers.some(isBridged)) return containers;
+    if (!this.#hasBridged(containers)) return containers;
     const now = Date.now();
     const completed = containers.map((container) => this.#bridged.complete(container, this.#links, now));
     const before = this.#complete;

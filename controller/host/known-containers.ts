@@ -30,6 +30,8 @@ export class KnownContainers {
   readonly #known = new Map<string, KnownContainer>();
   #sorted: readonly Container[] | undefined;
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
+  /** What `#veths` doesn't have yet; whoever was given it keeps it as it was. */
+  #vethChanges: [before: Runtime, after: Runtime][] = [];
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, string> | undefined;
@@ -51,6 +53,15 @@ export class KnownContainers {
   /** The host-side veths of what runs, by NIC; the same map while none changed. */
   get veths(): ReadonlyMap<string, InterfaceName> {
     this.#veths ??= new Map([...this.#known.values()].flatMap(({ runtime }) => [...runtime.veths]));
+    if (this.#vethChanges.length > 0) {
+      const veths = new Map(this.#veths);
+      for (const [before, after] of this.#vethChanges) {
+        for (const key of before.veths.keys()) veths.delete(key);
+        for (const [key, veth] of after.veths) veths.set(key, veth);
+      }
+      this.#veths = veths;
+      this.#vethChanges = [];
+    }
     return this.#veths;
   }
 
@@ -104,7 +115,8 @@ export class KnownContainers {
     for (const veth of known.runtime.veths.values()) this.#usedVeths.delete(veth);
     for (const veth of runtime.veths.values()) this.#usedVeths.set(veth, known.container.id);
     this.#known.set(known.container.id, { ...known, runtime });
-    this.#veths = undefined;
+    if (this.#veths !== undefined && !isSameMap(known.runtime.veths, runtime.veths))
+      this.#vethChanges.push([known.runtime, runtime]);
   }
 
   #readFound(ref: ContainerRef, files: LxcFiles & LxcConfigOptions): KnownContainer {
@@ -138,9 +150,13 @@ export class KnownContainers {
   #forgetLists(): void {
     this.#sorted = undefined;
     this.#veths = undefined;
+    this.#vethChanges = [];
     this.#namedVeths = undefined;
   }
 }
+
+const isSameMap = (a: Runtime['veths'], b: Runtime['veths']): boolean =>
+  a.size === b.size && [...a].every(([key, veth]) => b.get(key) === veth);
 
 const configFile = ({ lxcPath, name }: ContainerRef): string => `${lxcPath}/${name}/config`;
 

@@ -2,11 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
+import { changedNicKeys } from '../../render/changed-nics.ts';
+import type { DesiredState } from '../../render/desired.ts';
 import { plain, TestHost } from './compile-host.ts';
 
 const SSH = 'ingress:\n  rules:\n    - allow: ssh\n      from: any\n';
 const key = (name: string): string => `/var/lib/lxc/${name}/0`;
 const nicOf = ({ desired }: Assembled, name: string) => desired.nics.get(key(name)) ?? expect.unreachable();
+const copyOf = (state: DesiredState): DesiredState => ({ ...state, nics: new Map(state.nics) });
 const said = (host: TestHost, assembled: Assembled): string[] =>
   host.inputs().containers.flatMap((container) => problemsOf(assembled, container).map(({ message }) => message));
 
@@ -67,9 +70,15 @@ describe('any way to the same host', () => {
       fc.property(fc.array(fc.tuple(event, fc.boolean()), { maxLength: 14 }), (events) => {
         const host = fresh();
         const assembler = createAssembler();
+        let before = assembler.assemble(host.inputs()).desired;
         for (const [{ apply }, pass] of events) {
           apply(host);
-          if (pass) assembler.assemble(host.inputs());
+          if (!pass) continue;
+          const after = assembler.assemble(host.inputs()).desired;
+          const known = [...changedNicKeys(before, after)].sort();
+          // Of copies nobody noted anything.
+          expect(known).toEqual([...changedNicKeys(copyOf(before), copyOf(after))].sort());
+          before = after;
         }
         const inputs = host.inputs();
         expect(plain(assembler.assemble(inputs).desired)).toEqual(plain(createAssembler().assemble(inputs).desired));
