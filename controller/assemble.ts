@@ -60,6 +60,8 @@ export interface ContainerPolicy {
 }
 
 export interface Assembled extends Compiled {
+  /** From which it was put together; the same list while none changed. */
+  readonly containers: readonly Container[];
   /** By container id. */
   readonly policies: ReadonlyMap<string, ContainerPolicy>;
   readonly network: HostNetwork;
@@ -125,7 +127,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const ends = endsOfAll(policies);
       const unenforceable = unenforceableOf(containers, policies, loaded, config, inputs.backend);
       const compiled = withWires(compiler.compile(input), inputs, network);
-      return { ...compiled, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
+      return { ...compiled, containers, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
     },
     forgetLastGood: () => {
       before = new Map();
@@ -141,7 +143,7 @@ function createWiring(): (
 ) => Compiled & { readonly wireProblems: readonly Problem[] } {
   const steady = keepEqual((wires: CompiledWires['wires']) => JSON.stringify(wires));
   return (compiled, { config, containers, veths, loaded }, network) => {
-    if (config.wires.length === 0) return { ...compiled, wireProblems: [] };
+    if (config.wires.length === 0) return { ...compiled, wireProblems: NONE };
     const { guard } = config;
     const { wires, problems: wireProblems } = compileWires({ wires: config.wires, containers, veths, network, guard });
     const problems = new Map(compiled.problems);
@@ -154,9 +156,11 @@ function createWiring(): (
   };
 }
 
+const NONE: readonly Problem[] = [];
+
 /** Everything that is wrong with one container: its configuration, its policy, and what it claims or is told in vain. */
 export const problemsOf = (
-  { policies, problems, unenforceable }: Assembled,
+  { policies, problems, unenforceable }: Pick<Assembled, 'policies' | 'problems' | 'unenforceable'>,
   { id, problems: own }: Container,
 ): Problem[] => [
   ...own,

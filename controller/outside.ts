@@ -11,6 +11,7 @@ import { isPanic, type PanicState } from './panic/panic-state.ts';
 import type { ServiceManager } from './service-manager.ts';
 import type { Session } from './session.ts';
 import type { BootRuleset } from './state/boot-ruleset.ts';
+import { enforcedCount } from './status/enforced-count.ts';
 import type { Report, Reporter } from './status/report.ts';
 
 export interface OutsideOptions {
@@ -103,7 +104,7 @@ const isAlive = (session: Session | undefined, periodMs: number): boolean =>
 function statusLine(report: Report | undefined, panic: PanicState): string {
   if (report === undefined) return 'starting';
   const { nics } = report.outcome.applied.enforced;
-  const containers = new Set([...nics.values()].map(({ container }) => container)).size;
+  const containers = enforcedCount(nics);
   const problems = report.problemCount === 0 ? 'no problems' : `${report.problemCount} problems, see routewall status`;
   const sealed = panic.all === null ? [...panic.containers.keys()].join(', ') : 'all containers';
   const head = isPanic(panic) ? `PANIC, sealed: ${sealed}; ` : '';

@@ -3,7 +3,7 @@ import { chainHash } from '../../policies/chain-hash.ts';
 import type { HostNetwork } from '../../policies/host-network.ts';
 import type { Prefix } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
 import { chainNaming } from '../../render/nft.ts';
 import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import { PortIsolation } from '../bridged/port-isolation.ts';
@@ -197,12 +197,14 @@ export class Applier {
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
   async reassert(veths: ReadonlySet<string>): Promise<void> {
-    const nics = [...(this.#enforced?.nics ?? [])].filter(([, nic]) => veths.has(nic.hostVeth));
-    if (this.#enforced === undefined || nics.length === 0) return;
-    const routing = this.#foreign.spare(routingOf({ ...this.#enforced, nics: new Map(nics) }));
+    if (this.#enforced === undefined) return;
+    const nics = new Map<string, NicState>();
+    for (const [key, nic] of this.#enforced.nics) if (veths.has(nic.hostVeth)) nics.set(key, nic);
+    if (nics.size === 0) return;
+    const part = { ...this.#enforced, nics };
+    const routing = this.#foreign.spare(routingOf(part));
     const proxies = this.#ports.claims.spare(routing.proxies);
     await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
-    const part = { ...this.#enforced, nics: new Map(nics) };
     // Writing it unasked would be a change of the link, and so the next reason to write it.
     if ((await this.#isolation.reread(part)).length > 0)
       for (const failure of await this.#isolation.write(part)) this.#routing.complain(failure);

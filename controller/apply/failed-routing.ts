@@ -1,5 +1,5 @@
 /** Routing lines that `ip` refused: kept until one succeeds or nobody wants it any more, and tried again with each pass. */
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
 import { type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import type { FailedLine } from '../commands/ip-channel.ts';
 
@@ -8,6 +8,7 @@ const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 export class FailedRouting {
   /** `ip`'s message by line. */
   readonly #messages = new Map<string, string>();
+  readonly #lines = new WeakMap<NicState, readonly string[]>();
 
   /** After `lines` were written. @returns the failures to remove something, which keep nobody from what it shall have. */
   note(lines: readonly string[], failures: readonly FailedLine[]): FailedLine[] {
@@ -20,7 +21,9 @@ export class FailedRouting {
   /** What is still to be had; the rest is forgotten. */
   wanted(enforced: DesiredState): Routing {
     if (this.#messages.size === 0) return NOTHING;
-    const { gateways, routes, proxies } = routingOf(enforced);
+    const concerned = new Map<string, NicState>();
+    for (const [key, nic] of enforced.nics) if (this.#failedLine(nic) !== undefined) concerned.set(key, nic);
+    const { gateways, routes, proxies } = routingOf({ ...enforced, nics: concerned });
     const again: Routing = {
       gateways: gateways.filter((gateway) => this.#failed({ gateways: [gateway] })),
       routes: routes.filter((route) => this.#failed({ routes: [route] })),
@@ -36,10 +39,17 @@ export class FailedRouting {
     const found = new Map<string, string>();
     if (this.#messages.size === 0) return found;
     for (const [key, nic] of enforced.nics) {
-      const line = linesOf(nic).find((each) => this.#messages.has(each));
+      const line = this.#failedLine(nic);
       if (line !== undefined) found.set(key, `ip ${line}: ${this.#messages.get(line)}`);
     }
     return found;
+  }
+
+  /** Its lines are remembered: while one fails, each pass asks all NICs. */
+  #failedLine(nic: NicState): string | undefined {
+    const lines = this.#lines.get(nic) ?? linesOf(nic);
+    this.#lines.set(nic, lines);
+    return lines.find((line) => this.#messages.has(line));
   }
 
   #failed = (part: Partial<Routing>): boolean => linesOf(part).some((line) => this.#messages.has(line));

@@ -19,7 +19,10 @@ export class NicSysctls {
   async write(part: DesiredState, before: DesiredState | undefined): Promise<void> {
     const fresh = uniqueSysctls(part).filter(({ key, value }) => this.#written.get(key) !== value);
     const changes = await readDrift(fresh);
-    if (changes.length > 0) await this.#remember?.(changes, vethsOf(part, before));
+    // What only its own veths are to have is nobody's to be put back, and needs no look at all the others.
+    const own = vethsOf(part);
+    const others = changes.filter(({ key }) => !own.has(sysctlDevice(key)));
+    if (others.length > 0) await this.#remember?.(others, vethsOf(part, before));
     const failed = await writeSysctls(changes);
     for (const { key, value } of fresh) this.#written.set(key, value);
     for (const { sysctl, cause } of failed) {
@@ -42,8 +45,7 @@ export class NicSysctls {
 
   /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns lines for what was written. */
   async repair(enforced: DesiredState, devs: ReadonlySet<string>): Promise<string[]> {
-    const concerned = uniqueSysctls(enforced).filter(({ key }) => devs.has('all') || devs.has(sysctlDevice(key)));
-    const drifted = await readDrift(concerned);
+    const drifted = await readDrift(uniqueSysctls(enforced, devs.has('all') ? undefined : devs));
     for (const { key } of drifted) this.#written.delete(key);
     if (drifted.length > 0) await this.write(enforced, enforced);
     return drifted.map(settingLine);
@@ -63,8 +65,19 @@ const mustWrite = ({ actual, replaces }: SysctlDrift): boolean =>
 
 export const settingLine = ({ key, value }: Sysctl): string => `${key} = ${value}`;
 
-export function uniqueSysctls(enforced: DesiredState): Sysctl[] {
+/** `devs`: those of these interfaces alone. */
+export function uniqueSysctls(enforced: DesiredState, devs?: ReadonlySet<string>): Sysctl[] {
   const unique = new Map<string, Sysctl>();
-  for (const { sysctls } of enforced.nics.values()) for (const sysctl of sysctls) unique.set(sysctl.key, sysctl);
+  for (const { sysctls } of enforced.nics.values())
+    for (const sysctl of sysctls) if (devs === undefined || devs.has(deviceOf(sysctl))) unique.set(sysctl.key, sysctl);
   return [...unique.values()];
 }
+
+/** Found once for each: every start is told as a change of its own veth's settings, and asks all NICs. */
+function deviceOf(sysctl: Sysctl): string {
+  const device = devices.get(sysctl) ?? sysctlDevice(sysctl.key);
+  devices.set(sysctl, device);
+  return device;
+}
+
+const devices = new WeakMap<Sysctl, string>();

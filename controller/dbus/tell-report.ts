@@ -1,5 +1,7 @@
 /** What a pass came to, as signals and properties. */
+import { changedNicKeys } from '../../render/changed-nics.ts';
 import { VERSION } from '../cli/version.ts';
+import { enforcedCount } from '../status/enforced-count.ts';
 import type { Report } from '../status/report.ts';
 import type { PropertyValues } from './interface.ts';
 import type { BusService } from './service.ts';
@@ -8,15 +10,15 @@ export function tellReport({ outcome, raised }: Report, service: Pick<BusService
   const { before, applied, assembled, repaired } = outcome;
   const fresh = new Map<string, string[]>();
   const changed = new Set<string>();
-  for (const [key, nic] of applied.enforced.nics) {
-    const old = before?.nics.get(key);
-    if (old === nic) continue;
-    // After a start of the daemon, what is in force is news to nobody.
-    if (old === undefined && before !== undefined) {
+  // After a start of the daemon, what is in force is news to nobody.
+  for (const key of before === undefined ? [] : changedNicKeys(before, applied.enforced)) {
+    const [old, nic] = [before?.nics.get(key), applied.enforced.nics.get(key)];
+    if (nic === undefined) continue;
+    if (old === undefined) {
       // What has a broken policy is shut, or about to be refused.
       if (assembled.policies.get(key.slice(0, key.lastIndexOf('/')))?.compiled.ok !== true) continue;
       fresh.set(nic.container, [...(fresh.get(nic.container) ?? []), nic.hostVeth]);
-    } else if (old !== undefined && (old.egress !== nic.egress || old.ingress !== nic.ingress)) {
+    } else if (old.egress !== nic.egress || old.ingress !== nic.ingress) {
       changed.add(nic.container);
     }
   }
@@ -32,8 +34,7 @@ export const describeProperties = (latest: Report | undefined): PropertyValues =
   Since: latest?.since ?? '',
   EnforcedAt: latest?.enforcedAt ?? '',
   ContainerCount: latest?.reader.known.size ?? 0,
-  EnforcedCount: new Set([...(latest?.outcome.applied.enforced.nics.values() ?? [])].map(({ container }) => container))
-    .size,
+  EnforcedCount: latest === undefined ? 0 : enforcedCount(latest.outcome.applied.enforced.nics),
   ProblemCount: latest?.problemCount ?? 0,
   RepairCount: latest?.repairCount ?? 0,
 });

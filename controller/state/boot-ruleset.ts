@@ -51,8 +51,8 @@ export class BootRuleset {
   keep(enforced: DesiredState): void {
     if (this.#frozen) return;
     this.#wanted = enforced;
-    if (isSame(this.#saved, enforced)) return;
-    this.#timer ??= setTimeout(() => void this.flush(), this.#delayMs);
+    if (this.#timer !== undefined || isSame(this.#saved, enforced)) return;
+    this.#timer = setTimeout(() => void this.flush(), this.#delayMs);
   }
 
   /**
@@ -140,5 +140,7 @@ async function writePanicBlock(file: string, commands: readonly string[]): Promi
 /** A pass makes new maps of what didn't change. */
 function isSame(a: DesiredState | undefined, b: DesiredState): boolean {
   if (a === undefined || a.nics.size !== b.nics.size || changedNames(a.dns, b.dns).length > 0) return false;
-  return isDeepStrictEqual(a.host, b.host) && [...b.nics].every(([key, nic]) => a.nics.get(key) === nic);
+  if (a.host !== b.host && !isDeepStrictEqual(a.host, b.host)) return false;
+  if (a.nics !== b.nics) for (const [key, nic] of b.nics) if (a.nics.get(key) !== nic) return false;
+  return true;
 }

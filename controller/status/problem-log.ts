@@ -1,11 +1,12 @@
 /** Problems in the log: each is told once when it comes, and once when it has gone. */
 import { formatProblem, isError, type Problem } from '../../policies/problem.ts';
 import { GONE } from '../apply/routing-writer.ts';
-import { problemsOf } from '../assemble.ts';
+import { type Assembled, problemsOf } from '../assemble.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { Log } from '../log.ts';
 import type { LogFields } from '../log-event.ts';
 import type { Outcome } from '../reconcile.ts';
+import { rememberLast } from '../remember.ts';
 import { limitProblems } from '../traffic/limit-problems.ts';
 import { sharedProblems } from './describe-status.ts';
 
@@ -18,6 +19,7 @@ export class ProblemLog {
   readonly #log: Log;
   /** By the problem's text. */
   #known: ReadonlyMap<string, Told> = new Map();
+  readonly #filesOf = rememberLast(problemsInFiles);
 
   constructor(log: Log) {
     this.#log = log;
@@ -31,10 +33,16 @@ export class ProblemLog {
     return [...this.#known.values()].filter(({ level }) => level === 'error').length;
   }
 
+  /** Nothing else is asked while these are what they were, and most passes find them so. */
+  #inFiles({ assembled }: Outcome, reader: HostReader): readonly [string, Told][] {
+    const { containers, policies, problems, unenforceable, wireProblems } = assembled;
+    return this.#filesOf(containers, policies, problems, unenforceable, reader.loaded, wireProblems);
+  }
+
   /** @returns those that weren't there before. */
   tell(outcome: Outcome, reader: HostReader): ReadonlyMap<string, Told['level']> {
     const found = new Map([
-      ...problemsInFiles(outcome, reader),
+      ...this.#inFiles(outcome, reader),
       ...problemsInAnswers(outcome),
       ...problemsInKernel(outcome),
     ]);
@@ -49,11 +57,19 @@ export class ProblemLog {
   }
 }
 
-function problemsInFiles({ assembled }: Outcome, reader: HostReader): [string, Told][] {
-  const ofContainers = [...reader.known.values()].flatMap(({ container, name }) =>
-    problemsOf(assembled, container).map((problem) => describe(problem, { CONTAINER: name })),
+function problemsInFiles(
+  containers: Assembled['containers'],
+  policies: Assembled['policies'],
+  problems: Assembled['problems'],
+  unenforceable: Assembled['unenforceable'],
+  ...[loaded, wireProblems]: [loaded: HostReader['loaded'], wireProblems: Assembled['wireProblems']]
+): [string, Told][] {
+  const ofContainers = containers.flatMap((container) =>
+    problemsOf({ policies, problems, unenforceable }, container).map((problem) =>
+      describe(problem, { CONTAINER: container.name }),
+    ),
   );
-  const shared = [...sharedProblems(reader.loaded), ...assembled.wireProblems];
+  const shared = [...sharedProblems(loaded), ...wireProblems];
   return [...shared.map((problem) => describe(problem, {})), ...ofContainers];
 }
 
@@ -93,7 +109,7 @@ function problemsInKernel({ assembled, applied, traffic }: Outcome): [string, To
         .filter(({ dev }) => dev === a || dev === b)
         .map(({ why }): [string, Told] => [`wire ${name}: ${why}`, { level: 'error', fields: {} }]),
     ),
-    ...[...applied.enforced.nics.values()].flatMap((nic) =>
+    ...(traffic.length === 0 ? [] : [...applied.enforced.nics.values()]).flatMap((nic) =>
       limitProblems(nic, traffic).map((problem) => describe(problem, { CONTAINER: nic.container })),
     ),
   ];
