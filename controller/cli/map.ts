@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Container } from '../../policies/endpoint.ts';
 import { nameUnenforceable } from '../../policies/unenforceable.ts';
 import { assembleAsIfRunning } from '../as-if-running.ts';
+import { heldBy } from '../iptables/unsayable-nics.ts';
 import { foldAnyone } from '../map/fold-nodes.ts';
 import { renderDot } from '../map/map-dot.ts';
 import type { ReachMap } from '../map/map-shape.ts';
@@ -24,8 +25,9 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
   const { io, shared } = invocation;
   const host = await readHost(invocation);
   const names = selectContainers(host.containers, shared.names).map(({ container }) => container.name);
-  const { desired, policies, network } = assembleAsIfRunning(host.inputs, host.assembler);
-  const { containers, loaded } = host.inputs;
+  const { policies, network, ...assembled } = assembleAsIfRunning(host.inputs, host.assembler);
+  const { containers, loaded, backend, config } = host.inputs;
+  const { state: desired, unheld } = heldBy(backend ?? config.backend, assembled.desired);
   const asked = new Set(shared.names.length === 0 ? [] : names);
   const map = buildMap({ desired, policies, network, containers, loaded, panic: host.panic }, asked);
   const text = await render(map, shared.json ? 'json' : format, invocation);
@@ -36,6 +38,10 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
   );
   for (const { container } of past)
     io.err.write(`not in the map, since no rule stands before it: ${nameNetworks(container)}\n`);
+  for (const [key, why] of unheld) {
+    const container = assembled.desired.nics.get(key)?.container ?? '';
+    if (asked.size === 0 || asked.has(container)) io.err.write(`${container}: ${why}\n`);
+  }
   return EXIT.fine;
 }
 

@@ -7,6 +7,7 @@ import type { Assembled, HostInputs } from '../assemble.ts';
 import { type AskedService, parseAskedService } from '../cli/asked-service.ts';
 import { shownPath } from '../cli/print-problems.ts';
 import { hint } from '../host/name-hint.ts';
+import { heldBy } from '../iptables/unsayable-nics.ts';
 import type { PanicState } from '../panic/panic-state.ts';
 import { type ExplainHost, type Explanation, explainFlow } from './explain.ts';
 import type { ExplainedRule } from './explained-step.ts';
@@ -148,7 +149,8 @@ export function describeAnswers(
   folder: string,
 ): unknown {
   const { desired, policies, network } = assembled;
-  const host = { desired, policies, network, containers: inputs.containers, panic };
+  const { unheld } = heldBy(inputs.backend ?? inputs.config.backend, desired);
+  const host = { desired, policies, network, containers: inputs.containers, panic, unheld };
   const lines = policyLines(files);
   const answers = answerQuestion(host, inputs.loaded.services, question, (file, line) => lines(file)[line - 1]);
   return {

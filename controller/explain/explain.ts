@@ -22,6 +22,8 @@ export type ExplainHost = Pick<Assembled, 'desired' | 'policies' | 'network'> & 
   readonly containers: readonly Container[];
   /** What is sealed; policies alone are asked without it. */
   readonly panic?: PanicState;
+  /** By NIC key: why the host's backend can't hold what is desired of it. */
+  readonly unheld?: ReadonlyMap<string, string>;
 };
 
 export interface FlowQuestion {
@@ -100,9 +102,13 @@ function stepsOf(host: ExplainHost, question: FlowQuestion, ends: Ends): Told {
   }
   const sealed = [from, to].flatMap((side) => sealedStep(host, side) ?? [])[0];
   if (sealed !== undefined) return { steps: [sealed] };
+  const unheld = [from, to].flatMap((side) => unheldStep(host, side) ?? []);
+  const shut = unheld.find(({ verdict }) => verdict === 'drop');
+  if (shut !== undefined) return { steps: [shut] };
   const trace = traceFlow(host, { packet, from, to }, ownChains(host));
   const steps = trace.map((step) => explainStep(host, step, { from, to, source, lineAt }));
-  return withTranslation(host, steps, { asked, packet, from, to, published, lineAt });
+  const told = withTranslation(host, steps, { asked, packet, from, to, published, lineAt });
+  return { ...told, steps: [...unheld, ...told.steps] };
 }
 
 /** Before everything else, whatever the policies say. */
@@ -111,6 +117,14 @@ function sealedStep({ panic = NO_PANIC }: ExplainHost, side: Side): ExplainedSte
   const { container } = side.nic;
   const note = whySealed(panic, container);
   return note === undefined ? undefined : { at: `panic of ${container}`, verdict: 'drop', rule: null, note };
+}
+
+/** Whatever the policy says; one on a bridge can't even be shut. */
+function unheldStep({ unheld }: ExplainHost, side: Side): ExplainedStep | undefined {
+  const note = side.kind === 'nic' ? unheld?.get(side.key) : undefined;
+  if (side.kind !== 'nic' || note === undefined) return undefined;
+  const { container, port } = side.nic;
+  return { at: `iptables of ${container}`, verdict: port === undefined ? 'drop' : 'log', rule: null, note };
 }
 
 function packetOf(question: FlowQuestion, source: Address, destination: Address): FlowPacket {

@@ -1,5 +1,6 @@
 /** Interfaces that need what iptables can't say: they get nothing. */
 import { closedPolicy } from '../../policies/compile-policy.ts';
+import type { HostConfig } from '../../policies/config.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { isNameable } from '../../render/iptables/xt-names.ts';
 import { unsayableRule } from '../../render/iptables/xt-policy.ts';
@@ -33,6 +34,10 @@ export function holdByXt(desired: DesiredState): Holdable {
   }
   return { state: unheld.size === 0 ? desired : { ...desired, nics }, unheld };
 }
+
+/** What the host's backend can hold; `auto`: it wasn't asked, and nftables holds all. */
+export const heldBy = (backend: HostConfig['backend'], desired: DesiredState): Holdable =>
+  backend === 'iptables' ? holdByXt(desired) : { state: desired, unheld: new Map() };
 
 /** The same NIC is the same each time, so that nothing looks changed that isn't. */
 const shutNics = new WeakMap<NicState, NicState>();

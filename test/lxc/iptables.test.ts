@@ -144,7 +144,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
     const good = await readXtOwn(host);
     const ipt = `iptables-${variant}`;
     const healed = async (what: string): Promise<void> => {
-      await eventually(what, async () => (await readXtOwn(host)) === good, 15_000).catch(() => undefined);
+      await eventually(what, async () => (await readXtOwn(host)) === good, 40_000).catch(() => undefined);
       expect(await readXtOwn(host), `${what}\n${routewall.daemon.log().slice(-15).join('\n')}`).toBe(good);
       expect(await flow.beat(2_000), what).toBe('alive');
     };
@@ -206,6 +206,11 @@ describe.each(BACKENDS.filter(({ backend }) => backend === 'iptables'))('by $nam
       expect([words, exitCode, TOLD.filter((pattern) => !pattern.test(stdout))]).toEqual([words, 1, []]);
     }
     expect(await routewall.cli('preview', '--exit-code')).toMatchObject({ exitCode: 0 });
+    const asked = await routewall.cli('explain', '--from', 'container:web', '--to', OUTSIDE, 'tcp/81');
+    expect([asked.exitCode, asked.stdout]).toEqual([
+      1,
+      expect.stringMatching(/^drop [\s\S]*✗ iptables of web +masquerade/),
+    ]);
     // One on a bridge, which nothing can be said of, keeps nobody else from what can.
     await createBridge(routewall.bed.host);
     const port = await routewall.addContainer('port', { lines: bridgedNic(['198.51.100.140']), policy: OPEN });

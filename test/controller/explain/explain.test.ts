@@ -190,3 +190,18 @@ test('judges a flow that conntrack knows by its addresses alone', () => {
   expect(verdict('192.0.2.1', '198.51.100.20', 22)).toBe('reject');
   expect(verdict('203.0.113.9', '192.0.2.1', 22)).toBe('allow');
 });
+
+test("what the host's backend can't hold is told before all that the policy says", () => {
+  const all = inputs();
+  const unheld = new Map([['/lxc/a/0', 'masquerade and publish need nftables']]);
+  const host = { ...assembleAsIfRunning(all), containers: all.containers, unheld };
+  for (const [from, to] of [
+    ['container:a', 'container:b'],
+    ['203.0.113.9', 'container:a'],
+  ] as const)
+    expect(explainFlow(host, question(from, to, 'tcp/80', 4))).toMatchObject({
+      verdict: 'drop',
+      steps: [{ at: 'iptables of a', rule: null, note: 'masquerade and publish need nftables' }],
+    });
+  expect(explainFlow(host, question('203.0.113.9', 'container:b', 'tcp/80', 4)).verdict).toBe('allow');
+});
