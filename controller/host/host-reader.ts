@@ -8,6 +8,7 @@ import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.
 import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../../policies/policy-files.ts';
 import { isStrict } from '../../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../../policies/read-policy-files.ts';
+import { sameContent } from '../../policies/source-text.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
 import { readFolderSignature } from '../../watchers/file-signature.ts';
@@ -177,16 +178,19 @@ export class HostReader {
     // What was read without the folder says nothing about the files that nobody tells of now that it is back.
     const some = this.#isFolderMissing ? undefined : files;
     const read = some === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
+    let isSame = some !== undefined;
     for (const file of some ?? []) {
       const path = relative(policyFolder, file);
       if (!isPolicyFileName(path)) continue;
       const content = readPolicyFile(policyFolder, path, isStrict());
+      isSame &&= content === undefined ? !read.has(path) : sameContent(content, read.get(path));
       if (content === undefined) read.delete(path);
       else read.set(path, content);
     }
-    this.#disk = read;
+    // A hook has its container's file read at each start: what is the same as before is compiled by nobody again.
+    if (this.#disk === undefined || !isSame) this.#disk = read;
     this.#isFolderMissing = before === undefined || before !== readFolderSignature(containers);
-    return read;
+    return this.#disk;
   }
 
   useFiles(files: PolicyFiles): void {
