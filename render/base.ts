@@ -129,6 +129,7 @@ export function inetChains(
       chain(HOOKS.forwardFrom, [
         'ct state established accept',
         'ct state related goto related',
+        ...bridged.neighboursPast,
         // Each of these says no by itself: a lost element leaves the next one in charge.
         'iifname vmap @from_container',
         'iifname @veths drop',
@@ -136,7 +137,15 @@ export function inetChains(
         ...guard('iifname', host),
       ]),
     ],
-    ['forward_to', chain(HOOKS.forwardTo, ['ct state established,related accept', 'jump admit', 'goto receive'])],
+    [
+      'forward_to',
+      chain(HOOKS.forwardTo, [
+        'ct state established,related accept',
+        ...bridged.neighboursPast,
+        'jump admit',
+        'goto receive',
+      ]),
+    ],
     [
       'input',
       chain(HOOKS.input, [

@@ -17,6 +17,7 @@ const FAMILIES = [
 /** Our chains' rules about bridged containers, each list empty on a host that has none. */
 export interface BridgedRules {
   readonly sourceRouted: readonly string[];
+  readonly neighboursPast: readonly string[];
   readonly from: readonly string[];
   readonly to: readonly string[];
   readonly neighboursIn: readonly string[];
@@ -24,7 +25,15 @@ export interface BridgedRules {
   readonly partners: readonly string[];
 }
 
-const NONE: BridgedRules = { sourceRouted: [], from: [], to: [], neighboursIn: [], hostOut: [], partners: [] };
+const NONE: BridgedRules = {
+  sourceRouted: [],
+  neighboursPast: [],
+  from: [],
+  to: [],
+  neighboursIn: [],
+  hostOut: [],
+  partners: [],
+};
 
 /**
  * `iifname . ip saddr` can be believed: the bridge table lets nobody but its owner send from an address. Each lookup has
@@ -44,6 +53,9 @@ export function bridgedRules({ bridges }: HostState): BridgedRules {
           `iifname . ${ip} saddr != @bridged${family} iif != "lo" ${ip} saddr @bridged_held${family} goto elsewhere`,
       ),
     ],
+    // What br_netfilter shows here of what goes from port to port, and the bridge table has let pass: a unicast answer is
+    // for a container's address, and its policy says nothing of it. What is routed has a hop less when it gets here.
+    neighboursPast: [135, 136].map((type) => `icmpv6 type ${type} ip6 hoplimit 255 accept`),
     from: [
       ...each((ip, family) => `iifname . ${ip} saddr vmap @from_bridged${family}`),
       ...each((ip, family) => `iifname . ${ip} saddr @bridged${family} drop`),
@@ -70,7 +82,9 @@ export function bridgedRules({ bridges }: HostState): BridgedRules {
     ],
     partners: [
       ...FAMILIES.flatMap(({ ip, family }) =>
-        ['original', 'reply'].map((direction) => `iifname . ct ${direction} ${ip} saddr @bridged${family} accept`),
+        ['original', 'reply'].map(
+          (direction) => `iifname . ${ip} saddr . ct ${direction} ${ip} saddr @bridged_party${family} accept`,
+        ),
       ),
       ...each((ip, family) => `iifname . ${ip} saddr @bridged${family} drop`),
     ],
@@ -111,6 +125,15 @@ export function bridgedElements(
         'set',
         `${ip} saddr`,
         keysOf(nics, family).map(([key]) => [key.replace(/^".*" \. /, ''), '']),
+      ),
+    ]),
+    // Siblings come in by the same bridge: only its own address twice says that the sender itself is an end of the flow.
+    ...FAMILIES.map(({ ip, family }): [string, NftSet] => [
+      `bridged_party${family}`,
+      container(
+        'set',
+        `iifname . ${ip} saddr . ${ip} saddr`,
+        keysOf(nics, family).map(([key]) => [key.replace(/ \. .*$/, '$&$&'), '']),
       ),
     ]),
     ['leased4', container('set', 'iifname . ip saddr', keysOf(leased, '4'))],
