@@ -4,31 +4,20 @@ import { BRIDGE, BRIDGE_ROUTES, bridgedNic, createBridge, makeLeases } from '../
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
-import { createNamespace, type Namespace, setSysctls } from '../../sandbox/namespace.ts';
-import { createWire, runIp } from '../../sandbox/wire.ts';
+import { setSysctls } from '../../sandbox/namespace.ts';
+import { runIp } from '../../sandbox/wire.ts';
 import { FROM_EARLY, OWN_EARLY } from './bridged-before-lease.ts';
 import { KINDS, OTHERS, RESERVED, ROLES } from './bridged-kinds.ts';
+import { addNeighbour } from './bridged-neighbour.ts';
 import { ALICE, EARLY, FOREIGN, MALLORY } from './bridged-parties.ts';
 import { OWN_MALLORY, SPOOFED } from './bridged-spoofing.ts';
 import { type Attack, attack, type Sender, startWitness } from './hostile.ts';
 import { OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
-/** A machine on the bridge's own network, behind a port that is no container's. */
-const NEIGHBOUR = ['198.51.100.140/25', '2001:db8:200::140/64'];
-
 /** So that also frames to reserved addresses go from port to port where nobody stops them. */
 const FORWARDS_RESERVED = 'link set dev br0 type bridge group_fwd_mask 0xfff8';
 const KEEPS_RESERVED = 'link set dev br0 type bridge group_fwd_mask 0';
 const LEARNS_RESERVED = 'link set dev br0 type bridge no_linklocal_learn 0';
-
-async function addPort(host: Namespace): Promise<void> {
-  const lan = await createNamespace('lan');
-  await createWire(
-    { namespace: host, name: 'lan0', addresses: [] },
-    { namespace: lan, name: 'eth0', addresses: NEIGHBOUR },
-  );
-  await runIp(host, ['link set dev lan0 master br0', FORWARDS_RESERVED]);
-}
 
 interface Arena {
   readonly rw: Routewall;
@@ -49,7 +38,8 @@ async function openArena(): Promise<Arena> {
     policies: Object.fromEntries(['mallory', 'alice', 'early'].map((name) => [`containers/${name}.yaml`, OPEN])),
     prepare: async ({ host }) => {
       await createBridge(host);
-      await addPort(host);
+      await addNeighbour(host);
+      await runIp(host, [FORWARDS_RESERVED]);
     },
   });
   const add = async (name: string, addresses: readonly string[], hwaddr: string): Promise<Container> => {
