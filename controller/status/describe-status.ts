@@ -1,5 +1,6 @@
 /** What the status file says, out of the last pass. */
 import type { EnforcedPolicy } from '../../policies/compile.ts';
+import type { Container } from '../../policies/endpoint.ts';
 import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { formatMoment } from '../../policies/moment.ts';
 import { policyPath } from '../../policies/policy-files.ts';
@@ -66,35 +67,53 @@ export function describeStatus(outcome: Outcome, reader: HostReader, facts: Serv
 export const sharedProblems = ({ problems }: Pick<LoadedPolicies, 'problems'>): Problem[] =>
   problems.filter((problem) => isError(problem) && !problem.file.startsWith('containers/'));
 
+/** All containers stand in it, and an event mostly changed one: what is described from the same is the same. */
 function describeContainer(
-  known: KnownContainer,
+  { container, name, runtime: { state } }: KnownContainer,
   { assembled, applied, traffic }: Outcome,
   facts: ServiceFacts,
 ): ContainerStatus {
-  const { container, name, runtime } = known;
-  const policy = assembled.policies.get(container.id);
+  const { id } = container;
   const keys = container.endpoints.map(({ key }) => key);
   const nics = keys.flatMap((key) => applied.enforced.nics.get(key) ?? []);
-  return {
+  const policy = assembled.policies.get(id);
+  const since = keys.map((key) => facts.nicsSince.get(key));
+  const refused = keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null;
+  const failures = traffic.length === 0 ? NO_FAILURES : traffic;
+  // With the container itself, all that is looked at below.
+  const from = [policy, assembled.problems.get(id), assembled.unenforceable.get(id), failures, refused, name, state];
+  const parts = [...from, ...nics, ...since];
+  const known = described.get(container);
+  if (known !== undefined && isSameList(known.parts, parts)) return known.status;
+  const status: ContainerStatus = {
     container: name,
-    state: runtime.state,
+    state,
     policy: {
       file: policy?.file ?? null,
       status: policy?.status ?? 'closed',
       observing: observingOf(policy?.enforced),
     },
     since:
-      keys
-        .flatMap((key) => facts.nicsSince.get(key) ?? [])
+      since
+        .flatMap((time) => time ?? [])
         .sort()
         .at(-1) ?? null,
-    problems: [...problemsOf(assembled, container), ...nics.flatMap((nic) => limitProblems(nic, traffic))],
+    problems: [...problemsOf(assembled, container), ...nics.flatMap((nic) => limitProblems(nic, failures))],
     nics: nics.map(describeNic),
     ...unenforcedOf(container),
     ends: policy === undefined ? [] : describeEnds(policy.enforced),
-    refused: keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null,
+    refused,
   };
+  described.set(container, { parts, status });
+  return status;
 }
+
+const NO_FAILURES: Outcome['traffic'] = [];
+
+const described = new WeakMap<Container, { readonly parts: readonly unknown[]; readonly status: ContainerStatus }>();
+
+const isSameList = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((part, index) => part === b[index]);
 
 /** The alternatives of a rule end together. */
 function describeEnds(policy: EnforcedPolicy): EndStatus[] {
