@@ -1,4 +1,4 @@
-/** What bridges themselves do for containers: ports that may meet no other are apart, and nothing is learned past the rules. */
+/** What bridges themselves do for containers: ports that may meet no other are apart, and nothing gets past the rules. */
 import type { DesiredState } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
@@ -9,7 +9,7 @@ import { parseLinksJson } from '../host/container-runtime.ts';
 export class PortIsolation {
   readonly #run: Run;
   readonly #ip: IpChannel;
-  readonly #written = new Map<InterfaceName, boolean>();
+  readonly #written = new Map<InterfaceName, Setting>();
 
   constructor(run: Run, ip: IpChannel) {
     this.#run = run;
@@ -18,11 +18,11 @@ export class PortIsolation {
 
   /** What of these NICs isn't known to be set. @returns what `ip` refused. */
   async write(part: DesiredState): Promise<readonly FailedLine[]> {
-    const fresh = wanted(part).filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated);
+    const fresh = wanted(part).filter(([veth, setting]) => this.#written.get(veth) !== setting);
     if (fresh.length === 0) return [];
     const bridges = new Set(fresh.map(([, , bridge]) => bridge));
     const failed = await this.#ip.run([...[...bridges].map(unlearning), ...fresh.map(lineFor)]);
-    for (const [veth, isIsolated] of fresh) this.#written.set(veth, isIsolated);
+    for (const [veth, setting] of fresh) this.#written.set(veth, setting);
     for (const { line } of failed)
       for (const [veth] of fresh) if (line.includes(` dev ${veth} `)) this.#written.delete(veth);
     return failed;
@@ -41,12 +41,12 @@ export class PortIsolation {
   async reread(part: DesiredState): Promise<string[]> {
     const ports = wanted(part);
     if (ports.length === 0) return [];
-    const present = isolatedPorts(
+    const present = portSettings(
       await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']),
     );
     const learning = learningBridges(await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge']));
-    for (const [veth, isIsolated] of ports) this.#written.set(veth, present.get(veth) ?? isIsolated);
-    const lines = ports.filter(([veth, isIsolated]) => this.#written.get(veth) !== isIsolated).map(lineFor);
+    for (const [veth, setting] of ports) this.#written.set(veth, present.get(veth) ?? setting);
+    const lines = ports.filter(([veth, setting]) => this.#written.get(veth) !== setting).map(lineFor);
     const told = new Set<InterfaceName>();
     for (const [veth, , bridge] of ports)
       if (learning.has(bridge)) {
@@ -57,7 +57,16 @@ export class PortIsolation {
   }
 }
 
-type Port = readonly [veth: InterfaceName, isIsolated: boolean, bridge: InterfaceName];
+/** `isolated on guard on` */
+type Setting = string;
+type Port = readonly [veth: InterfaceName, setting: Setting, bridge: InterfaceName];
+
+/**
+ * Messages of the spanning tree reach no hook: where the bridge speaks it, a container could make itself the root, and have
+ * the uplink's port blocked. The kernel shuts a guarded port that sends one, until its link goes down and up.
+ */
+const settingOf = (isIsolated: boolean, isGuarded: boolean): Setting =>
+  `isolated ${isIsolated ? 'on' : 'off'} guard ${isGuarded ? 'on' : 'off'}`;
 
 /**
  * From a frame to an address that bridges keep for themselves, as LLDP's, the kernel learns where its sender is, before
@@ -67,20 +76,21 @@ const unlearning = (bridge: InterfaceName): string => `link set dev ${bridge} ty
 
 const wanted = ({ nics }: DesiredState): Port[] =>
   [...nics.values()].flatMap(({ hostVeth, port }) =>
-    port === undefined ? [] : [[hostVeth, port.isApart, port.bridge] as const],
+    port === undefined ? [] : [[hostVeth, settingOf(port.isApart, true), port.bridge] as const],
   );
 
-const lineFor = ([veth, isIsolated]: Port): string =>
-  `link set dev ${veth} type bridge_slave isolated ${isIsolated ? 'on' : 'off'}`;
+const lineFor = ([veth, setting]: Port): string => `link set dev ${veth} type bridge_slave ${setting}`;
 
-/** Of `ip -j -d link show type bridge_slave`. */
-function isolatedPorts(json: string): Map<string, boolean> {
+/** Of `ip -j -d link show type bridge_slave`: `"isolated":false,"guard":false`. */
+function portSettings(json: string): Map<string, Setting> {
   const links = parseLinksJson(json);
-  const ports = new Map<string, boolean>();
+  const ports = new Map<string, Setting>();
   for (const link of Array.isArray(links) ? links : []) {
     const name = field(link, 'ifname');
-    const isolated = field(field(field(link, 'linkinfo'), 'info_slave_data'), 'isolated');
-    if (typeof name === 'string' && typeof isolated === 'boolean') ports.set(name, isolated);
+    const slave = field(field(link, 'linkinfo'), 'info_slave_data');
+    const [isolated, guard] = [field(slave, 'isolated'), field(slave, 'guard')];
+    if (typeof name === 'string' && typeof isolated === 'boolean' && typeof guard === 'boolean')
+      ports.set(name, settingOf(isolated, guard));
   }
   return ports;
 }
