@@ -140,6 +140,21 @@ async function heard({ rw, mallory }: Arena, sources: readonly string[]): Promis
   return [...new Set(fresh.map(({ from }) => from))].sort();
 }
 
+/** From a bridge that is better than any. */
+const BPDU: readonly Attack[] = [
+  [
+    'spanning tree',
+    `Dot3(dst="01:80:c2:00:00:00", src="${MALLORY.mac}")/LLC()/STP(rootid=0, rootmac="${MALLORY.mac}", bridgeid=0, bridgemac="${MALLORY.mac}")`,
+  ],
+];
+/** Two seconds of listening and two of learning are the least. */
+const setStp = async ({ host }: Arena, on: 0 | 1): Promise<void> =>
+  void (await host.run('ip', `link set dev ${BRIDGE} type bridge forward_delay 200 stp_state ${on}`.split(' ')));
+const rootOf = async ({ host }: Arena): Promise<string> =>
+  (await host.run('cat', [`/sys/class/net/${BRIDGE}/bridge/root_id`])).stdout.trim();
+const stateOf = async (host: Namespace, port: string): Promise<string> =>
+  (await host.run('cat', [`/sys/class/net/${port}/brport/state`])).stdout.trim();
+
 const OTHERS = [FOREIGN['an unused address'], ALICE.own].flat();
 const OWN = [...MALLORY.own].sort();
 
@@ -192,6 +207,26 @@ describe('beside a hostile root in a container on a bridge', () => {
     expect(await portsOfAlice(arena)).toEqual([veths.alice]);
     expect(await reaches(alice, SERVERS)).toEqual(allowed(SERVERS));
     expect(await reaches(lan.place, ALICE.own)).toEqual(allowed(ALICE.own));
+  });
+
+  test('its spanning tree message moves nothing on a bridge that speaks it, and shuts its own port', async () => {
+    const { host, veths, alice } = arena;
+    await host.run('ip', ['link', 'set', 'dev', veths.mallory, 'type', 'bridge_slave', 'guard', 'off']);
+    const guard = `/sys/class/net/${veths.mallory}/brport/bpdu_guard`;
+    await eventually('it is put back', async () => (await host.run('cat', [guard])).stdout.trim() === '1');
+    await setStp(arena, 1);
+    const root = await rootOf(arena);
+    await attack(arena.mallory, BPDU);
+    await eventually('its port is shut', async () => (await stateOf(host, veths.mallory)) === '0');
+    expect(await rootOf(arena)).toBe(root);
+    await eventually(
+      'the sibling goes on',
+      async () => (await reaches(alice, SERVERS)).join() === allowed(SERVERS).join(),
+    );
+    await setStp(arena, 0);
+    for (const to of ['down', 'up']) await host.run('ip', ['link', 'set', veths.mallory, to]);
+    await eventually('its port is open again', async () => (await stateOf(host, veths.mallory)) === '3');
+    expect(await reaches(arena.mallory.place, SERVERS)).toEqual(allowed(SERVERS));
   });
 
   test('what it does to its interface changes nothing of what it may send', async () => {
@@ -249,5 +284,9 @@ describe('beside a hostile root in a container on a bridge', () => {
     const claims = await seen(arena, lan, claimed, { most: claimed.length });
     expect(namesOf(claimed).filter((name) => !claims.includes(name))).toEqual([]);
     expect(await portsOfAlice(arena)).toEqual(['lan0']);
+    await host.run('ip', ['link', 'set', 'dev', veths.mallory, 'type', 'bridge_slave', 'guard', 'off']);
+    await setStp(arena, 1);
+    await attack(mallory, BPDU);
+    await eventually('it is the root', async () => (await rootOf(arena)) === `0000.${MALLORY.mac.replaceAll(':', '')}`);
   });
 });
