@@ -8,7 +8,8 @@ import { linkExists } from './host/container-runtime.ts';
 import { containerId } from './host/containers.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import type { Outcome } from './reconcile.ts';
-import { type Session, SessionEnded } from './session.ts';
+import type { Session } from './session.ts';
+import { SessionEnded } from './session-ended.ts';
 
 /** The reason is one line, for LXC's log. */
 export class Refused extends Error {

@@ -112,7 +112,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   let sealTable = sealTableOf(chosen);
   const panic = new Panic({
     ...{ stateDirectory, disk: realDisk, log },
-    table: { hold: (seal) => sealTable.hold(seal), verify: (seal) => sealTable.verify(seal) },
+    table: { hold: (seal) => sealTable.hold(seal), verify: (seal, signal) => sealTable.verify(seal, signal) },
     keepForBoot: (commands) => bootRuleset.keepPanic(commands),
     renderForBoot: (seal) => formatOf(backend.chosen).seal(seal),
     onSealed: () => {

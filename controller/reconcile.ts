@@ -6,11 +6,13 @@ import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { TrafficFailure } from '../render/traffic.ts';
-import { type Applied, type Applier, type ApplyRequest, joinApplied } from './apply/apply.ts';
+import { type Applied, type ApplyRequest, joinApplied } from './apply/applied.ts';
+import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { LxcProxy } from './apply/foreign-proxies.ts';
 import { handedOver } from './apply/handed-over.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
+import { unlessAborted } from './commands/abortable.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import type { DirtyParts } from './dirty.ts';
@@ -56,6 +58,8 @@ export interface Outcome {
   readonly repaired: readonly string[];
   /** Prefixes that another NIC had before; their connections are forgotten. */
   readonly released: ReadonlySet<Prefix>;
+  /** The comparison with the kernel is still to be made; what changed is in force. */
+  readonly isPutAside: boolean;
   /** What of the limits and wires isn't in force. */
   readonly traffic: readonly TrafficFailure[];
   /** What it was compiled from. */
@@ -76,12 +80,14 @@ export class Reconciler {
 
   /**
    * `order`: carried out with what is read now, or told to be refused in the outcome.
+   * `signal`: puts a comparison aside that others wait for; see Applier.resync.
    * @throws Error when something could not be read, or when the kernel's state is not known afterwards.
    */
-  async reconcile(dirty: DirtyParts, order?: Order): Promise<Outcome> {
+  async reconcile(dirty: DirtyParts, order?: Order, signal?: AbortSignal): Promise<Outcome> {
     const { applier, lastGood, panic, traffic, log } = this.#options;
     // Before anything that takes time: it may be what someone flushed.
-    const mended = dirty.resync ? await panic.verify() : [];
+    const until = applier.enforced === undefined ? undefined : signal;
+    const mended = dirty.resync ? await unlessAborted(until, () => panic.verify(until)) : [];
     const disk = await this.#readFiles(dirty);
     await this.#read(dirty);
     this.#options.claims.release(this.reader.veths);
@@ -91,16 +97,17 @@ export class Reconciler {
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
     await panic.cover(this.#panicScope(desired));
-    const { applied, released } = await this.#apply(request, dirty.resync);
+    const { applied, released } = await this.#apply(request, dirty.resync && mended !== undefined, signal);
+    const resync = dirty.resync && mended !== undefined && !applied.isPutAside;
     await panic.settle(this.#panicScope(applied.enforced));
-    const repaired = [...mended, ...applied.repaired];
-    if (!dirty.resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
-    if (!dirty.resync && dirty.proxies.size > 0)
+    const repaired = [...(mended ?? []), ...applied.repaired];
+    if (!resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
+    if (!resync && dirty.proxies.size > 0)
       repaired.push(...(await applier.restoreProxies(dirty.proxies, () => this.#lxcProxies())));
-    if (!dirty.resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
-    const { resync, veths: links, traffic: edited } = dirty;
+    if (!resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
+    const { veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
-    if (!dirty.resync && dirty.uplinks) repaired.push(...(await applier.repairUplinks()));
+    if (!resync && dirty.uplinks) repaired.push(...(await applier.repairUplinks()));
     // What is taken back must not come back as somebody's last good policy.
     if (!choice.isUnconfirmed) {
       // The kernel holds what it shall hold: neither a slow nor a full disk must hold up a pass, or make it a failed one.
@@ -109,7 +116,8 @@ export class Reconciler {
       });
     }
     const whole = { ...applied, unrouted: applier.unrouted };
-    return { assembled, applied: whole, before, repaired, released, traffic: traffic.failures, choice };
+    const isPutAside = dirty.resync && !resync;
+    return { assembled, applied: whole, before, repaired, released, isPutAside, traffic: traffic.failures, choice };
   }
 
   #panicScope({ nics }: DesiredState): PanicScope {
@@ -122,10 +130,14 @@ export class Reconciler {
   }
 
   /** Who gets the address of another starts without that one's connections: they would pass its rules. */
-  async #apply(request: ApplyRequest, resync: boolean): Promise<{ applied: Applied; released: ReadonlySet<Prefix> }> {
+  async #apply(
+    request: ApplyRequest,
+    resync: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<{ applied: Applied; released: ReadonlySet<Prefix> }> {
     const { applier, conntrack } = this.#options;
     const { desired } = request;
-    const bring = (part: ApplyRequest) => (resync ? applier.resync(part) : applier.apply(part));
+    const bring = (part: ApplyRequest) => (resync ? applier.resync(part, signal) : applier.apply(part));
     const { takers, released } = handedOver(applier.enforced, desired, conntrack.waiting);
     if (takers.size === 0) return { applied: await bring(request), released };
     const others = new Map([...desired.nics].filter(([key]) => !takers.has(key)));

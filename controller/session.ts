@@ -7,6 +7,7 @@ import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { Run } from './commands/run.ts';
+import { ComparisonPatience, concernsContainers } from './comparison-patience.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
 import { containerId } from './host/containers.ts';
@@ -19,6 +20,7 @@ import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
+import { SessionEnded } from './session-ended.ts';
 import { createSessionFollowers, type SessionFollowers } from './session-followers.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
@@ -59,15 +61,6 @@ export interface SessionOptions {
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
 
-/** Another session has taken its place, under another configuration: ask that one. */
-export class SessionEnded extends Error {
-  override readonly name = 'SessionEnded';
-
-  constructor() {
-    super('the daemon is taking up another configuration, or is about to end');
-  }
-}
-
 interface Waiter {
   readonly order?: Order | undefined;
   readonly resolve: (outcome: Outcome) => void;
@@ -87,6 +80,7 @@ export class Session {
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
+  readonly #patience: ComparisonPatience;
   #configSignature: string | undefined;
 
   constructor(options: SessionOptions) {
@@ -117,6 +111,7 @@ export class Session {
       reader: this.reconciler.reader,
       mark: this.#mark,
     });
+    this.#patience = new ComparisonPatience(options.log, this.#timers, () => this.requestResync());
     this.#queue = createPassQueue(() => this.#pass());
   }
 
@@ -277,12 +272,16 @@ export class Session {
     this.#passBegan = begin;
     try {
       const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
-      const outcome = await this.reconciler.reconcile(dirty, order);
+      const isAwaited = () => this.#waiting.length > 0 || [dirty, this.#dirty].some(concernsContainers);
+      const signal = dirty.resync ? this.#patience.begin(isAwaited) : undefined;
+      const outcome = await this.reconciler.reconcile(dirty, order, signal);
+      if (dirty.resync) this.#patience.end(outcome.isPutAside);
       this.#retryMs = RETRY_MS.first;
       await this.#followers.follow(outcome);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {
+      this.#patience.end(false);
       for (const { reject } of waiting) reject(cause);
       this.#options.log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
       this.#options.onFailure();

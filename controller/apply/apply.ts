@@ -1,12 +1,12 @@
 /** Brings the kernel from what it holds to what it shall hold, in the order that leaves no gap. */
 import { chainHash } from '../../policies/chain-hash.ts';
 import type { HostNetwork } from '../../policies/host-network.ts';
-import type { Prefix } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { chainNaming } from '../../render/nft.ts';
 import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import { PortIsolation } from '../bridged/port-isolation.ts';
+import { abortable, isAborted } from '../commands/abortable.ts';
 import type { IpChannel } from '../commands/ip-channel.ts';
 import type { Run } from '../commands/run.ts';
 import { readRouting, readUplinkRoutes } from '../kernel/observe.ts';
@@ -16,10 +16,12 @@ import { rememberLast } from '../remember.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
+import { type Applied, type ApplyRequest, NO_COMPARISON } from './applied.ts';
 import type { Backend, Held, Refusal } from './backend.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
 import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
+import { pickNics } from './pick-nics.ts';
 import { RoutingWriter } from './routing-writer.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { describeUplinks, type Opened, UplinkRouting } from './uplink-routing.ts';
@@ -34,26 +36,6 @@ export interface KernelPorts {
   readonly rememberSysctls?: RememberSysctls;
   /** Who is asked before a proxy is set. */
   readonly claims: AddressClaims;
-}
-
-export interface ApplyRequest {
-  readonly desired: DesiredState;
-  readonly network: HostNetwork;
-  /** Of all containers; asked for only when proxies are looked at. */
-  readonly lxcProxies: () => readonly LxcProxy[];
-}
-
-export interface Applied extends Isolated {
-  /** Lines that the kernel held otherwise than it should; empty for an ordinary change. */
-  readonly repaired: readonly string[];
-  /** How many commands and lines were written. */
-  readonly written: number;
-  /** By NIC key: why the backend can hold nothing of it, and so it gets nothing. */
-  readonly unheld: ReadonlyMap<string, string>;
-  /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
-  readonly unrouted: ReadonlyMap<string, string>;
-  /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
-  readonly abandoned: readonly Prefix[];
 }
 
 export const nameOf = chainNaming(chainHash);
@@ -120,19 +102,24 @@ export class Applier {
     }
   }
 
-  async #change(before: DesiredState, { desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+  /** `rules`: those in force, where they are ahead of the rest. */
+  async #change(
+    before: DesiredState,
+    { desired: wanted, network, lxcProxies }: ApplyRequest,
+    rules = before,
+  ): Promise<Applied> {
     // Everything else is the same object before and after, and costs nothing here.
     const { desired: whole, withheld } = await this.#uplinks.open(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     const keys = changedNicKeys(before, desired);
-    const old = routingOf(pick(before, keys));
-    const gone = this.#foreign.spare(diffRouting(old, routingOf(pick(desired, keys))).remove);
+    const old = routingOf(pickNics(before, keys));
+    const gone = this.#foreign.spare(diffRouting(old, routingOf(pickNics(desired, keys))).remove);
     const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
     await this.#routing.write({ add: NOTHING, remove: leaving });
-    this.#sysctls.forget(pick(before, keys));
-    this.#isolation.forget(pick(before, keys));
+    this.#sysctls.forget(pickNics(before, keys));
+    this.#isolation.forget(pickNics(before, keys));
     let commands = 0;
-    let current = before;
+    let current = rules;
     const result = await commitIsolated(
       desired,
       before,
@@ -145,7 +132,7 @@ export class Applier {
       nameOf,
     );
     const remaining = diffRouting(leaving, old).add;
-    const changed = pick(result.enforced, keys);
+    const changed = pickNics(result.enforced, keys);
     const fresh = diffRouting(remaining, routingOf(changed)).add;
     const due: Routing = { ...NOTHING, proxies: [...this.#ports.claims.due] };
     const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
@@ -154,19 +141,47 @@ export class Applier {
     await this.#uplinks.close(result.enforced.host.uplinkTables);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
-    return { ...result, unheld, repaired: [], written: commands + lines, unrouted: this.unrouted, abandoned: [] };
+    const written = commands + lines;
+    return { ...result, ...NO_COMPARISON, unheld, written, unrouted: this.unrouted };
   }
 
-  /** Compares everything with the kernel and writes what differs; nothing where nothing does. */
-  async resync({ desired: wanted, network, lxcProxies }: ApplyRequest): Promise<Applied> {
+  /**
+   * Compares everything with the kernel and writes what differs; nothing where nothing does. What `signal` puts aside before
+   * anything else than rules was written is the change alone, from what was known before: no less is known than then.
+   */
+  async resync(request: ApplyRequest, signal?: AbortSignal): Promise<Applied> {
     const before = this.#enforced;
     this.#enforced = undefined;
+    // Where nothing is known the comparison is the repair, and there is no other way.
+    if (before === undefined) return await this.#compare(before, request, undefined, () => undefined);
+    let rules = before;
+    try {
+      return await this.#compare(before, request, signal, (inForce) => {
+        rules = inForce;
+      });
+    } catch (cause) {
+      if (!isAborted(cause, signal)) throw cause;
+    }
+    return { ...(await this.#change(before, request, rules)), isPutAside: true };
+  }
+
+  async #compare(
+    before: DesiredState | undefined,
+    { desired: wanted, network, lxcProxies }: ApplyRequest,
+    signal: AbortSignal | undefined,
+    onRules: (inForce: DesiredState) => void,
+  ): Promise<Applied> {
     const { desired: whole, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
-    const held = await this.#ports.backend.read();
+    const held = await this.#ports.backend.read(signal).catch((cause: unknown) => {
+      // Nothing was written: what starts before the next comparison needn't wait for that one.
+      this.#enforced = before;
+      throw cause;
+    });
     const { result, commands } = await this.#repairRules(desired, before, held);
-    const routing = await readRouting(this.#ports.run);
+    onRules(result.enforced);
+    const routing = await readRouting(abortable(this.#ports.run, signal));
     const leakable = lxcProxies();
     this.#foreign.learn(routing.foreignProxies, leakable);
     if (wanted.host.uplinkTables === undefined) await this.#uplinks.learn(undefined, async () => routing.uplinkRoutes);
@@ -192,7 +207,8 @@ export class Applier {
     const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
-    return { ...result, unheld, repaired, written: written.length, unrouted: this.unrouted, abandoned };
+    const { length } = written;
+    return { ...result, unheld, repaired, written: length, unrouted: this.unrouted, isPutAside: false, abandoned };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
@@ -282,17 +298,3 @@ export class Applier {
     ]);
   }
 }
-
-/** Of two in a row. */
-export const joinApplied = (first: Applied, second: Applied): Applied => ({
-  ...second,
-  repaired: [...first.repaired, ...second.repaired],
-  written: first.written + second.written,
-  abandoned: [...first.abandoned, ...second.abandoned],
-});
-
-/** The part of a state that these NICs are. */
-const pick = (state: DesiredState, keys: readonly string[]): DesiredState => ({
-  ...state,
-  nics: new Map(keys.flatMap((key) => [state.nics.get(key)].flatMap((nic) => (nic === undefined ? [] : [[key, nic]])))),
-});

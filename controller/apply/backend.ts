@@ -29,8 +29,11 @@ export interface Backend {
   holdable(desired: DesiredState): Holdable;
   /** From one state that is in force to another. @throws Error when nothing is known: read the kernel again. */
   change(before: DesiredState, after: DesiredState): Promise<Committed>;
-  /** The kernel as it is. @throws Error where it can't be read, which is no empty kernel. */
-  read(): Promise<Held>;
+  /**
+   * The kernel as it is. `signal` ends the reading, that of the first `bring` too: its reason is thrown, and nothing was
+   * written. @throws Error where it can't be read, which is no empty kernel.
+   */
+  read(signal?: AbortSignal): Promise<Held>;
   /** Who may send from what by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
   readOwned(): Promise<ReadonlySet<string>>;
   /** Takes away all that is ours, and nothing else: another backend serves. */

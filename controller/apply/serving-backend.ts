@@ -74,8 +74,8 @@ export class ServingBackend implements Backend {
     return owned.size > 0 || retired === undefined ? owned : await this.#options.create(retired).readOwned();
   }
 
-  async read(): Promise<Held> {
-    const held = await this.#serving.read();
+  async read(signal?: AbortSignal): Promise<Held> {
+    const held = await this.#serving.read(signal);
     return {
       owned: held.owned,
       bring: async (state) => {

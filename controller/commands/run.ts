@@ -31,12 +31,16 @@ export interface RunOptions {
   readonly input?: string;
   /** Milliseconds; the command is killed after it. */
   readonly timeout?: number;
+  /** The command is killed at once, and its reason is what is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /** @throws CommandError when there is no answer. */
-export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) => {
+export const run: Run = async (command, args, { input, timeout = 30_000, signal } = {}) => {
+  signal?.throwIfAborted();
   let timer: NodeJS.Timeout | undefined;
   let isLate = false;
+  let end: () => void = () => undefined;
   try {
     const child = execa(command, args, {
       env: ENVIRONMENT,
@@ -46,11 +50,16 @@ export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) 
       ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
     });
     // execa's own kills the child alone, and then waits for ever for what a hanging child of that one holds open.
+    end = () => {
+      if (child.pid !== undefined) killTree(child.pid);
+    };
     timer = setTimeout(() => {
       isLate = true;
-      if (child.pid !== undefined) killTree(child.pid);
+      end();
     }, timeout);
+    signal?.addEventListener('abort', end);
     const result = await child;
+    signal?.throwIfAborted();
     if (isLate) throw new CommandError(`${command}: timed out after ${timeout} ms`);
     if (result.exitCode === undefined) {
       const Kind = FAULTS.includes(result.signal) ? CrashError : CommandError;
@@ -58,11 +67,12 @@ export const run: Run = async (command, args, { input, timeout = 30_000 } = {}) 
     }
     return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode };
   } catch (cause) {
-    if (cause instanceof CommandError) throw cause;
+    if (cause instanceof CommandError || cause === signal?.reason) throw cause;
     if (cause instanceof ExecaError) throw new CommandError(`${command}: ${cause.shortMessage}`, { cause });
     throw notStarted(command, cause);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
   }
 };
 

@@ -16,7 +16,7 @@ import type { Controls, Ordered, Panicked } from '../control/controls.ts';
 import { QuestionError } from '../explain/answer-question.ts';
 import { messageOf } from '../log.ts';
 import { OrderRefused } from '../revisions/revisions.ts';
-import { SessionEnded } from '../session.ts';
+import { SessionEnded } from '../session-ended.ts';
 import type { StatusFile } from '../status/status-file.ts';
 import { describeCheck, describeList, explainKnown, type Known, readPreview } from './answers.ts';
 import type { ArgumentValue, Methods } from './dispatch.ts';

@@ -1,5 +1,5 @@
 /** What keeps one interface from all that it shall have. */
-import type { Applied } from '../apply/apply.ts';
+import type { Applied } from '../apply/applied.ts';
 
 /** A sentence; `undefined` where its rules, routes and proxies are in force. `key`: a NIC's. */
 export function whyNotEnforced(

@@ -6,6 +6,7 @@ import { EMPTY_XT, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { diffXt, linesOf } from '../../render/iptables/xt-transaction.ts';
 import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
+import { abortable } from '../commands/abortable.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { createXtSealTable } from '../panic/xt-seal-table.ts';
 import { holdByXt } from './unsayable-nics.ts';
@@ -35,10 +36,14 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
   };
 
   /** What is observed, in our own words where it is right. */
-  const compare = async (observed: XtRuleset, rendered: XtRuleset): Promise<XtRuleset | Refusal> => {
+  const compare = async (
+    observed: XtRuleset,
+    rendered: XtRuleset,
+    signal: AbortSignal | undefined,
+  ): Promise<XtRuleset | Refusal> => {
     if (isNothing(observed)) return EMPTY_XT;
     try {
-      return translateXt(observed, await listXtElsewhere(run, variant, rendered), rendered);
+      return translateXt(observed, await listXtElsewhere(abortable(run, signal), variant, rendered), rendered);
     } catch (cause) {
       // Whatever doesn't load elsewhere won't load here.
       if (cause instanceof CommandError) return { command: undefined, message: cause.message };
@@ -46,8 +51,8 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
     }
   };
 
-  const read = async (): Promise<Held> => {
-    const found = await readXt(run, variant);
+  const read = async (signal?: AbortSignal): Promise<Held> => {
+    const found = await readXt(abortable(run, signal), variant);
     // What the kernel is known to hold, until an attempt fails half-way.
     let observed: XtRuleset | undefined = found;
     let taken: XtRuleset | undefined;
@@ -55,7 +60,9 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
       owned: ownedOf(found),
       bring: async (state) => {
         const rendered = render(state);
-        const from = taken ?? (await compare(observed ?? (await readXt(run, variant)), rendered));
+        // After an attempt that failed half-way, to put it aside would leave that.
+        const until = observed === undefined ? undefined : signal;
+        const from = taken ?? (await compare(observed ?? (await readXt(run, variant)), rendered, until));
         if ('message' in from) return { refusal: from, commands: [] };
         const steps = diffXt(from, rendered);
         observed = undefined;

@@ -9,6 +9,7 @@ import { diffRulesets } from '../../render/transaction.ts';
 import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
 import { TableOwner } from '../apply/table-ownership.ts';
+import { abortable } from '../commands/abortable.ts';
 import type { NftChannel } from '../commands/nft-channel.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { listElsewhere, readOurTables, readRuleset } from '../kernel/observe.ts';
@@ -25,15 +26,19 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
   const owner = new TableOwner(nft, ownsTables);
   // Asked for at the start, since an earlier run may have left it, and while there is one.
   let mayHaveBridge = true;
-  const readOurs = (): Promise<Ruleset> =>
-    readRuleset(run, mayHaveBridge ? ['inet', 'arp', 'bridge'] : ['inet', 'arp']);
+  const readOurs = (signal?: AbortSignal): Promise<Ruleset> =>
+    readRuleset(abortable(run, signal), mayHaveBridge ? ['inet', 'arp', 'bridge'] : ['inet', 'arp']);
 
   const claimed = (state: DesiredState): Ruleset => owner.claim(renderDesired(state, nameOf));
 
-  const diffListed = async (observed: Ruleset, rendered: Ruleset): Promise<string[] | Refusal> => {
+  const diffListed = async (
+    observed: Ruleset,
+    rendered: Ruleset,
+    signal: AbortSignal | undefined,
+  ): Promise<string[] | Refusal> => {
     if (observed.size === 0) return diffRulesets(observed, rendered);
     try {
-      return diffListings(observed, await listElsewhere(run, rendered), rendered);
+      return diffListings(observed, await listElsewhere(abortable(run, signal), rendered), rendered);
     } catch (cause) {
       if (cause instanceof CommandError && cause.message.includes('Error:'))
         return { command: undefined, message: messageOf(cause) };
@@ -46,14 +51,14 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     commands,
   });
 
-  const hold = (observed: Ruleset): Held => {
+  const hold = (observed: Ruleset, signal: AbortSignal | undefined): Held => {
     // Once one attempt was taken, the kernel holds its words and no longer what was observed.
     let taken: Ruleset | undefined;
     return {
       owned: ownedIn(observed),
       bring: async (state) => {
         const rendered = claimed(state);
-        const text = taken === undefined ? await diffListed(observed, rendered) : diffRulesets(taken, rendered);
+        const text = taken === undefined ? await diffListed(observed, rendered, signal) : diffRulesets(taken, rendered);
         if ('message' in text) return { refusal: text, commands: [] };
         const committed = await commit(text);
         if (committed.refusal !== undefined) return committed;
@@ -79,7 +84,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     name: 'nftables',
     holdable: (state) => ({ state, unheld: new Map() }),
     change: (before, after) => commit(describe(before, after)),
-    read: async () => hold(await owner.takeOver(await readOurs())),
+    read: async (signal) => hold(await owner.takeOver(await readOurs(signal)), signal),
     readOwned: async () => ownedIn(await readOurs()),
     remove: async () => {
       const tables = await readOurTables(run);

@@ -12,6 +12,7 @@ import {
 } from '../../render/panic.ts';
 import type { NftTable, TableFamily, TableFlag } from '../../render/ruleset.ts';
 import type { Refusal } from '../apply/backend.ts';
+import { abortable } from '../commands/abortable.ts';
 import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
 
 export interface PanicPorts {
@@ -26,8 +27,8 @@ export interface PanicPorts {
 export interface SealTable {
   /** What is sealed before and after stays sealed throughout. @throws Error when the kernel refuses. */
   hold(seal: Seal | undefined): Promise<void>;
-  /** Compares with the kernel and puts back what differs. @returns whether something did. */
-  verify(seal: Seal | undefined): Promise<boolean>;
+  /** Compares with the kernel, as long as that may take, and puts back what differs. @returns whether something did. */
+  verify(seal: Seal | undefined, signal?: AbortSignal): Promise<boolean>;
 }
 
 const FAMILIES: readonly TableFamily[] = ['inet', 'arp', 'bridge'];
@@ -69,10 +70,11 @@ export class PanicTable implements SealTable {
   }
 
   /** Compares with the kernel and puts back what differs. @returns whether something did. */
-  async verify(seal: Seal | undefined): Promise<boolean> {
+  async verify(seal: Seal | undefined, signal?: AbortSignal): Promise<boolean> {
     const isKnown = this.#held !== undefined;
-    const listed = await this.#look(seal);
-    const isRight = seal === undefined ? listed.size === 0 : await this.#isSame(listed, seal);
+    const run = abortable(this.#ports.run, signal);
+    const listed = await this.#look(seal, run);
+    const isRight = seal === undefined ? listed.size === 0 : await this.#isSame(listed, seal, run);
     if (!isRight) this.#held = undefined;
     else if (this.#ports.flags.length === 0) this.#held = holding(seal);
     await this.hold(seal);
@@ -90,16 +92,16 @@ export class PanicTable implements SealTable {
   }
 
   /** Without a panic, a resync asks for one table only: whoever seals makes all of them at once. */
-  async #look(seal: Seal | undefined): Promise<Listed> {
+  async #look(seal: Seal | undefined, run: Run): Promise<Listed> {
     const isQuiet = seal === undefined && this.#held?.tables.length === 0;
-    if (isQuiet && (await this.#list(['inet'])).size === 0) return new Map();
-    return await this.#list(FAMILIES);
+    if (isQuiet && (await this.#list(['inet'], run)).size === 0) return new Map();
+    return await this.#list(FAMILIES, run);
   }
 
-  async #list(families: readonly TableFamily[]): Promise<Listed> {
+  async #list(families: readonly TableFamily[], run = this.#ports.run): Promise<Listed> {
     const asked = await Promise.all(
       families.map(async (family): Promise<[TableFamily, NftTable | undefined]> => {
-        const { stdout, stderr, exitCode } = await this.#ports.run('nft', listOf(family));
+        const { stdout, stderr, exitCode } = await run('nft', listOf(family));
         if (exitCode === 0) return [family, parsePanicListing(stdout, family)];
         if (stderr.includes('No such file or directory')) return [family, undefined];
         throw new CommandError(`nft ${listOf(family).join(' ')}: ${stderr.trim()}`);
@@ -109,16 +111,13 @@ export class PanicTable implements SealTable {
   }
 
   /** In nft's own words, which only nft knows: the same loaded in a network namespace that exists only for this. */
-  async #isSame(listed: Listed, seal: Seal): Promise<boolean> {
+  async #isSame(listed: Listed, seal: Seal, run: Run): Promise<boolean> {
     const families = sealTables(seal);
     if (families.join() !== [...listed.keys()].join()) return false;
     const lists = families.map((family) => `nft ${listOf(family).join(' ')}`);
-    const text = await runOrThrow(
-      this.#ports.run,
-      'unshare',
-      ['--net', 'sh', '-c', ['nft -f -', ...lists].join(' && ')],
-      { input: renderSeal(seal).join('\n') },
-    );
+    const text = await runOrThrow(run, 'unshare', ['--net', 'sh', '-c', ['nft -f -', ...lists].join(' && ')], {
+      input: renderSeal(seal).join('\n'),
+    });
     return families.every((family) => {
       const { flags: _, ...is } = listed.get(family) ?? NOTHING;
       const { flags: __, ...shall } = parsePanicListing(text, family) ?? NOTHING;

@@ -88,10 +88,10 @@ export class Panic {
   }
 
   /** Believes neither the kernel nor itself: the file may have been changed by a command that we didn't answer. */
-  async verify(): Promise<readonly string[]> {
+  async verify(signal?: AbortSignal): Promise<readonly string[]> {
     return await this.#exclusively(async () => {
       const { table } = this.#options;
-      const isMended = await table.verify(sealFor(this.#state, this.#scope));
+      const isMended = await table.verify(sealFor(this.#state, this.#scope), signal);
       if (!this.#isUnsaved) await this.#adopt();
       else await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
       await table.hold(sealFor(this.#state, this.#scope));

@@ -1,0 +1,40 @@
+/** What is to be brought into the kernel, and what came of it. */
+import type { HostNetwork } from '../../policies/host-network.ts';
+import type { Prefix } from '../../render/address.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import type { Isolated } from './commit-isolated.ts';
+import type { LxcProxy } from './foreign-proxies.ts';
+
+export interface ApplyRequest {
+  readonly desired: DesiredState;
+  readonly network: HostNetwork;
+  /** Of all containers; asked for only when proxies are looked at. */
+  readonly lxcProxies: () => readonly LxcProxy[];
+}
+
+export interface Applied extends Isolated {
+  /** Lines that the kernel held otherwise than it should; empty for an ordinary change. */
+  readonly repaired: readonly string[];
+  /** How many commands and lines were written. */
+  readonly written: number;
+  /** By NIC key: why the backend can hold nothing of it, and so it gets nothing. */
+  readonly unheld: ReadonlyMap<string, string>;
+  /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
+  readonly unrouted: ReadonlyMap<string, string>;
+  /** The comparison that was asked for could not be waited for, and is still to be made. */
+  readonly isPutAside: boolean;
+  /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
+  readonly abandoned: readonly Prefix[];
+}
+
+/** Of a change, which looks at nothing else. */
+export const NO_COMPARISON = { repaired: [], abandoned: [], isPutAside: false };
+
+/** Of two in a row. */
+export const joinApplied = (first: Applied, second: Applied): Applied => ({
+  ...second,
+  repaired: [...first.repaired, ...second.repaired],
+  written: first.written + second.written,
+  isPutAside: first.isPutAside || second.isPutAside,
+  abandoned: [...first.abandoned, ...second.abandoned],
+});
