@@ -89,7 +89,8 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       return held?.some((one) => publicationKey(one) === publicationKey(publication)) === true;
     };
     // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
-    const refused = withoutConflict === plans ? [] : claimConflicts(plans, holds, input.veths);
+    const isFree = withoutConflict !== undefined && claimTheSame(withoutConflict, plans);
+    const refused = isFree ? [] : claimConflicts(plans, holds, input.veths);
     withoutConflict = refused.length === 0 ? plans : undefined;
     const lost = lostPrefixes(plans, refused, input, report);
     const translations = lostTranslations(
@@ -255,6 +256,12 @@ const conflictText = ({ container, owner }: RefusedClaim): string =>
   owner === container
     ? 'is claimed by two NICs of this container: give each its own'
     : `belongs to container ${owner}: this one gets it when ${owner} stops, or give it another address`;
+
+/** An edit of a policy mostly changes rules alone, and claims are compared each with its neighbours. */
+const claimTheSame = (before: ReadonlyMap<string, NicPlan>, plans: ReadonlyMap<string, NicPlan>): boolean =>
+  before === plans ||
+  (before.size === plans.size &&
+    [...plans].every(([key, { prefixes }]) => before.get(key)?.prefixes.join() === prefixes.join()));
 
 function claimConflicts(
   plans: ReadonlyMap<string, NicPlan>,

@@ -167,7 +167,9 @@ function compileOne(
     ...(limits && { limits }),
   };
   const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
-  const unproxied = unproxiedPrefixes(plan.prefixes, network);
+  // An edit of a policy moves no address.
+  const isPlaced = before?.network === network && sameList(before.plan.prefixes, plan.prefixes);
+  const unproxied = isPlaced ? before.unproxied : unproxiedPrefixes(plan.prefixes, network);
   return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied, translations };
 }
 

@@ -116,8 +116,9 @@ export class Applier {
     const gone = this.#foreign.spare(diffRouting(old, routingOf(pickNics(desired, keys))).remove);
     const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
     await this.#routing.write({ add: NOTHING, remove: leaving });
-    this.#sysctls.forget(pickNics(before, keys));
-    this.#isolation.forget(pickNics(before, keys));
+    const moved = keys.filter((key) => before.nics.get(key)?.hostVeth !== desired.nics.get(key)?.hostVeth);
+    this.#sysctls.forget(pickNics(before, moved));
+    this.#isolation.forget(pickNics(before, moved));
     let commands = 0;
     let current = rules;
     const result = await commitIsolated(
