@@ -80,12 +80,12 @@ export const POLICY_FAULTS: Faults = {
     2,
     async (world, dice) => {
       const file = fileOf(world, dice);
-      const isToldOfIt = () =>
-        says(world, /not valid YAML/, async () => {
-          await writeFile(file, 'egress: { rules: [{ allow: tcp/8');
-          await sleep(dice(60));
-        });
-      const bites = await isToldOfIt();
+      const write = async (): Promise<void> => {
+        await writeFile(file, 'egress: { rules: [{ allow: tcp/8');
+        await sleep(dice(60));
+      };
+      // Whole again before it is read, or, every other time, only once it was: a busy machine would never read a half.
+      const bites = await says(world, /not valid YAML/, write, dice(2) * 1_000);
       await appendFile(file, '0, to: any }] }\n');
       return bites;
     },
