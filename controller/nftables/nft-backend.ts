@@ -14,6 +14,7 @@ import type { NftChannel } from '../commands/nft-channel.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { listElsewhere, readOurTables, readRuleset } from '../kernel/observe.ts';
 import { messageOf } from '../log.ts';
+import { ComparedListings } from './compared-listings.ts';
 
 export interface NftPorts {
   readonly nft: NftChannel;
@@ -31,14 +32,23 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
 
   const claimed = (state: DesiredState): Ruleset => owner.claim(renderDesired(state, nameOf));
 
+  const compared = new ComparedListings();
   const diffListed = async (
     observed: Ruleset,
     rendered: Ruleset,
     signal: AbortSignal | undefined,
+  ): Promise<string[] | Refusal> =>
+    observed.size === 0
+      ? diffRulesets(observed, rendered)
+      : await compared.diff(observed, rendered, () => diffElsewhere(observed, rendered, abortable(run, signal)));
+
+  const diffElsewhere = async (
+    observed: Ruleset,
+    rendered: Ruleset,
+    abortableRun: Run,
   ): Promise<string[] | Refusal> => {
-    if (observed.size === 0) return diffRulesets(observed, rendered);
     try {
-      return diffListings(observed, await listElsewhere(abortable(run, signal), rendered), rendered);
+      return diffListings(observed, await listElsewhere(abortableRun, rendered), rendered);
     } catch (cause) {
       if (cause instanceof CommandError && cause.message.includes('Error:'))
         return { command: undefined, message: messageOf(cause) };
