@@ -39,7 +39,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     signal: AbortSignal | undefined,
   ): Promise<string[] | Refusal> =>
     observed.size === 0
-      ? diffRulesets(observed, rendered)
+      ? diffRulesets(observed, rendered).map(createTable)
       : await compared.diff(observed, rendered, () => diffElsewhere(observed, rendered, abortable(run, signal)));
 
   const diffElsewhere = async (
@@ -104,6 +104,9 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     describe,
   };
 }
+
+/** A table that was told to be absent and is there is refused: `add` would put each of its rules there a second time. */
+const createTable = (command: string): string => command.replace(/^add table /, 'create table ');
 
 const NOTHING: Committed = { refusal: undefined, commands: [] };
 

@@ -19,6 +19,8 @@ let folder: string;
 let host: Namespace;
 /** Of the words of a command: whether a child that never ends takes its place. */
 let hangs: (line: string) => boolean = () => false;
+/** Whether one that does nothing does. */
+let lies: (line: string) => boolean = () => false;
 let onHang: () => void = () => undefined;
 let stop: () => void = () => undefined;
 
@@ -26,6 +28,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'routewall-put-aside-'));
   host = await createNamespace('host');
   hangs = () => false;
+  lies = () => false;
 });
 afterEach(async () => {
   stop();
@@ -37,6 +40,7 @@ function open(): Applier {
   const enter = ['netns', 'exec', host.name];
   const start: StartResident = (command, args) => startResident('ip', [...enter, command, ...args]);
   const inside: Run = (command, args, options) => {
+    if (lies([command, ...args].join(' '))) return run('true', [], options);
     if (!hangs([command, ...args].join(' '))) return run('ip', [...enter, command, ...args], options);
     const answer = run('sh', ['-c', 'sleep 1000 & wait'], options);
     onHang();
@@ -88,6 +92,15 @@ it.each([
   hangs = () => false;
   expect((await applier.resync(request(stateOf(one, two)), new AbortController().signal)).isPutAside).toBe(false);
   expect(await isEdited()).toBe(false);
+});
+
+it('writes nothing a second time where a list says nothing and exits well', async () => {
+  const applier = open();
+  await applier.resync(request(stateOf(nicOf(1, 81))));
+  const before = await list('table', 'inet', 'routewall');
+  lies = (line) => /^nft -s list/.test(line);
+  await expect(applier.resync(request(stateOf(nicOf(1, 81))))).rejects.toThrow('File exists');
+  expect(await list('table', 'inet', 'routewall')).toBe(before);
 });
 
 it('compares, whoever waits, where nothing is known of the kernel', async () => {
