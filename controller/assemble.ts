@@ -1,6 +1,6 @@
 /** Everything that was read, put together: which policy each container gets, and the state that follows. */
 import { type AddressBook, createAddressBook } from '../policies/address-book.ts';
-import { type Compiled, createCompiler, type EnforcedPolicy } from '../policies/compile.ts';
+import { type Compiled, createCompiler } from '../policies/compile.ts';
 import { claimedPrefixes } from '../policies/compile-nic.ts';
 import { type CompiledPolicy, closedPolicy, isFresh } from '../policies/compile-policy.ts';
 import { createTwinCompiler } from '../policies/compile-twins.ts';
@@ -12,6 +12,7 @@ import { type ExpectationFacts, expectationFacts, networkKey } from '../policies
 import { createJudge } from '../policies/expectations/judge-policy.ts';
 import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
+import type { EnforcedPolicy } from '../policies/nic-plans.ts';
 import { formatProblem, type Problem } from '../policies/problem.ts';
 import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
 import type { TakenAddresses } from '../policies/taken-addresses.ts';

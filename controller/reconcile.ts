@@ -1,6 +1,7 @@
 /** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
-import type { EnforcedPolicy } from '../policies/compile.ts';
+
 import type { HostConfig } from '../policies/config.ts';
+import type { EnforcedPolicy } from '../policies/nic-plans.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';

@@ -5,8 +5,9 @@ import { parseMac } from '../render/mac.ts';
 import { parseInterfaceName } from '../render/names.ts';
 import type { Container } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
+import type { NicPlan } from './nic-plans.ts';
 import type { Problem } from './problem.ts';
-import type { NicPlan, RunningInput } from './running-nics.ts';
+import type { RunningInput } from './running-nics.ts';
 
 /** Nothing where no configuration names a bridge: then there is no bridge table either. */
 export function describeBridges(containers: readonly Container[], { links }: HostNetwork): Pick<HostState, 'bridges'> {

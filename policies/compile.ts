@@ -1,29 +1,25 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
-import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } from '../render/address.ts';
+
 import { noteChangedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, HostState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { Publication } from '../render/translation.ts';
 import { describeBridges, refuseAttachments } from './attachments.ts';
-import { canonicalChains } from './canonical-chains.ts';
-import { type Claim, type RefusedClaim, refuseClaims } from './claims.ts';
-import { claimedPrefixes } from './compile-nic.ts';
-import { type CompiledPolicy, policyOfNic } from './compile-policy.ts';
+import type { Claim } from './claims.ts';
 import type { UplinkChoice } from './compile-uplink.ts';
-import type { Container, Place } from './endpoint.ts';
+import type { Container } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
+import { claimConflicts, claimTheSame, lostPrefixes } from './lost-prefixes.ts';
 import { lostTranslations } from './nat-conflicts.ts';
-import { heldPublication, planNat, publicationKey } from './nic-nat.ts';
+import { heldPublication, publicationKey } from './nic-nat.ts';
+import { type EnforcedPolicy, type NicPlan, planNics } from './nic-plans.ts';
 import { policyPath } from './policy-files.ts';
 import type { Problem } from './problem.ts';
 import { routedOnlyProblems } from './routed-only.ts';
-import { compileChangedNics, compileNics, type NicMemo, type NicPlan, type Report } from './running-nics.ts';
-import { type TakenAddresses, whyTaken } from './taken-addresses.ts';
+import { compileChangedNics, compileNics, type NicMemo, type Report } from './running-nics.ts';
+import type { TakenAddresses } from './taken-addresses.ts';
 import { NO_UPLINKS, planUplinks, uplinkFindings } from './uplink-plan.ts';
-
-/** What decides about one container: its policy as it is enforced, be it the last good one. */
-export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'routes' | 'tables' | 'nat'>;
 
 export interface CompileInput {
   readonly containers: readonly Container[];
@@ -70,7 +66,7 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
   function compileWhole(input: CompileInput): Compiled {
     const known = last?.input;
     const replanned = known?.containers !== input.containers || known.policies !== input.policies;
-    if (replanned) plans = planNics(input, plans);
+    if (replanned) plans = planNics(input.containers, input.policies, plans);
     if (replanned || known.network !== input.network) uplinks = planUplinks(choicesOf(plans), input.network);
     const problems = new Map<string, Problem[]>();
     const report = (container: Container, problem: Problem) =>
@@ -163,84 +159,6 @@ function change<T>(map: Map<string, T>, changes: ReadonlyMap<string, T | undefin
   }
 }
 
-/** Everything about a NIC that doesn't depend on whether it runs; the same object as before where nothing changed. */
-function planNics({ containers, policies }: CompileInput, before: ReadonlyMap<string, NicPlan>): Map<string, NicPlan> {
-  const canonical = canonicalChains(policies.values());
-  const plans = new Map<string, NicPlan>();
-  for (const container of containers) {
-    const policy = policies.get(container.id);
-    if (policy === undefined) continue;
-    const routed = container.endpoints.filter(({ attachment }) => attachment === undefined);
-    for (const endpoint of container.endpoints) {
-      const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
-      const { tables } = policy;
-      const { attachment } = endpoint;
-      // A policy's routes are the container's; its first routed NIC carries them.
-      const routes = endpoint === routed[0] ? policy.routes.map(({ prefix }) => prefix) : [];
-      const nat = attachment === undefined ? planNat(policy.nat, endpoint, routed) : undefined;
-      const plan = {
-        container,
-        endpoint,
-        prefixes: claimedPrefixes(endpoint, routes),
-        egress: canonical(egress),
-        ingress: canonical(ingress),
-        ...(nat === undefined ? {} : { nat }),
-        ...(limits && { limits }),
-        ...(uplink && { uplink }),
-        ...(tables && { tables }),
-      };
-      plans.set(endpoint.key, samePlan(before.get(endpoint.key), plan));
-    }
-  }
-  return plans;
-}
-
-function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
-  const same =
-    before !== undefined &&
-    before.container === plan.container &&
-    before.egress === plan.egress &&
-    before.ingress === plan.ingress &&
-    JSON.stringify(before.limits) === JSON.stringify(plan.limits) &&
-    before.uplink === plan.uplink &&
-    before.tables === plan.tables &&
-    before.prefixes.join() === plan.prefixes.join() &&
-    JSON.stringify(before.nat) === JSON.stringify(plan.nat);
-  return same ? before : plan;
-}
-
-/** Prefixes that a NIC asks for and doesn't get, by its key; each is reported. */
-function lostPrefixes(
-  plans: ReadonlyMap<string, NicPlan>,
-  conflicts: readonly RefusedClaim[],
-  { network, policies, taken = new Map() }: CompileInput,
-  report: Report,
-): Map<string, Set<Prefix>> {
-  const lost = new Map<string, Set<Prefix>>();
-  const lose = (plan: NicPlan, prefix: Prefix, why: string): void => {
-    lost.set(plan.endpoint.key, (lost.get(plan.endpoint.key) ?? new Set()).add(prefix));
-    const place = placeOf(plan, prefix, policies);
-    report(plan.container, { ...place, column: 1, message: `${shown(prefix)} ${why}`, severity: 'error' });
-  };
-  const own = new Set([...network.addresses].map(hostPrefix));
-  for (const plan of plans.values()) {
-    for (const prefix of plan.prefixes) {
-      if (own.has(prefix)) lose(plan, prefix, 'is an address of this host: the container needs one of its own');
-      else if (!isHostPrefix(prefix)) {
-        const inside = [...network.addresses].find((address) => contains(rangeOf(prefix), address));
-        if (inside !== undefined) lose(plan, prefix, `holds ${inside}, an address of this host: leave it out`);
-      }
-      const why = whyTaken(prefix, taken);
-      if (why !== undefined) lose(plan, prefix, why);
-    }
-  }
-  for (const refused of conflicts) {
-    const plan = plans.get(refused.key);
-    if (plan !== undefined) lose(plan, refused.prefix, conflictText(refused));
-  }
-  return lost;
-}
-
 const choicesOf = (plans: ReadonlyMap<string, NicPlan>): UplinkChoice[] =>
   [...plans.values()].flatMap(({ uplink }) => uplink ?? []);
 
@@ -251,35 +169,6 @@ function reportUplinks(plans: ReadonlyMap<string, NicPlan>, { network }: Compile
     for (const finding of uplinkFindings(uplink, prefixes, network)) report(container, { ...place, ...finding });
   }
 }
-
-const conflictText = ({ container, owner }: RefusedClaim): string =>
-  owner === container
-    ? 'is claimed by two NICs of this container: give each its own'
-    : `belongs to container ${owner}: this one gets it when ${owner} stops, or give it another address`;
-
-/** An edit of a policy mostly changes rules alone, and claims are compared each with its neighbours. */
-const claimTheSame = (before: ReadonlyMap<string, NicPlan>, plans: ReadonlyMap<string, NicPlan>): boolean =>
-  before === plans ||
-  (before.size === plans.size &&
-    [...plans].every(([key, { prefixes }]) => before.get(key)?.prefixes.join() === prefixes.join()));
-
-function claimConflicts(
-  plans: ReadonlyMap<string, NicPlan>,
-  holds: (claim: Claim) => boolean,
-  veths: ReadonlyMap<string, unknown>,
-): RefusedClaim[] {
-  const claims = [...plans].flatMap(([key, { container, prefixes }]): Claim[] =>
-    prefixes.map((prefix) => ({ key, container: container.name, prefix })),
-  );
-  return refuseClaims(claims, holds, new Set(veths.keys()));
-}
-
-function placeOf({ container, endpoint }: NicPlan, prefix: Prefix, policies: CompileInput['policies']): Place {
-  const route = policies.get(container.id)?.routes.find((route) => route.prefix === prefix)?.origin;
-  return endpoint.places.get(prefix) ?? route ?? { file: container.file, line: 1 };
-}
-
-const shown = (prefix: Prefix): string => (isHostPrefix(prefix) ? networkOf(prefix) : prefix);
 
 function describeHostState({ containers, policies, network, settings }: CompileInput): HostState {
   const fixed = containers.flatMap(({ endpoints, wired = [] }) =>

@@ -12,8 +12,8 @@ import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import { NON_PUBLIC } from '../render/non-public.ts';
 import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { AddressBook } from './address-book.ts';
-import type { EnforcedPolicy } from './compile.ts';
 import type { HostNetwork } from './host-network.ts';
+import type { EnforcedPolicy } from './nic-plans.ts';
 
 export interface IgnoredAnswer {
   readonly address: Address;

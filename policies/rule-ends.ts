@@ -1,8 +1,8 @@
 /** When rules end by themselves: what depends on the time, and what is left of a policy at a moment. */
 import type { PolicyChain, Rule } from '../render/rule.ts';
-import type { EnforcedPolicy } from './compile.ts';
 import type { CompiledNic } from './compile-policy.ts';
 import type { Lookup } from './lookups.ts';
+import type { EnforcedPolicy } from './nic-plans.ts';
 
 /** Seconds since 1970, ascending, each once: every moment at which the policies mean something else. */
 export function endsOf(

@@ -1,30 +1,15 @@
 /** What runs, NIC by NIC: all of it, or only what came and went since the last time. */
 import type { Prefix } from '../render/address.ts';
-import type { Bandwidth, NicState } from '../render/desired.ts';
+import type { NicState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
-import type { PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
 import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
-import type { UplinkChoice } from './compile-uplink.ts';
-import type { Container, Endpoint } from './endpoint.ts';
+import type { Container } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
-import { compileNicNat, type LostTranslations, type NatPlan, NOTHING_LOST, sameLost } from './nic-nat.ts';
+import { compileNicNat, type LostTranslations, NOTHING_LOST, sameLost } from './nic-nat.ts';
+import type { NicPlan } from './nic-plans.ts';
 import type { Problem } from './problem.ts';
 import type { UplinkPlan } from './uplink-plan.ts';
-
-/** What a NIC needs if it runs. */
-export interface NicPlan {
-  readonly container: Container;
-  readonly endpoint: Endpoint;
-  readonly prefixes: readonly Prefix[];
-  readonly egress: PolicyChain;
-  readonly ingress: PolicyChain;
-  /** Absent where its policy translates nothing. */
-  readonly nat?: NatPlan;
-  readonly limits?: Bandwidth;
-  readonly uplink?: UplinkChoice;
-  readonly tables?: readonly number[];
-}
 
 /** What it was compiled from, and to. */
 export interface NicMemo {

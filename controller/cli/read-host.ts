@@ -1,8 +1,8 @@
 /** Everything that commands answer from: the files, and the live host or what stands in for it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EnforcedPolicy } from '../../policies/compile.ts';
 import type { HostConfig } from '../../policies/config.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';

@@ -1,6 +1,7 @@
 /** The command line's answers, from what the daemon knows already; paths are absolute. */
-import type { EnforcedPolicy } from '../../policies/compile.ts';
+
 import { loadPolicies } from '../../policies/load-policies.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { assembleAsIfRunning, doAllRun } from '../as-if-running.ts';

@@ -1,9 +1,9 @@
 /** What a container's policy says of a packet that the ruleset has counted. */
 
-import type { EnforcedPolicy } from '../../policies/compile.ts';
 import { policyOfNic } from '../../policies/compile-policy.ts';
 import type { Endpoint } from '../../policies/endpoint.ts';
 import { type Evaluation, evaluateChain } from '../../policies/model.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { enforced } from '../../policies/rule-ends.ts';
 import { familyOf } from '../../render/address.ts';
 import type { Direction, PolicyChain } from '../../render/rule.ts';

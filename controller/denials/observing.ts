@@ -1,6 +1,7 @@
 /** Whether a policy observes at present, as `list` and `status` tell it. */
-import type { EnforcedPolicy } from '../../policies/compile.ts';
+
 import { formatMoment } from '../../policies/moment.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import type { Direction } from '../../render/rule.ts';
 import { asList, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
 

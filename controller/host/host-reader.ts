@@ -1,10 +1,10 @@
 /** What is known of this host, read again part by part as events ask for it. */
 import { join, relative } from 'node:path';
-import type { EnforcedPolicy } from '../../policies/compile.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../../policies/policy-files.ts';
 import { isStrict } from '../../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../../policies/read-policy-files.ts';

@@ -1,6 +1,7 @@
 /** Reads what the host's routing says about uplinks, where a policy has one; a host without pays for nothing. */
-import type { EnforcedPolicy } from '../../policies/compile.ts';
+
 import type { UplinkChoice } from '../../policies/compile-uplink.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { assignTables, choiceKey, type UplinkFacts, uplinkParties } from '../../policies/uplink-facts.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { Run } from '../commands/run.ts';

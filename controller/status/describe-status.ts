@@ -1,8 +1,9 @@
 /** What the status file says, out of the last pass. */
-import type { EnforcedPolicy } from '../../policies/compile.ts';
+
 import type { Container } from '../../policies/endpoint.ts';
 import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { formatMoment } from '../../policies/moment.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { policyPath } from '../../policies/policy-files.ts';
 import { isError, type Problem } from '../../policies/problem.ts';
 import { rulesOf } from '../../policies/rule-ends.ts';
