@@ -20,11 +20,12 @@ import { type Applied, type ApplyRequest, NO_COMPARISON } from './applied.ts';
 import type { Backend, Held, Refusal } from './backend.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
-import { NicSysctls, settingLine, uniqueSysctls } from './nic-sysctls.ts';
+import { NicSysctls } from './nic-sysctls.ts';
+import { ordinaryLines } from './ordinary-lines.ts';
 import { pickNics } from './pick-nics.ts';
 import { RoutingWriter } from './routing-writer.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
-import { describeUplinks, type Opened, UplinkRouting } from './uplink-routing.ts';
+import { type Opened, UplinkRouting } from './uplink-routing.ts';
 
 export interface KernelPorts {
   readonly backend: Backend;
@@ -205,7 +206,7 @@ export class Applier {
     this.#enforced = result.enforced;
     this.#withheld = withheld;
     const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
-    const ordinary = before === undefined ? undefined : this.#ordinaryLines(before, result.enforced);
+    const ordinary = before === undefined ? undefined : ordinaryLines(this.#ports.backend, before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
     const { length } = written;
@@ -284,18 +285,5 @@ export class Applier {
       this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
     );
     return written;
-  }
-
-  /** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
-  #ordinaryLines(before: DesiredState, after: DesiredState): Set<string> {
-    const known = new Set(uniqueSysctls(before).map(settingLine));
-    return new Set([
-      ...this.#ports.backend.describe(before, after),
-      ...renderRouting(diffRouting(routingOf(before), routingOf(after))),
-      ...describeUplinks(before.host.uplinkTables, after.host.uplinkTables),
-      ...uniqueSysctls(after)
-        .map(settingLine)
-        .filter((line) => !known.has(line)),
-    ]);
   }
 }
