@@ -1,38 +1,21 @@
 /** What was compared once and is the same still is loaded nowhere else again, and what someone changed is seen each time. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Applier } from '../../controller/apply/apply.ts';
-import { openIpChannel } from '../../controller/commands/ip-channel.ts';
-import { openNftChannel } from '../../controller/commands/nft-channel.ts';
+import type { Applier } from '../../controller/apply/apply.ts';
 import type { Run } from '../../controller/commands/run.ts';
-import { createNftBackend } from '../../controller/nftables/nft-backend.ts';
-import { describeHost } from '../../policies/host-network.ts';
-import type { DesiredState } from '../../render/desired.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
-import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
-import { unaskedClaims } from '../controller/probe/unasked.ts';
+import type { Namespace } from '../../sandbox/namespace.ts';
 import { nicOf, stateOf } from '../controller/states.ts';
-import { runIn, startIn } from './namespace-commands.ts';
+import { openApplier, requestOf } from './applier-bed.ts';
 
-let folder: string;
 let host: Namespace;
 let applier: Applier;
 let loadedElsewhere = 0;
-let stop: () => void = () => undefined;
 
 const desired = stateOf(nicOf(1, 81), nicOf(2, 82));
-const request = (state: DesiredState) => ({
-  desired: state,
-  network: describeHost([], { uplinks: [], guard: [], veths: new Set() }),
-  lxcProxies: () => [],
-});
-
 /** @returns what it found otherwise, and how often it loaded rules elsewhere. */
 async function resync(state = desired): Promise<{ rules: number; loads: number }> {
   const before = loadedElsewhere;
-  const { repaired } = await applier.resync(request(state));
+  const { repaired } = await applier.resync(requestOf(state));
   return { rules: repaired.filter(isRule).length, loads: loadedElsewhere - before };
 }
 
@@ -40,34 +23,17 @@ async function resync(state = desired): Promise<{ rules: number; loads: number }
 const isRule = (line: string): boolean => / (inet|arp) routewall( |$)/.test(line);
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'routewall-compared-'));
-  host = await createNamespace('host');
-  const inside = runIn(host);
-  const counted: Run = (command, args, options) => {
-    if (command === 'unshare') loadedElsewhere++;
-    return inside(command, args, options);
-  };
-  const [nft, ip] = [openNftChannel(startIn(host, []), folder), openIpChannel(startIn(host, []))];
-  stop = () => {
-    nft.stop();
-    ip.stop();
-  };
-  applier = new Applier({
-    backend: createNftBackend({ nft, run: counted }),
-    ip,
-    announcer: { send: () => undefined, stop: () => undefined },
-    claims: unaskedClaims(),
-    run: counted,
-    log: () => undefined,
-  });
+  const counted =
+    (inside: Run): Run =>
+    (command, args, options) => {
+      if (command === 'unshare') loadedElsewhere++;
+      return inside(command, args, options);
+    };
+  ({ host, applier } = await openApplier(counted));
   await resync();
   await resync();
 });
-afterEach(async () => {
-  stop();
-  await cleanUp();
-  await rm(folder, { recursive: true });
-});
+afterEach(cleanUp);
 
 it('loads nothing elsewhere while nothing changes, but for a fresh look now and then', async () => {
   const loads: number[] = [];
