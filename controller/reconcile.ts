@@ -98,6 +98,9 @@ export class Reconciler {
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
     await panic.cover(this.#panicScope(desired));
+    // What is taken back must not come back as somebody's last good policy.
+    // What the disk refuses now is tried again, and told of, below.
+    if (!choice.isUnconfirmed) await lastGood.note(assembled.policies, this.reader.files).catch(() => undefined);
     const { applied, released } = await this.#apply(request, dirty.resync && mended !== undefined, signal);
     const resync = dirty.resync && mended !== undefined && !applied.isPutAside;
     await panic.settle(this.#panicScope(applied.enforced));
@@ -109,13 +112,10 @@ export class Reconciler {
     const { veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
     if (!resync && dirty.uplinks) repaired.push(...(await applier.repairUplinks()));
-    // What is taken back must not come back as somebody's last good policy.
-    if (!choice.isUnconfirmed) {
-      // The kernel holds what it shall hold: neither a slow nor a full disk must hold up a pass, or make it a failed one.
-      lastGood.save(assembled.policies, this.reader.files).catch((cause: unknown) => {
-        log('error', `last good policies can't be kept: ${messageOf(cause)}`);
-      });
-    }
+    // The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass.
+    lastGood.save().catch((cause: unknown) => {
+      log('error', `last good policies can't be kept: ${messageOf(cause)}`);
+    });
     const whole = { ...applied, unrouted: applier.unrouted };
     const isPutAside = dirty.resync && !resync;
     return { assembled, applied: whole, before, repaired, released, isPutAside, traffic: traffic.failures, choice };

@@ -14,6 +14,7 @@ import type { FileContent } from '../../policies/source-text.ts';
 import { type Prefix, parsePrefix } from '../../render/address.ts';
 import type { ContainerPolicy } from '../assemble.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
+import { PendingRecords } from './pending-records.ts';
 
 /** Texts by path in the policy folder, and what the names in them stood for. */
 interface Memento {
@@ -34,6 +35,7 @@ const AT_ONCE = 4;
 
 export class LastGood {
   readonly #folder: string;
+  readonly #pending: PendingRecords;
   /** By container name: the hash of what is on disk. */
   readonly #stored = new Map<string, string>();
   readonly #saved = new Map<string, CompiledPolicy>();
@@ -46,6 +48,7 @@ export class LastGood {
 
   constructor(stateDirectory: string) {
     this.#folder = join(stateDirectory, 'last-good');
+    this.#pending = new PendingRecords(this.#folder);
   }
 
   /** Learns what an earlier run kept. */
@@ -57,6 +60,10 @@ export class LastGood {
       const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
       if (text !== undefined) this.#stored.set(name, digest(text));
     });
+    for (const [name, text] of await this.#pending.open()) {
+      if (text === null) this.#leaving.add(name);
+      else this.#due.set(name, text);
+    }
   }
 
   /** `undefined` where there is none, or where it isn't good any more by this release's rules. */
@@ -74,12 +81,19 @@ export class LastGood {
   }
 
   /**
-   * Keeps what is good, and forgets what has no policy file any more: here at once, and on the disk when the promise ends.
-   * Nobody's rules have to wait for that: one edit may be a thousand containers'. @throws the first error, after all were tried.
+   * Keeps what is good, and forgets what has no policy file any more: here at once, and for a later run, be this one killed,
+   * when the promise ends. To be called before the kernel has it: the record before may allow what this one forbids.
    */
-  async save(policies: Policies, files: PolicyFiles): Promise<void> {
-    if (policies !== this.#noted) this.#note(policies, files);
+  async note(policies: Policies, files: PolicyFiles): Promise<void> {
+    if (policies === this.#noted) return;
+    this.#note(policies, files);
     if (this.#due.size === 0 && this.#leaving.size === 0) return;
+    await this.#pending.keep([...this.#due, ...[...this.#leaving].map((name) => [name, null] as const)]);
+  }
+
+  /** Writes each to its own record; nobody's rules have to wait for a thousand. @throws the first error, after all were tried. */
+  async save(): Promise<void> {
+    if (this.#due.size === 0 && this.#leaving.size === 0 && this.#pending.isEmpty) return;
     // One at a time: two writers of one record would mix their texts.
     const written = this.#last.then(() => this.#write());
     this.#last = written.catch(() => undefined);
@@ -99,9 +113,11 @@ export class LastGood {
       const { container } = compiled;
       present.add(container);
       if (status !== 'ok' || this.#saved.get(container) === compiled) continue;
-      this.#due.set(container, renderMemento(compiled, files, services));
       this.#saved.set(container, compiled);
       this.#leaving.delete(container);
+      const text = renderMemento(compiled, files, services);
+      // One that is being written would come after it.
+      if (this.#due.has(container) || this.#stored.get(container) !== digest(text)) this.#due.set(container, text);
     }
     for (const name of [...this.#stored.keys(), ...this.#due.keys()]) {
       if (present.has(name)) continue;
@@ -119,6 +135,7 @@ export class LastGood {
     if (this.#due.size > 0) await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await forEachLimited(this.#due, AT_ONCE, ([name, text]) => tried(this.#keep(name, text)));
     await forEachLimited(this.#leaving, AT_ONCE, (name) => tried(this.#remove(name)));
+    if (this.#due.size === 0 && this.#leaving.size === 0) await tried(this.#pending.clear());
     if (errors.length > 0) throw errors[0];
   }
 

@@ -1,5 +1,5 @@
 /** One bad file harms one container: it keeps its last good policy or stays shut, and everybody else goes on. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -198,6 +198,23 @@ test('the last good policy outlives starts, stops and the daemon; what never was
   expect(await reaches(web)).toEqual([]);
   await routewall.daemon.restart();
   expect(await reaches(web)).toEqual([]);
+});
+
+test('a kill before the record is written brings back nothing that the policy in force has taken away', async () => {
+  const routewall = await makeBed();
+  const { daemon, env } = routewall;
+  const web = await run(routewall, 'web', 10, allow(80));
+  const records = join(env['STATE_DIRECTORY'] ?? '', 'last-good');
+  await eventually('kept', async () => existsSync(join(records, 'web.json')));
+  // As if the kill came at this write: no file can be made in a folder's place.
+  await mkdir(join(records, 'web.json.new'));
+  await routewall.writePolicy('containers/web.yaml', allow(81));
+  await becomes(web, [81]);
+  await daemon.stop('SIGKILL');
+  await routewall.writePolicy('containers/web.yaml', 'egress: nonsense\n');
+  await daemon.restart();
+  expect((await routewall.cli('status')).stdout).toMatch(/web\.yaml: last-good/);
+  expect(await reaches(web)).toEqual([81]);
 });
 
 test('a broken profile, set or services file harms only those that use it', async () => {

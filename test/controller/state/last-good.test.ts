@@ -1,11 +1,12 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContainerPolicy } from '../../../controller/assemble.ts';
 import { LastGood } from '../../../controller/state/last-good.ts';
 import { compilePolicy } from '../../../policies/compile-policy.ts';
 import { loadPolicies } from '../../../policies/load-policies.ts';
+import type { PolicyFiles } from '../../../policies/policy-files.ts';
 import { book, linesOf } from '../../policies/compile-texts.ts';
 
 let folder: string;
@@ -33,6 +34,12 @@ function policyOf(name: string, files: ReadonlyMap<string, string>): ContainerPo
   };
 }
 
+/** As a pass does, around the kernel's commit. */
+async function keep(lastGood: LastGood, policies: readonly ContainerPolicy[], files: PolicyFiles): Promise<void> {
+  await lastGood.note(policies, files).catch(() => undefined);
+  await lastGood.save();
+}
+
 async function opened(): Promise<LastGood> {
   const lastGood = new LastGood(folder);
   await lastGood.open();
@@ -41,7 +48,7 @@ async function opened(): Promise<LastGood> {
 
 it('gives a later run the same chains, whatever its files and names say by then', async () => {
   const policy = policyOf('web', FILES);
-  await (await opened()).save([policy], FILES);
+  await keep(await opened(), [policy], FILES);
   const recalled = await (await opened()).recall('web', { now: 0, id: 'web' });
   for (const direction of ['egress', 'ingress'] as const) {
     const lines = recalled === undefined ? [] : linesOf(recalled.default[direction]);
@@ -52,11 +59,11 @@ it('gives a later run the same chains, whatever its files and names say by then'
 
 it('keeps the good one when a broken one comes, and forgets it with the file', async () => {
   const lastGood = await opened();
-  await lastGood.save([policyOf('web', FILES)], FILES);
+  await keep(lastGood, [policyOf('web', FILES)], FILES);
   const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
-  await lastGood.save([policyOf('web', broken)], broken);
+  await keep(lastGood, [policyOf('web', broken)], broken);
   expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeDefined();
-  await lastGood.save([policyOf('web', new Map())], new Map());
+  await keep(lastGood, [policyOf('web', new Map())], new Map());
   expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
   expect(await readdir(join(folder, 'last-good'))).toEqual([]);
 });
@@ -64,7 +71,7 @@ it('keeps the good one when a broken one comes, and forgets it with the file', a
 it('has nothing for a container that never was good', async () => {
   const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
   const lastGood = await opened();
-  await lastGood.save([policyOf('web', broken)], broken);
+  await keep(lastGood, [policyOf('web', broken)], broken);
   expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
 });
 
@@ -72,7 +79,7 @@ it('takes odd names, and is not harmed by files that are not its own', async () 
   const name = `o'dd; "%" $(x)`;
   const files = new Map([[`containers/${name}.yaml`, 'egress: { default: allow }\n']]);
   const lastGood = await opened();
-  await lastGood.save([policyOf(name, files)], files);
+  await keep(lastGood, [policyOf(name, files)], files);
   await writeFile(join(folder, 'last-good/100%.json'), '{}');
   await writeFile(join(folder, 'last-good/a b.json'), 'no json');
   expect((await (await opened()).recall(name, { now: 0, id: name }))?.default.egress.default.verdict).toBe('allow');
@@ -87,7 +94,7 @@ it.each([
   '{"files": {"containers/web.yaml": 1}}',
 ])('takes a damaged record (%j) for none', async (text) => {
   const lastGood = await opened();
-  await lastGood.save([policyOf('web', FILES)], FILES);
+  await keep(lastGood, [policyOf('web', FILES)], FILES);
   await writeFile(join(folder, 'last-good/web.json'), text);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
 });
@@ -99,7 +106,7 @@ it('opens, and keeps the others, where records are unreadable or can not be writ
   const lastGood = await opened();
   expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
   const policies = [long, 'web', 'db'].map((name) => policyOf(name, files));
-  await expect(lastGood.save(policies, files)).rejects.toThrow(/ENAMETOOLONG|EISDIR/);
+  await expect(keep(lastGood, policies, files)).rejects.toThrow(/ENAMETOOLONG|EISDIR/);
   expect(await (await opened()).recall('db', { now: 0, id: 'db' })).toBeDefined();
 });
 
@@ -108,19 +115,19 @@ it('opens where nothing can be made, and keeps what is good once it can', async 
   await rm(folder, { recursive: true });
   await writeFile(folder, '');
   const lastGood = await opened();
-  await expect(lastGood.save([policyOf('web', FILES)], FILES)).rejects.toThrow(/ENOTDIR/);
+  await expect(keep(lastGood, [policyOf('web', FILES)], FILES)).rejects.toThrow(/ENOTDIR/);
   await rm(folder);
-  await lastGood.save([policyOf('web', FILES)], FILES);
+  await keep(lastGood, [policyOf('web', FILES)], FILES);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
 });
 
 it('keeps what the disk refused once it takes it, though the file is broken by then', async () => {
   const lastGood = await opened();
   await writeFile(join(folder, 'last-good'), 'no folder');
-  await expect(lastGood.save([policyOf('web', FILES)], FILES)).rejects.toThrow(/EEXIST|ENOTDIR/);
+  await expect(keep(lastGood, [policyOf('web', FILES)], FILES)).rejects.toThrow(/EEXIST|ENOTDIR/);
   await rm(join(folder, 'last-good'));
   const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
-  await lastGood.save([policyOf('web', broken)], broken);
+  await keep(lastGood, [policyOf('web', broken)], broken);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
 });
 
@@ -132,11 +139,50 @@ it('has at once what is being written, and in the end what was saved last', asyn
     const recalled = await from.recall('web', { now: 0, id: 'web' });
     return recalled === undefined ? undefined : linesOf(recalled.default.ingress)[0];
   };
-  const saving = [1, 2, 3].map((port) => lastGood.save([policyOf('web', allowing(port))], allowing(port)));
+  const saving = [1, 2, 3].map((port) => keep(lastGood, [policyOf('web', allowing(port))], allowing(port)));
   expect(await ruleOf(lastGood)).toContain('3');
-  saving.push(lastGood.save([policyOf('web', new Map())], new Map()));
+  saving.push(keep(lastGood, [policyOf('web', new Map())], new Map()));
   expect(await ruleOf(lastGood)).toBeUndefined();
-  saving.push(lastGood.save([policyOf('web', allowing(4))], allowing(4)));
+  saving.push(keep(lastGood, [policyOf('web', allowing(4))], allowing(4)));
   await Promise.all(saving);
   expect(await ruleOf(await opened())).toContain('4');
+});
+
+describe('what was noted before the kernel had it, and not written when the daemon was killed', () => {
+  const tightened = new Map([['containers/web.yaml', 'egress: { default: drop }\n']]);
+
+  it('is what a later run recalls, and writes', async () => {
+    await keep(await opened(), [policyOf('web', FILES)], FILES);
+    await (await opened()).note([policyOf('web', tightened)], tightened);
+    for (const _run of [1, 2]) {
+      const lastGood = await opened();
+      const recalled = await lastGood.recall('web', { now: 0, id: 'web' });
+      expect(recalled && linesOf(recalled.default.egress)).toEqual(['web.yaml:1 default drop']);
+      await lastGood.save();
+      expect(await readdir(join(folder, 'last-good'))).toEqual(['web.json']);
+    }
+  });
+
+  it('is nothing where the policy file had gone', async () => {
+    await keep(await opened(), [policyOf('web', FILES)], FILES);
+    await (await opened()).note([policyOf('web', new Map())], new Map());
+    expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
+  });
+
+  it.each(['', '[["web"', '{"web": "x"}', '[["web", 7], 7, null]'])(
+    'is the record before where it is damaged (%j)',
+    async (text) => {
+      await keep(await opened(), [policyOf('web', FILES)], FILES);
+      await writeFile(join(folder, 'last-good/pending-1'), text);
+      expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
+    },
+  );
+
+  it('is the last of several', async () => {
+    const lastGood = await opened();
+    for (const files of [FILES, tightened, FILES, tightened]) await lastGood.note([policyOf('web', files)], files);
+    expect(await readdir(join(folder, 'last-good'))).toHaveLength(4);
+    const recalled = await (await opened()).recall('web', { now: 0, id: 'web' });
+    expect(recalled && linesOf(recalled.default.egress)).toEqual(['web.yaml:1 default drop']);
+  });
 });
