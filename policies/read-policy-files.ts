@@ -9,17 +9,24 @@ import { type FileContent, maxListBytes } from './source-text.ts';
 /** So many files are read before whoever else has something to do gets a turn: 5 ms. */
 const AT_ONCE = 200;
 
+/** Gives a file's content: what it knows to be unchanged, or what `read` answers. */
+export type KeepContent = (file: string, read: () => FileContent | undefined) => FileContent | undefined;
+
 /**
  * Every policy file by its path in the folder; a folder that doesn't exist holds none, other errors are thrown. `strict`
  * as in `ReadOptions`.
  */
-export async function readPolicyFiles(folder: string, strict = false): Promise<Map<string, FileContent>> {
+export async function readPolicyFiles(
+  folder: string,
+  strict = false,
+  keep: KeepContent = (_, read) => read(),
+): Promise<Map<string, FileContent>> {
   const paths = ['', ...policyFolders].flatMap((part) => listFiles(folder, part)).filter(isPolicyFileName);
   const files = new Map<string, FileContent>();
   const trusted = new Set<string>();
   for (const [index, path] of paths.entries()) {
     if (index % AT_ONCE === AT_ONCE - 1) await setImmediate();
-    const content = readPolicyFile(folder, path, strict, trusted);
+    const content = keep(join(folder, path), () => readPolicyFile(folder, path, strict, trusted));
     if (content !== undefined) files.set(path, content);
   }
   return files;

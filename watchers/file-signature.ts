@@ -14,12 +14,18 @@ export interface FileSignature {
 
 /** `undefined` where there is nothing. What can't be looked at has a signature too: reading it says why. */
 export function readFileSignature(file: string): FileSignature | undefined {
+  const own = readContentSignature(file);
+  return own && { ...own, text: `${own.text} ${access(look(dirname(file), statSync))}` };
+}
+
+/** The same without the permissions of its folder. */
+export function readContentSignature(file: string): FileSignature | undefined {
   const own = look(file, lstatSync);
   if (own === undefined) return undefined;
   const target = isSymbolicLink(own) ? look(file, statSync) : own;
   const changedMs = typeof target === 'object' ? Number(target.ctimeMs) : 0;
   return {
-    text: `${content(own)} ${content(target)} ${access(look(dirname(file), statSync))}`,
+    text: target === own ? content(own) : `${content(own)} ${content(target)}`,
     isSettled: changedMs < Date.now() - TICK_MS,
   };
 }

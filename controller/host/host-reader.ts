@@ -7,7 +7,7 @@ import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.
 import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../../policies/policy-files.ts';
 import { isStrict } from '../../policies/read-file.ts';
-import { readPolicyFile, readPolicyFiles } from '../../policies/read-policy-files.ts';
+import { readPolicyFile } from '../../policies/read-policy-files.ts';
 import { sameContent } from '../../policies/source-text.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
@@ -24,6 +24,7 @@ import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
 import { claimedNics, linkExists, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
+import { KeptFiles } from './kept-files.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
 import { RuntimeReader } from './runtime-reader.ts';
 import { UplinkReader } from './uplink-facts.ts';
@@ -51,6 +52,7 @@ export class HostReader {
   #complete: readonly Container[] = [];
   /** As on the disk when it was last read, and those that the policies are compiled from; neither map is ever changed. */
   #disk: PolicyFiles | undefined;
+  readonly #kept = new KeptFiles();
   /** It was away, or became another one, while its files were read. */
   #isFolderMissing = false;
   #files: PolicyFiles = new Map();
@@ -177,8 +179,8 @@ export class HostReader {
     const before = readFolderSignature(containers);
     // What was read without the folder says nothing about the files that nobody tells of now that it is back.
     const some = this.#isFolderMissing ? undefined : files;
-    const read = some === undefined ? await readPolicyFiles(policyFolder, isStrict()) : new Map(this.#disk);
-    let isSame = some !== undefined;
+    const read = some === undefined ? await this.#kept.readAll(policyFolder, isStrict()) : new Map(this.#disk);
+    let isSame = some !== undefined || isSameFiles(read, this.#disk);
     for (const file of some ?? []) {
       const path = relative(policyFolder, file);
       if (!isPolicyFileName(path)) continue;
@@ -187,7 +189,7 @@ export class HostReader {
       if (content === undefined) read.delete(path);
       else read.set(path, content);
     }
-    // A hook has its container's file read at each start: what is the same as before is compiled by nobody again.
+    // A hook has its container's file read at each start, a resync all: what is the same is compiled by nobody again.
     if (this.#disk === undefined || !isSame) this.#disk = read;
     this.#isFolderMissing = before === undefined || before !== readFolderSignature(containers);
     return this.#disk;
@@ -259,3 +261,6 @@ export class HostReader {
 }
 
 const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
+
+const isSameFiles = (read: PolicyFiles, before: PolicyFiles | undefined): boolean =>
+  read.size === before?.size && [...read].every(([path, content]) => sameContent(content, before.get(path)));

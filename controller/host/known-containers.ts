@@ -8,6 +8,7 @@ import { hasConfig, readLxcTree } from '../../watchers/lxc-config/lxc-tree.ts';
 import { type LxcConfigOptions, parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
+import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
 import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
@@ -28,6 +29,7 @@ export interface ContainerRef {
 export class KnownContainers {
   readonly #config: HostConfig;
   readonly #known = new Map<string, KnownContainer>();
+  readonly #readFrom = new Map<string, ReadFrom>();
   #sorted: readonly Container[] | undefined;
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
   /** What `#veths` doesn't have yet; whoever was given it keeps it as it was. */
@@ -94,18 +96,20 @@ export class KnownContainers {
     const ids = new Set(found.map(({ lxcPath, name }) => containerId(lxcPath, name)));
     const gone = [...this.#known.values()].filter(({ container }) => !ids.has(container.id));
     const files = shareFiles(realFiles);
-    for (const container of found) this.#readFound(container, files);
+    const seen = new SeenFiles();
+    for (const container of found) this.#readFound(container, files, seen);
     return gone.filter((one) => this.readConfig(one) === undefined).map(({ container }) => container.id);
   }
 
   /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
   readConfig(container: ContainerRef): KnownContainer | undefined {
     const { lxcPath, name } = container;
-    if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles);
+    if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles, new SeenFiles());
     const id = containerId(lxcPath, name);
     const before = this.#known.get(id);
     // An editor may take the old file away before it writes the new one, and what runs goes on without any.
     if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, configFile(container));
+    this.#readFrom.delete(id);
     if (this.#known.delete(id)) this.#forgetLists();
     return undefined;
   }
@@ -119,11 +123,14 @@ export class KnownContainers {
       this.#vethChanges.push([known.runtime, runtime]);
   }
 
-  #readFound(ref: ContainerRef, files: LxcFiles & LxcConfigOptions): KnownContainer {
+  #readFound(ref: ContainerRef, files: LxcFiles & LxcConfigOptions, seen: SeenFiles): KnownContainer {
     const { lxcPath, name } = ref;
     const id = containerId(lxcPath, name);
     const before = this.#known.get(id);
-    const lxc = parseLxcConfig(configFile(ref), files, files);
+    if (before !== undefined && this.#readFrom.get(id)?.isSame(seen) && isOnSameLinks(before)) return before;
+    const readFrom = new ReadFrom();
+    const lxc = parseLxcConfig(configFile(ref), readFrom.noting(files, seen), files);
+    this.#readFrom.set(id, readFrom);
     if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc) && isOnSameLinks(before))
       return before;
     const wired = wiredNames(this.#config.wires, name);
@@ -135,6 +142,7 @@ export class KnownContainers {
   }
 
   #keepWithout(before: KnownContainer, file: string): KnownContainer {
+    this.#readFrom.delete(before.container.id);
     if (hasNoFile(before)) return before;
     const problem = { file, line: 1, column: 1, message: NO_FILE, severity: 'error' as const };
     const known = {

@@ -1,0 +1,41 @@
+/** Policy files that are read again only where they are others than before: a resync meets thousands that are not. */
+import { join } from 'node:path';
+import { policyFolders } from '../../policies/policy-files.ts';
+import { type KeepContent, readPolicyFiles } from '../../policies/read-policy-files.ts';
+import type { FileContent } from '../../policies/source-text.ts';
+import { isLink, readContentSignature, readFolderSignature } from '../../watchers/file-signature.ts';
+
+interface Kept {
+  readonly signature: string;
+  readonly content: FileContent;
+}
+
+export class KeptFiles {
+  #kept = new Map<string, Kept>();
+  #folders = '';
+
+  /** As readPolicyFiles. What can't be read, links, and what was changed just now are read each time. */
+  async readAll(folder: string, strict: boolean): Promise<Map<string, FileContent>> {
+    // Whether a file is believed depends on who can write to its folder.
+    const folders = ['', ...policyFolders].map((part) => readFolderSignature(join(folder, part))).join();
+    const before = folders === this.#folders ? this.#kept : new Map<string, Kept>();
+    const next = new Map<string, Kept>();
+    const keep: KeepContent = (file, read) => {
+      // Before it is read: a change meanwhile makes it another one than this.
+      const signature = readContentSignature(file);
+      const known = before.get(file);
+      if (known !== undefined && known.signature === signature?.text) {
+        next.set(file, known);
+        return known.content;
+      }
+      const content = read();
+      if (signature?.isSettled === true && content instanceof Uint8Array && !isLink(file))
+        next.set(file, { signature: signature.text, content });
+      return content;
+    };
+    const files = await readPolicyFiles(folder, strict, keep);
+    this.#kept = next;
+    this.#folders = folders;
+    return files;
+  }
+}
