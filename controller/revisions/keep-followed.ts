@@ -1,4 +1,5 @@
 /** Keeps each change that was followed as a revision, a moment after it is in force: a burst of edits is one. */
+import type { PolicyFiles } from '../../policies/policy-files.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import type { Run } from '../commands/run.ts';
 import { tellChanges } from '../explain/describe-changes.ts';
@@ -19,6 +20,8 @@ export interface FollowedKeeper {
 
 export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): FollowedKeeper {
   let latest: Report | undefined;
+  /** As the last pass had them; the reader itself is the same one all the time. */
+  let seen: PolicyFiles | undefined;
   /** In force when the last revision was. */
   let before: DesiredState | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -54,7 +57,9 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
 
   return {
     observe: (report) => {
-      const isNew = report.reader.files !== latest?.reader.files || report.reader !== latest.reader;
+      const { files } = report.reader;
+      const isNew = files !== seen;
+      seen = files;
       latest = report;
       if (isNew) timer ??= setTimeout(() => void flush(), DELAY_MS);
     },

@@ -126,6 +126,32 @@ it('is taken back by the next daemon when the time passed while none ran', async
   expect(routewall.daemon.log().join('\n')).toContain('revision 2 was not confirmed and is taken back');
 });
 
+it('keeps each edit that it follows, a moment later, and tells what that opened and closed', async () => {
+  const { routewall } = await startWeb(allow(22), '');
+  const history = async (): Promise<string> => await done(routewall, 'history');
+  await eventually('the first is kept', async () => (await history()).includes('* 1'));
+  for (const [number, ports] of [
+    [2, [22, 80]],
+    [3, [22, 81]],
+  ] as const) {
+    await routewall.writePolicy('containers/web.yaml', allow(...ports));
+    await eventually(`${number} is kept`, async () => (await history()).includes(`* ${number}`), 10_000);
+  }
+  await eventually('what the last opened is told', async () => /tcp\/81 now allowed/.test(await history()), 10_000);
+  const lines = (await history()).split('\n').map((line) => line.replace(/ {2}\d{4}-\S+ \S+ UTC /, ''));
+  expect(lines.filter((line) => line !== '')).toEqual([
+    '* 3 followed by edited files',
+    '     containers/web.yaml',
+    '     web: from any tcp/81 now allowed by web.yaml:3 (was dropped)',
+    '     web: from any http now dropped (was allowed by web.yaml:3)',
+    '  2 followed by edited files',
+    '     containers/web.yaml',
+    '     web: from any http now allowed by web.yaml:3 (was dropped)',
+    '  1 first taken up by edited files',
+    '     +containers/web.yaml',
+  ]);
+});
+
 it('follows files unless they were rolled back, until they change again', async () => {
   const { routewall, outside } = await startWeb(allow(22), '');
   await eventually('the first is kept', async () => (await done(routewall, 'history')).includes('* 1'));
