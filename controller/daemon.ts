@@ -108,6 +108,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       polledRules: parts.polledRules(),
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),
       onFailure: () => metrics.observeFailure(),
+      onUnread: () => metrics.observeUnread(),
       onConfigChanged: reload,
       onShutdown: (begins) => {
         outside.shutdown(begins);

@@ -13,7 +13,7 @@ import type { BackendName } from './apply/backend.ts';
 import type { LxcProxy } from './apply/foreign-proxies.ts';
 import { handedOver } from './apply/handed-over.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
-import { unlessAborted } from './commands/abortable.ts';
+import { orUnread, patiently, Unread, type Wait } from './commands/reading.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import type { DirtyParts } from './dirty.ts';
@@ -45,6 +45,7 @@ export interface ReconcilerOptions {
   readonly onConfigRead: (known: KnownContainer) => void;
   /** See HostReaderOptions. */
   readonly onLate?: (container: ContainerRef) => void;
+  readonly onUnread?: (container: ContainerRef, why: Unread) => void;
   readonly answers?: () => DnsAddresses;
   readonly claims: AddressClaims;
   readonly conntrack: Pick<ConntrackCleaner, 'waiting' | 'release'>;
@@ -59,13 +60,24 @@ export interface Outcome {
   readonly repaired: readonly string[];
   /** Prefixes that another NIC had before; their connections are forgotten. */
   readonly released: ReadonlySet<Prefix>;
-  /** The comparison with the kernel is still to be made; what changed is in force. */
-  readonly isPutAside: boolean;
+  /** Whether a comparison with the kernel was made; or why it still is to be made, while what changed is in force. */
+  readonly isCompared: boolean;
+  readonly unread: Unread | undefined;
   /** What of the limits and wires isn't in force. */
   readonly traffic: readonly TrafficFailure[];
   /** What it was compiled from. */
   readonly choice: Choice;
 }
+
+/** How long a pass waits for what it can do without, since it is known from before. */
+export interface Waits {
+  /** Puts the comparison aside; see Applier.resync. */
+  readonly comparison: AbortSignal | undefined;
+  /** For the host's links and routes. */
+  readonly host: Wait;
+}
+
+const PATIENT: Waits = { comparison: undefined, host: patiently };
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -81,19 +93,18 @@ export class Reconciler {
 
   /**
    * `order`: carried out with what is read now, or told to be refused in the outcome.
-   * `signal`: puts a comparison aside that others wait for; see Applier.resync.
    * @throws Error when something could not be read, or when the kernel's state is not known afterwards.
    */
-  async reconcile(dirty: DirtyParts, order?: Order, signal?: AbortSignal): Promise<Outcome> {
+  async reconcile(dirty: DirtyParts, order?: Order, waits = PATIENT): Promise<Outcome> {
     const { applier, lastGood, panic, traffic, log } = this.#options;
     // Before anything that takes time: it may be what someone flushed.
-    const until = applier.enforced === undefined ? undefined : signal;
-    const mended = dirty.resync ? await unlessAborted(until, () => panic.verify(until)) : [];
+    const mended = dirty.resync ? await this.#verifySeal(waits) : [];
     const disk = await this.#readFiles(dirty);
-    await this.#read(dirty);
+    await this.#read(dirty, waits);
     this.#options.claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
-    const assembled = await this.#assemble(choice, dirty.links || dirty.uplinks || dirty.resync);
+    const isStale = dirty.links || dirty.uplinks || dirty.resync;
+    const assembled = await this.#assemble(choice, isStale, waits);
     const before = applier.enforced;
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
@@ -101,24 +112,41 @@ export class Reconciler {
     // What is taken back must not come back as somebody's last good policy.
     // What the disk refuses now is tried again, and told of, below.
     if (!choice.isUnconfirmed) await lastGood.note(assembled.policies, this.reader.files).catch(() => undefined);
-    const { applied, released } = await this.#apply(request, dirty.resync && mended !== undefined, signal);
-    const resync = dirty.resync && mended !== undefined && !applied.isPutAside;
+    const isSealRead = !(mended instanceof Unread);
+    const { applied, released } = await this.#apply(request, dirty.resync && isSealRead, waits.comparison);
+    let unread = isSealRead ? applied.unread : mended;
+    const resync = dirty.resync && unread === undefined;
     await panic.settle(this.#panicScope(applied.enforced));
-    const repaired = [...(mended ?? []), ...applied.repaired];
-    if (!resync && dirty.veths.size > 0) await applier.reassert(dirty.veths);
+    const repaired = [...(isSealRead ? mended : []), ...applied.repaired];
+    const repair = async (work: () => Promise<readonly string[]>): Promise<void> => {
+      const lines = await orUnread(work);
+      if (lines instanceof Unread) unread ??= lines;
+      else repaired.push(...lines);
+    };
+    if (!resync && dirty.veths.size > 0)
+      await repair(async () => {
+        await applier.reassert(dirty.veths);
+        return [];
+      });
     if (!resync && dirty.proxies.size > 0)
-      repaired.push(...(await applier.restoreProxies(dirty.proxies, () => this.#lxcProxies())));
-    if (!resync && dirty.sysctls.size > 0) repaired.push(...(await applier.repairSysctls(dirty.sysctls)));
+      await repair(() => applier.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
+    if (!resync && dirty.sysctls.size > 0) await repair(() => applier.repairSysctls(dirty.sysctls));
     const { veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
-    if (!resync && dirty.uplinks) repaired.push(...(await applier.repairUplinks()));
+    if (!resync && dirty.uplinks) await repair(() => applier.repairUplinks());
     // The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass.
     lastGood.save().catch((cause: unknown) => {
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     });
     const whole = { ...applied, unrouted: applier.unrouted };
-    const isPutAside = dirty.resync && !resync;
-    return { assembled, applied: whole, before, repaired, released, isPutAside, traffic: traffic.failures, choice };
+    const told = { before, repaired, released, isCompared: resync, unread, traffic: traffic.failures, choice };
+    return { assembled, applied: whole, ...told };
+  }
+
+  /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */
+  async #verifySeal({ comparison }: Waits): Promise<readonly string[] | Unread> {
+    const { applier, panic } = this.#options;
+    return applier.enforced === undefined ? await panic.verify() : await orUnread(() => panic.verify(comparison));
   }
 
   #panicScope({ nics }: DesiredState): PanicScope {
@@ -168,9 +196,9 @@ export class Reconciler {
     return choice;
   }
 
-  async #read(dirty: DirtyParts): Promise<void> {
+  async #read(dirty: DirtyParts, { host }: Waits): Promise<void> {
     const { reader } = this;
-    if (dirty.links) await reader.readLinks();
+    if (dirty.links) await reader.readLinks(host);
     if (dirty.tree) {
       reader.readTree();
       for (const known of reader.known.values()) this.#options.onConfigRead(known);
@@ -185,10 +213,10 @@ export class Reconciler {
   }
 
   /** A policy that is broken from the start may have been good in an earlier run. */
-  async #assemble(choice: Choice, isStale: boolean): Promise<Assembled> {
+  async #assemble(choice: Choice, isStale: boolean, { host }: Waits): Promise<Assembled> {
     const assembled = await this.#assembleRecalled(choice);
     const { policies, network } = assembled;
-    const isNew = await this.reader.uplinks.read(this.#choicesOf(policies), network.uplinks, isStale);
+    const isNew = await this.reader.uplinks.read(this.#choicesOf(policies), network.uplinks, isStale, host);
     return isNew ? await this.#assembleRecalled(choice) : assembled;
   }
 

@@ -7,7 +7,6 @@ import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { Run } from './commands/run.ts';
-import { ComparisonPatience, concernsContainers } from './comparison-patience.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
 import { containerId } from './host/containers.ts';
@@ -17,11 +16,13 @@ import { type Log, messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
 import type { Panic } from './panic/panic.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
+import { concernsContainers } from './patience.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
 import type { Order, Revisions } from './revisions/revisions.ts';
 import { SessionEnded } from './session-ended.ts';
 import { createSessionFollowers, type SessionFollowers } from './session-followers.ts';
+import { SessionReadings } from './session-readings.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
 import type { DnsMemory } from './state/dns-memory.ts';
@@ -52,6 +53,8 @@ export interface SessionOptions {
   readonly onOutcome: (outcome: Outcome, tookMs: number) => void;
   /** A pass failed, which has been logged, and will be tried again. */
   readonly onFailure: () => void;
+  /** Something that a pass can do without couldn't be read, or waited for; it will be read again. */
+  readonly onUnread: () => void;
   /** The host is about to go down, or won't after all. */
   readonly onShutdown: (begins: boolean) => void;
   /** The main configuration changed: this session is to be replaced. */
@@ -80,7 +83,7 @@ export class Session {
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
-  readonly #patience: ComparisonPatience;
+  readonly #readings: SessionReadings;
   #configSignature: string | undefined;
 
   constructor(options: SessionOptions) {
@@ -94,8 +97,10 @@ export class Session {
       onLacking: () => this.requestEverything(),
       onTraffic: () => this.requestResync(),
     });
+    this.#readings = new SessionReadings({ ...options, timers: this.#timers, mark: this.#mark });
     this.reconciler = new Reconciler({
       ...options,
+      onUnread: (container, why) => this.#readings.note(container, why),
       answers: () => options.dnsMemory.answers,
       onConfigRead: ({ lxcPath, name, lxc }) => this.#watchers.folders.setIncludes({ lxcPath, name }, lxc.files),
       onLate: ({ lxcPath, name }) => {
@@ -111,7 +116,6 @@ export class Session {
       reader: this.reconciler.reader,
       mark: this.#mark,
     });
-    this.#patience = new ComparisonPatience(options.log, this.#timers, () => this.requestResync());
     this.#queue = createPassQueue(() => this.#pass());
   }
 
@@ -273,15 +277,14 @@ export class Session {
     try {
       const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
       const isAwaited = () => this.#waiting.length > 0 || [dirty, this.#dirty].some(concernsContainers);
-      const signal = dirty.resync ? this.#patience.begin(isAwaited) : undefined;
-      const outcome = await this.reconciler.reconcile(dirty, order, signal);
-      if (dirty.resync) this.#patience.end(outcome.isPutAside);
+      const outcome = await this.reconciler.reconcile(dirty, order, this.#readings.begin(dirty.resync, isAwaited));
+      this.#readings.end(outcome);
       this.#retryMs = RETRY_MS.first;
       await this.#followers.follow(outcome);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {
-      this.#patience.end(false);
+      this.#readings.fail();
       for (const { reject } of waiting) reject(cause);
       this.#options.log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
       this.#options.onFailure();

@@ -2,6 +2,7 @@
 import type { HostNetwork } from '../../policies/host-network.ts';
 import type { Prefix } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
+import type { Unread } from '../commands/reading.ts';
 import type { Isolated } from './commit-isolated.ts';
 import type { LxcProxy } from './foreign-proxies.ts';
 
@@ -21,20 +22,20 @@ export interface Applied extends Isolated {
   readonly unheld: ReadonlyMap<string, string>;
   /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
   readonly unrouted: ReadonlyMap<string, string>;
-  /** The comparison that was asked for could not be waited for, and is still to be made. */
-  readonly isPutAside: boolean;
+  /** Why the comparison is still to be made; what changed is in force. */
+  readonly unread: Unread | undefined;
   /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
   readonly abandoned: readonly Prefix[];
 }
 
 /** Of a change, which looks at nothing else. */
-export const NO_COMPARISON = { repaired: [], abandoned: [], isPutAside: false };
+export const NO_COMPARISON = { repaired: [], abandoned: [], unread: undefined };
 
 /** Of two in a row. */
 export const joinApplied = (first: Applied, second: Applied): Applied => ({
   ...second,
   repaired: [...first.repaired, ...second.repaired],
   written: first.written + second.written,
-  isPutAside: first.isPutAside || second.isPutAside,
+  unread: first.unread ?? second.unread,
   abandoned: [...first.abandoned, ...second.abandoned],
 });

@@ -6,8 +6,8 @@ import type { DesiredState, NicState } from '../../render/desired.ts';
 import { chainNaming } from '../../render/nft.ts';
 import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import { PortIsolation } from '../bridged/port-isolation.ts';
-import { abortable, isAborted } from '../commands/abortable.ts';
 import type { IpChannel } from '../commands/ip-channel.ts';
+import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import { readRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import type { Log } from '../log.ts';
@@ -94,20 +94,24 @@ export class Applier {
   /** Writes only what changed since the last time. @throws Error when the kernel's state is not known afterwards. */
   async apply(request: ApplyRequest): Promise<Applied> {
     const before = this.#enforced;
-    if (before === undefined) return this.resync(request);
+    return before === undefined ? await this.resync(request) : await this.#changeFrom(before, request);
+  }
+
+  /** `rules`: those in force, where they are ahead of the rest. */
+  async #changeFrom(before: DesiredState, request: ApplyRequest, rules = before): Promise<Applied> {
+    this.#enforced = before;
     try {
-      return await this.#change(before, request);
+      return await this.#change(before, request, rules);
     } catch (cause) {
       this.distrust();
       throw cause;
     }
   }
 
-  /** `rules`: those in force, where they are ahead of the rest. */
   async #change(
     before: DesiredState,
     { desired: wanted, network, lxcProxies }: ApplyRequest,
-    rules = before,
+    rules: DesiredState,
   ): Promise<Applied> {
     // Everything else is the same object before and after, and costs nothing here.
     const { desired: whole, withheld } = await this.#uplinks.open(wanted);
@@ -138,18 +142,20 @@ export class Applier {
     const fresh = diffRouting(remaining, routingOf(changed)).add;
     const due: Routing = { ...NOTHING, proxies: [...this.#ports.claims.due] };
     const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
-    await this.#foreign.look(coming.proxies, lxcProxies);
-    const lines = await this.#bringUp(changed, coming, network);
+    const unread = await orUnread(() => reading(() => this.#foreign.look(coming.proxies, lxcProxies)));
+    // Whose they are isn't known: they come with the comparison.
+    const free = unread === undefined ? coming : { ...coming, proxies: [] };
+    const lines = await this.#bringUp(changed, free, network);
     await this.#uplinks.close(result.enforced.host.uplinkTables);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
     const written = commands + lines;
-    return { ...result, ...NO_COMPARISON, unheld, written, unrouted: this.unrouted };
+    return { ...result, ...NO_COMPARISON, unheld, written, unrouted: this.unrouted, unread };
   }
 
   /**
-   * Compares everything with the kernel and writes what differs; nothing where nothing does. What `signal` puts aside before
-   * anything else than rules was written is the change alone, from what was known before: no less is known than then.
+   * Compares everything with the kernel and writes what differs; nothing where nothing does. Where a reading fails, or
+   * `signal` puts it aside, nothing but rules has been written yet: then the change alone is, from what was known before.
    */
   async resync(request: ApplyRequest, signal?: AbortSignal): Promise<Applied> {
     const before = this.#enforced;
@@ -157,36 +163,41 @@ export class Applier {
     // Where nothing is known the comparison is the repair, and there is no other way.
     if (before === undefined) return await this.#compare(before, request, undefined, () => undefined);
     let rules = before;
+    let mended: readonly string[] = [];
     try {
-      return await this.#compare(before, request, signal, (inForce) => {
+      return await this.#compare(before, request, signal, (inForce, commands) => {
         rules = inForce;
+        mended = commands;
       });
     } catch (cause) {
-      if (!isAborted(cause, signal)) throw cause;
+      if (!(cause instanceof Unread)) throw cause;
+      // Whatever began while rules were missing is judged again, as after a comparison that came to its end.
+      const ordinary = ordinaryLines(this.#ports.backend, before, rules);
+      const repaired = mended.filter((line) => !ordinary.has(line));
+      return { ...(await this.#changeFrom(before, request, rules)), repaired, unread: cause };
     }
-    return { ...(await this.#change(before, request, rules)), isPutAside: true };
   }
 
   async #compare(
     before: DesiredState | undefined,
     { desired: wanted, network, lxcProxies }: ApplyRequest,
     signal: AbortSignal | undefined,
-    onRules: (inForce: DesiredState) => void,
+    onRules: (inForce: DesiredState, commands: readonly string[]) => void,
   ): Promise<Applied> {
     const { desired: whole, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
-    const held = await this.#ports.backend.read(signal).catch((cause: unknown) => {
-      // Nothing was written: what starts before the next comparison needn't wait for that one.
-      this.#enforced = before;
-      throw cause;
-    });
+    const held = await reading(() => this.#ports.backend.read(signal));
     const { result, commands } = await this.#repairRules(desired, before, held);
-    onRules(result.enforced);
-    const routing = await readRouting(abortable(this.#ports.run, signal));
+    onRules(result.enforced, commands);
+    const run = abortable(this.#ports.run, signal);
+    const routing = await reading(() => readRouting(run));
+    // Before anything of it is written: what is put aside here is made from the beginning.
+    const unset = await reading(() => this.#isolation.reread(result.enforced, run));
     const leakable = lxcProxies();
     this.#foreign.learn(routing.foreignProxies, leakable);
-    if (wanted.host.uplinkTables === undefined) await this.#uplinks.learn(undefined, async () => routing.uplinkRoutes);
+    if (wanted.host.uplinkTables === undefined)
+      await reading(() => this.#uplinks.learn(undefined, async () => routing.uplinkRoutes));
     uplinkLines.push(...(await this.#uplinks.close(result.enforced.host.uplinkTables)));
     const { nics } = result.enforced;
     this.#ports.claims.learn(routing.proxies, routingOf(result.enforced).proxies);
@@ -198,10 +209,7 @@ export class Applier {
     const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
     const diff = { ...differing, add: { ...differing.add, proxies } };
     await this.#routing.write({ add: NOTHING, remove: diff.remove });
-    const drifted = [
-      ...(await this.#sysctls.reread(result.enforced)),
-      ...(await this.#isolation.reread(result.enforced)),
-    ];
+    const drifted = [...(await this.#sysctls.reread(result.enforced)), ...unset];
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
@@ -210,7 +218,7 @@ export class Applier {
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
     const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
     const { length } = written;
-    return { ...result, unheld, repaired, written: length, unrouted: this.unrouted, isPutAside: false, abandoned };
+    return { ...result, unheld, repaired, written: length, unrouted: this.unrouted, unread: undefined, abandoned };
   }
 
   /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
@@ -224,7 +232,7 @@ export class Applier {
     const proxies = this.#ports.claims.spare(routing.proxies);
     await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
     // Writing it unasked would be a change of the link, and so the next reason to write it.
-    if ((await this.#isolation.reread(part)).length > 0)
+    if ((await reading(() => this.#isolation.reread(part))).length > 0)
       for (const failure of await this.#isolation.write(part)) this.#routing.complain(failure);
   }
 
@@ -233,7 +241,7 @@ export class Applier {
     const all = this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies;
     const wanted = this.#ports.claims.spare(all.filter(({ address }) => addresses.has(address)));
     if (wanted.length === 0) return [];
-    const proxies = await this.#foreign.missing(wanted, lxcProxies);
+    const proxies = await reading(() => this.#foreign.missing(wanted, lxcProxies));
     const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
     await this.#routing.write(diff);
     return renderRouting(diff);
@@ -250,7 +258,7 @@ export class Applier {
   async #openUplinks(desired: DesiredState): Promise<Opened & { readonly lines: string[] }> {
     const tables = desired.host.uplinkTables;
     if (tables === undefined) return { desired, withheld: new Map(), lines: [] };
-    await this.#uplinks.learn(tables, () => readUplinkRoutes(this.#ports.run));
+    await reading(() => this.#uplinks.learn(tables, () => readUplinkRoutes(this.#ports.run)));
     return { lines: this.#uplinks.missing(tables), ...(await this.#uplinks.open(desired)) };
   }
 

@@ -35,8 +35,9 @@ export class ForeignProxies {
   }
 
   /** Nobody tells of proxies: one that somebody else made since the last reading would be taken over by `replace`. */
-  async look(coming: readonly NeighbourProxy[], lxcProxies: () => readonly LxcProxy[]): Promise<void> {
+  async look(coming: readonly NeighbourProxy[], lxcProxies: () => readonly LxcProxy[]): Promise<undefined> {
     if (!(await this.#areFree(coming))) await this.#read(lxcProxies);
+    return undefined;
   }
 
   /** Those of ours that aren't there. */

@@ -38,13 +38,11 @@ export class PortIsolation {
    * comes back with the kernel's setting, and a change of its link. @returns lines for those that it will write.
    * @throws CommandError
    */
-  async reread(part: DesiredState): Promise<string[]> {
+  async reread(part: DesiredState, run = this.#run): Promise<string[]> {
     const ports = wanted(part);
     if (ports.length === 0) return [];
-    const present = portSettings(
-      await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']),
-    );
-    const learning = learningBridges(await runOrThrow(this.#run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge']));
+    const present = portSettings(await runOrThrow(run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']));
+    const learning = learningBridges(await runOrThrow(run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge']));
     for (const [veth, setting] of ports) this.#written.set(veth, present.get(veth) ?? setting);
     const lines = ports.filter(([veth, setting]) => this.#written.get(veth) !== setting).map(lineFor);
     const told = new Set<InterfaceName>();

@@ -18,11 +18,12 @@ import type { HostInputs } from '../assemble.ts';
 import { BridgedReader, hasBridged, leasingBridges } from '../bridged/bridged-reader.ts';
 import { leaseFile } from '../bridged/leases.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
+import { abortable, orUnread, patiently, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import { readLinks } from '../kernel/observe.ts';
 import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
-import { claimedNics, linkExists, STOPPED } from './container-runtime.ts';
+import { claimedNics, linkExists, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { KeptFiles } from './kept-files.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
@@ -37,6 +38,8 @@ export interface HostReaderOptions {
   readonly run: Run;
   /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
   readonly onLate?: (container: ContainerRef) => void;
+  /** What runs of it couldn't be read, and stays what it was; without it, nothing else is read then either. */
+  readonly onUnread?: (container: ContainerRef, why: Unread) => void;
   /** What DNS told; the same object while nothing changed. Nothing without it. */
   readonly answers?: () => DnsAddresses;
   /** Which addresses others have; the same object while nothing changed. */
@@ -57,7 +60,7 @@ export class HostReader {
   #isFolderMissing = false;
   #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
-  #links: readonly HostLink[] = [];
+  #links: readonly HostLink[] | undefined;
   readonly runtimes: RuntimeReader;
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
@@ -158,13 +161,22 @@ export class HostReader {
     await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
       if (known === undefined) return;
-      const runtime = await this.runtimes.read({ ...known, before: known.runtime });
+      const runtime = await this.#readRuntime(known);
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
       this.#containers.setRuntime(current, runtime);
       if (!(await this.#bridged.readMacs(current, runtime))) this.#options.onLate?.(current);
       if (runtime.veths.size === 0 && hasNoFile(current)) this.readConfig(current);
     });
+  }
+
+  async #readRuntime(known: KnownContainer): Promise<Runtime> {
+    const before = known.runtime;
+    const runtime = await orUnread(() => reading(() => this.runtimes.read({ ...known, before })));
+    if (!(runtime instanceof Unread)) return runtime;
+    if (this.#options.onUnread === undefined) throw runtime;
+    this.#options.onUnread(known, runtime);
+    return { ...before, veths: new Map([...before.veths].filter(([, veth]) => linkExists(veth))) };
   }
 
   /** Reads the policy folder and compiles from what is there. `files`: absolute paths; without them the whole folder. */
@@ -221,9 +233,12 @@ export class HostReader {
     return this.#bridged.leaseEnds;
   }
 
-  async readLinks(): Promise<void> {
-    const links = await readLinks(this.#options.run);
-    if (JSON.stringify(links) !== JSON.stringify(this.#links)) this.#links = links;
+  /** `wait`: for those that are known already. @throws Unread */
+  async readLinks(wait = patiently): Promise<void> {
+    const before = this.#links;
+    const read = (signal?: AbortSignal) => reading(() => readLinks(abortable(this.#options.run, signal)));
+    const links = await (before === undefined ? patiently : wait)(read);
+    if (links !== undefined && JSON.stringify(links) !== JSON.stringify(before)) this.#links = links;
   }
 
   /** The host-side veths of what runs. */
@@ -238,7 +253,7 @@ export class HostReader {
       backend,
       loaded: this.#loaded,
       containers: this.#completed(this.#containers.sorted),
-      links: this.#links,
+      links: this.#links ?? [],
       veths: this.#containers.veths,
       lastGood,
       answers: this.#options.answers?.() ?? NO_NAMES,
@@ -252,7 +267,7 @@ export class HostReader {
   #completed(containers: readonly Container[]): readonly Container[] {
     if (!this.#hasBridged(containers)) return containers;
     const now = Date.now();
-    const completed = containers.map((container) => this.#bridged.complete(container, this.#links, now));
+    const completed = containers.map((container) => this.#bridged.complete(container, this.#links ?? [], now));
     const before = this.#complete;
     if (completed.length !== before.length || completed.some((each, index) => each !== before[index]))
       this.#complete = completed;

@@ -6,7 +6,7 @@ import { EMPTY_XT, type XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { diffXt, linesOf } from '../../render/iptables/xt-transaction.ts';
 import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
-import { abortable } from '../commands/abortable.ts';
+import { abortable } from '../commands/reading.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { createXtSealTable } from '../panic/xt-seal-table.ts';
 import { holdByXt } from './unsayable-nics.ts';

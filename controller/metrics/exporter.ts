@@ -50,9 +50,10 @@ export class Exporter {
 
   /** Costs next to nothing: everything that depends on the number of containers waits for `render`. */
   observe(report: Report): void {
-    const { passes, passSeconds, repaired } = this.#metrics;
+    const { passes, passSeconds, repaired, comparedAt } = this.#metrics;
     this.#latest = report;
     passes.inc({ result: 'done' });
+    if (report.outcome.isCompared) comparedAt.set(Date.parse(report.enforcedAt) / 1000);
     passSeconds.observe(report.tookMs / 1000);
     repaired.inc(report.repairCount - this.#repairs);
     this.#repairs = report.repairCount;
@@ -60,6 +61,10 @@ export class Exporter {
 
   observeFailure(): void {
     this.#metrics.passes.inc({ result: 'failed' });
+  }
+
+  observeUnread(): void {
+    this.#metrics.putAside.inc();
   }
 
   /** The text of this moment, in Prometheus' format; whoever asks while it is being made gets the same. */

@@ -16,6 +16,8 @@ export interface DaemonMetrics {
   observe(report: Report): void;
   /** A pass failed. */
   observeFailure(): void;
+  /** Something was to be read that is read later. */
+  observeUnread(): void;
   stop(): Promise<void>;
 }
 
@@ -68,6 +70,7 @@ export function openMetrics(run: Run, log: Log, facts = ORDINARY): DaemonMetrics
       exporter?.observe(report);
       textfile?.changed();
     },
+    observeUnread: () => exporter?.observeUnread(),
     observeFailure: () => {
       exporter?.observeFailure();
       textfile?.changed();

@@ -29,6 +29,10 @@ export function createMetrics() {
       'enforced_timestamp_seconds',
       'When a pass last ended with the kernel in the desired state, in seconds since 1970.',
     ),
+    comparedAt: gauge(
+      'compared_timestamp_seconds',
+      'When a comparison with the kernel last came to its end, in seconds since 1970.',
+    ),
     containers: gauge('containers', 'Containers that are configured, by the state that LXC tells.', 'state'),
     policies: gauge('policies', 'Containers by what becomes of their policy file.', 'status'),
     interfaces: gauge('interfaces_enforced', 'Routed network interfaces of containers whose rules are in force.'),
@@ -41,6 +45,10 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    putAside: counter(
+      'readings_put_aside',
+      'Readings of the host that failed, or that a container could not wait for; they are made again.',
+    ),
     repaired: counter('drift_repaired', 'Parts of the kernel state that others changed and routewall put back.'),
     packets: counter('container_packets', 'Packets on the host side of the container interface.', ...OF_NIC),
     bytes: counter('container_bytes', 'Bytes of Ethernet frames on the host side of the interface.', ...OF_NIC),

@@ -9,8 +9,8 @@ import { diffRulesets } from '../../render/transaction.ts';
 import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
 import { TableOwner } from '../apply/table-ownership.ts';
-import { abortable } from '../commands/abortable.ts';
 import type { NftChannel } from '../commands/nft-channel.ts';
+import { abortable, reading } from '../commands/reading.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { listElsewhere, readOurTables, readRuleset } from '../kernel/observe.ts';
 import { messageOf } from '../log.ts';
@@ -40,7 +40,9 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
   ): Promise<string[] | Refusal> =>
     observed.size === 0
       ? diffRulesets(observed, rendered).map(createTable)
-      : await compared.diff(observed, rendered, () => diffElsewhere(observed, rendered, abortable(run, signal)));
+      : await reading(() =>
+          compared.diff(observed, rendered, () => diffElsewhere(observed, rendered, abortable(run, signal))),
+        );
 
   const diffElsewhere = async (
     observed: Ruleset,

@@ -12,7 +12,7 @@ import {
 } from '../../render/panic.ts';
 import type { NftTable, TableFamily, TableFlag } from '../../render/ruleset.ts';
 import type { Refusal } from '../apply/backend.ts';
-import { abortable } from '../commands/abortable.ts';
+import { abortable, reading } from '../commands/reading.ts';
 import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
 
 export interface PanicPorts {
@@ -73,8 +73,10 @@ export class PanicTable implements SealTable {
   async verify(seal: Seal | undefined, signal?: AbortSignal): Promise<boolean> {
     const isKnown = this.#held !== undefined;
     const run = abortable(this.#ports.run, signal);
-    const listed = await this.#look(seal, run);
-    const isRight = seal === undefined ? listed.size === 0 : await this.#isSame(listed, seal, run);
+    const isRight = await reading(async () => {
+      const listed = await this.#look(seal, run);
+      return seal === undefined ? listed.size === 0 : await this.#isSame(listed, seal, run);
+    });
     if (!isRight) this.#held = undefined;
     else if (this.#ports.flags.length === 0) this.#held = holding(seal);
     await this.hold(seal);

@@ -6,6 +6,17 @@ import { kill } from '../../sandbox/sweep.ts';
 import { commandOf } from './processes.ts';
 
 const REAL = '/usr/sbin/nft';
+/** One that hangs is killed by who began it, or ends by itself well after the test. */
+const DOES = {
+  hang: 'exec sleep 600',
+  fail: 'echo "RTNETLINK answers: No buffer space available" >&2; exit 2',
+  kill: 'kill -9 $$',
+};
+
+export interface Misbehaviour {
+  readonly words: string;
+  readonly does: keyof typeof DOES;
+}
 
 /** What stands in nft's place, as a shell script. */
 const MODES = {
@@ -24,6 +35,9 @@ export interface Tools {
   readonly path: string;
   /** Real again, it also ends what stands in its place still: a liar would go on for ever. */
   setNft(mode: NftMode): Promise<void>;
+  /** What `ip` does instead where its words match this shell pattern; nothing else without any. */
+  setIp(mode?: Misbehaviour): Promise<void>;
+  setLxcInfo(mode?: Misbehaviour): Promise<void>;
 }
 
 /** A folder of links to every command of the machine, so that one of them can be missing. */
@@ -39,6 +53,12 @@ export async function makeTools(): Promise<Tools> {
     await writeFile(join(scripts, mode), `#!/bin/sh\necho $$ >>${begun}\n${script}\n`);
     await chmod(join(scripts, mode), 0o755);
   }
+  const put = async (name: string, real: string, mode: Misbehaviour | undefined): Promise<void> => {
+    const instead = mode === undefined ? '' : `case "$*" in ${mode.words}) ${DOES[mode.does]};; esac\n`;
+    const file = join(scripts, name);
+    await writeFile(file, `#!/bin/sh\n${instead}exec ${real} "$@"\n`, { mode: 0o755 });
+    await rename(file, join(path, name));
+  };
   const nft = join(path, 'nft');
   return {
     path,
@@ -48,6 +68,8 @@ export async function makeTools(): Promise<Tools> {
       await rename(`${nft}.new`, nft);
       if (mode === 'real') await endStandIns(begun);
     },
+    setIp: (mode) => put('ip', '/usr/sbin/ip', mode),
+    setLxcInfo: (mode) => put('lxc-info', '/usr/bin/lxc-info', mode),
   };
 }
 

@@ -1,0 +1,108 @@
+/** How long a reading of the kernel may keep others waiting: one that hangs, or fails, holds up no container's start. */
+import { orUnread, Unread } from './commands/reading.ts';
+import type { DirtyParts } from './dirty.ts';
+import { type Log, messageOf } from './log.ts';
+import type { Timers } from './timers.ts';
+
+const GRACE_MS = { first: 1_000, most: 60_000 };
+const RETRY_MS = { first: 200, most: 30_000 };
+/** Nothing that it would find stays longer than this. */
+const MOST_PAUSE_MS = 5_000;
+const LOOK_MS = 50;
+
+/** Whether a container, or a policy of one, waits for it. */
+export const concernsContainers = ({ config, configs, runtimes, policies }: DirtyParts): boolean =>
+  config || configs.size > 0 || runtimes.size > 0 || (policies !== 'all' && policies.size > 0);
+
+export interface PatienceOptions {
+  /** What is read. */
+  readonly what: string;
+  readonly log: Log;
+  readonly timers: Timers;
+  readonly onUnread: () => void;
+  /** It is to be read again. */
+  readonly again: () => void;
+}
+
+/**
+ * Each time that one is put aside the next one has twice the time, so that one that is only slow comes to its end however
+ * many containers start meanwhile. One that does hang fails by its own limit, and then it begins anew.
+ */
+export class Patience {
+  readonly #options: PatienceOptions;
+  #graceMs = GRACE_MS.first;
+  #retryMs = RETRY_MS.first;
+  #isPause = false;
+  #look: NodeJS.Timeout | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(options: PatienceOptions) {
+    this.#options = options;
+  }
+
+  /** One begins. @returns what puts it aside once somebody waits too long for it; in the pause after another, at once. */
+  begin(isAwaited: () => boolean): AbortSignal {
+    const { what } = this.#options;
+    const controller = new AbortController();
+    this.#signal = controller.signal;
+    if (this.#isPause) controller.abort(new Unread(`${what}: in a pause`));
+    const until = performance.now() + this.#graceMs;
+    this.#look = setInterval(() => {
+      if (performance.now() < until || !isAwaited()) return;
+      clearInterval(this.#look);
+      controller.abort(new Unread(`${what}: put aside`));
+    }, LOOK_MS);
+    return controller.signal;
+  }
+
+  /** It came to its end, or `unread` says why it didn't. */
+  end(unread: Unread | undefined): void {
+    const isPutAside = this.#signal?.aborted === true;
+    this.stop();
+    if (this.#isPause) return;
+    if (unread === undefined) {
+      this.#graceMs = GRACE_MS.first;
+      this.#retryMs = RETRY_MS.first;
+    } else if (isPutAside) {
+      this.#pause('warning', 'a container waits, and it is put aside', Math.min(this.#graceMs, MOST_PAUSE_MS));
+      this.#graceMs = Math.min(2 * this.#graceMs, GRACE_MS.most);
+    } else {
+      this.#pause('error', messageOf(unread), this.#retryMs);
+      this.#graceMs = GRACE_MS.first;
+      this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.most);
+    }
+  }
+
+  /** Nothing of it is known. */
+  stop(): void {
+    clearInterval(this.#look);
+    this.#signal = undefined;
+  }
+
+  /** @returns `undefined` where it is to be read again. */
+  async read<T extends object>(
+    isAwaited: () => boolean,
+    read: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T | undefined> {
+    const signal = this.begin(isAwaited);
+    try {
+      const found = await orUnread(() => read(signal));
+      const unread = found instanceof Unread ? found : undefined;
+      this.end(unread);
+      return found instanceof Unread ? undefined : found;
+    } finally {
+      this.stop();
+    }
+  }
+
+  #pause(severity: 'warning' | 'error', why: string, ms: number): void {
+    const { what, log, timers, onUnread, again } = this.#options;
+    log(severity, `${what}: ${why}; again in ${ms} ms`);
+    this.#isPause = true;
+    onUnread();
+    timers.after(ms, () => {
+      this.#isPause = false;
+      again();
+    });
+  }
+}

@@ -1,0 +1,80 @@
+/** What a session's passes read again and again, and go on without where it fails or hangs. */
+import type { Unread, Wait } from './commands/reading.ts';
+import type { DirtyParts } from './dirty.ts';
+import { containerId } from './host/containers.ts';
+import type { ContainerRef } from './host/known-containers.ts';
+import type { Log } from './log.ts';
+import { Patience } from './patience.ts';
+import type { Outcome, Waits } from './reconcile.ts';
+import type { Timers } from './timers.ts';
+
+export interface SessionReadingsOptions {
+  readonly log: Log;
+  readonly timers: Timers;
+  /** Asks for a pass, and gives what it is to read again. */
+  readonly mark: () => DirtyParts;
+  /** Something failed or was put aside. */
+  readonly onUnread: () => void;
+}
+
+export class SessionReadings {
+  readonly #comparison: Patience;
+  readonly #host: Patience;
+  readonly #lxc: Patience;
+  /** By id, until they are read again; and why, in this pass. */
+  readonly #unread = new Map<string, ContainerRef>();
+  #why: Unread | undefined;
+
+  constructor({ mark, ...options }: SessionReadingsOptions) {
+    this.#comparison = new Patience({
+      ...options,
+      what: 'the comparison with the kernel',
+      again: () => {
+        mark().resync = true;
+      },
+    });
+    this.#host = new Patience({
+      ...options,
+      what: "the host's links and routes",
+      again: () => {
+        mark().links = true;
+      },
+    });
+    this.#lxc = new Patience({
+      ...options,
+      what: 'which veths containers have',
+      again: () => {
+        const { runtimes } = mark();
+        for (const [id, container] of this.#unread) runtimes.set(id, container);
+        this.#unread.clear();
+      },
+    });
+  }
+
+  /** A pass begins, which makes a comparison or not. */
+  begin(isComparing: boolean, isAwaited: () => boolean): Waits {
+    const host: Wait = (read) => this.#host.read(isAwaited, read);
+    return { comparison: isComparing ? this.#comparison.begin(isAwaited) : undefined, host };
+  }
+
+  /** What of this container runs keeps being what it was. */
+  note({ lxcPath, name }: ContainerRef, why: Unread): void {
+    this.#unread.set(containerId(lxcPath, name), { lxcPath, name });
+    this.#why ??= why;
+  }
+
+  end({ isCompared, unread }: Outcome): void {
+    if (isCompared || unread !== undefined) this.#comparison.end(unread);
+    this.#endContainers();
+  }
+
+  fail(): void {
+    this.#comparison.stop();
+    this.#endContainers();
+  }
+
+  #endContainers(): void {
+    this.#lxc.end(this.#why);
+    this.#why = undefined;
+  }
+}

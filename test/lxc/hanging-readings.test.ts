@@ -1,0 +1,79 @@
+/** A reading of the host that hangs or fails holds up no container that starts meanwhile. */
+import { afterEach, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { makeTools, type Tools } from '../attack/tools.ts';
+import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+async function startWithTools(): Promise<{
+  tools: Tools;
+  routewall: Routewall;
+  start: (name: string, last: number) => Promise<void>;
+}> {
+  const tools = await makeTools();
+  const routewall = await startRoutewall({ config: 'resync: 86400\n', env: { PATH: tools.path } });
+  const start = async (name: string, last: number): Promise<void> =>
+    await routewall.start(await routewall.addContainer(name, { lines: nic(addressesOf(last)), policy: OPEN }));
+  return { tools, routewall, start };
+}
+
+test.each([
+  ['nft lists nothing', (tools: Tools) => tools.setNft('hanging')],
+  ['nft fails', (tools: Tools) => tools.setNft('failing')],
+  ['ip lists no routes', (tools: Tools) => tools.setIp({ words: '*route*show*', does: 'hang' })],
+  ['ip fails to list routes', (tools: Tools) => tools.setIp({ words: '*route*show*', does: 'fail' })],
+  ['ip fails to list proxies', (tools: Tools) => tools.setIp({ words: '*neigh*show*proxy*', does: 'fail' })],
+] as const)('enforces who starts while %s, and mends what others changed once it does', async (_, misbehave) => {
+  const { tools, routewall, start } = await startWithTools();
+  const { host } = routewall.bed;
+  const edit = () => host.run('nft', ['insert', 'rule', 'inet', 'routewall', 'forward_from', 'counter']);
+  const edited = async (): Promise<boolean> =>
+    (await host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward_from'])).stdout.includes('counter packets');
+  await start('zero', 19);
+  await misbehave(tools);
+  const mark = routewall.mark();
+  await edit();
+  await start('one', 20);
+  await routewall.daemon.child().waitForLine(/the comparison with the kernel: .*; again in/, { after: mark });
+  await start('two', 21);
+  await edit();
+  await start('three', 22);
+  await tools.setNft('real');
+  await tools.setIp();
+  await eventually('what was inserted is gone', async () => !(await edited()), 60_000);
+});
+
+test.each(['hang', 'fail'] as const)(
+  'enforces who starts while the list of addresses does nothing but %s, and knows them once it does not',
+  async (does) => {
+    const { tools, routewall, start } = await startWithTools();
+    const { host } = routewall.bed;
+    const isProxied = async (last: number): Promise<boolean> =>
+      (await host.run('ip', ['neigh', 'show', 'proxy'])).stdout.includes(`${addressesOf(last)[0]} `);
+    await tools.setIp({ words: '*address*show*', does });
+    const mark = routewall.mark();
+    await host.run('ip', ['address', 'add', '198.51.100.1/24', 'dev', 'eth0']);
+    await start('one', 20);
+    await routewall.daemon.child().waitForLine(/the host's links and routes: .*; again in/, { after: mark });
+    await start('two', 21);
+    expect(await isProxied(21)).toBe(false);
+    await tools.setIp();
+    await eventually('neighbours find both', async () => (await isProxied(20)) && (await isProxied(21)), 60_000);
+  },
+);
+
+test('serves the others while LXC can not be asked about one', async () => {
+  const { tools, routewall, start } = await startWithTools();
+  await tools.setLxcInfo({ words: '*name=one*', does: 'kill' });
+  const one = await routewall.addContainer('one', { lines: nic(addressesOf(20)), policy: OPEN });
+  const mark = routewall.mark();
+  await one.start();
+  await routewall.daemon.child().waitForLine(/which veths containers have: .*; again in/, { after: mark });
+  await start('two', 21);
+  await start('three', 22);
+  const mended = routewall.mark();
+  await tools.setLxcInfo();
+  await routewall.daemon.child().waitForLine(/one \S+ via .*: enforced in/, { after: mended });
+});
