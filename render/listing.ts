@@ -116,6 +116,67 @@ const byName = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(
 
 const sortSet = (set: NftSet): NftSet => ({ ...set, elements: new Map(byName(set.elements)) });
 
+/** Elements by table and set. */
+export type Elements = ReadonlyMap<TableFamily, ReadonlyMap<string, NftSet['elements']>>;
+
+/**
+ * A ruleset without those elements that `observed`, a listing, has in the very words in which they are rendered: nft reads
+ * what it says, and would say the same again. Of those that lead to the same chain one stays, so that loading the rest is
+ * still the complete validation of the chains. Intervals stay, since nft may join them.
+ */
+export function withoutListed(
+  rendered: Ruleset,
+  observed: Ruleset,
+): { readonly rest: Ruleset; readonly same: Elements } {
+  const same = new Map<TableFamily, Map<string, NftSet['elements']>>();
+  const rest = new Map<TableFamily, NftTable>();
+  for (const [family, table] of rendered) {
+    const listed = observed.get(family)?.sets;
+    const known = new Map([...table.sets].map(([name, set]) => [name, sayTheSame(set, listed?.get(name))]));
+    const sets = [...table.sets].map(([name, set]): [string, NftSet] => [name, without(set, known.get(name) ?? NONE)]);
+    same.set(family, known);
+    rest.set(family, { ...table, sets: new Map(sets) });
+  }
+  return { rest, same };
+}
+
+const NONE: NftSet['elements'] = new Map();
+
+function sayTheSame(set: NftSet, listed: NftSet | undefined): NftSet['elements'] {
+  if (listed === undefined || set.dynamic || set.spec.includes('interval') || listed.spec.includes('interval'))
+    return NONE;
+  const validated = new Set<string>();
+  const isSame = ([key, data]: [string, string]): boolean => {
+    if (listed.elements.get(key) !== data) return false;
+    if (data === '' || validated.has(data)) return true;
+    validated.add(data);
+    return false;
+  };
+  return new Map([...set.elements].filter(isSame));
+}
+
+const without = (set: NftSet, elements: NftSet['elements']): NftSet =>
+  elements.size === 0 ? set : { ...set, elements: new Map([...set.elements].filter(([key]) => !elements.has(key))) };
+
+/**
+ * The listing of all, out of that of the rest. `undefined` where a set isn't declared as in `observed`: then its elements
+ * may be listed in other words.
+ */
+export function withListed(rest: Ruleset, same: Elements, observed: Ruleset): Ruleset | undefined {
+  const whole = new Map<TableFamily, NftTable>();
+  for (const [family, table] of rest) {
+    const sets = new Map(table.sets);
+    for (const [name, elements] of same.get(family) ?? []) {
+      const set = sets.get(name);
+      if (elements.size === 0) continue;
+      if (set === undefined || set.spec !== observed.get(family)?.sets.get(name)?.spec) return undefined;
+      sets.set(name, { ...set, elements: new Map([...set.elements, ...elements]) });
+    }
+    whole.set(family, { ...table, sets });
+  }
+  return whole;
+}
+
 /**
  * The commands that make the kernel's tables what they should be again. `observed` and `expected` are listings, of
  * the kernel and of `rendered` loaded elsewhere; only what differs between the two is written.

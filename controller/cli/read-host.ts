@@ -79,7 +79,8 @@ export async function readHostUnder(
   if (depth === 'in-force' && process.getuid?.() === 0)
     reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, reader.following));
   const assembler = createAssembler();
-  const lastGood = depth !== 'files' ? await recallLastGood(assembler, reader.inputs(), shared.stateDirectory) : NONE;
+  const lastGood =
+    depth !== 'files' ? await recallLastGood(assembler, reader.inputs(), shared.stateDirectory) : undefined;
   await readUplinks(assembler, reader, lastGood).catch((cause: unknown) => {
     io.err.write(`what this host's routers are is not known: ${messageOf(cause)}\n`);
   });
@@ -99,7 +100,7 @@ export async function readHostUnder(
 async function readUplinks(
   assembler: Assembler,
   reader: HostReader,
-  lastGood: ReadonlyMap<string, EnforcedPolicy>,
+  lastGood: ReadonlyMap<string, EnforcedPolicy> | undefined,
 ): Promise<void> {
   if (![...reader.files.values()].some((file) => String(file).includes('uplink'))) return;
   const { policies, network } = assembler.assemble(reader.inputs(lastGood));
@@ -195,21 +196,19 @@ function collectVeths(
   }
 }
 
-const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
-
-/** What the daemon goes on enforcing while a policy is broken. */
+/** What the daemon goes on enforcing while a policy is broken; `undefined` for nothing. */
 async function recallLastGood(
   assembler: Assembler,
   inputs: HostInputs,
   stateDirectory: string,
-): Promise<ReadonlyMap<string, EnforcedPolicy>> {
+): Promise<ReadonlyMap<string, EnforcedPolicy> | undefined> {
   // Only the daemon's own user can look in there.
-  if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return NONE;
+  if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return undefined;
   const broken = [...assembler.assemble(inputs).policies].filter(
     ([, { status, compiled }]) => status === 'closed' && !compiled.ok,
   );
   // To open it is to read all that it holds.
-  if (broken.length === 0) return NONE;
+  if (broken.length === 0) return undefined;
   const recalled = new Map<string, EnforcedPolicy>();
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
@@ -217,7 +216,7 @@ async function recallLastGood(
     const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
     if (policy !== undefined) recalled.set(compiled.container, policy);
   }
-  return recalled.size === 0 ? NONE : recalled;
+  return recalled.size === 0 ? undefined : recalled;
 }
 
 /** What the daemon has for the policies' names; nothing where that can't be read. */

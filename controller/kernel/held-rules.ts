@@ -60,7 +60,7 @@ export async function listRules(run: Run, held: HeldRules, desired: DesiredState
         text: renderRuleset(sortListing(ruleset)),
         chains: listedByNft(ruleset),
       });
-      const expected = await listElsewhere(run, renderDesired(desired, nameOf));
+      const expected = await listElsewhere(run, renderDesired(desired, nameOf), held.observed);
       return { observed: listed(held.observed), expected: listed(expected), holdable: desired };
     }
     case 'iptables': {

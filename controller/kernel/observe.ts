@@ -3,11 +3,18 @@ import { type HostLink, parseLinks } from '../../policies/host-network.ts';
 import { FAMILIES } from '../../policies/uplink-facts.ts';
 import { type Address, type Family, parseAddress, parsePrefix } from '../../render/address.ts';
 import type { GatewayAddress, NeighbourProxy, Route } from '../../render/desired.ts';
-import { parseListing } from '../../render/listing.ts';
+import { parseListing, withListed, withoutListed } from '../../render/listing.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { PANIC_TABLE } from '../../render/panic.ts';
 import { PROTOCOL } from '../../render/protocol.ts';
-import { type Ruleset, renderRuleset, TABLE, type TableFamily, withFlags } from '../../render/ruleset.ts';
+import {
+  EMPTY_RULESET,
+  type Ruleset,
+  renderRuleset,
+  TABLE,
+  type TableFamily,
+  withFlags,
+} from '../../render/ruleset.ts';
 import type { UplinkLine } from '../../render/uplink.ts';
 import { CommandError, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
 import { type Fields, readJson, records, text } from './ip-json.ts';
@@ -50,8 +57,15 @@ const loadAndList = (ruleset: Ruleset): string =>
 /**
  * How nft would list the ruleset: loads it into a network namespace that exists only for this. Also the complete
  * validation of it. @throws CommandError with nft's message where nft refuses it.
+ *
+ * @param observed a listing by the same nft: elements that it has in the same words needn't be loaded to be known
  */
-export async function listElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset> {
+export async function listElsewhere(run: Run, ruleset: Ruleset, observed: Ruleset = EMPTY_RULESET): Promise<Ruleset> {
+  const { rest, same } = withoutListed(ruleset, observed);
+  return withListed(await listWholeElsewhere(run, rest), same, observed) ?? (await listWholeElsewhere(run, ruleset));
+}
+
+async function listWholeElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset> {
   const isolate = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
   // An owner of a table there would only be in the way of the listing.
   const text = renderRuleset(withFlags(ruleset, []));

@@ -50,7 +50,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     abortableRun: Run,
   ): Promise<string[] | Refusal> => {
     try {
-      return diffListings(observed, await listElsewhere(abortableRun, rendered), rendered);
+      return diffListings(observed, await listElsewhere(abortableRun, rendered, observed), rendered);
     } catch (cause) {
       if (cause instanceof CommandError && cause.message.includes('Error:'))
         return { command: undefined, message: messageOf(cause) };

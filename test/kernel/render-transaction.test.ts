@@ -123,6 +123,8 @@ describe('after damage', () => {
       await enforce(state);
       for (const damage of damagesOf(state)) {
         await nft(damage);
+        const beside = await listElsewhere(run, rendered, await readRuleset(inside));
+        expect(sortListing(beside), damage).toEqual(sortListing(reference));
         expect((await repair()).length, damage).toBeGreaterThan(0);
         expect(await listed(), damage).toEqual(sortListing(reference));
         expect(await repair(), damage).toEqual([]);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { diffListings, parseListing, sortListing } from '../../render/listing.ts';
+import { diffListings, parseListing, sortListing, withListed, withoutListed } from '../../render/listing.ts';
 import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import { runCase } from '../cases/golden-case.ts';
 
@@ -137,5 +137,50 @@ describe('listings', () => {
       ]),
     );
     expect(renderRuleset(sortListing(backwards))).toBe(renderRuleset(sortListing(ruleset)));
+  });
+});
+
+describe('what a listing has in the same words', () => {
+  const listing = parseListing(recorded('nft-list-sets.txt'));
+  const keysOf = (ruleset: Ruleset, name: string) => [...(inetOf(ruleset).sets.get(name)?.elements.keys() ?? [])];
+  const declaredAs = (ruleset: Ruleset, name: string, spec: string): Ruleset => {
+    const { sets, chains } = inetOf(ruleset);
+    const set = sets.get(name) ?? expect.unreachable();
+    return new Map([...ruleset, ['inet', { chains, sets: new Map([...sets, [name, { ...set, spec }]]) }]]);
+  };
+
+  it('is left out, but for one element a chain, and intervals', () => {
+    const { rest } = withoutListed(listing, listing);
+    const { sets } = inetOf(listing);
+    expect(keysOf(listing, 'veths').length).toBeGreaterThan(1);
+    expect(keysOf(rest, 'veths')).toEqual([]);
+    expect(keysOf(rest, 'owned4')).toEqual([]);
+    for (const name of ['from_container', 'to_container']) {
+      const chains = new Set(sets.get(name)?.elements.values());
+      expect(keysOf(rest, name)).toHaveLength(chains.size);
+    }
+    expect(keysOf(rest, 'peers4_b48770710d32')).toEqual(keysOf(listing, 'peers4_b48770710d32'));
+    expect(inetOf(rest).chains).toBe(inetOf(listing).chains);
+  });
+
+  it('leads back to the whole', () => {
+    const { rest, same } = withoutListed(listing, listing);
+    const whole = withListed(rest, same, listing) ?? expect.unreachable();
+    expect(sortListing(whole)).toEqual(sortListing(listing));
+  });
+
+  it('is told from other words, and from what only one of both has', () => {
+    const other = parseListing(recorded('nft-list-sets.txt').replaceAll('goto egress', 'jump egress'));
+    const { rest } = withoutListed(listing, other);
+    expect(keysOf(rest, 'from_container')).toEqual(keysOf(listing, 'from_container'));
+    expect(withoutListed(listing, new Map()).rest).toEqual(listing);
+  });
+
+  it('is not taken where a set is declared otherwise', () => {
+    const { rest, same } = withoutListed(listing, declaredAs(listing, 'owned4', 'typeof iifname . ip daddr;'));
+    expect(keysOf(rest, 'owned4')).toEqual([]);
+    expect(withListed(rest, same, declaredAs(listing, 'owned4', 'typeof iifname . ip daddr;'))).toBeUndefined();
+    const intervals = declaredAs(listing, 'owned4', 'typeof iifname . ip saddr; flags interval;');
+    expect(keysOf(withoutListed(listing, intervals).rest, 'owned4')).toEqual(keysOf(listing, 'owned4'));
   });
 });
