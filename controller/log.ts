@@ -55,8 +55,9 @@ export function renderEntry(level: Level, line: string, fields: LogFields): stri
   ].join('\n');
 }
 
-/** The message with those of its causes. */
+/** The message with those of its causes; what it quotes of them isn't said twice. */
 export function messageOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  return cause.cause === undefined ? cause.message : `${cause.message}: ${messageOf(cause.cause)}`;
+  const inner = cause.cause === undefined ? '' : messageOf(cause.cause);
+  return inner === '' || cause.message.includes(inner) ? cause.message : `${cause.message}: ${inner}`;
 }

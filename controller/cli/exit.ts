@@ -1,4 +1,5 @@
 /** How a command ends: 0 fine, 1 the answer is no or the input has errors, 2 wrong usage, 3 the system refused. */
+import { messageOf } from '../log.ts';
 
 export const EXIT = { fine: 0, no: 1, usage: 2, refused: 3 } as const;
 
@@ -19,7 +20,7 @@ const DENIED_TEXT = /Operation not permitted|Permission denied|must be root/;
 /** What to print, and the exit status, for whatever a command threw. */
 export function describeFailure(cause: unknown): { readonly message: string; readonly exitCode: number } {
   if (cause instanceof CliError) return { message: cause.message, exitCode: cause.exitCode };
-  const message = withCauses(cause);
+  const message = messageOf(cause);
   const denied = isDenied(cause) || DENIED_TEXT.test(message);
   const advice = denied && process.getuid?.() !== 0 ? '; run it as root, or give --state FILE' : '';
   return { message: `${message}${advice}`, exitCode: EXIT.refused };
@@ -28,11 +29,4 @@ export function describeFailure(cause: unknown): { readonly message: string; rea
 function isDenied(cause: unknown): boolean {
   if (!(cause instanceof Error)) return false;
   return ('code' in cause && DENIED.has(String(cause.code))) || isDenied(cause.cause);
-}
-
-/** A cause whose text is in its error's already isn't said twice. */
-function withCauses(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  const inner = cause.cause === undefined ? '' : withCauses(cause.cause);
-  return inner === '' || cause.message.includes(inner) ? cause.message : `${cause.message}: ${inner}`;
 }

@@ -22,7 +22,7 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
   let latest: Report | undefined;
   /** As the last pass had them; the reader itself is the same one all the time. */
   let seen: PolicyFiles | undefined;
-  /** In force when the last revision was. */
+  /** In force before the first edit that waits to be kept. */
   let before: DesiredState | undefined;
   let timer: NodeJS.Timeout | undefined;
   let keeping: Promise<void> = Promise.resolve();
@@ -32,15 +32,13 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
     const { outcome: kept, reader } = latest;
     const { loaded } = reader;
     try {
-      const record = await revisions.keep();
-      const { enforced } = kept.applied;
       const old = before;
-      before = enforced;
+      const record = await revisions.keep();
       if (record === undefined) return;
       log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
       // After a start nobody knows what there was before.
       if (old === undefined) return;
-      const flows = await readFlowsBetween(run, old, enforced, kept.assembled, loaded);
+      const flows = await readFlowsBetween(run, old, kept.applied.enforced, kept.assembled, loaded);
       await revisions.book.amend(record.number, { flows: tellChanges(flows).map(({ text }) => text) });
     } catch (cause) {
       // The kernel has it all the same; the next change tries again.
@@ -61,7 +59,9 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
       const isNew = files !== seen;
       seen = files;
       latest = report;
-      if (isNew) timer ??= setTimeout(() => void flush(), DELAY_MS);
+      if (!isNew || timer !== undefined) return;
+      before = report.outcome.before;
+      timer = setTimeout(() => void flush(), DELAY_MS);
     },
     flush,
   };

@@ -7,6 +7,7 @@ it('tells an error with all its causes, and anything else as it is', () => {
   expect(messageOf(new Error('ip', { cause: new Error('route add', { cause: root }) }))).toBe(
     'ip: route add: no such device',
   );
+  expect(messageOf(new Error('refused: no', { cause: new Error('no') }))).toBe('refused: no');
   expect([messageOf('text'), messageOf(undefined)]).toEqual(['text', 'undefined']);
 });
 
