@@ -21,6 +21,7 @@ export interface Misbehaviour {
 /** What stands in nft's place, as a shell script. */
 const MODES = {
   slow: `sleep 0.3; exec ${REAL} "$@"`,
+  slower: `sleep 1; exec ${REAL} "$@"`,
   failing: 'cat >/dev/null & echo "netlink: Error: cache initialization failed: Operation not permitted" >&2; exit 1',
   silent: 'exec sleep 1',
   garbage: `head -c 300000 /dev/urandom >&2; head -c 300000 /dev/urandom; exit 0`,

@@ -186,18 +186,27 @@ test.each(Array.from({ length: rounds }, (_, round) => seed + round))(
     const ruleset = renderRuleset(renderDesired(policies.assembled.desired, nameOf));
     await bed.host.run('nft', ['-f', '-'], { input: `${ruleset}${WITNESS}` });
     await bed.host.run('conntrack', ['-F']);
-    const witnessed = await sendAll(trials);
+    let witnessed = await sendAll(trials);
 
     const now = Math.floor(policies.assembled.chosenAt / 1000);
-    const differ = (chains: readonly Chains[]): string[] => {
+    const differ = (chains: readonly Chains[]): Difference[] => {
       const judge = createJudge(chains, policies.addresses, now);
       return trials.flatMap((trial) => {
         const [model, kernel] = [judge(trial), observed(witnessed, trial)];
-        return agrees(model, kernel, trial) ? [] : [tellDifference(trial, model, kernel, policies)];
+        return agrees(model, kernel, trial) ? [] : [{ trial, model, kernel }];
       });
     };
-    const differences = differ(policies.chains);
-    const told = `DIFFERENTIAL_SEED=${number}: ${differences.length} of ${trials.length} differ\n${differences.slice(0, 3).join('\n')}`;
+    let differences = differ(policies.chains);
+    // On a busy machine a set of the witness may have no place for one while it grows; what the rules drop they drop again.
+    const unseen = differences.filter(({ kernel }) => kernel === 'drop').map(({ trial }) => trial);
+    if (unseen.length > 0) {
+      await bed.host.run('conntrack', ['-F']);
+      await bed.send(unseen);
+      witnessed = await readWitness(bed.host);
+      differences = differ(policies.chains);
+    }
+    const some = differences.slice(0, 3).map((difference) => tellDifference(difference, policies));
+    const told = `DIFFERENTIAL_SEED=${number}: ${differences.length} of ${trials.length} differ\n${some.join('\n')}`;
     expect(differences.length, told).toBe(0);
 
     const missed = Object.entries(MUTANTS).filter(([, mutate]) => {
@@ -213,7 +222,13 @@ test.each(Array.from({ length: rounds }, (_, round) => seed + round))(
   120_000,
 );
 
-function tellDifference(trial: Trial, model: Verdict, kernel: Verdict, { texts }: Policies): string {
+interface Difference {
+  readonly trial: Trial;
+  readonly model: Verdict;
+  readonly kernel: Verdict;
+}
+
+function tellDifference({ trial, model, kernel }: Difference, { texts }: Policies): string {
   const concerned = [trial.from, trial.to].filter((index) => typeof index === 'number');
   const policies = concerned.map((index) => `c${index}:\n${texts[index]}`);
   return [`the model says ${model}, the kernel ${kernel}: ${shown(trial)}`, ...policies].join('\n');

@@ -64,6 +64,29 @@ test.each(['hang', 'fail'] as const)(
   },
 );
 
+test('mends what others changed within a bound while a container sets its link down and up without end', async () => {
+  const { tools, routewall, start } = await startWithTools();
+  const { host } = routewall.bed;
+  const edited = async (): Promise<boolean> =>
+    (await host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward_from'])).stdout.includes('counter packets');
+  await start('quiet', 19);
+  const mallory = await routewall.addContainer('mallory', { lines: nic(addressesOf(20)), policy: OPEN });
+  await routewall.start(mallory);
+  const flap = 'while :; do ip link set eth0 down; ip link set eth0 up; echo up; sleep 0.02; done';
+  const flapping = (await mallory.inside()).spawn('sh', ['-c', flap]);
+  await tools.setNft('slower');
+  const mark = routewall.mark();
+  await host.run('nft', ['insert', 'rule', 'inet', 'routewall', 'forward_from', 'counter']);
+  // Its flaps do count as those of one who waits: without that, nothing would be shown here.
+  await routewall.daemon
+    .child()
+    .waitForLine(/a container waits, and it is put aside/, { after: mark, timeout: 30_000 });
+  await eventually('what was inserted is gone', async () => !(await edited()), 120_000);
+  const flaps = flapping.lines.length;
+  await eventually('it goes on', () => flapping.lines.length > flaps + 5);
+  await flapping.stop();
+});
+
 test('serves the others while LXC can not be asked about one', async () => {
   const { tools, routewall, start } = await startWithTools();
   await tools.setLxcInfo({ words: '*name=one*', does: 'kill' });

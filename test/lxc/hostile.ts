@@ -35,7 +35,11 @@ export async function attack({ place, own, hostMac }: Sender, attacks: readonly 
   const mac = hostMac ?? (await gatewayMac(place));
   const lines = attacks.map(([, frames], index) => `M = Raw("rw-attack-${index}|" * 3); put(${frames})`);
   const names = `E = Ether(dst="${mac}"); HOSTMAC = "${mac}"; ME4 = "${own[0]}"; ME6 = "${own[1]}"`;
-  await place.run('/usr/bin/python3', ['-'], { input: [PRELUDE, names, ...lines, ''].join('\n') });
+  await place.run('/usr/bin/python3', ['-'], {
+    input: [PRELUDE, names, ...lines, ''].join('\n'),
+    // A fifth of it on a machine that has nothing else to do.
+    timeout: 30_000 + 50 * attacks.length,
+  });
 }
 
 async function gatewayMac(place: Place): Promise<string> {

@@ -42,4 +42,4 @@ test('nothing of random packets comes out, of which many do without the tables',
   await rw.daemon.stop('SIGKILL');
   for (const family of ['inet', 'arp']) await host.run('nft', ['delete', 'table', family, 'routewall']);
   expect((await seenOf()).length).toBeGreaterThan(COUNT / 4);
-});
+}, 600_000);
