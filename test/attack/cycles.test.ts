@@ -8,6 +8,7 @@ import { eventually } from '../../sandbox/eventually.ts';
 import { OPEN } from '../lxc/routewall.ts';
 import { checkTraffic, settle } from './checks.ts';
 import { diceFrom } from './dice.ts';
+import { aliveIn, GAUGE } from './heap.ts';
 import { type Holdings, holdingsOf } from './processes.ts';
 import { FATE_MS } from './traffic.ts';
 import { expectedOf, makeWorld, type World } from './world.ts';
@@ -98,7 +99,7 @@ async function showThatItCanLeak(world: World): Promise<void> {
 test(
   'nothing leaks, is lost or is left over through starts and stops',
   async () => {
-    const world = await makeWorld({ real: REAL, standIns: STAND_INS });
+    const world = await makeWorld({ real: REAL, standIns: STAND_INS, preload: GAUGE });
     await showThatItCanLeak(world);
     const dice = diceFrom(SEED);
     const rounds = Math.ceil(CYCLES / EACH_ROUND);
@@ -108,11 +109,18 @@ test(
       holdings.push(holdingsOf(world.routewall.daemon.child().pid));
     };
     const begin = performance.now();
+    const alive: string[] = [];
+    const weigh = async (round: number): Promise<void> => {
+      const resident = holdingsOf(world.routewall.daemon.child().pid).megabytes;
+      const megabytes = (await aliveIn(world.routewall)) / 1024 / 1024;
+      alive.push(`${(round + 1) * EACH_ROUND}: ${megabytes.toFixed(1)} of ${resident} MB`);
+    };
     for (let round = 0; round < rounds; round += 1) {
       await startAll(world, dice);
       if (round % LOOK_EVERY === 0) await look();
       await stopAll(world, dice);
       checkTraffic(world);
+      if ((round + 1) % Math.ceil(rounds / 4) === 0) await weigh(round);
     }
     await look();
     await new Promise((resolve) => setTimeout(resolve, FATE_MS));
@@ -121,7 +129,7 @@ test(
     console.log(
       `${rounds * EACH_ROUND} starts and stops, ${rounds * REAL.length} of them of real containers, in ${Math.round((performance.now() - begin) / 1000)} s; ` +
         `${world.traffic.sent()} allowed packets sent; lost 0, leaked 0, left over 0; ` +
-        `files ${first?.files} → ${last?.files}, memory ${first?.megabytes} → ${last?.megabytes} MB`,
+        `files ${first?.files} → ${last?.files}, memory ${first?.megabytes} → ${last?.megabytes} MB; alive of resident after ${alive.join(', ')}`,
     );
     expect(last?.children).toEqual(first?.children);
     expect(last?.files ?? 0).toBeLessThanOrEqual((first?.files ?? 0) + 10);

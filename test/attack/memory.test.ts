@@ -10,10 +10,10 @@ import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
+import { aliveIn, GAUGE } from './heap.ts';
 
 afterEach(cleanUp);
 
-const GAUGE = fileURLToPath(new URL('heap-gauge.mjs', import.meta.url));
 const LEAK = fileURLToPath(new URL('heap-leak.mjs', import.meta.url));
 const CYCLES = Number(process.env['ATTACK_CYCLES'] ?? 1_000);
 const AT_ONCE = 50;
@@ -80,14 +80,6 @@ async function startAndStopAll(rw: Routewall, round: number): Promise<void> {
   await say('enforced');
   await rw.bed.host.run('ip', ['link', 'del', 'group', String(GROUP)]);
   await say('removed');
-}
-
-/** Bytes that are alive after a collection. */
-async function aliveIn(rw: Routewall): Promise<number> {
-  const after = rw.mark();
-  rw.daemon.child().signal('SIGUSR2');
-  const line = await rw.daemon.child().waitForLine(/^heap-gauge /, { after, timeout: 60_000 });
-  return Number(line.split(' ')[1]);
 }
 
 /** @returns bytes that stay alive for each start and stop after the first `WARM`. */

@@ -6,9 +6,8 @@ import { kill } from '../../sandbox/sweep.ts';
 import { commandOf } from './processes.ts';
 
 const REAL = '/usr/sbin/nft';
-/** One that hangs is killed by who began it, or ends by itself well after the test. */
 const DOES = {
-  hang: 'exec sleep 600',
+  hang: 'exec sleep 100000',
   fail: 'echo "RTNETLINK answers: No buffer space available" >&2; exit 2',
   kill: 'kill -9 $$',
 };
@@ -36,7 +35,7 @@ export interface Tools {
   readonly path: string;
   /** Real again, it also ends what stands in its place still: a liar would go on for ever. */
   setNft(mode: NftMode): Promise<void>;
-  /** What `ip` does instead where its words match this shell pattern; nothing else without any. */
+  /** What `ip` does instead where its words match this shell pattern; without one it is as it was, and what hangs ends. */
   setIp(mode?: Misbehaviour): Promise<void>;
   setLxcInfo(mode?: Misbehaviour): Promise<void>;
 }
@@ -55,10 +54,13 @@ export async function makeTools(): Promise<Tools> {
     await chmod(join(scripts, mode), 0o755);
   }
   const put = async (name: string, real: string, mode: Misbehaviour | undefined): Promise<void> => {
-    const instead = mode === undefined ? '' : `case "$*" in ${mode.words}) ${DOES[mode.does]};; esac\n`;
-    const file = join(scripts, name);
-    await writeFile(file, `#!/bin/sh\n${instead}exec ${real} "$@"\n`, { mode: 0o755 });
+    const file = join(path, `${name}.new`);
+    const instead =
+      mode === undefined ? '' : `case "$*" in ${mode.words}) echo $$ >>${begun}; ${DOES[mode.does]};; esac`;
+    if (mode === undefined) await symlink(real, file);
+    else await writeFile(file, `#!/bin/sh\n${instead}\nexec ${real} "$@"\n`, { mode: 0o755 });
     await rename(file, join(path, name));
+    if (mode === undefined) await endStandIns(begun);
   };
   const nft = join(path, 'nft');
   return {

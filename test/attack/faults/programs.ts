@@ -1,4 +1,4 @@
-/** The daemon, its children, and an nft that is killed, paused, slow, failing, missing, lying or silent for ever. */
+/** The daemon, its children, an nft that is killed, paused, slow, failing, missing, lying or silent for ever, and an ip that is. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, kill } from '../../../sandbox/sweep.ts';
 import { childrenOf, commandOf } from '../processes.ts';
@@ -29,6 +29,25 @@ const killDaemonWhileItWorks: Fault = async (world, dice) => {
 };
 
 const NFT_COMPLAINTS = /nft|no answer|tables/;
+
+/** What passes read, as words of `ip`. */
+const READINGS = ['*address*show*', '*route*show*', '*neigh*show*proxy*', '*link*show*'];
+
+/** Some of it hangs, fails or dies, while there is something to be read. */
+const readingsFail: Fault = async (world, dice) => {
+  const { host } = world.routewall.bed;
+  const mode = { words: pick(dice, READINGS), does: pick(dice, ['hang', 'fail', 'kill'] as const) };
+  const misbehave = async (): Promise<void> => {
+    await world.tools.setIp(mode);
+    await host.run('ip', ['address', 'add', '203.0.113.34/28', 'dev', 'eth0']);
+    await host.runForResult('nft', ['insert rule inet routewall forward_from counter']);
+    await Promise.all([edit(world, dice), start(world, dice), sleep(dice(2_000))]);
+    await host.run('ip', ['address', 'del', '203.0.113.34/28', 'dev', 'eth0']);
+  };
+  const bites = await says(world, /again in \d+ ms/, misbehave, 500);
+  await world.tools.setIp();
+  return bites;
+};
 
 export const PROGRAM_FAULTS: Faults = {
   killDaemon: [3, (world) => restart(world)],
@@ -106,6 +125,7 @@ export const PROGRAM_FAULTS: Faults = {
       return bites;
     },
   ],
+  readingsFail: [2, readingsFail],
   killAllChildren: [
     2,
     async ({ routewall: { daemon } }) => {
