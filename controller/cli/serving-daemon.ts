@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { MethodName } from '../dbus/interface.ts';
 import type { Placed } from '../json-shape.ts';
 import { callDaemon, daemonPid } from '../status/ask-daemon.ts';
-import { readProcessStart, readStatusFile, type StatusFile } from '../status/status-file.ts';
+import { readProcessStart, readServer, type Server } from '../status/status-file.ts';
 import type { Invocation } from './options.ts';
 
 /** A preview of 10,000 containers takes seconds. */
@@ -20,12 +20,12 @@ export async function askServing<T>(
   args: readonly (string | number | readonly string[])[],
   parse: (answer: Placed) => T,
 ): Promise<T | undefined> {
-  const status = await findServing(invocation);
-  if (status === undefined) return undefined;
+  const server = await findServing(invocation);
+  if (server === undefined) return undefined;
   const run = await invocation.io.loadRun();
   // The bus doesn't end at a network namespace, nor does a name on it say which process has it.
   const [answer, pid] = await Promise.all([callDaemon(run, method, args, PATIENCE_S), daemonPid(run)]);
-  if (answer === undefined || pid !== status.pid) return undefined;
+  if (answer === undefined || pid !== server.pid) return undefined;
   try {
     return parse(answer);
   } catch {
@@ -34,17 +34,17 @@ export async function askServing<T>(
   }
 }
 
-async function findServing({ shared }: Invocation): Promise<StatusFile | undefined> {
+async function findServing({ shared }: Invocation): Promise<Server | undefined> {
   if (shared.stateFile !== undefined) return undefined;
-  const status = await readStatusFile(shared.runtimeDirectory).catch(() => undefined);
-  if (status === undefined || (await readProcessStart(status.pid)) !== status.started) return undefined;
-  const { config, policies, lxcPaths } = status.serves;
+  const server = await readServer(shared.runtimeDirectory).catch(() => undefined);
+  if (server === undefined || (await readProcessStart(server.pid)) !== server.started) return undefined;
+  const { config, policies, lxcPaths } = server.serves;
   // Paths are shown as the user wrote them; the daemon knows them as absolute ones.
   const isSame = shared.shown.config === config && shared.shown.policies === policies;
   if (!isSame || (shared.lxcPaths !== undefined && !isDeepStrictEqual(shared.lxcPaths, lxcPaths))) return undefined;
-  const [own, its] = await Promise.all(['self', status.pid].map(networkOf));
+  const [own, its] = await Promise.all(['self', server.pid].map(networkOf));
   // Only root may see another's; a user without rights has the host's own network.
-  return its === undefined || own === its ? status : undefined;
+  return its === undefined || own === its ? server : undefined;
 }
 
 const networkOf = (process: string | number): Promise<string | undefined> =>

@@ -4,7 +4,12 @@ import { isError } from '../../policies/problem.ts';
 import { observingText } from '../denials/observing.ts';
 import { hint } from '../host/name-hint.ts';
 import { placed } from '../json-shape.ts';
-import { compareWithKernel, type KernelComparison, readKernel } from '../kernel/kernel-comparison.ts';
+import {
+  compareWithKernel,
+  type KernelComparison,
+  type KernelReading,
+  readKernel,
+} from '../kernel/kernel-comparison.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { parsePanic, viewPanic } from '../panic/panic-state.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
@@ -15,6 +20,7 @@ import {
   type EndStatus,
   type NameStatus,
   readProcessStart,
+  readServer,
   readStatusFile,
   type StatusFile,
 } from '../status/status-file.ts';
@@ -24,6 +30,7 @@ import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, printProblems, shownPath } from './print-problems.ts';
+import { readConfig } from './read-config.ts';
 import { readHostInForce, readKnownPanic } from './read-host.ts';
 import { restrict } from './render.ts';
 import { renderTable } from './table.ts';
@@ -35,9 +42,10 @@ type Difference =
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
+  const reading = io.isRoot ? startReading(invocation) : undefined;
   const { file, running } = await readDaemonStatus(invocation);
   const status = file === undefined ? undefined : shownStatus(file, invocation);
-  const difference = await readDifference(invocation);
+  const difference = await readDifference(invocation, reading);
   const differs = difference.known ? difference.comparison.changed : difference.failed;
   // Without a daemon the file in which it would look.
   const panic = running && status !== undefined ? status.panic : viewPanic(await readKnownPanic(shared));
@@ -62,12 +70,12 @@ interface DaemonStatus {
 
 /** The file that it leaves, and, where it answers, what it says now: a process that hangs has a file too. */
 async function readDaemonStatus({ io, shared }: Invocation): Promise<DaemonStatus> {
-  const file = await readStatusFile(shared.runtimeDirectory);
-  const running = file !== undefined && (await readProcessStart(file.pid)) === file.started;
-  if (!running) return { file, running };
-  const said = await askStatus(await io.loadRun());
+  const server = await readServer(shared.runtimeDirectory);
+  const running = server !== undefined && (await readProcessStart(server.pid)) === server.started;
+  const said = running ? await askStatus(await io.loadRun()) : undefined;
   // The bus doesn't end at a network namespace: whoever answers may be another one's daemon.
-  return { file: said?.pid === file.pid ? said : file, running };
+  if (said !== undefined && said.pid === server?.pid) return { file: said, running };
+  return { file: await readStatusFile(shared.runtimeDirectory), running };
 }
 
 function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
@@ -96,19 +104,28 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   status.names.some(({ addresses, error }) => addresses.length === 0 && error !== null) ||
   Object.values(status.watchers).includes('failed');
 
+/** While the files are read. */
+function startReading({ io, shared }: Invocation): Promise<KernelReading> {
+  const reading = readConfig(shared).then(async ({ config }) =>
+    readKernel(await io.loadRun(), config?.backend ?? 'auto'),
+  );
+  // Awaited behind the files, whose failure has precedence.
+  reading.catch(() => undefined);
+  return reading;
+}
+
 /** Only root may list nftables. What can't be compared must not hide what the daemon says. */
-async function readDifference(invocation: Invocation): Promise<Difference> {
-  if (!invocation.io.isRoot) return { known: false, why: 'only root can compare with the kernel', failed: false };
+async function readDifference(
+  invocation: Invocation,
+  reading: Promise<KernelReading> | undefined,
+): Promise<Difference> {
+  if (reading === undefined) return { known: false, why: 'only root can compare with the kernel', failed: false };
   try {
     const host = await readHostInForce(invocation);
     const { desired } = host.assembler.assemble(host.inputs);
     const ids = new Set(host.inputs.containers.map(({ id }) => id));
     const run = await invocation.io.loadRun();
-    const comparison = await compareWithKernel(
-      run,
-      restrict(desired, ids),
-      readKernel(run, host.inputs.config.backend),
-    );
+    const comparison = await compareWithKernel(run, restrict(desired, ids), reading);
     return { known: true, comparison };
   } catch (cause) {
     if (cause instanceof CliError && cause.exitCode === EXIT.usage) throw cause;

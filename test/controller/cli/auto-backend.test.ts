@@ -14,7 +14,7 @@ afterEach(() => bed.remove());
 const said = (part: Partial<CommandResult>): Promise<CommandResult> =>
   Promise.resolve({ stdout: '', stderr: '', exitCode: 0, ...part });
 
-/** `nft list tables` of nft 1.0.6 and what iptables-legacy 1.8.9 answers there; `lacks`: a program that isn't installed. */
+/** `nft list chains` of nft 1.0.6 and what iptables-legacy 1.8.9 answers there; `lacks`: a program that isn't installed. */
 const withoutNfTables =
   (lacks?: string): Run =>
   (command, args) => {

@@ -193,6 +193,6 @@ describe('status', () => {
     bed.write('status.json', '{"pid":"x"}');
     const { exitCode, err } = await bed.rw('status', { env: env(), run: emptyKernel });
     expect(exitCode).toBe(3);
-    expect(err).toMatch(/status.json: drift: expected an object, found nothing/);
+    expect(err).toMatch(/status.json: pid: expected a number, found "x"/);
   });
 });
