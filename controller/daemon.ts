@@ -104,6 +104,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       ...parts,
       config: next,
       run,
+      read: parts.forks.run,
       backend: parts.servingBackend(),
       polledRules: parts.polledRules(),
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),

@@ -11,9 +11,10 @@ import { type ChosenBackend, chooseBackend, variantOf } from './apply/choose-bac
 import { ServingBackend } from './apply/serving-backend.ts';
 import { openSysctlMemory } from './apply/sysctl-memory.ts';
 import { canOwnTables } from './apply/table-ownership.ts';
+import { type ForkServer, openForkServer } from './commands/fork-server.ts';
 import { openIpChannel } from './commands/ip-channel.ts';
 import { openNftChannel } from './commands/nft-channel.ts';
-import { run, startResident, streamLines } from './commands/run.ts';
+import { run, startResident, startTalker, streamLines } from './commands/run.ts';
 import { type ConntrackCleaner, createConntrackCleaner } from './connections/conntrack.ts';
 import { createFlowCutter } from './connections/cut-flows.ts';
 import { createTranslationCutter } from './connections/cut-translations.ts';
@@ -46,6 +47,7 @@ import { TrafficControl } from './traffic/traffic-control.ts';
 import { openTrafficMemory } from './traffic/traffic-memory.ts';
 
 export interface Parts {
+  readonly forks: ForkServer;
   readonly applier: Applier;
   readonly lastGood: LastGood;
   readonly dnsMemory: DnsMemory;
@@ -76,6 +78,8 @@ export interface Parts {
 
 export async function openParts(options: DaemonOptions, config: HostConfig): Promise<Parts> {
   const { runDirectory, stateDirectory, log } = options;
+  // While the daemon is small: this is a fork of it.
+  const forks = openForkServer(startTalker, run);
   const serves = { config: options.configFile, policies: options.policyFolder };
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
@@ -167,7 +171,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   listeners.push((report) => keeper.observe(report));
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
-    ...{ due, claims, news },
+    ...{ due, claims, news, forks },
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack,
     reporter: new Reporter({
@@ -196,7 +200,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       return ours.has(pid);
     },
     close: () => {
-      for (const part of [nft, ip, announcer, claims, serviceManager, revisions]) part.stop();
+      for (const part of [nft, ip, announcer, claims, serviceManager, revisions, forks]) part.stop();
     },
   };
   return parts;

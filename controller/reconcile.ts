@@ -40,6 +40,8 @@ export interface ReconcilerOptions {
   readonly panic: Panic;
   readonly traffic: TrafficControl;
   readonly run: Run;
+  /** For what only reads the host, as quick as it gets; `run` without it. */
+  readonly read?: Run;
   readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
   readonly onConfigRead: (known: KnownContainer) => void;
@@ -88,7 +90,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.reader = new HostReader({ ...options, taken: () => options.claims.taken });
+    this.reader = new HostReader({ ...options, run: options.read ?? options.run, taken: () => options.claims.taken });
   }
 
   /**

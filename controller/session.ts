@@ -47,6 +47,8 @@ export interface SessionOptions {
   /** How rules are asked for where `nft monitor` doesn't tell of them. */
   readonly polledRules?: PolledRulesOptions | undefined;
   readonly run: Run;
+  /** For what only reads the host, as quick as it gets; `run` without it. */
+  readonly read?: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */
   readonly isOurProcess: (pid: number) => boolean;

@@ -8,6 +8,11 @@ export function killTree(pid: number): void {
   signal(pid, 'SIGKILL');
 }
 
+/** The same with a child of that process; whoever else has that number by now is spared. */
+export function killChild(parent: number, pid: number): void {
+  if (childrenOf(parent).includes(pid)) killTree(pid);
+}
+
 function childrenOf(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

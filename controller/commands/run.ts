@@ -135,19 +135,32 @@ export interface Resident {
 
 export type StartResident = (command: string, args: readonly string[]) => Resident;
 
-const RESIDENT = {
+/** One that answers. */
+export interface Talker extends Resident {
+  onOutput(listener: (data: Buffer) => void): void;
+}
+
+export type StartTalker = (command: string, args: readonly string[]) => Talker;
+
+const TALKER = {
   env: ENVIRONMENT,
   stdin: 'pipe',
-  stdout: 'ignore',
+  stdout: 'pipe',
   stderr: 'pipe',
   buffer: false,
   reject: false,
 } as const;
 
-export const startResident: StartResident = (command, args) => {
-  let child: ResultPromise<typeof RESIDENT>;
+const RESIDENT = { ...TALKER, stdout: 'ignore' } as const;
+
+export const startResident: StartResident = (command, args) => startChild(command, args, RESIDENT);
+
+export const startTalker: StartTalker = (command, args) => startChild(command, args, TALKER);
+
+function startChild(command: string, args: readonly string[], options: typeof RESIDENT | typeof TALKER): Talker {
+  let child: ResultPromise<typeof options>;
   try {
-    child = execa(command, args, RESIDENT);
+    child = execa(command, args, options);
   } catch (cause) {
     return stillborn(notStarted(command, cause));
   }
@@ -156,6 +169,7 @@ export const startResident: StartResident = (command, args) => {
   return {
     pid: child.pid,
     write: (text) => void child.stdin.write(text),
+    onOutput: (listener) => void child.stdout?.on('data', listener),
     onErrorOutput: (listener) => void child.stderr.setEncoding('utf8').on('data', listener),
     onEnd: (listener) => {
       void child.then((result) => listener(new CommandError(`${command}: ${result.shortMessage ?? 'ended'}`)));
@@ -163,12 +177,13 @@ export const startResident: StartResident = (command, args) => {
     // One that was stopped would keep any other signal for the day on which it is continued.
     kill: () => void child.kill('SIGKILL'),
   };
-};
+}
 
 /** One that could not be started is to its owner one that ended at once. */
-const stillborn = (cause: Error): Resident => ({
+const stillborn = (cause: Error): Talker => ({
   pid: undefined,
   write: () => undefined,
+  onOutput: () => undefined,
   onErrorOutput: () => undefined,
   onEnd: (listener) => queueMicrotask(() => listener(cause)),
   kill: () => undefined,

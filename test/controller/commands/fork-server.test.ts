@@ -1,0 +1,119 @@
+/** Commands are started by a small process beside the daemon, and without it where it fails. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { type ForkServer, openForkServer } from '../../../controller/commands/fork-server.ts';
+import { CommandError, CrashError, type Run, run, startTalker, type Talker } from '../../../controller/commands/run.ts';
+import { atEnd, cleanUp, makeFolder } from '../../../sandbox/clean-up.ts';
+import { eventually } from '../../../sandbox/eventually.ts';
+
+afterEach(cleanUp);
+
+interface Opened extends ForkServer {
+  /** The commands that were started without it. */
+  readonly direct: string[];
+  readonly servers: Talker[];
+}
+
+function open(): Opened {
+  const direct: string[] = [];
+  const servers: Talker[] = [];
+  const noting: Run = (command, ...rest) => {
+    direct.push(command);
+    return run(command, ...rest);
+  };
+  const server = openForkServer((...words) => {
+    const talker = startTalker(...words);
+    servers.push(talker);
+    return talker;
+  }, noting);
+  atEnd('the server', async () => server.stop());
+  return { ...server, direct, servers };
+}
+
+const sh = (forks: ForkServer, script: string, ...words: string[]) => forks.run('sh', ['-c', script, 'sh', ...words]);
+
+test('a command answers with its output, its errors and its status, whatever its words hold', async () => {
+  const forks = open();
+  const words = ['a b', '', '"\n\'', '$(id)', 'ü'];
+  expect(await sh(forks, 'for each; do printf "<%s>" "$each"; done; echo no >&2; exit 3', ...words)).toEqual({
+    stdout: words.map((word) => `<${word}>`).join(''),
+    stderr: 'no\n',
+    exitCode: 3,
+  });
+  const large = await sh(forks, 'head -c 3000000 /dev/zero | tr "\\0" "ü"; echo end');
+  expect(large.stdout.length).toBeGreaterThan(2_000_000);
+  expect(large.stdout.endsWith('end\n')).toBe(true);
+  expect(forks.direct).toEqual([]);
+});
+
+test('many at once are answered each for itself, and the slow keeps none waiting', async () => {
+  const forks = open();
+  let isDone = false;
+  const slow = sh(forks, 'exec >&- 2>&-; sleep 2; exit 7').finally(() => {
+    isDone = true;
+  });
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => sh(forks, 'echo $1; exit $1', `${index}`)),
+  );
+  expect(answers.map(({ stdout, exitCode }) => [stdout, exitCode])).toEqual(
+    Array.from({ length: 30 }, (_, index) => [`${index}\n`, index]),
+  );
+  expect(isDone).toBe(false);
+  // Its output had ended long before.
+  expect((await slow).exitCode).toBe(7);
+  expect(forks.direct).toEqual([]);
+});
+
+test('one that takes too long, or is put aside, is killed with its children', async () => {
+  const forks = open();
+  const folder = await makeFolder();
+  const script = 'sleep 1000 & echo $! >$1; wait';
+  const pidIn = async (file: string) => (await readFile(file, 'utf8')).trim();
+  const late = forks.run('sh', ['-c', script, 'sh', join(folder, 'late')], { timeout: 1_500 });
+  await expect(late).rejects.toThrow(new CommandError('sh: timed out after 1500 ms'));
+  const aside = new AbortController();
+  const asked = forks.run('sh', ['-c', script, 'sh', join(folder, 'aside')], { signal: aside.signal });
+  await eventually('it began', async () => /\d\n/.test(await readFile(join(folder, 'aside'), 'utf8').catch(() => '')));
+  aside.abort(new Error('aside'));
+  await expect(asked).rejects.toThrow('aside');
+  for (const file of ['late', 'aside']) {
+    const pid = await pidIn(join(folder, file));
+    await eventually(`${file}: its child is gone`, () => !existsSync(`/proc/${pid}`));
+  }
+  expect(forks.direct).toEqual([]);
+});
+
+test('what crashes or is not there fails as without it', async () => {
+  const forks = open();
+  await expect(sh(forks, 'kill -SEGV $$')).rejects.toThrow(CrashError);
+  await expect(forks.run('no-such-program', [])).rejects.toThrow('no-such-program');
+});
+
+test('a server that is killed or stopped keeps nobody waiting', async () => {
+  const killed = open();
+  expect((await sh(killed, 'echo 1')).stdout).toBe('1\n');
+  const answer = sh(killed, 'sleep 0.5; echo 2');
+  killed.servers[0]?.kill();
+  expect((await answer).stdout).toBe('2\n');
+  expect((await sh(killed, 'echo 3')).stdout).toBe('3\n');
+  expect(killed.direct).toEqual(['sh', 'sh']);
+
+  const stopped = open();
+  const { pid } = stopped.servers[0] ?? {};
+  if (pid === undefined) throw new Error('no server');
+  process.kill(pid, 'SIGSTOP');
+  expect((await sh(stopped, 'echo 4')).stdout).toBe('4\n');
+  await eventually('it is gone', () => !existsSync(`/proc/${pid}`));
+});
+
+test('what runs ends with it', async () => {
+  const forks = open();
+  const file = join(await makeFolder(), 'pid');
+  void sh(forks, 'echo $$ >$1; exec sleep 1000', file).catch(() => undefined);
+  await eventually('it began', async () => /\d\n/.test(await readFile(file, 'utf8').catch(() => '')));
+  const pid = (await readFile(file, 'utf8')).trim();
+  forks.stop();
+  await eventually('it is gone', () => !existsSync(`/proc/${pid}`));
+});
