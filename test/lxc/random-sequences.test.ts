@@ -143,7 +143,8 @@ async function readFresh({ routewall, twin, running }: World): Promise<OwnState>
   await host.run('sh', ['-c', ['set -e', ...links].join('\n')]);
   const { configFile, policyFolder, bed } = routewall;
   const words = ['daemon', '--once', '--config', configFile, '--policies', policyFolder, '-P', bed.lxcPath];
-  const { stderr } = await host.runForResult(process.execPath, [PROGRAM, ...words], { env });
+  // A hundredth of it on a machine that has nothing else to do.
+  const { stderr } = await host.runForResult(process.execPath, [PROGRAM, ...words], { env, timeout: 120_000 });
   expect(stderr).toContain(' ready: ');
   const state = await readOwnState(host);
   const proxies = 'ip neigh show proxy | while read address _ dev _; do ip neigh del proxy $address dev $dev; done';
