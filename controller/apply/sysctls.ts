@@ -38,7 +38,7 @@ export function readSysctl(key: string): string | undefined {
 }
 
 /**
- * In this thread, as they are read: 20 to 50 µs each, where the thread pool takes 700 and more.
+ * In this thread, as they are read: the thread pool takes several times as long for each (bench/README.md).
  * @returns what could not be written; an interface that is gone is no failure.
  */
 export async function writeSysctls(sysctls: Iterable<Sysctl>): Promise<{ sysctl: Sysctl; cause: Error }[]> {

@@ -1,6 +1,6 @@
 /**
- * Starts commands from a small process. A fork copies the page tables of whoever forks, and stops him meanwhile: from a
- * daemon of 200 MB it takes ten times as long as from a perl of 5 MB, which perl-base has on every Debian system.
+ * Starts commands from a small process. A fork copies the page tables of whoever forks, and stops him meanwhile: the larger
+ * the daemon, the longer (bench/README.md). perl-base is part of every Debian system.
  */
 import { killChild, killTree } from './kill-tree.ts';
 import { CommandError, type CommandResult, type Run, type StartTalker, type Talker } from './run.ts';
