@@ -24,6 +24,7 @@ import { deniedOn } from './denials/denials.ts';
 import { createRefusalCleaner } from './denials/refusal-counters.ts';
 import { createXtBackend } from './iptables/xt-backend.ts';
 import { readOurRules } from './iptables/xt-tools.ts';
+import { openKernelMarks } from './kernel/kernel-marks.ts';
 import { messageOf } from './log.ts';
 import { createNftBackend } from './nftables/nft-backend.ts';
 import { endSealedFlows } from './panic/end-flows.ts';
@@ -91,6 +92,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
   const onNftLost: (() => void)[] = [];
   const nft = openNftChannel(startResident, runDirectory, () => {
+    // What it owned is nobody's now, of which the kernel's generation tells nothing.
+    applier.proof.forget();
     for (const listener of onNftLost) listener();
   });
   const formatOf = (backend: ChosenBackend): BootFormat => {
@@ -129,6 +132,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   });
   await panic.open();
   const ip = openIpChannel(startResident);
+  const marks = openKernelMarks(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const rememberSysctls = openSysctlMemory(runDirectory);
   const backend = new ServingBackend({
@@ -144,7 +148,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     { stream: streamLines, log, onNews: () => news.act(), keep: (taken) => writeTaken(runDirectory, taken) },
     readTaken(runDirectory),
   );
-  const applier = new Applier({ backend, ip, announcer, claims, run, log, rememberSysctls });
+  const applier = new Applier({ backend, ip, marks, announcer, claims, run, log, rememberSysctls });
   const conntrack = createConntrackCleaner(
     flows,
     log,
@@ -200,7 +204,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       return ours.has(pid);
     },
     close: () => {
-      for (const part of [nft, ip, announcer, claims, serviceManager, revisions, forks]) part.stop();
+      for (const part of [nft, ip, marks, announcer, claims, serviceManager, revisions, forks]) part.stop();
     },
   };
   return parts;

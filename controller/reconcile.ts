@@ -100,9 +100,10 @@ export class Reconciler {
   async reconcile(dirty: DirtyParts, order?: Order, waits = PATIENT): Promise<Outcome> {
     const { applier, lastGood, panic, traffic, log } = this.#options;
     // Before anything that takes time: it may be what someone flushed.
-    const mended = dirty.resync ? await this.#verifySeal(waits) : [];
+    const isAsProven = dirty.resync && (await applier.proof.look());
+    const mended = dirty.resync && !isAsProven ? await this.#verifySeal(waits) : [];
     const disk = await this.#readFiles(dirty);
-    await this.#read(dirty, waits);
+    await this.#read(isAsProven ? { ...dirty, links: false } : dirty, waits, isAsProven);
     this.#options.claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
     const isStale = dirty.links || dirty.uplinks || dirty.resync;
@@ -198,9 +199,12 @@ export class Reconciler {
     return choice;
   }
 
-  async #read(dirty: DirtyParts, { host }: Waits): Promise<void> {
+  /** `isAsProven`: the links too are as they were read. */
+  async #read(dirty: DirtyParts, { host }: Waits, isAsProven: boolean): Promise<void> {
     const { reader } = this;
-    if (dirty.links) await reader.readLinks(host);
+    const isRead = dirty.links && (await reader.readLinks(host));
+    // What is compared by links that may be others proves nothing.
+    if (dirty.resync && !isRead && !isAsProven) this.#options.applier.proof.forget();
     if (dirty.tree) {
       reader.readTree();
       for (const known of reader.known.values()) this.#options.onConfigRead(known);

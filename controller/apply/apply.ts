@@ -9,6 +9,7 @@ import { PortIsolation } from '../bridged/port-isolation.ts';
 import type { IpChannel } from '../commands/ip-channel.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
+import type { KernelMarks } from '../kernel/kernel-marks.ts';
 import { readRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import type { Log } from '../log.ts';
 import type { AddressClaims } from '../probe/address-claims.ts';
@@ -20,6 +21,7 @@ import { type Applied, type ApplyRequest, NO_COMPARISON } from './applied.ts';
 import type { Backend, Held, Refusal } from './backend.ts';
 import { commitIsolated, type Isolated } from './commit-isolated.ts';
 import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
+import { KernelProof } from './kernel-proof.ts';
 import { NicSysctls } from './nic-sysctls.ts';
 import { ordinaryLines } from './ordinary-lines.ts';
 import { pickNics } from './pick-nics.ts';
@@ -37,6 +39,8 @@ export interface KernelPorts {
   readonly rememberSysctls?: RememberSysctls;
   /** Who is asked before a proxy is set. */
   readonly claims: AddressClaims;
+  /** Without them each resync compares everything. */
+  readonly marks?: KernelMarks;
 }
 
 export const nameOf = chainNaming(chainHash);
@@ -53,6 +57,7 @@ export class Applier {
   readonly #uplinks: UplinkRouting;
   #withheld: Opened['withheld'] = new Map();
   readonly #isolation: PortIsolation;
+  readonly proof: KernelProof;
   readonly #proxied = rememberLast(
     (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
   );
@@ -64,6 +69,7 @@ export class Applier {
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
     this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
     this.#isolation = new PortIsolation(ports.run, ports.ip);
+    this.proof = new KernelProof(ports.marks);
   }
 
   get enforced(): DesiredState | undefined {
@@ -158,6 +164,15 @@ export class Applier {
    * `signal` puts it aside, nothing but rules has been written yet: then the change alone is, from what was known before.
    */
   async resync(request: ApplyRequest, signal?: AbortSignal): Promise<Applied> {
+    const proven = this.proof.of(request.desired, this.#enforced);
+    const isDue = (): boolean => [...this.#ports.claims.due].length > 0;
+    if (proven !== undefined && !isDue() && !(await this.#sysctls.hasUnmarkedDrift(proven.enforced))) return proven;
+    const applied = await this.#resync(request, signal);
+    if (this.#ports.backend.name === 'nftables' && !isDue()) await this.proof.note(request.desired, applied);
+    return applied;
+  }
+
+  async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {
     const before = this.#enforced;
     this.#enforced = undefined;
     // Where nothing is known the comparison is the repair, and there is no other way.

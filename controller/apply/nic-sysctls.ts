@@ -1,6 +1,8 @@
 /** The sysctls of enforced interfaces: each is written once, and again where someone else changed it. */
 import type { DesiredState, Sysctl } from '../../render/desired.ts';
+import { isMarked } from '../kernel/kernel-marks.ts';
 import { type Log, messageOf } from '../log.ts';
+import { rememberLast } from '../remember.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { readSysctlDrift, type SysctlDrift, sysctlDevice, writeSysctls } from './sysctls.ts';
 
@@ -9,6 +11,9 @@ export class NicSysctls {
   readonly #remember: RememberSysctls | undefined;
   /** Values by key, so that an ordinary change reads only what is new. */
   readonly #written = new Map<string, string>();
+  readonly #unmarked = rememberLast((enforced: DesiredState) =>
+    uniqueSysctls(enforced).filter(({ key }) => !isMarked(key)),
+  );
 
   constructor(log: Log, remember: RememberSysctls | undefined) {
     this.#log = log;
@@ -35,6 +40,11 @@ export class NicSysctls {
   forget({ nics }: DesiredState): void {
     for (const { hostVeth, sysctls } of nics.values())
       for (const { key } of sysctls) if (sysctlDevice(key) === hostVeth) this.#written.delete(key);
+  }
+
+  /** Of what no mark of the kernel's tells. */
+  async hasUnmarkedDrift(enforced: DesiredState): Promise<boolean> {
+    return (await readDrift(this.#unmarked(enforced))).length > 0;
   }
 
   /** The next `write` looks at all of them. @returns lines for those that it will write. */

@@ -233,12 +233,13 @@ export class HostReader {
     return this.#bridged.leaseEnds;
   }
 
-  /** `wait`: for those that are known already. @throws Unread */
-  async readLinks(wait = patiently): Promise<void> {
+  /** `wait`: for those that are known already. @returns whether they were read. @throws Unread */
+  async readLinks(wait = patiently): Promise<boolean> {
     const before = this.#links;
     const read = (signal?: AbortSignal) => reading(() => readLinks(abortable(this.#options.run, signal)));
     const links = await (before === undefined ? patiently : wait)(read);
     if (links !== undefined && JSON.stringify(links) !== JSON.stringify(before)) this.#links = links;
+    return links !== undefined;
   }
 
   /** The host-side veths of what runs. */

@@ -5,6 +5,7 @@ import { Applier } from '../../controller/apply/apply.ts';
 import { openIpChannel } from '../../controller/commands/ip-channel.ts';
 import { openNftChannel } from '../../controller/commands/nft-channel.ts';
 import type { Run } from '../../controller/commands/run.ts';
+import { openKernelMarks } from '../../controller/kernel/kernel-marks.ts';
 import { createNftBackend } from '../../controller/nftables/nft-backend.ts';
 import { describeHost } from '../../policies/host-network.ts';
 import type { DesiredState } from '../../render/desired.ts';
@@ -17,14 +18,17 @@ import { runIn, startIn } from './namespace-commands.ts';
 export async function openApplier(seen = (inside: Run): Run => inside): Promise<{ host: Namespace; applier: Applier }> {
   const host = await createNamespace('host');
   const [nft, ip] = [openNftChannel(startIn(host), await makeFolder()), openIpChannel(startIn(host))];
+  const marks = openKernelMarks(startIn(host));
   atEnd('stop the applier', async () => {
     nft.stop();
     ip.stop();
+    marks.stop();
   });
   const commands = seen(runIn(host));
   const applier = new Applier({
     backend: createNftBackend({ nft, run: commands }),
     ip,
+    marks,
     announcer: { send: () => undefined, stop: () => undefined },
     claims: unaskedClaims(),
     run: commands,

@@ -1,0 +1,90 @@
+/** What nobody tells of is found by the resync alone, whatever it takes for unchanged since the last one. */
+import { readFile } from 'node:fs/promises';
+import { afterEach, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { type OwnState, readOwnState } from './kernel-state.ts';
+import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+const VETH = 'cvethweb';
+const SETTINGS = [
+  `net/ipv4/conf/${VETH}/forwarding`,
+  'net/ipv4/conf/eth0/forwarding',
+  `net/ipv6/conf/${VETH}/accept_ra`,
+  'net/ipv6/conf/all/forwarding',
+  'net/ipv6/conf/eth0/proxy_ndp',
+];
+
+interface State extends OwnState {
+  readonly settings: string;
+}
+
+async function readState({ bed }: Routewall): Promise<State> {
+  const { stdout: settings } = await bed.host.run('sh', ['-c', `cd /proc/sys && cat ${SETTINGS.join(' ')}`]);
+  return { ...(await readOwnState(bed.host)), settings };
+}
+
+/** Nothing tells the daemon of the kernel's state from then on. @returns how many were stopped. */
+async function stopMonitors({ daemon }: Routewall): Promise<number> {
+  const { pid } = daemon.child();
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean);
+  let count = 0;
+  for (const child of children) {
+    const command = (await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
+    if (!/\bmonitor\b/.test(command) && !command.includes('print "listed')) continue;
+    process.kill(Number(child), 'SIGSTOP');
+    count += 1;
+  }
+  return count;
+}
+
+async function makeScene(resync: number): Promise<{ routewall: Routewall; good: State }> {
+  const routewall = await startRoutewall({ config: `resync: ${resync}\n` });
+  const web = await routewall.addContainer('web', {
+    lines: nic([...addressesOf(10), '192.0.2.10', '2001:db8:0:1::10'], { extra: [`veth.pair = ${VETH}`] }),
+    policy: 'egress: { rules: [{ allow: tcp/80, to: any }] }\n',
+  });
+  await routewall.start(web);
+  const good = await eventually('both proxies are set', async () => {
+    const state = await readState(routewall);
+    return state.proxies.length === 2 && state;
+  });
+  expect(await stopMonitors(routewall)).toBeGreaterThanOrEqual(3);
+  return { routewall, good };
+}
+
+const DRIFT: readonly string[] = [
+  'nft flush chain inet routewall forward_from',
+  `nft delete element inet routewall veths { "${VETH}" }`,
+  'nft delete table arp routewall',
+  `ip route del ${addressesOf(10)[0]} dev ${VETH}`,
+  `ip -6 route del ${addressesOf(10)[1]} dev ${VETH}`,
+  `ip address flush dev ${VETH} scope link`,
+  'ip neighbour del proxy 192.0.2.10 dev eth0',
+  'ip -6 neighbour del proxy 2001:db8:0:1::10 dev eth0',
+  ...SETTINGS.map((key) => `echo ${key.endsWith('accept_ra') ? 1 : 0} > /proc/sys/${key}`),
+];
+
+test('a resync finds each thing that changed while all monitors were silent', async () => {
+  const { routewall, good } = await makeScene(1);
+  for (const change of DRIFT) {
+    // After some resyncs that had nothing to do.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await routewall.bed.host.run('sh', ['-c', change]);
+    expect(await readState(routewall), `it changes nothing: ${change}`).not.toEqual(good);
+    await eventually(`mended: ${change}`, async () => isSame(await readState(routewall), good), 10_000);
+  }
+});
+
+test('nothing else finds it', async () => {
+  const { routewall, good } = await makeScene(3600);
+  for (const change of DRIFT) await routewall.bed.host.run('sh', ['-c', change]);
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  const state = await readState(routewall);
+  for (const part of ['tables', 'routes', 'proxies', 'gateways', 'settings'] as const)
+    expect(state[part], part).not.toEqual(good[part]);
+});
+
+const isSame = (state: State, good: State): boolean => JSON.stringify(state) === JSON.stringify(good);
