@@ -4,7 +4,7 @@ import type { HostLink } from '../../policies/host-network.ts';
 import type { Mac } from '../../render/mac.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { Run } from '../commands/run.ts';
-import { parseLxcInfo, type Runtime } from '../host/container-runtime.ts';
+import { linkIdentity, parseLxcInfo, type Runtime } from '../host/container-runtime.ts';
 import { messageOf } from '../log.ts';
 import { type Found, isGiven, withFound } from './bridged-nics.ts';
 import { keepLeases, type Lease, leaseFile, readLeases } from './leases.ts';
@@ -21,7 +21,7 @@ const PATIENCE_MS = 500;
 
 export class BridgedReader {
   readonly #options: BridgedReaderOptions;
-  readonly #macs = new Map<string, { readonly veth: InterfaceName; readonly mac: Mac }>();
+  readonly #macs = new Map<string, { readonly link: string; readonly mac: Mac }>();
   /** By endpoint key, of all that run. */
   readonly #present = new Map<string, Mac>();
   #leases: ReadonlyMap<string, readonly Lease[]> = new Map();
@@ -84,11 +84,17 @@ export class BridgedReader {
   async #lookUp({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
     const wanted = container.endpoints.flatMap(({ key, attachment }) => {
       const veth = runtime.veths.get(key);
-      const isKnown = veth !== undefined && this.#macs.get(key)?.veth === veth;
-      if (veth === undefined && this.#macs.delete(key)) this.#found = undefined;
-      return attachment === undefined || attachment.mac !== undefined || veth === undefined || isKnown
+      const link = veth && linkIdentity(veth);
+      const isKnown = link !== undefined && this.#macs.get(key)?.link === link;
+      // One that was made anew under its name has another hardware address: the old one isn't its own.
+      if (!isKnown && this.#macs.delete(key)) this.#found = undefined;
+      return attachment === undefined ||
+        attachment.mac !== undefined ||
+        veth === undefined ||
+        link === undefined ||
+        isKnown
         ? []
-        : [{ key, veth, hwaddr: attachment.hwaddr ?? '' }];
+        : [{ key, veth, link, hwaddr: attachment.hwaddr ?? '' }];
     });
     // While it starts, LXC's monitor may be waiting for our own hook.
     const isBetween = runtime.state === 'STARTING' || runtime.state === 'STOPPING';
@@ -108,11 +114,11 @@ export class BridgedReader {
       pid,
       wanted.map(({ veth }) => veth),
     ).catch(() => new Map<InterfaceName, Mac>());
-    for (const { key, veth, hwaddr } of wanted) {
+    for (const { key, veth, link, hwaddr } of wanted) {
       const mac = macs.get(veth);
       // LXC sets the one of a template only after its veth is there.
       if (mac === undefined || !isGiven(mac, hwaddr)) continue;
-      this.#macs.set(key, { veth, mac });
+      this.#macs.set(key, { link, mac });
       this.#found = undefined;
     }
     return true;

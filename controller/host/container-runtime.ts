@@ -1,5 +1,5 @@
 /** Finds the host-side veths of a running container: from its configuration, from LXC, or from the kernel; never guessed. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
@@ -34,6 +34,15 @@ export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
 
 /** /proc/sys/net shows the reader's own network namespace, which /sys does only where it was mounted anew. */
 export const linkExists = (name: InterfaceName): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`);
+
+/** The name with the kernel's number of it, which no other link ever gets; without IPv6 in the kernel, the name. */
+export function linkIdentity(name: InterfaceName): string {
+  try {
+    return `${name} ${/\d+/.exec(readFileSync(`/proc/net/dev_snmp6/${name}`, 'utf8'))?.[0]}`;
+  } catch {
+    return name;
+  }
+}
 
 /** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
 export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {

@@ -145,7 +145,7 @@ export class HostReader {
       claimedNics(container).some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
     const known = [...this.#containers.byId.values()];
     for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
-    await this.readRuntimes(known.filter(isLive));
+    await this.#readRuntimes(known.filter(isLive));
   }
 
   /** Those that run though they weren't known to, and the other way round; costs no fork. */
@@ -157,7 +157,12 @@ export class HostReader {
     );
   }
 
+  /** As their configurations are now: the event of a container that was made anew may come before that of its file. */
   async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {
+    await this.#readRuntimes([...containers].flatMap((container) => this.readConfig(container) ?? []));
+  }
+
+  async #readRuntimes(containers: readonly ContainerRef[]): Promise<void> {
     await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
       if (known === undefined) return;
@@ -172,7 +177,11 @@ export class HostReader {
 
   async #readRuntime(known: KnownContainer): Promise<Runtime> {
     const before = known.runtime;
-    const runtime = await orUnread(() => reading(() => this.runtimes.read({ ...known, before })));
+    const renewed = () => {
+      const now = this.readConfig(known);
+      return now && { ...now, before: now.runtime };
+    };
+    const runtime = await orUnread(() => reading(() => this.runtimes.read({ ...known, before }, renewed)));
     if (!(runtime instanceof Unread)) return runtime;
     if (this.#options.onUnread === undefined) throw runtime;
     this.#options.onUnread(known, runtime);

@@ -4,7 +4,7 @@
  */
 import type { InterfaceName } from '../../render/names.ts';
 import type { Run } from '../commands/run.ts';
-import { linkExists, type Runtime, type RuntimeQuestion, readRuntime } from './container-runtime.ts';
+import { linkExists, type Runtime, type RuntimeQuestion, readRuntime, STOPPED } from './container-runtime.ts';
 import { type Hint, readHinted } from './hinted-runtime.ts';
 
 export interface RuntimeReaderOptions {
@@ -51,7 +51,8 @@ export class RuntimeReader {
     this.#leaving.delete(id);
   }
 
-  async read(question: RuntimeQuestion): Promise<Runtime> {
+  /** `renewed`: the question again, by the container's configuration as it is now; `undefined` where it is gone. */
+  async read(question: RuntimeQuestion, renewed: () => RuntimeQuestion | undefined): Promise<Runtime> {
     const { id } = question.container;
     const leaving = this.#leaving.get(id);
     if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
@@ -62,11 +63,15 @@ export class RuntimeReader {
         this.#confirmed.set(hint, hinted);
         return hinted;
       }
+      // The question may be older than the hook: a container can be made anew under its name, with other NICs.
+      const now = renewed();
+      if (now !== undefined && (now.lxc !== question.lxc || this.#hints.get(id) !== hint))
+        return await this.read(now, renewed);
       this.#hints.delete(id);
     }
     const late = this.#late.get(id);
     if (late !== undefined && this.#late.delete(id)) return late;
-    return await this.#ask(question);
+    return await this.#ask(question, renewed);
   }
 
   #stillTrue(hint: Hint): Runtime | undefined {
@@ -74,7 +79,7 @@ export class RuntimeReader {
     return confirmed !== undefined && [...confirmed.veths.values()].every(linkExists) ? confirmed : undefined;
   }
 
-  async #ask(question: RuntimeQuestion): Promise<Runtime> {
+  async #ask(question: RuntimeQuestion, renewed: () => RuntimeQuestion | undefined): Promise<Runtime> {
     const { run, onLate } = this.#options;
     const asked = readRuntime(run, question);
     if (onLate === undefined) return await asked;
@@ -85,7 +90,8 @@ export class RuntimeReader {
     if (this.#hints.has(id)) {
       // Nobody waits for lxc-info any more, whatever becomes of it.
       asked.catch(() => undefined);
-      return await this.read(question);
+      const now = renewed();
+      return now === undefined ? STOPPED : await this.read(now, renewed);
     }
     void asked
       .then((runtime) => void this.#late.set(id, runtime))
