@@ -18,8 +18,8 @@ import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
 import { type Applied, type ApplyRequest, NO_COMPARISON } from './applied.ts';
-import type { Backend, Held, Refusal } from './backend.ts';
-import { commitIsolated, type Isolated } from './commit-isolated.ts';
+import type { Backend } from './backend.ts';
+import { commitIsolated, repairRules } from './commit-isolated.ts';
 import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
 import { KernelProof } from './kernel-proof.ts';
 import { NicSysctls } from './nic-sysctls.ts';
@@ -203,7 +203,7 @@ export class Applier {
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
     const held = await reading(() => this.#ports.backend.read(signal));
-    const { result, commands } = await this.#repairRules(desired, before, held);
+    const { result, commands } = await repairRules(desired, before, held, nameOf);
     onRules(result.enforced, commands);
     const run = abortable(this.#ports.run, signal);
     const routing = await reading(() => readRouting(run));
@@ -280,21 +280,6 @@ export class Applier {
   /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
   async repairSysctls(devs: ReadonlySet<string>): Promise<string[]> {
     return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced, devs);
-  }
-
-  async #repairRules(
-    desired: DesiredState,
-    before: DesiredState | undefined,
-    held: Held,
-  ): Promise<{ result: Isolated; commands: string[] }> {
-    const commands: string[] = [];
-    const attempt = async (state: DesiredState): Promise<Refusal | undefined> => {
-      const { refusal, commands: written } = await held.bring(state);
-      if (refusal === undefined) commands.push(...written);
-      return refusal;
-    };
-    const result = await commitIsolated(desired, before, attempt, nameOf);
-    return { result, commands };
   }
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */

@@ -2,7 +2,7 @@
 import { closedPolicy } from '../../policies/compile-policy.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { ChainNaming } from '../../render/nft.ts';
-import type { Refusal } from './backend.ts';
+import type { Held, Refusal } from './backend.ts';
 
 export interface Isolated {
   /** What the attempt took in the end. */
@@ -53,6 +53,23 @@ export async function commitIsolated(
   const last = await attempt(enforced);
   if (last !== undefined) throw new Error(`the kernel refuses the ruleset: ${last.message}`);
   return { enforced, refused };
+}
+
+/** The same from what the kernel was found to hold. `commands`: what was written. */
+export async function repairRules(
+  desired: DesiredState,
+  before: DesiredState | undefined,
+  held: Held,
+  nameOf: ChainNaming,
+): Promise<{ readonly result: Isolated; readonly commands: readonly string[] }> {
+  const commands: string[] = [];
+  const attempt: Attempt = async (state) => {
+    const { refusal, commands: written } = await held.bring(state);
+    if (refusal === undefined) commands.push(...written);
+    return refusal;
+  };
+  const result = await commitIsolated(desired, before, attempt, nameOf);
+  return { result, commands };
 }
 
 const messages = (keys: readonly string[], { message }: Refusal): Map<string, string> =>
