@@ -51,6 +51,8 @@ async function makeScene(resync: number): Promise<{ routewall: Routewall; good: 
     const state = await readState(routewall);
     return state.proxies.length === 2 && state;
   });
+  // What was set is looked at once more some moments later, whoever tells of it.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
   expect(await stopMonitors(routewall)).toBeGreaterThanOrEqual(3);
   return { routewall, good };
 }
