@@ -159,7 +159,9 @@ export class HostReader {
 
   /** As their configurations are now: the event of a container that was made anew may come before that of its file. */
   async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {
-    await this.#readRuntimes([...containers].flatMap((container) => this.readConfig(container) ?? []));
+    // LXC tells of some that it doesn't list itself, such as hidden ones: they stay unknown.
+    const known = [...containers].filter(({ lxcPath, name }) => this.#containers.byId.has(containerId(lxcPath, name)));
+    await this.#readRuntimes(known.flatMap((container) => this.readConfig(container) ?? []));
   }
 
   async #readRuntimes(containers: readonly ContainerRef[]): Promise<void> {
