@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
+import { type ContainerId, readRunningContainers } from '../../watchers/running-containers.ts';
 import { CommandError, CrashError, type Run, runOrThrow } from '../commands/run.ts';
 import { readNamespaceId } from './namespace-id.ts';
 
@@ -80,15 +81,22 @@ async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
 }
 
+const isRunning = async (container: ContainerId): Promise<boolean> =>
+  (await readRunningContainers([container.lxcPath], [container])).some(({ name }) => name === container.name);
+
 /**
- * `undefined` where it has no answer. It reads the configuration again, and would wait for ever for one that is a FIFO, or
- * crash in one that includes itself: who can write one container's must not keep the others from being served.
+ * `undefined` where it has no answer, or refuses one about a container that doesn't run. It reads the configuration again,
+ * and would wait for ever for one that is a FIFO, or crash in one that includes itself: who can write one container's must
+ * not keep the others from being served.
  */
 async function runLxcInfo(run: Run, { lxcPath, name, lxc }: RuntimeQuestion): Promise<string | undefined> {
   if (!lxc.readable) return undefined;
   try {
-    const { stdout, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
-    return exitCode === 0 ? stdout : undefined;
+    const { stdout, stderr, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
+    if (exitCode === 0) return stdout;
+    // It had no memory, say: whoever runs must not be taken for stopped until somebody looks again.
+    if (!(await isRunning({ lxcPath, name }))) return undefined;
+    throw new CommandError(`lxc-info --name=${name}: ${stderr.trim() || `exit status ${exitCode}`}`);
   } catch (error) {
     if (error instanceof CrashError) return undefined;
     throw error;

@@ -87,9 +87,9 @@ test('mends what others changed within a bound while a container sets its link d
   await flapping.stop();
 });
 
-test('serves the others while LXC can not be asked about one', async () => {
+test.each(['kill', 'fail'] as const)('serves the others while lxc-info of one can only %s', async (does) => {
   const { tools, routewall, start } = await startWithTools();
-  await tools.setLxcInfo({ words: '*name=one*', does: 'kill' });
+  await tools.setLxcInfo({ words: '*name=one*', does });
   const one = await routewall.addContainer('one', { lines: nic(addressesOf(20)), policy: OPEN });
   const mark = routewall.mark();
   await one.start();
