@@ -13,7 +13,7 @@ import { makeOthers, policyOf } from './others.ts';
 import { median, report, spread } from './report.ts';
 
 const counts = (process.argv[2] ?? '0,1000,10000').split(',').map(Number);
-const seconds = Number(process.argv[3] ?? 60);
+const seconds = Number(process.argv[3] ?? 600);
 /** Each waits for the one before, so that ten thousand would take most of the whole run. */
 const cycles = Number(process.argv[4] ?? 1_000);
 /** How often the memory is looked at, before the first and behind the last among them. */
@@ -49,18 +49,12 @@ async function start(routewall: Routewall, flags: readonly string[]): Promise<[C
   return [daemon, performance.now() - begin];
 }
 
-async function idle(routewall: Routewall, count: number, flags: readonly string[]): Promise<[Child, string[]]> {
+/** @returns the daemon, and what it took until nothing happens any more. */
+async function settled(routewall: Routewall, flags: readonly string[]): Promise<[Child, string[]]> {
   const [daemon, ready] = await start(routewall, flags);
   await setTimeout(Math.min(SETTLE_MS, seconds * 1000));
-  const load = await loadOf(daemon.pid, seconds);
   const { resident, peak } = await memoryOf(daemon.pid);
-  const cells = [
-    count.toLocaleString('en'),
-    flags.length > 0 ? 'as packaged' : 'by itself',
-    ...[ready, resident, peak].map((value) => value.toFixed(0)),
-    ...[load.alone, load.all].map((value) => `${value.toFixed(2)} %`),
-  ];
-  return [daemon, cells];
+  return [daemon, [ready, resident, peak].map((value) => value.toFixed(0))];
 }
 
 /**
@@ -112,15 +106,28 @@ async function timeCommands(routewall: Routewall): Promise<string[]> {
 
 const idling: string[][] = [];
 const commands: string[][] = [];
+/** One for each size, which all do nothing at the same time. */
+const idlers: { readonly daemon: Child; readonly row: string[] }[] = [];
 
 async function measure(count: number): Promise<void> {
   const routewall = await prepare(count);
-  const [plain, byItself] = await idle(routewall, count, []);
+  const size = count.toLocaleString('en');
+  const [plain, byItself] = await settled(routewall, []);
   await plain.stop();
-  const [, asPackaged] = await idle(routewall, count, await packagedFlags());
-  idling.push(asPackaged, byItself);
-  commands.push([count.toLocaleString('en'), ...(await timeCommands(routewall))]);
-  await cleanUp();
+  const [daemon, asPackaged] = await settled(routewall, await packagedFlags());
+  const row = [size, 'as packaged', ...asPackaged];
+  idlers.push({ daemon, row });
+  idling.push(row, [size, 'by itself', ...byItself]);
+  commands.push([size, ...(await timeCommands(routewall))]);
+}
+
+async function idle(): Promise<void> {
+  await Promise.all(
+    idlers.map(async ({ daemon, row }) => {
+      const { alone, all } = await loadOf(daemon.pid, seconds);
+      row.push(...[alone, all].map((value) => `${value.toFixed(2)} %`));
+    }),
+  );
 }
 
 const command = `node scripts/bench.mjs scale ${counts.join(',')} ${seconds} ${cycles}`;
@@ -135,7 +142,7 @@ async function tell(): Promise<void> {
   });
   await report('scale-idling', {
     title: 'The daemon, by number of containers',
-    about: `Milliseconds until it is ready; resident memory in MB after the start, and its peak; processor time over ${seconds} s in which nothing happened but its own resync each 60 s, of the daemon and with its children.`,
+    about: `Milliseconds until it is ready; resident memory in MB after the start, and its peak; processor time over ${seconds} s in which nothing happened but its own resync each 60 s, of the daemon and with its children, all sizes at the same time.`,
     command,
     columns: ['containers', 'node', 'ready, ms', 'RSS', 'peak', 'daemon', 'with children'],
     rows: idling,
@@ -159,6 +166,8 @@ try {
     await measure(count);
     await tell();
   }
+  await idle();
+  await tell();
 } finally {
   await cleanUp();
 }
