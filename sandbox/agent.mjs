@@ -45,7 +45,13 @@ const requests = {
 
 function serveTcp(port) {
   const server = createServer((socket) => {
-    received.push({ protocol: 'tcp', port, from: plain(socket.remoteAddress), to: plain(socket.localAddress) });
+    // Of one that has gone already nobody is told who it was.
+    received.push({
+      protocol: 'tcp',
+      port,
+      from: plain(socket.remoteAddress ?? 'gone'),
+      to: plain(socket.localAddress),
+    });
     socket.on('error', () => socket.destroy());
     socket.write(token('tcp', port));
     socket.pipe(socket);
