@@ -3,7 +3,7 @@ import type { DesiredState } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
 import { type Run, runOrThrow } from '../commands/run.ts';
-import { parseLinksJson } from '../host/container-runtime.ts';
+import { parseLinksJson } from './links-json.ts';
 
 /** The bridge table says so too; this holds while someone has flushed it. A port takes the setting along when it goes. */
 export class PortIsolation {

@@ -3,7 +3,7 @@
 import { type Mac, parseMac } from '../../render/mac.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { type Run, runOrThrow } from '../commands/run.ts';
-import { parseLinksJson } from '../host/container-runtime.ts';
+import { parseLinksJson } from './links-json.ts';
 
 /**
  * By host-side veth; the kernel says which interface is the other end of it, whatever that is named there. A root inside

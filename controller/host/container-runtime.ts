@@ -4,8 +4,8 @@ import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
 import { type ContainerId, readRunningContainers } from '../../watchers/running-containers.ts';
-import { CommandError, CrashError, type Run, runOrThrow } from '../commands/run.ts';
-import { readNamespaceId } from './namespace-id.ts';
+import { CommandError, CrashError, type Run } from '../commands/run.ts';
+import { readVethsInto } from './namespace-veths.ts';
 
 export interface Runtime {
   /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
@@ -131,9 +131,9 @@ function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[
 }
 
 /**
- * The host's veths whose peers are in the container's network namespace, which the kernel names by an id. LXC makes
- * them in the order of their indexes, and no container can move a veth into the host's namespace, so their order
- * tells which is which; where the numbers don't agree, nothing is claimed beyond what LXC said.
+ * The host's veths whose peers are in the container's network namespace. LXC makes them in the order of their
+ * indexes, and no container can move a veth into the host's namespace, so their order tells which is which; where the
+ * numbers don't agree, nothing is claimed beyond what LXC said.
  */
 async function vethsByPeer(
   run: Run,
@@ -141,11 +141,9 @@ async function vethsByPeer(
   pid: number,
   named: Map<string, InterfaceName>,
 ): Promise<Map<string, InterfaceName>> {
-  const namespace = await readNamespaceId(run, pid);
-  if (namespace === undefined) return named;
-  const peers = parseVeths(await runOrThrow(run, 'ip', ['-j', 'link', 'show', 'type', 'veth']), namespace);
+  const peers = await readVethsInto(run, { process: pid });
   const nics = lxc.nics.filter(({ type }) => type === 'veth');
-  if (peers.length !== nics.length) return named;
+  if (peers?.length !== nics.length) return named;
   const found = new Map(named);
   for (const [position, nic] of nics.entries()) {
     const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
@@ -154,32 +152,3 @@ async function vethsByPeer(
   }
   return found;
 }
-
-/** Names of the veths with a peer in that namespace, in the order in which they were made. @throws CommandError */
-export function parseVeths(json: string, namespace: number): string[] {
-  const links = parseLinksJson(json);
-  if (!Array.isArray(links)) return [];
-  return links
-    .filter((link): link is { ifindex: number; ifname: string } => isLinkOf(link, namespace))
-    .sort((a, b) => a.ifindex - b.ifindex)
-    .map(({ ifname }) => ifname);
-}
-
-/** `ip -j` prints nothing at all where there is no link. @throws CommandError */
-export function parseLinksJson(json: string): unknown {
-  try {
-    return json.trim() === '' ? [] : JSON.parse(json);
-  } catch (cause) {
-    throw new CommandError('ip -j link show: no JSON', { cause });
-  }
-}
-
-const isLinkOf = (link: unknown, namespace: number): boolean =>
-  typeof link === 'object' &&
-  link !== null &&
-  'link_netnsid' in link &&
-  link.link_netnsid === namespace &&
-  'ifname' in link &&
-  typeof link.ifname === 'string' &&
-  'ifindex' in link &&
-  typeof link.ifindex === 'number';

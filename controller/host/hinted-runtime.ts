@@ -1,16 +1,9 @@
 /** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
-import { CommandError, type Run } from '../commands/run.ts';
-import {
-  claimedNics,
-  linkExists,
-  parseLinksJson,
-  parseVeths,
-  type Runtime,
-  type RuntimeQuestion,
-} from './container-runtime.ts';
-import { readNamespaceId } from './namespace-id.ts';
+import type { Run } from '../commands/run.ts';
+import { claimedNics, linkExists, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
+import { readVethsInto } from './namespace-veths.ts';
 
 export interface Hint {
   /** The host-side veth that LXC named, of one NIC; `undefined` where the hook is for the whole container. */
@@ -49,32 +42,10 @@ const isNameOf = (veth: string, { lxc }: RuntimeQuestion): boolean =>
   /^veth/.test(veth) || lxc.nics.some(({ vethPair }) => vethPair === veth);
 
 /** The host's veths that lead to where the named one leads, or to the process; in the order in which they were made. */
-async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<string[] | undefined> {
-  // Listing one link costs the same whatever the host has of them.
-  const one = veth !== undefined && nics === 1 ? ['dev', veth] : [];
-  const { stdout: json, stderr, exitCode } = await run('ip', ['-j', 'link', 'show', ...one, 'type', 'veth']);
-  if (exitCode !== 0) {
-    // The container's start failed meanwhile.
-    if (/does not exist|Cannot find device/.test(stderr)) return undefined;
-    throw new CommandError(`ip link show: ${stderr.trim()}`);
-  }
-  const namespace = veth === undefined ? await readNamespaceOf(run, initPid) : namespaceBehind(json, veth);
-  if (namespace === undefined) return undefined;
-  const peers = parseVeths(json, namespace);
-  return veth === undefined || peers.includes(veth) ? peers : undefined;
+async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<readonly string[] | undefined> {
+  if (veth === undefined) return initPid === 0 ? undefined : await readVethsInto(run, { process: initPid });
+  const peers = await readVethsInto(run, { veth });
+  if (peers?.includes(veth) !== true) return undefined;
+  // Whatever else leads there, as where two containers share a namespace, is none of its own.
+  return nics === 1 ? [veth] : peers;
 }
-
-function namespaceBehind(json: string, veth: string): number | undefined {
-  const links = parseLinksJson(json);
-  const link: unknown = Array.isArray(links)
-    ? links.find((each: unknown) => fieldOf(each, 'ifname') === veth)
-    : undefined;
-  const namespace = fieldOf(link, 'link_netnsid');
-  return typeof namespace === 'number' && namespace >= 0 ? namespace : undefined;
-}
-
-const fieldOf = (value: unknown, key: string): unknown =>
-  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-
-const readNamespaceOf = async (run: Run, pid: number): Promise<number | undefined> =>
-  pid === 0 ? undefined : await readNamespaceId(run, pid);

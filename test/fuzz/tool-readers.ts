@@ -1,5 +1,6 @@
 /** Readers of what nft, ip, tc, iptables, LXC and the kernel print. */
 
+import { parseLinksJson } from '../../controller/bridged/links-json.ts';
 import { parseFailures } from '../../controller/commands/ip-channel.ts';
 import { parseRefusal } from '../../controller/commands/nft-channel.ts';
 import { parseTrackedFlow } from '../../controller/connections/tracked-flows.ts';
@@ -7,7 +8,7 @@ import { parseCounted } from '../../controller/denials/counted-packets.ts';
 import { parseChains } from '../../controller/doctor/foreign-ruleset.ts';
 import { parseIptablesSave } from '../../controller/doctor/iptables-save.ts';
 import { judgePacket } from '../../controller/doctor/judge-packet.ts';
-import { parseLinksJson, parseLxcInfo, parseVeths } from '../../controller/host/container-runtime.ts';
+import { parseLxcInfo } from '../../controller/host/container-runtime.ts';
 import { parseJson } from '../../controller/json-shape.ts';
 import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
 import { readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
@@ -78,7 +79,6 @@ const iproute: readonly Reader[] = [
   { name: "ip monitor's line", corpus: corpora.ipMonitorLines, read: parseIpMonitorLine, longest: LINE },
   { name: "tc monitor's line", corpus: corpora.tcMonitorLines, read: parseTcMonitorLine, longest: LINE },
   { name: 'links in JSON', corpus: corpora.linkTexts, read: (text) => readLinks(answering(text)), longest: FILE },
-  { name: 'veths in JSON', corpus: corpora.linkTexts, read: (text) => parseVeths(text, 3), longest: FILE },
   {
     name: 'routes and proxies in JSON',
     corpus: corpora.routeTexts,

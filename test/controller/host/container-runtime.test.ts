@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { CommandError, CrashError, run } from '../../../controller/commands/run.ts';
-import { parseLxcInfo, parseVeths, readRuntime } from '../../../controller/host/container-runtime.ts';
+import { parseLxcInfo, readRuntime } from '../../../controller/host/container-runtime.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
 import { parseText } from '../../watchers/lxc-config/memory-files.ts';
 
@@ -25,19 +25,6 @@ it.each([
   ['State:          STARTING\nPID:            x\n', 'STARTING'],
 ])('knows no process and no link in %j', (text, state) => {
   expect(parseLxcInfo(text)).toEqual({ state, pid: undefined, links: [] });
-});
-
-it('names the veths whose peers are in that namespace, in the order in which they were made', () => {
-  const links = [
-    { ifname: 'vethB', ifindex: 9, link_netnsid: 3 },
-    { ifname: 'vethA', ifindex: 7, link_netnsid: 3 },
-    { ifname: 'vethC', ifindex: 5, link_netnsid: 4 },
-    { ifname: 'vethD', ifindex: 6 },
-    { ifindex: 8, link_netnsid: 3 },
-    null,
-  ];
-  expect(parseVeths(JSON.stringify(links), 3)).toEqual(['vethA', 'vethB']);
-  expect(parseVeths('{}', 3)).toEqual([]);
 });
 
 const question = (text: string) => {
