@@ -13,29 +13,26 @@ export interface RefusedClaim extends Claim {
   readonly owner: string;
 }
 
-interface Located extends Claim {
+export interface ContestedClaim extends Claim {
   readonly range: AddressRange;
 }
 
 /**
- * The claims that overlap a claim of another NIC, in the order in which they win or lose: those that are held first,
- * then those of running containers, then by key. A NIC may repeat itself; one container's NICs may not share either,
- * since a packet can only be routed to one of them.
+ * Who loses: those win that are held, then those of running containers, then by key.
  *
  * @param holds whether the NIC has the prefix in the kernel; one that runs and lost it doesn't
+ * @param running by key
  */
 export function refuseClaims(
-  claims: readonly Claim[],
+  contested: readonly ContestedClaim[],
   holds: (claim: Claim) => boolean,
-  running: ReadonlySet<string>,
+  running: Pick<ReadonlySet<string>, 'has'>,
 ): RefusedClaim[] {
-  const contested = findContested(claims);
-  if (contested.length === 0) return [];
   const rank = (claim: Claim): number => (holds(claim) ? 0 : running.has(claim.key) ? 1 : 2);
   const ordered = [...contested].sort(
     (a, b) => rank(a) - rank(b) || compareText(a.key, b.key) || compareText(a.prefix, b.prefix),
   );
-  const won: Located[] = [];
+  const won: ContestedClaim[] = [];
   const refused: RefusedClaim[] = [];
   for (const claim of ordered) {
     const owner = won.find((other) => other.key !== claim.key && rangesOverlap(other.range, claim.range));
@@ -45,18 +42,22 @@ export function refuseClaims(
   return refused;
 }
 
-/** One sweep over the sorted ranges: each is compared with the widest that began before it. */
-function findContested(claims: readonly Claim[]): Located[] {
+/**
+ * The claims that overlap a claim of another NIC. A NIC may repeat itself; one container's NICs may not share either, since a
+ * packet can only be routed to one of them. One sweep over the sorted ranges: each is compared with the widest that began
+ * before it.
+ */
+export function findContested(claims: readonly Claim[]): ContestedClaim[] {
   const located = claims
-    .map((claim): Located => ({ ...claim, range: rangeOf(claim.prefix) }))
+    .map((claim): ContestedClaim => ({ ...claim, range: rangeOf(claim.prefix) }))
     .sort(
       (a, b) =>
         familyOf(a.prefix) - familyOf(b.prefix) ||
         compareNumber(a.range.first, b.range.first) ||
         compareNumber(b.range.last, a.range.last),
     );
-  const contested = new Set<Located>();
-  let open: Located[] = [];
+  const contested = new Set<ContestedClaim>();
+  let open: ContestedClaim[] = [];
   for (const claim of located) {
     open = open.filter((other) => rangesOverlap(other.range, claim.range));
     for (const other of open) {

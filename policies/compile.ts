@@ -6,11 +6,12 @@ import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { Publication } from '../render/translation.ts';
 import { describeBridges, refuseAttachments } from './attachments.ts';
-import type { Claim } from './claims.ts';
+import { type Claim, type ContestedClaim, refuseClaims } from './claims.ts';
 import type { UplinkChoice } from './compile-uplink.ts';
 import type { Container } from './endpoint.ts';
+import { entangledNics, holdsIn } from './entangled.ts';
 import type { HostNetwork } from './host-network.ts';
-import { claimConflicts, claimTheSame, lostPrefixes } from './lost-prefixes.ts';
+import { claimTheSame, contestedClaims, lostPrefixes } from './lost-prefixes.ts';
 import { lostTranslations } from './nat-conflicts.ts';
 import { heldPublication, publicationKey } from './nic-nat.ts';
 import { type EnforcedPolicy, type NicPlan, planNics } from './nic-plans.ts';
@@ -61,7 +62,8 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
   let nics = new Map<string, NicMemo>();
   let uplinks = NO_UPLINKS;
   let last: { readonly input: CompileInput; readonly result: Compiled } | undefined;
-  let withoutConflict: typeof plans | undefined;
+  let claimed: { readonly plans: typeof plans; readonly contested: readonly ContestedClaim[] } | undefined;
+  let isEntangled: ((key: string) => boolean) | undefined;
 
   function compileWhole(input: CompileInput): Compiled {
     const known = last?.input;
@@ -71,12 +73,7 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
     const problems = new Map<string, Problem[]>();
     const report = (container: Container, problem: Problem) =>
       problems.set(container.id, [...(problems.get(container.id) ?? []), problem]);
-    const holds = ({ key, prefix }: Claim): boolean => {
-      const veth = input.veths.get(key);
-      if (last === undefined) return veth !== undefined && adopted.has(`${veth} ${prefix}`);
-      const memo = nics.get(key);
-      return memo !== undefined && veth === memo.hostVeth && memo.nic.owned.includes(prefix);
-    };
+    const adopts = ({ key, prefix }: Claim): boolean => adopted.has(`${input.veths.get(key)} ${prefix}`);
     const publishes = (key: string, publication: Publication): boolean => {
       const veth = input.veths.get(key);
       if (last === undefined) return veth !== undefined && adopted.has(heldPublication(publication));
@@ -84,10 +81,11 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       const held = memo?.hostVeth === veth ? memo?.nic.nat?.publications : undefined;
       return held?.some((one) => publicationKey(one) === publicationKey(publication)) === true;
     };
-    // Who wins depends on what runs; that nobody has to lose depends on the plans alone.
-    const isFree = withoutConflict !== undefined && claimTheSame(withoutConflict, plans);
-    const refused = isFree ? [] : claimConflicts(plans, holds, input.veths);
-    withoutConflict = refused.length === 0 ? plans : undefined;
+    // Who wins depends on what runs; who has a rival depends on the plans alone.
+    const isSame = claimed !== undefined && claimTheSame(claimed.plans, plans);
+    const contested = isSame && claimed !== undefined ? claimed.contested : contestedClaims(plans);
+    claimed = { plans, contested };
+    const refused = refuseClaims(contested, last === undefined ? adopts : holdsIn(nics, input.veths), input.veths);
     const lost = lostPrefixes(plans, refused, input, report);
     const translations = lostTranslations(
       [...plans.values()],
@@ -104,12 +102,13 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
     const running = { ...input, translations, uplinks };
     const unattached = refuseAttachments(plans, running, (key) => nics.get(key)?.nic);
     nics = compileNics(plans, lost, running, nics, report, unattached);
+    isEntangled = entangledNics({ plans, contested, refused, unattached, running, nics, problems });
     const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
     const host = sameHost(last?.result.desired.host, withTables(describeHostState(input), states));
     return { desired: { host, nics: states, dns: input.dns }, problems };
   }
 
-  /** The same, where only starts and stops lie between, and nobody wants what another has. */
+  /** The same, where only starts and stops lie between of those who want nothing that another has. */
   function compileStartsAndStops(input: CompileInput): Compiled | undefined {
     if (last === undefined) return undefined;
     const { input: known, result } = last;
@@ -117,9 +116,9 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       (key) => known[key] === input[key],
     );
     if (same && known.veths === input.veths && known.dns === input.dns) return result;
-    if (!same || result.problems.size > 0) return undefined;
+    if (!same || isEntangled === undefined) return undefined;
     const changes = compileChangedNics(plans, { ...input, uplinks }, known.veths, nics);
-    if (changes === undefined) return undefined;
+    if (changes === undefined || [...changes.keys()].some(isEntangled)) return undefined;
     // Nobody else has it.
     change(nics, changes);
     const before = result.desired.nics;

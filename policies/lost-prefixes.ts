@@ -1,6 +1,6 @@
 /** Prefixes that a NIC asks for and can't have: the host's own, those that others took, and one claimant's too many. */
 import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } from '../render/address.ts';
-import { type Claim, type RefusedClaim, refuseClaims } from './claims.ts';
+import { type Claim, type ContestedClaim, findContested, type RefusedClaim } from './claims.ts';
 import type { Place } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import type { EnforcedPolicy, NicPlan } from './nic-plans.ts';
@@ -56,15 +56,11 @@ export const claimTheSame = (before: ReadonlyMap<string, NicPlan>, plans: Readon
   (before.size === plans.size &&
     [...plans].every(([key, { prefixes }]) => before.get(key)?.prefixes.join() === prefixes.join()));
 
-export function claimConflicts(
-  plans: ReadonlyMap<string, NicPlan>,
-  holds: (claim: Claim) => boolean,
-  veths: ReadonlyMap<string, unknown>,
-): RefusedClaim[] {
+export function contestedClaims(plans: ReadonlyMap<string, NicPlan>): ContestedClaim[] {
   const claims = [...plans].flatMap(([key, { container, prefixes }]): Claim[] =>
     prefixes.map((prefix) => ({ key, container: container.name, prefix })),
   );
-  return refuseClaims(claims, holds, new Set(veths.keys()));
+  return findContested(claims);
 }
 
 function placeOf({ container, endpoint }: NicPlan, prefix: Prefix, policies: ClaimInput['policies']): Place {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Claim, refuseClaims } from '../../policies/claims.ts';
+import { type Claim, findContested, refuseClaims as judge } from '../../policies/claims.ts';
 import { type Prefix, parsePrefix, rangeOf, rangesOverlap } from '../../render/address.ts';
 
 const prefix = (text: string): Prefix => parsePrefix(text) ?? expect.unreachable();
@@ -11,6 +11,8 @@ const claim = (name: string, text: string, index = 0): Claim => ({
 });
 const nobody = (): boolean => false;
 const none: ReadonlySet<string> = new Set();
+const refuseClaims = (claims: readonly Claim[], ...rest: [(claim: Claim) => boolean, ReadonlySet<string>]) =>
+  judge(findContested(claims), ...rest);
 const losers = (...args: Parameters<typeof refuseClaims>): string[] =>
   refuseClaims(...args).map(({ container, prefix: lost, owner }) => `${container} loses ${lost} to ${owner}`);
 

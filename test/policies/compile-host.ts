@@ -12,6 +12,8 @@ import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 
 const PATH = '/var/lib/lxc';
+/** Another map each time would count as a change of all policies. */
+const NO_LAST_GOOD: HostInputs['lastGood'] = new Map();
 
 const linksOf = (...addresses: string[]) =>
   parseLinks([
@@ -88,7 +90,7 @@ export class TestHost {
       containers: this.#containers,
       links: this.#links,
       veths: this.#running,
-      lastGood: new Map(),
+      lastGood: NO_LAST_GOOD,
       answers: NO_NAMES,
       now: this.#now,
     };
