@@ -56,7 +56,8 @@ export async function admit(current: CurrentSession, request: AdmissionRequest):
     const ref = findContainer(session, request.container);
     refuseOthers(session, ref, request.veth);
     const outcome = await session.admit(ref, hint);
-    return judge(outcome, session, ref, request);
+    const isLate = await session.reconciler.reader.runtimes.settled(containerId(ref.lxcPath, ref.name));
+    return judge(isLate ? await session.admit(ref, undefined) : outcome, session, ref, request);
   });
 }
 

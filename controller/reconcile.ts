@@ -77,9 +77,11 @@ export interface Waits {
   readonly comparison: AbortSignal | undefined;
   /** For the host's links and routes. */
   readonly host: Wait;
+  /** For tc, which limits and wires need. */
+  readonly traffic: Wait;
 }
 
-const PATIENT: Waits = { comparison: undefined, host: patiently };
+const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patiently };
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -135,7 +137,7 @@ export class Reconciler {
       await repair(() => applier.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
     if (!resync && dirty.sysctls.size > 0) await repair(() => applier.repairSysctls(dirty.sysctls));
     const { veths: links, traffic: edited } = dirty;
-    repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited })));
+    repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited }, waits.traffic)));
     if (!resync && dirty.uplinks) await repair(() => applier.repairUplinks());
     // The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass.
     lastGood.save().catch((cause: unknown) => {

@@ -21,6 +21,7 @@ export class SessionReadings {
   readonly #comparison: Patience;
   readonly #host: Patience;
   readonly #lxc: Patience;
+  readonly #traffic: Patience;
   /** By id, until they are read again; and why, in this pass. */
   readonly #unread = new Map<string, ContainerRef>();
   #why: Unread | undefined;
@@ -49,12 +50,15 @@ export class SessionReadings {
         this.#unread.clear();
       },
     });
+    // Of what wasn't known to its end nothing is believed the next time.
+    this.#traffic = new Patience({ ...options, what: 'what tc holds', again: () => void mark() });
   }
 
   /** A pass begins, which makes a comparison or not. */
   begin(isComparing: boolean, isAwaited: () => boolean): Waits {
     const host: Wait = (read) => this.#host.read(isAwaited, read);
-    return { comparison: isComparing ? this.#comparison.begin(isAwaited) : undefined, host };
+    const traffic: Wait = (read) => this.#traffic.read(isAwaited, read);
+    return { comparison: isComparing ? this.#comparison.begin(isAwaited) : undefined, host, traffic };
   }
 
   /** What of this container runs keeps being what it was. */

@@ -21,6 +21,8 @@ export class RuntimeReader {
   readonly #hints = new Map<string, Hint>();
   /** What the kernel confirmed: the pass that waits for lxc-info, and the one that the hook waits for, need it asked once. */
   readonly #confirmed = new WeakMap<Hint, Runtime>();
+  /** The kernel is being asked, and takes its time. */
+  readonly #asked = new Map<Hint, Promise<void>>();
   readonly #arrivals = new Map<string, Set<() => void>>();
   readonly #late = new Map<string, Runtime>();
   /** By container id: veths that are about to go. */
@@ -58,11 +60,8 @@ export class RuntimeReader {
     if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
     const hint = this.#hints.get(id);
     if (hint !== undefined) {
-      const hinted = this.#stillTrue(hint) ?? (await readHinted(this.#options.run, question, hint));
-      if (hinted !== undefined) {
-        this.#confirmed.set(hint, hinted);
-        return hinted;
-      }
+      const hinted = this.#stillTrue(hint) ?? (await this.#confirm(question, hint));
+      if (hinted !== undefined) return hinted;
       // The question may be older than the hook: a container can be made anew under its name, with other NICs.
       const now = renewed();
       if (now !== undefined && (now.lxc !== question.lxc || this.#hints.get(id) !== hint))
@@ -72,6 +71,41 @@ export class RuntimeReader {
     const late = this.#late.get(id);
     if (late !== undefined && this.#late.delete(id)) return late;
     return await this.#ask(question, renewed);
+  }
+
+  /** Until the kernel has said, or failed to say, whether a hook is right. @returns whether a pass went on without that. */
+  async settled(id: string): Promise<boolean> {
+    const hint = this.#hints.get(id);
+    const asked = hint && this.#asked.get(hint);
+    await asked;
+    return asked !== undefined;
+  }
+
+  /** Where that takes long, everybody else goes on, and the container is read again by and by. */
+  async #confirm(question: RuntimeQuestion, hint: Hint): Promise<Runtime | undefined> {
+    const { run, onLate } = this.#options;
+    const notYet = question.before ?? { state: 'STARTING', veths: new Map() };
+    if (this.#asked.has(hint)) return notYet;
+    const asked = readHinted(run, question, hint).then((hinted) => {
+      if (hinted !== undefined) this.#confirmed.set(hint, hinted);
+      return hinted;
+    });
+    if (onLate === undefined) return await asked;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), PATIENCE_MS);
+    });
+    const first = await Promise.race([asked, late]).finally(() => clearTimeout(timer));
+    if (first !== 'late') return first;
+    const ended = asked
+      .then(() => undefined)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#asked.delete(hint);
+        onLate(question);
+      });
+    this.#asked.set(hint, ended);
+    return notYet;
   }
 
   #stillTrue(hint: Hint): Runtime | undefined {

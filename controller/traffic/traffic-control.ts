@@ -11,7 +11,9 @@ import {
   trafficOf,
 } from '../../render/traffic.ts';
 import { parseFailures } from '../commands/ip-channel.ts';
+import { abortable, orUnread, patiently, Unread, type Wait } from '../commands/reading.ts';
 import { CommandError, type Run } from '../commands/run.ts';
+import { messageOf } from '../log.ts';
 import { readTraffic } from './read-traffic.ts';
 import type { TrafficMemory } from './traffic-memory.ts';
 import { readNarrowness, renderPromiscuous, silence } from './wire-ends.ts';
@@ -31,6 +33,8 @@ export interface TrafficRequest {
 export class TrafficControl {
   readonly #run: Run;
   readonly #memory: TrafficMemory;
+  /** Of the present look: ends what hangs in it. What it had done by half is found by the next one, which believes nothing. */
+  #signal: AbortSignal | undefined;
   /** What tc was last brought to; `undefined` where that isn't known. */
   #known: DesiredState | undefined;
   #wanted: Traffic = NO_TRAFFIC;
@@ -39,7 +43,7 @@ export class TrafficControl {
   readonly #failures = new Map<InterfaceName, TrafficFailure[]>();
 
   constructor(run: Run, memory: TrafficMemory) {
-    this.#run = run;
+    this.#run = (...command) => abortable(run, this.#signal)(...command);
     this.#memory = memory;
   }
 
@@ -62,23 +66,45 @@ export class TrafficControl {
    * A limit that can't be had keeps no container from its network, and no pass from its end.
    * @returns what others had changed, as lines that put it back.
    */
-  async keep(enforced: DesiredState, { resync, links, edited }: TrafficRequest): Promise<string[]> {
+  async keep(enforced: DesiredState, request: TrafficRequest, wait: Wait = patiently): Promise<string[]> {
     const before = this.#known;
     this.#known = undefined;
     this.#wanted = trafficOf(enforced);
     this.#wires = enforced.wires ?? [];
-    try {
-      if (before !== undefined) await this.#settle(changedDevices(before, enforced));
-      const drifted = before === undefined || resync ? await this.#compare() : await this.#verify(edited);
-      if (before !== undefined && !resync) await this.#verify(links);
-      this.#known = enforced;
-      return before === undefined ? [] : drifted;
-    } catch (cause) {
-      if (!(cause instanceof CommandError)) throw cause;
-      for (const [dev, { rate }] of this.#wanted.devices) {
-        this.#failures.set(dev, [{ dev, part: rate === undefined ? 'redirect' : 'rate', why: cause.message }]);
-      }
-      return [];
+    const drifted = await orUnread(() =>
+      wait(async (signal) => {
+        this.#signal = signal;
+        try {
+          return await this.#bring(before, enforced, request);
+        } catch (cause) {
+          this.#failAll(cause);
+          throw cause instanceof CommandError ? new Unread(cause.message, { cause }) : cause;
+        } finally {
+          this.#signal = undefined;
+        }
+      }),
+    );
+    return before === undefined || drifted === undefined || drifted instanceof Unread ? [] : drifted;
+  }
+
+  async #bring(
+    before: DesiredState | undefined,
+    enforced: DesiredState,
+    { resync, links, edited }: TrafficRequest,
+  ): Promise<string[]> {
+    if (before !== undefined) await this.#settle(changedDevices(before, enforced));
+    const drifted = before === undefined || resync ? await this.#compare() : await this.#verify(edited);
+    if (before !== undefined && !resync) await this.#verify(links);
+    this.#known = enforced;
+    return drifted;
+  }
+
+  /** What is put aside says nothing new of what failed before. */
+  #failAll(cause: unknown): void {
+    for (const [dev, { rate }] of this.#wanted.devices) {
+      if (cause instanceof Unread && this.#failures.has(dev)) continue;
+      const why = cause instanceof Unread ? 'tc gives no answer' : messageOf(cause);
+      this.#failures.set(dev, [{ dev, part: rate === undefined ? 'redirect' : 'rate', why }]);
     }
   }
 

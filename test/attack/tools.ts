@@ -38,6 +38,7 @@ export interface Tools {
   /** What `ip` does instead where its words match this shell pattern; without one it is as it was, and what hangs ends. */
   setIp(mode?: Misbehaviour): Promise<void>;
   setLxcInfo(mode?: Misbehaviour): Promise<void>;
+  setTc(mode?: Misbehaviour): Promise<void>;
 }
 
 /** A folder of links to every command of the machine, so that one of them can be missing. */
@@ -73,6 +74,7 @@ export async function makeTools(): Promise<Tools> {
     },
     setIp: (mode) => put('ip', '/usr/sbin/ip', mode),
     setLxcInfo: (mode) => put('lxc-info', '/usr/bin/lxc-info', mode),
+    setTc: (mode) => put('tc', '/usr/sbin/tc', mode),
   };
 }
 

@@ -7,7 +7,7 @@ import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routew
 
 afterEach(cleanUp);
 
-async function startWithTools(): Promise<{
+async function startWithTools(policy = OPEN): Promise<{
   tools: Tools;
   routewall: Routewall;
   start: (name: string, last: number) => Promise<void>;
@@ -15,7 +15,7 @@ async function startWithTools(): Promise<{
   const tools = await makeTools();
   const routewall = await startRoutewall({ config: 'resync: 86400\n', env: { PATH: tools.path } });
   const start = async (name: string, last: number): Promise<void> =>
-    await routewall.start(await routewall.addContainer(name, { lines: nic(addressesOf(last)), policy: OPEN }));
+    await routewall.start(await routewall.addContainer(name, { lines: nic(addressesOf(last)), policy }));
   return { tools, routewall, start };
 }
 
@@ -100,3 +100,29 @@ test.each(['kill', 'fail'] as const)('serves the others while lxc-info of one ca
   await tools.setLxcInfo();
   await routewall.daemon.child().waitForLine(/one \S+ via .*: enforced in/, { after: mended });
 });
+
+test.each([
+  ['tc lists nothing', '*qdisc*show*'],
+  ['tc writes nothing', '-force*'],
+])(
+  'enforces who starts while %s, tells whose limits are not in force, and sets them once it does',
+  async (_, words) => {
+    const { tools, routewall, start } = await startWithTools(`${OPEN}limits: { egress: 20Mbit }\n`);
+    const { host } = routewall.bed;
+    const limited = async (): Promise<number> =>
+      (await host.run('tc', ['qdisc', 'show'])).stdout.match(/^qdisc tbf /gm)?.length ?? 0;
+    await start('zero', 19);
+    await eventually('it is limited', async () => (await limited()) === 1);
+    await tools.setTc({ words, does: 'hang' });
+    const mark = routewall.mark();
+    await start('one', 20);
+    await routewall.daemon.child().waitForLine(/what tc holds: .*; again in/, { after: mark });
+    await start('two', 21);
+    await eventually('it is told', async () =>
+      /one\.yaml.*tc gives no answer/.test((await routewall.cli('status')).stdout),
+    );
+    expect(await limited()).toBe(1);
+    await tools.setTc();
+    await eventually('all are limited', async () => (await limited()) === 3, 60_000);
+  },
+);
