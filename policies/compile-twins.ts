@@ -57,6 +57,8 @@ function renamed({ document: of, compiled }: Twin, container: string, document: 
 function renaming(from: string, to: string): (chain: PolicyChain) => PolicyChain {
   const known = new Map<PolicyChain, PolicyChain>();
   const rename = (chain: PolicyChain): PolicyChain => {
+    // Most of what many share stands in a profile alone.
+    if ([chain.default, ...chain.rules].every(({ origin }) => origin?.file !== from)) return chain;
     const rules = chain.rules.map((rule) =>
       rule.origin.file === from ? { ...rule, origin: { ...rule.origin, file: to } } : rule,
     );

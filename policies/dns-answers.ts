@@ -74,13 +74,12 @@ function judgeOf(
   const own = new Set([...network.links.values()].flatMap((link) => link.addresses.map(({ address }) => address)));
   const accepted = accept.map(rangeOf);
   const lan = network.onLink.map(({ range }) => range);
-  const containers = containerRanges(book);
   return (address) => {
     if (own.has(address) || network.addresses.has(address)) return 'an address of this host';
     if (isIn(NEVER, address)) return 'a loopback, link-local, multicast or reserved address';
     if (isIn(accepted, address)) return undefined;
     if (isIn(PRIVATE, address)) return 'a private address';
-    if (isIn(containers, address)) return 'an address of a container here';
+    if (isIn(containerRanges(book), address)) return 'an address of a container here';
     return isIn(lan, address) ? "an address of this host's own network" : undefined;
   };
 }

@@ -9,11 +9,14 @@ export function endsOf(
   policies: Iterable<{ readonly lookups: readonly Lookup[]; readonly enforced: EnforcedPolicy }>,
 ): number[] {
   const ends = new Set<number>();
+  // Most of many share a few.
+  const chains = new Set<PolicyChain>();
   for (const { lookups, enforced } of policies) {
     for (const { kind, name } of lookups) if (kind === 'ended') ends.add(Number(name));
-    for (const { until } of rulesOf(enforced)) if (until !== undefined) ends.add(until);
-    for (const { observe } of chainsOf(enforced)) if (observe !== undefined) ends.add(observe.until);
+    for (const chain of chainsOf(enforced)) chains.add(chain);
   }
+  for (const { observe, rules } of chains)
+    for (const until of [observe?.until, ...rules.map((rule) => rule.until)]) if (until !== undefined) ends.add(until);
   return [...ends].sort((a, b) => a - b);
 }
 

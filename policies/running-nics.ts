@@ -2,6 +2,7 @@
 import type { Prefix } from '../render/address.ts';
 import type { NicState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
+import type { PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
 import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
 import type { Container } from './endpoint.ts';
@@ -17,6 +18,8 @@ export interface NicMemo {
   readonly hostVeth: InterfaceName;
   readonly network: HostNetwork;
   readonly nic: NicState;
+  /** The same without translations and limits. */
+  readonly bare: NicState;
   /** On a link, and too wide to be proxied. */
   readonly unproxied: readonly Prefix[];
   readonly translations: LostTranslations;
@@ -146,30 +149,46 @@ function compileOne(
   const nat = plan.nat === undefined ? undefined : compileNicNat(plan.nat, prefixes, network, translations);
   const uplink = plan.uplink === undefined || table === undefined ? undefined : { table, dev: plan.uplink.dev };
   const input = { container: container.name, endpoint, hostVeth, egress, ingress, prefixes, tables };
-  const nic: NicState = {
-    ...compileNic({ ...input, ...(uplink && { uplink }) }, network),
-    ...(nat === undefined ? {} : { nat }),
-    ...(limits && { limits }),
-  };
-  const same = before !== undefined && JSON.stringify(comparable(before.nic)) === JSON.stringify(comparable(nic));
+  const isStanding = before !== undefined && isAsPlaced(before, plan, table) && before.hostVeth === hostVeth;
+  const bare: NicState =
+    isStanding && before.network === network && sameList(before.nic.owned, prefixes)
+      ? { ...before.bare, egress, ingress }
+      : compileNic({ ...input, ...(uplink && { uplink }) }, network);
+  const nic: NicState = { ...bare, ...(nat === undefined ? {} : { nat }), ...(limits && { limits }) };
+  const same = before !== undefined && isSameNic(before.nic, nic);
   // An edit of a policy moves no address.
   const isPlaced = before?.network === network && sameList(before.plan.prefixes, plan.prefixes);
   const unproxied = isPlaced ? before.unproxied : unproxiedPrefixes(plan.prefixes, network);
-  return { plan, hostVeth, network, nic: same ? before.nic : nic, unproxied, translations };
+  return { plan, hostVeth, network, nic: same ? before.nic : nic, bare, unproxied, translations };
 }
 
 const sameList = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();
 
-/** A change of the host's network rarely changes a NIC. Chains are canonical, so their origins tell them apart. */
-const comparable = ({ egress, ingress, ...rest }: NicState): unknown => ({
-  ...rest,
-  chains: [egress, ingress].map((chain) => [
-    chainHash(chain),
-    chain.default.origin,
-    chain.observe?.origin,
-    chain.rules.map(({ origin }) => origin),
-  ]),
-});
+/** Whether only its rules, translations or limits can be others; a bridge's port depends on the rules too. */
+const isAsPlaced = ({ plan: before, nic }: NicMemo, plan: NicPlan, table: number | undefined): boolean =>
+  before.endpoint === plan.endpoint &&
+  plan.endpoint.attachment === undefined &&
+  before.tables === plan.tables &&
+  nic.uplink?.table === table;
+
+/** A change of the host's network rarely changes a NIC. */
+const isSameNic = (before: NicState, nic: NicState): boolean =>
+  isSameChain(before.egress, nic.egress) &&
+  isSameChain(before.ingress, nic.ingress) &&
+  JSON.stringify(withoutChains(before)) === JSON.stringify(withoutChains(nic));
+
+/** Chains are canonical, so their origins tell them apart. */
+const isSameChain = (before: PolicyChain, chain: PolicyChain): boolean =>
+  before === chain ||
+  (chainHash(before) === chainHash(chain) && JSON.stringify(originsOf(before)) === JSON.stringify(originsOf(chain)));
+
+const originsOf = ({ default: last, observe, rules }: PolicyChain): unknown => [
+  last.origin,
+  observe?.origin,
+  rules.map(({ origin }) => origin),
+];
+
+const withoutChains = ({ egress: _, ingress: __, ...rest }: NicState): unknown => rest;
 
 const problemAt = (plan: NicPlan): Problem => ({
   file: plan.container.file,

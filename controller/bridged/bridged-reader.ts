@@ -83,16 +83,13 @@ export class BridgedReader {
 
   async #lookUp({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
     const wanted = container.endpoints.flatMap(({ key, attachment }) => {
+      if (attachment === undefined) return [];
       const veth = runtime.veths.get(key);
       const link = veth && linkIdentity(veth);
       const isKnown = link !== undefined && this.#macs.get(key)?.link === link;
       // One that was made anew under its name has another hardware address: the old one isn't its own.
       if (!isKnown && this.#macs.delete(key)) this.#found = undefined;
-      return attachment === undefined ||
-        attachment.mac !== undefined ||
-        veth === undefined ||
-        link === undefined ||
-        isKnown
+      return attachment.mac !== undefined || veth === undefined || link === undefined || isKnown
         ? []
         : [{ key, veth, link, hwaddr: attachment.hwaddr ?? '' }];
     });

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
+import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { plain, TestHost } from './compile-host.ts';
@@ -124,6 +125,48 @@ describe('any way to the same host', () => {
     const edited = assembler.assemble(host.policy('containers/a.yaml', POLICIES[2] ?? '').inputs());
     expect(edited.desired.nics.get(key('b'))).toBe(before.desired.nics.get(key('b')));
     expect(edited.desired.nics.get(key('a'))).not.toBe(before.desired.nics.get(key('a')));
+  });
+});
+
+describe('whatever changes of a container that runs', () => {
+  const ADDRESS = 'ipv4.address = 192.0.2.10/24';
+  type State = (host: TestHost) => TestHost;
+  const policy =
+    (text: string): State =>
+    (host) =>
+      host.policy('containers/a.yaml', text);
+  const plainly: State = (host) =>
+    host.configure('a', ADDRESS).link('192.0.2.1/24').start('a').policy('containers/a.yaml', SSH);
+  const states: readonly (readonly [string, State])[] = [
+    ['nothing', (host) => host],
+    ['its rules', policy('egress: {default: allow}\n')],
+    ['its rules one way', policy(`egress: {default: allow}\n${SSH}`)],
+    ['only where they stand', policy(`# lower\n${SSH}`)],
+    ['its limits', policy(`limits: {egress: 100Mbit}\n${SSH}`)],
+    ['its translations', policy(`masquerade: true\npublish: [{tcp: 8080, to: 22}]\n${SSH}`)],
+    ['its tables', policy(`tables: [120]\n${SSH}`)],
+    ['other tables', policy(`tables: [121]\n${SSH}`)],
+    ['its uplink', policy(`uplink: eth0\n${SSH}`)],
+    ['its gateway', policy(`uplink: eth0\ngateway: 192.0.2.131\n${SSH}`)],
+    ['its routes', policy(`routes: [203.0.113.0/28]\n${SSH}`)],
+    ['its addresses', (host) => host.configure('a', ADDRESS, 'ipv6.address = 2001:db8::10/64')],
+    ['its gateway inside', (host) => host.configure('a', ADDRESS, 'ipv4.gateway = 169.254.0.1')],
+    ['its veth', (host) => host.start('a', 'vethother')],
+    ["the host's network", (host) => host.link('198.51.100.1/24')],
+    ['an address of the host', (host) => host.link('192.0.2.10/24')],
+  ];
+
+  it.each(states)('%s, and then anything else: it is what a fresh start makes of it', (_what, state) => {
+    for (const [what, next] of states) {
+      const assembler = createAssembler();
+      const host = plainly(new TestHost());
+      const assemble = (by = assembler) => plain(by.assemble({ ...host.inputs(), uplinkFacts: NO_FACTS }).desired);
+      assemble();
+      state(host);
+      assemble();
+      next(host);
+      expect(assemble(), what).toEqual(assemble(createAssembler()));
+    }
   });
 });
 
