@@ -107,7 +107,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       read: parts.forks.run,
       backend: parts.servingBackend(),
       polledRules: parts.polledRules(),
-      onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh.sources),
+      onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh),
       onFailure: () => metrics.observeFailure(),
       onUnread: () => metrics.observeUnread(),
       onConfigChanged: reload,

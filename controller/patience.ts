@@ -10,6 +10,15 @@ const RETRY_MS = { first: 200, most: 30_000 };
 const MOST_PAUSE_MS = 5_000;
 const LOOK_MS = 50;
 
+/** What stands as it was known before. */
+export interface UnreadReading {
+  readonly what: string;
+  /** ISO 8601 in UTC. */
+  readonly since: string;
+  /** Of the last time. */
+  readonly why: string;
+}
+
 /** Whether a container, or a policy of one, waits for it. */
 export const concernsContainers = ({ config, configs, runtimes, policies }: DirtyParts): boolean =>
   config || configs.size > 0 || runtimes.size > 0 || (policies !== 'all' && policies.size > 0);
@@ -33,11 +42,17 @@ export class Patience {
   #graceMs = GRACE_MS.first;
   #retryMs = RETRY_MS.first;
   #isPause = false;
+  #unread: UnreadReading | undefined;
   #look: NodeJS.Timeout | undefined;
   #signal: AbortSignal | undefined;
 
   constructor(options: PatienceOptions) {
     this.#options = options;
+  }
+
+  /** Since it last came to its end; `undefined` where it does. */
+  get unread(): UnreadReading | undefined {
+    return this.#unread;
   }
 
   /** One begins. @returns what puts it aside once somebody waits too long for it; in the pause after another, at once. */
@@ -61,6 +76,7 @@ export class Patience {
     this.stop();
     if (this.#isPause) return;
     if (unread === undefined) {
+      this.#unread = undefined;
       this.#graceMs = GRACE_MS.first;
       this.#retryMs = RETRY_MS.first;
     } else if (isPutAside) {
@@ -98,6 +114,7 @@ export class Patience {
   #pause(severity: 'warning' | 'error', why: string, ms: number): void {
     const { what, log, timers, onUnread, again } = this.#options;
     log(severity, `${what}: ${why}; again in ${ms} ms`);
+    this.#unread = { what, since: this.#unread?.since ?? new Date().toISOString(), why };
     this.#isPause = true;
     onUnread();
     timers.after(ms, () => {

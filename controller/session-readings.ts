@@ -4,7 +4,7 @@ import type { DirtyParts } from './dirty.ts';
 import { containerId } from './host/containers.ts';
 import type { ContainerRef } from './host/known-containers.ts';
 import type { Log } from './log.ts';
-import { Patience } from './patience.ts';
+import { Patience, type UnreadReading } from './patience.ts';
 import type { Outcome, Waits } from './reconcile.ts';
 import type { Timers } from './timers.ts';
 
@@ -52,6 +52,11 @@ export class SessionReadings {
     });
     // Of what wasn't known to its end nothing is believed the next time.
     this.#traffic = new Patience({ ...options, what: 'what tc holds', again: () => void mark() });
+  }
+
+  /** What can't be read, or not in time. */
+  get unread(): UnreadReading[] {
+    return [this.#comparison, this.#host, this.#lxc, this.#traffic].flatMap(({ unread }) => unread ?? []);
   }
 
   /** A pass begins, which makes a comparison or not. */

@@ -85,7 +85,7 @@ export class Session {
   #waiting: Waiter[] = [];
   #passBegan: number | undefined;
   #retryMs = RETRY_MS.first;
-  readonly #readings: SessionReadings;
+  readonly readings: SessionReadings;
   #configSignature: string | undefined;
 
   constructor(options: SessionOptions) {
@@ -99,10 +99,10 @@ export class Session {
       onLacking: () => this.requestEverything(),
       onTraffic: () => this.requestResync(),
     });
-    this.#readings = new SessionReadings({ ...options, timers: this.#timers, mark: this.#mark });
+    this.readings = new SessionReadings({ ...options, timers: this.#timers, mark: this.#mark });
     this.reconciler = new Reconciler({
       ...options,
-      onUnread: (container, why) => this.#readings.note(container, why),
+      onUnread: (container, why) => this.readings.note(container, why),
       answers: () => options.dnsMemory.answers,
       onConfigRead: ({ lxcPath, name, lxc }) => this.#watchers.folders.setIncludes({ lxcPath, name }, lxc.files),
       onLate: ({ lxcPath, name }) => {
@@ -279,14 +279,14 @@ export class Session {
     try {
       const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
       const isAwaited = () => this.#waiting.length > 0 || [dirty, this.#dirty].some(concernsContainers);
-      const outcome = await this.reconciler.reconcile(dirty, order, this.#readings.begin(dirty.resync, isAwaited));
-      this.#readings.end(outcome);
+      const outcome = await this.reconciler.reconcile(dirty, order, this.readings.begin(dirty.resync, isAwaited));
+      this.readings.end(outcome);
       this.#retryMs = RETRY_MS.first;
       await this.#followers.follow(outcome);
       this.#options.onOutcome(outcome, performance.now() - begin);
       for (const { resolve } of waiting) resolve(outcome);
     } catch (cause) {
-      this.#readings.fail();
+      this.readings.fail();
       for (const { reject } of waiting) reject(cause);
       this.#options.log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
       this.#options.onFailure();

@@ -94,7 +94,8 @@ function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
   return { ...file, containers, problems: placeProblems(file.problems, shown.policies) };
 }
 
-const hasTrouble = (status: StatusFile | undefined): boolean =>
+/** What the exit status is about. */
+export const hasTrouble = (status: StatusFile | undefined): boolean =>
   status === undefined ||
   [...status.problems, ...status.containers.flatMap(({ problems }) => problems)].some(isError) ||
   status.containers.some(({ refused }) => refused !== null) ||
@@ -102,7 +103,11 @@ const hasTrouble = (status: StatusFile | undefined): boolean =>
   status.revision.reason === 'refused' ||
   status.revision.reason === 'missing' ||
   status.names.some(({ addresses, error }) => addresses.length === 0 && error !== null) ||
-  Object.values(status.watchers).includes('failed');
+  Object.values(status.watchers).includes('failed') ||
+  status.unread?.some(({ since }) => Date.now() - Date.parse(since) > LASTING_MS) === true;
+
+/** What was put aside once is read by then, or has failed again. */
+const LASTING_MS = 60_000;
 
 /** While the files are read. */
 function startReading({ io, shared }: Invocation): Promise<KernelReading> {
@@ -193,6 +198,8 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
   }
   const failed = Object.entries(status.watchers).filter(([, state]) => state !== 'synced');
   for (const [source, state] of failed) io.out.write(`${colours.red(`${source}: ${state}`)}\n`);
+  for (const { what, since, why } of status.unread ?? [])
+    io.out.write(`${colours.red(`${what}: not read to the end since ${timeText(since)}: ${why}`)}\n`);
   if (status.drift.count > 0) {
     const last = status.drift.last === null ? '' : `, last: ${status.drift.last}`;
     io.out.write(`\nput back ${status.drift.count} times what others changed${last}\n`);

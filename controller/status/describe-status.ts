@@ -17,6 +17,7 @@ import type { HostReader } from '../host/host-reader.ts';
 import type { KnownContainer } from '../host/known-containers.ts';
 import { unenforcedOf } from '../host/unenforceable-nics.ts';
 import type { PanicView } from '../panic/panic-state.ts';
+import type { UnreadReading } from '../patience.ts';
 import type { Outcome } from '../reconcile.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
 import { describeWires } from '../traffic/describe-wires.ts';
@@ -40,6 +41,7 @@ export interface ServiceFacts {
   readonly enforcedAt: string;
   readonly drift: { readonly count: number; readonly last: string | null };
   readonly watchers: ReadonlyMap<string, string>;
+  readonly unread: readonly UnreadReading[];
   readonly serves: Serves;
   /** By NIC key: since when what is in force for it is. */
   readonly nicsSince: ReadonlyMap<string, string>;
@@ -51,7 +53,7 @@ export interface ServiceFacts {
 
 export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {
   const { enforced } = outcome.applied;
-  const { nicsSince: _, records: __, ...service } = facts;
+  const { nicsSince: _, records: __, unread, ...service } = facts;
   return {
     ...service,
     generation: null,
@@ -60,6 +62,7 @@ export function describeStatus(outcome: Outcome, reader: HostReader, facts: Serv
     problems: [...sharedProblems(reader.loaded), ...outcome.assembled.wireProblems],
     ...describeWires(reader.config.wires, outcome),
     watchers: Object.fromEntries(facts.watchers),
+    ...(unread.length === 0 ? {} : { unread }),
     names: outcome.assembled.names.map((name) => describeName(name, outcome, facts)),
   };
 }

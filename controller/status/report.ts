@@ -15,6 +15,7 @@ import type { HostReader } from '../host/host-reader.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { LogEvent, LogFields } from '../log-event.ts';
 import type { PanicView } from '../panic/panic-state.ts';
+import type { UnreadReading } from '../patience.ts';
 import type { Outcome } from '../reconcile.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
@@ -38,6 +39,14 @@ export interface ReporterOptions {
   /** Told after each pass, when it has been logged. */
   readonly onReport?: (report: Report) => void;
 }
+
+/** What the session of the moment tells of itself. */
+export interface Watched {
+  readonly sources: ReadonlyMap<string, string>;
+  readonly readings: { readonly unread: readonly UnreadReading[] };
+}
+
+const UNWATCHED: Watched = { sources: new Map(), readings: { unread: [] } };
 
 /** What a pass came to, for whoever passes it on. */
 export interface Report {
@@ -78,12 +87,7 @@ export class Reporter {
     return this.#problems.errorCount > 0;
   }
 
-  report(
-    outcome: Outcome,
-    reader: HostReader,
-    tookMs: number,
-    watchers: ReadonlyMap<string, string> = new Map(),
-  ): void {
+  report(outcome: Outcome, reader: HostReader, tookMs: number, watched = UNWATCHED): void {
     const { conntrack, refusals, cutter, translations } = this.#options;
     const { before, applied, assembled, released } = outcome;
     this.#reportChanges(outcome, tookMs);
@@ -103,7 +107,7 @@ export class Reporter {
     cutter.cut({ desired: applied.enforced, network: assembled.network }, changed);
     translations.cut(known, applied.enforced);
     const enforcedAt = new Date().toISOString();
-    this.#latest = { outcome, reader, watchers, at: enforcedAt };
+    this.#latest = { outcome, reader, watched, at: enforcedAt };
     this.#writing ??= this.#writeStatus();
     this.#options.onReport?.({
       ...{ outcome, reader, raised, enforcedAt, tookMs, since: this.#since },
@@ -165,11 +169,12 @@ export class Reporter {
     if (gone !== undefined) log('info', `${describe(gone)}: removed in ${took}`, fieldsOf(gone, 'removed'));
   }
 
-  async #describe({ outcome, reader, watchers, at }: StatusSource): Promise<StatusFile> {
+  async #describe({ outcome, reader, watched, at }: StatusSource): Promise<StatusFile> {
     const started = await readProcessStart(process.pid);
     return describeStatus(outcome, reader, {
       ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
-      ...{ drift: this.#drift, watchers, nicsSince: this.#nicsSince, revision: this.#options.revision() },
+      ...{ drift: this.#drift, nicsSince: this.#nicsSince, revision: this.#options.revision() },
+      ...{ watchers: watched.sources, unread: watched.readings.unread },
       panic: this.#options.panic(),
       serves: { ...this.#options.serves, lxcPaths: reader.lxcPaths },
       records: this.#options.dnsMemory.records,
@@ -206,7 +211,7 @@ export class Reporter {
 interface StatusSource {
   readonly outcome: Outcome;
   readonly reader: HostReader;
-  readonly watchers: ReadonlyMap<string, string>;
+  readonly watched: Watched;
   readonly at: string;
 }
 

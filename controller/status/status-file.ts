@@ -19,8 +19,10 @@ import {
   parseJson,
 } from '../json-shape.ts';
 import { NO_PANIC, type PanicView, parsePanic, viewPanic } from '../panic/panic-state.ts';
+import type { UnreadReading } from '../patience.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
 import { parseWires, type WireStatus } from '../traffic/describe-wires.ts';
+import { parseUnread } from './unread-readings.ts';
 
 /** Times are ISO 8601 in UTC. */
 export interface StatusFile {
@@ -45,6 +47,8 @@ export interface StatusFile {
   /** What others changed and the daemon put back. */
   readonly drift: { readonly count: number; readonly last: string | null };
   readonly watchers: Readonly<Record<string, string>>;
+  /** What the daemon goes on without; absent where it reads all that it asks for. */
+  readonly unread?: readonly UnreadReading[];
   /** Absolute: whose questions the daemon can answer. */
   readonly serves: Serves;
   /** Names that policies mean by `dns:`. */
@@ -183,6 +187,7 @@ export function parseStatus(top: Placed): StatusFile {
     watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
     serves,
     names: asList(field('names')).map(parseName),
+    ...parseUnread(field('unread')),
     ...parseWires(field('wires')),
   };
 }

@@ -64,6 +64,24 @@ test('who comes late has waited already', async () => {
   expect(await lasts(patience, () => performance.now() >= from)).toBe(10_000);
 });
 
+test('since when and why one is unread is known until it comes to its end', async () => {
+  vi.setSystemTime('2026-01-02T03:04:05Z');
+  const patience = make();
+  expect(patience.unread).toBe(undefined);
+  await patience.read(() => false, failing);
+  endPause();
+  vi.setSystemTime('2026-01-02T03:09:00Z');
+  await lasts(patience);
+  const since = '2026-01-02T03:04:05.000Z';
+  expect(patience.unread).toEqual({ what: 'it', since, why: 'a container waits, and it is put aside' });
+  // What is not even asked in the pause says nothing.
+  await patience.read(() => false, ended);
+  expect(patience.unread?.since).toBe(since);
+  endPause();
+  await patience.read(() => false, ended);
+  expect(patience.unread).toBe(undefined);
+});
+
 test('one that ends has the first patience again the next time', async () => {
   const patience = make();
   await lasts(patience);

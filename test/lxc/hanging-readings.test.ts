@@ -1,5 +1,6 @@
 /** A reading of the host that hangs or fails holds up no container that starts meanwhile. */
 import { afterEach, expect, test } from 'vitest';
+import { readStatusFile } from '../../controller/status/status-file.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { makeTools, type Tools } from '../attack/tools.ts';
@@ -38,11 +39,18 @@ test.each([
   await start('one', 20);
   await routewall.daemon.child().waitForLine(/the comparison with the kernel: .*; again in/, { after: mark });
   await start('two', 21);
+  // The command itself would wait for the same nft.
+  const isTold = async (): Promise<boolean> => {
+    const { unread = [] } = (await readStatusFile(routewall.env['RUNTIME_DIRECTORY'] ?? '')) ?? {};
+    return unread.some(({ what }) => what === 'the comparison with the kernel');
+  };
+  await eventually('the status tells', isTold);
   await edit();
   await start('three', 22);
   await tools.setNft('real');
   await tools.setIp();
   await eventually('what was inserted is gone', async () => !(await edited()), 60_000);
+  await eventually('the status tells of nothing', async () => !(await isTold()));
 });
 
 test.each(['hang', 'fail'] as const)(

@@ -1,5 +1,6 @@
 /** Options, exit statuses and the state file: what a user meets before any answer. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hasTrouble } from '../../../controller/cli/status.ts';
 import { CommandError } from '../../../controller/commands/run.ts';
 import { readProcessStart, type StatusFile, writeStatusFile } from '../../../controller/status/status-file.ts';
 import { type CliBed, createFarm } from './cli-bed.ts';
@@ -150,6 +151,18 @@ describe('status', () => {
     expect(live.out).toMatch(/\nweb +running +web.yaml +eth0 via vethWeb +2026-01-02 03:04:06 UTC\n/);
     await writeStatusFile(bed.folder, statusOf((started ?? 0) + 1));
     expect((await bed.rw('status', { env: env(), run: emptyKernel })).out).toMatch(/^not running; process \d+/);
+  });
+
+  test('tells what it can not read, since when and why, and fails once that lasts', async () => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const unreadFor = (ageMs: number): StatusFile => {
+      const since = new Date(Date.now() - ageMs).toISOString();
+      return { ...status, unread: [{ what: 'the comparison with the kernel', since, why: 'nft: timed out' }] };
+    };
+    expect([status, unreadFor(2_000), unreadFor(3_600_000)].map(hasTrouble)).toEqual([false, false, true]);
+    await writeStatusFile(bed.folder, unreadFor(2_000));
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(out).toMatch(/\nthe comparison with the kernel: not read to the end since \S+ \S+ UTC: nft: timed out\n/);
   });
 
   test('counts down to the end of a rule', async () => {
