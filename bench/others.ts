@@ -40,6 +40,10 @@ export const startLines = (count: number): string =>
     .map((index) => `link add vo${index} up type veth peer name vo${index + 1}\nlink set vo${index + 1} up\n`)
     .join('');
 
+/** For a shell: what a routed veth with an IPv4 address needs to be set. */
+export const settingLines = (count: number): string =>
+  Array.from({ length: count }, (_, index) => `echo 1 >/proc/sys/net/ipv4/conf/vo${index}/forwarding\n`).join('');
+
 export const stopLines = (count: number): string =>
   pairs(count)
     .map((index) => `link del vo${index}\n`)

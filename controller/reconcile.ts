@@ -130,7 +130,7 @@ export class Reconciler {
     };
     if (!resync && dirty.veths.size > 0)
       await repair(async () => {
-        await applier.reassert(dirty.veths);
+        await applier.reassert(dirty.veths, applied);
         return [];
       });
     if (!resync && dirty.proxies.size > 0)

@@ -2,6 +2,7 @@
 import type { HostNetwork } from '../../policies/host-network.ts';
 import type { Prefix } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
+import type { Routing } from '../../render/routing.ts';
 import type { Unread } from '../commands/reading.ts';
 import type { Isolated } from './commit-isolated.ts';
 import type { LxcProxy } from './foreign-proxies.ts';
@@ -22,6 +23,8 @@ export interface Applied extends Isolated {
   readonly unheld: ReadonlyMap<string, string>;
   /** By NIC key: what `ip` said about a route, gateway address or proxy that it refused, with the line. */
   readonly unrouted: ReadonlyMap<string, string>;
+  /** Of a change: what `ip` was told to add. */
+  readonly brought?: Routing;
   /** Why the comparison is still to be made; what changed is in force. */
   readonly unread: Unread | undefined;
   /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */

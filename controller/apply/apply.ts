@@ -24,7 +24,7 @@ import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
 import { KernelProof } from './kernel-proof.ts';
 import { NicSysctls } from './nic-sysctls.ts';
 import { ordinaryLines } from './ordinary-lines.ts';
-import { pickNics } from './pick-nics.ts';
+import { keysOfMoved, pickNics } from './pick-nics.ts';
 import { RoutingWriter } from './routing-writer.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { type Opened, UplinkRouting } from './uplink-routing.ts';
@@ -123,13 +123,14 @@ export class Applier {
     const { desired: whole, withheld } = await this.#uplinks.open(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     const keys = changedNicKeys(before, desired);
-    const old = routingOf(pickNics(before, keys));
-    const gone = this.#foreign.spare(diffRouting(old, routingOf(pickNics(desired, keys))).remove);
+    const moved = keysOfMoved(before, desired, keys);
+    const old = routingOf(pickNics(before, moved));
+    const gone = this.#foreign.spare(diffRouting(old, routingOf(pickNics(desired, moved))).remove);
     const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
     await this.#routing.write({ add: NOTHING, remove: leaving });
-    const moved = keys.filter((key) => before.nics.get(key)?.hostVeth !== desired.nics.get(key)?.hostVeth);
-    this.#sysctls.forget(pickNics(before, moved));
-    this.#isolation.forget(pickNics(before, moved));
+    const left = keys.filter((key) => before.nics.get(key)?.hostVeth !== desired.nics.get(key)?.hostVeth);
+    this.#sysctls.forget(pickNics(before, left));
+    this.#isolation.forget(pickNics(before, left));
     let commands = 0;
     let current = rules;
     const result = await commitIsolated(
@@ -144,19 +145,18 @@ export class Applier {
       nameOf,
     );
     const remaining = diffRouting(leaving, old).add;
-    const changed = pickNics(result.enforced, keys);
-    const fresh = diffRouting(remaining, routingOf(changed)).add;
+    const fresh = diffRouting(remaining, routingOf(pickNics(result.enforced, moved))).add;
     const due: Routing = { ...NOTHING, proxies: [...this.#ports.claims.due] };
     const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
     const unread = await orUnread(() => reading(() => this.#foreign.look(coming.proxies, lxcProxies)));
     // Whose they are isn't known: they come with the comparison.
     const free = unread === undefined ? coming : { ...coming, proxies: [] };
-    const lines = await this.#bringUp(changed, free, network);
+    const brought = await this.#bringUp(pickNics(result.enforced, keys), free, network);
     await this.#uplinks.close(result.enforced.host.uplinkTables);
     this.#enforced = result.enforced;
     this.#withheld = withheld;
-    const written = commands + lines;
-    return { ...result, ...NO_COMPARISON, unheld, written, unrouted: this.unrouted, unread };
+    const written = commands + Object.values(brought).flat().length;
+    return { ...result, ...NO_COMPARISON, unheld, written, brought, unrouted: this.unrouted, unread };
   }
 
   /**
@@ -236,14 +236,16 @@ export class Applier {
     return { ...result, unheld, repaired, written: length, unrouted: this.unrouted, unread: undefined, abandoned };
   }
 
-  /** Writes again what the kernel drops with a link that goes down; what is still there stays as it is. */
-  async reassert(veths: ReadonlySet<string>): Promise<void> {
+  /** Writes again what the kernel drops with a link that goes down. `applied`: by a change that began after that. */
+  async reassert(veths: ReadonlySet<string>, applied?: Pick<Applied, 'brought' | 'unrouted'>): Promise<void> {
     if (this.#enforced === undefined) return;
     const nics = new Map<string, NicState>();
     for (const [key, nic] of this.#enforced.nics) if (veths.has(nic.hostVeth)) nics.set(key, nic);
     if (nics.size === 0) return;
     const part = { ...this.#enforced, nics };
-    const routing = this.#foreign.spare(routingOf(part));
+    // Of two thousand routes that just came, none has gone. Who was refused something may have it now.
+    const brought = applied?.unrouted.size === 0 ? applied.brought : undefined;
+    const routing = this.#foreign.spare(diffRouting(brought ?? NOTHING, routingOf(part)).add);
     const proxies = this.#ports.claims.spare(routing.proxies);
     await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
     // Writing it unasked would be a change of the link, and so the next reason to write it.
@@ -283,15 +285,16 @@ export class Applier {
   }
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
-  async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<number> {
+  async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<Routing> {
     await this.#sysctls.write(enforced, this.#enforced);
     for (const failure of await this.#isolation.write(enforced)) this.#routing.complain(failure);
     const free = this.#foreign.spare(coming);
     const proxies = this.#ports.claims.admit(free.proxies, network, enforced.nics);
-    const written = await this.#routing.write({ add: { ...free, proxies }, remove: NOTHING });
+    const brought = { ...free, proxies };
+    await this.#routing.write({ add: brought, remove: NOTHING });
     announce(this.#ports.announcer, proxies, network, () =>
       this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
     );
-    return written;
+    return brought;
   }
 }

@@ -44,12 +44,10 @@ export class RoutingWriter {
     return this.#failed.wanted(enforced);
   }
 
-  /** @returns how many lines that took. */
-  async write(diff: RoutingDiff): Promise<number> {
+  async write(diff: RoutingDiff): Promise<void> {
     const lines = renderRouting(diff);
     for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
     for (const failure of this.#failed.note(lines, await this.#options.ip.run(lines))) this.complain(failure);
-    return lines.length;
   }
 
   /** From what the kernel holds of ours to what it shall hold. */
