@@ -1,5 +1,5 @@
 /** Of whom others depend: whose start or stop may give or take what somebody else wants, or wants in vain. */
-import { type Refused, refuseAttachments } from './attachments.ts';
+import type { Refused } from './attachments.ts';
 import { type Claim, type ContestedClaim, type RefusedClaim, refuseClaims } from './claims.ts';
 import type { NicPlan } from './nic-plans.ts';
 import type { Problem } from './problem.ts';
@@ -29,7 +29,7 @@ export const holdsIn =
 
 /**
  * By NIC key; nobody whom it doesn't name changes anything for others, nor is told anything. Decisions look at who holds
- * what, so that one that was just made can come out otherwise once it is in force.
+ * what, so that one that was just made can come out otherwise once it is in force; only who gets a hardware address holds it.
  *
  * @returns undefined where it isn't sure to come out the same again
  */
@@ -45,14 +45,10 @@ export function entangledNics(decided: Decided): ((key: string) => boolean) | un
   };
 }
 
-function isSettled({ plans, contested, refused, unattached, running, nics }: Decided): boolean {
+function isSettled({ contested, refused, running, nics }: Decided): boolean {
   const { veths, translations = new Map() } = running;
   // Of these the rivals aren't known by name.
   if (new Set(veths.values()).size < veths.size) return false;
   if ([...translations.values()].some(({ lost }) => lost.size > 0)) return false;
-  const again = refuseClaims(contested, holdsIn(nics, veths), veths);
-  const unattachedAgain = refuseAttachments(plans, running, (key) => nics.get(key)?.nic);
-  return isEqual(again, refused) && isEqual([...unattachedAgain], [...unattached]);
+  return JSON.stringify(refuseClaims(contested, holdsIn(nics, veths), veths)) === JSON.stringify(refused);
 }
-
-const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
