@@ -11,32 +11,35 @@ const HOOK = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'pa
 
 afterEach(cleanUp);
 
-test.each(['script.up', 'start-host'])('a container with %s', async (kind) => {
-  const bus = await startBus();
-  const tools = await makeTools();
-  const routewall = await startRoutewall({ env: bus.env, daemonEnv: { PATH: tools.path } });
-  await routewall.daemon.waitForLog(/D-Bus: serving/);
-  const hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
-  const one = await routewall.addContainer('one', {
-    policy: OPEN,
-    lines: [
-      ...nic(addressesOf(20)),
-      `${kind === 'start-host' ? 'lxc.hook.start-host' : 'lxc.net.0.script.up'} = ${hook}`,
-    ],
-  });
-  const add = (name: string, last: number) =>
-    routewall.addContainer(name, { policy: OPEN, lines: nic(addressesOf(last)) });
-  const [two, three] = [await add('two', 21), await add('three', 22)];
-  await tools.setIp({ words: '*link*show*', does: 'hang' });
-  let isStarted = false;
-  const starting = one.start().then(() => {
-    isStarted = true;
-  });
-  await routewall.start(two);
-  await routewall.start(three);
-  expect(isStarted).toBe(false);
-  const mark = routewall.mark();
-  await tools.setIp();
-  await starting;
-  await routewall.enforced('one', { after: mark });
-});
+test.each(['script.up', 'start-host'])(
+  '%s that the kernel does not confirm keeps no other container waiting',
+  async (kind) => {
+    const bus = await startBus();
+    const tools = await makeTools();
+    const routewall = await startRoutewall({ env: bus.env, daemonEnv: { PATH: tools.path } });
+    await routewall.daemon.waitForLog(/D-Bus: serving/);
+    const hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
+    const one = await routewall.addContainer('one', {
+      policy: OPEN,
+      lines: [
+        ...nic(addressesOf(20)),
+        `${kind === 'start-host' ? 'lxc.hook.start-host' : 'lxc.net.0.script.up'} = ${hook}`,
+      ],
+    });
+    const add = (name: string, last: number) =>
+      routewall.addContainer(name, { policy: OPEN, lines: nic(addressesOf(last)) });
+    const [two, three] = [await add('two', 21), await add('three', 22)];
+    await tools.setIp({ words: '*link*show*', does: 'hang' });
+    let isStarted = false;
+    const starting = one.start().then(() => {
+      isStarted = true;
+    });
+    await routewall.start(two);
+    await routewall.start(three);
+    expect(isStarted).toBe(false);
+    const mark = routewall.mark();
+    await tools.setIp();
+    await starting;
+    await routewall.enforced('one', { after: mark });
+  },
+);

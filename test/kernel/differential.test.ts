@@ -4,29 +4,18 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nameOf } from '../../controller/apply/apply.ts';
-import { type Assembled, createAssembler } from '../../controller/assemble.ts';
-import { hostAddresses } from '../../controller/host/host-addresses.ts';
-import type { HostAddresses } from '../../policies/flows/peer-addresses.ts';
-import { formatProblem } from '../../policies/problem.ts';
-import { parseAddress } from '../../render/address.ts';
-import { parseDnsName } from '../../render/dns-name.ts';
 import { renderDesired } from '../../render/nft.ts';
 import type { PolicyChain, Rule, Verdict } from '../../render/rule.ts';
 import { renderRuleset } from '../../render/ruleset.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { certain } from '../controller/states.ts';
-import { TestHost } from '../policies/compile-host.ts';
-import { addressesOfContainer, type Bed, createBed, nameOfContainer, UPLINK } from './differential/bed.ts';
+import { type Bed, createBed } from './differential/bed.ts';
+import { fewestRules } from './differential/fewest-rules.ts';
 import { type Chains, createJudge, type Trial } from './differential/judge.ts';
-import {
-  createRandom,
-  type Random,
-  randomPolicy,
-  randomProfile,
-  SHARED_FILES,
-} from './differential/random-policies.ts';
+import { type Policies, policiesOf, randomPolicies, type Texts } from './differential/random-host.ts';
+import { createRandom, type Random } from './differential/random-policies.ts';
 import { ownersOf, randomTrial } from './differential/random-trials.ts';
-import { readWitness, WITNESS, type Witnessed } from './differential/witness.ts';
+import { readWitness, type Witnessed, witnessOf } from './differential/witness.ts';
 
 const POLICIES = 200;
 const PACKETS = 8_000;
@@ -40,65 +29,11 @@ beforeAll(async () => {
 });
 afterAll(cleanUp);
 
-interface Policies {
-  readonly assembled: Assembled;
-  readonly addresses: HostAddresses;
-  readonly chains: readonly Chains[];
-  readonly texts: readonly string[];
-}
-
-/** A policy that is an error is rolled again: it would be nothing but closed. */
-function randomPolicies(random: Random): Policies {
-  const now = new Date();
-  const host = new TestHost().link(...UPLINK);
-  for (const [path, text] of Object.entries(SHARED_FILES)) host.policy(path, text);
-  for (const profile of [0, 1, 2]) host.policy(`profiles/p${profile}.yaml`, randomProfile(random, POLICIES));
-  const texts: string[] = [];
-  const roll = (index: number): void => {
-    texts[index] = randomPolicy(random, POLICIES, now);
-    host.policy(`containers/${nameOfContainer(index)}.yaml`, certain(texts[index]));
-  };
-  const indices = Array.from({ length: POLICIES }, (_, index) => index);
-  for (const index of indices) {
-    const [four, six] = addressesOfContainer(index);
-    host.configure(nameOfContainer(index), `ipv4.address = ${four}/32`, `ipv6.address = ${six}/128`);
-    host.start(nameOfContainer(index));
-    roll(index);
-  }
-  const answers = new Map([
-    [
-      certain(parseDnsName('known.example')),
-      ['203.0.113.200', '2001:db8:f::200'].map((text) => certain(parseAddress(text))),
-    ],
-  ]);
-  for (let attempt = 0; ; attempt += 1) {
-    const inputs = host.inputs();
-    const containers = inputs.containers.map((one) => ({ ...one, groups: [`g${Number(one.name.slice(1)) % 3}`] }));
-    const assembled = createAssembler().assemble({ ...inputs, containers, answers, now: now.getTime() });
-    const policies = indices.map((index) => certain(assembled.policies.get(`/var/lib/lxc/${nameOfContainer(index)}`)));
-    const wrong = policies.flatMap(({ compiled: { ok, problems } }, index) => (ok ? [] : [{ index, problems }]));
-    if (wrong.length === 0) {
-      const chains = indices.map((index) =>
-        certain(assembled.desired.nics.get(`/var/lib/lxc/${nameOfContainer(index)}/0`)),
-      );
-      return { assembled, addresses: hostAddresses(assembled), chains, texts };
-    }
-    const problems = wrong.flatMap((one) => one.problems).map((problem) => formatProblem(problem));
-    if (attempt > 50) throw new Error(`policies can't be made:\n${problems.join('\n')}`);
-    // Errors of a profile are told of each who uses it.
-    for (const profile of [0, 1, 2]) {
-      if (problems.some((text) => text.startsWith(`profiles/p${profile}.`)))
-        host.policy(`profiles/p${profile}.yaml`, randomProfile(random, POLICIES));
-    }
-    for (const { index } of wrong) roll(index);
-  }
-}
-
-function randomTrials(random: Random, { chains, addresses }: Policies): Trial[] {
-  const owners = ownersOf(POLICIES);
+function randomTrials(random: Random, { chains, addresses }: Policies, count = PACKETS): Trial[] {
+  const owners = ownersOf(chains.length);
   const used = new Set<string>();
   const trials: Trial[] = [];
-  while (trials.length < PACKETS) {
+  while (trials.length < count) {
     const trial = randomTrial(random, chains, addresses, owners, used, FIRST_ID + trials.length);
     if (trial !== undefined) trials.push(trial);
   }
@@ -176,60 +111,105 @@ function everyRule(change: (rule: Rule) => Rule): (chain: PolicyChain) => Policy
   return (chain) => ({ ...chain, rules: chain.rules.map(change) });
 }
 
+/** Loads them, and sends the packets. */
+async function meet({ assembled }: Policies, trials: readonly Trial[]): Promise<Witnessed> {
+  await bed.host.run('nft', ['flush', 'ruleset']);
+  const ruleset = renderRuleset(renderDesired(assembled.desired, nameOf));
+  const witness = witnessOf(trials.map(({ packet }) => packet.id));
+  await bed.host.run('nft', ['-f', '-'], { input: `${ruleset}${witness}` });
+  await bed.host.run('conntrack', ['-F']);
+  return await sendAll(trials);
+}
+
+type Mutate = (chain: PolicyChain) => PolicyChain;
+
+/** Where a model that is changed like that and the kernel differ. */
+function differ(
+  { chains, addresses, assembled }: Policies,
+  trials: readonly Trial[],
+  seen: Witnessed,
+  mutate?: Mutate,
+) {
+  const judged = chains.map(
+    (each): Chains => (mutate === undefined ? each : { egress: mutate(each.egress), ingress: mutate(each.ingress) }),
+  );
+  const judge = createJudge(judged, addresses, Math.floor(assembled.chosenAt / 1000));
+  return trials.flatMap((trial): Difference[] => {
+    const [model, kernel] = [judge(trial), observed(seen, trial)];
+    return agrees(model, kernel, trial) ? [] : [{ trial, model, kernel }];
+  });
+}
+
+const SHRINK_MS = 60_000;
+
+/** With the fewest rules that show it, and how to see it again. */
+async function tellDifference(
+  { trial, model, kernel }: Difference,
+  { texts }: Policies,
+  now: Date,
+  { mutate, ms = SHRINK_MS }: { readonly mutate?: Mutate; readonly ms?: number } = {},
+): Promise<string> {
+  const concerned = [trial.from, trial.to].filter((index) => typeof index === 'number');
+  const end = Date.now() + ms;
+  const breaks = async (fewer: Texts): Promise<boolean> => {
+    const policies = policiesOf(fewer, now);
+    return policies !== undefined && differ(policies, [trial], await meet(policies, [trial]), mutate).length > 0;
+  };
+  const { containers, profiles } = await fewestRules(texts, concerned, breaks, () => Date.now() < end);
+  const used = concerned.flatMap((index) => containers[index] ?? []).join('');
+  return [
+    `the model says ${model}, the kernel ${kernel}: ${shown(trial)}`,
+    ...concerned.map((index) => `c${index}:\n${containers[index]}`),
+    ...profiles.flatMap((text, index) =>
+      new RegExp(`^use: .*p${index}`, 'm').test(used) ? [`p${index}:\n${text}`] : [],
+    ),
+  ].join('\n');
+}
+
+const again = (number: number): string =>
+  `DIFFERENTIAL_SEED=${number} npx vitest run --project kernel test/kernel/differential.test.ts`;
+
 test.each(Array.from({ length: rounds }, (_, round) => seed + round))(
   'the kernel decides as the model does, and as no other one: seed %i',
   async (number) => {
     const random = createRandom(number);
-    const policies = randomPolicies(random);
+    const now = new Date();
+    const policies = randomPolicies(random, POLICIES, now);
     const trials = randomTrials(random, policies);
-    await bed.host.run('nft', ['flush', 'ruleset']);
-    const ruleset = renderRuleset(renderDesired(policies.assembled.desired, nameOf));
-    await bed.host.run('nft', ['-f', '-'], { input: `${ruleset}${WITNESS}` });
-    await bed.host.run('conntrack', ['-F']);
-    let witnessed = await sendAll(trials);
-
-    const now = Math.floor(policies.assembled.chosenAt / 1000);
-    const differ = (chains: readonly Chains[]): Difference[] => {
-      const judge = createJudge(chains, policies.addresses, now);
-      return trials.flatMap((trial) => {
-        const [model, kernel] = [judge(trial), observed(witnessed, trial)];
-        return agrees(model, kernel, trial) ? [] : [{ trial, model, kernel }];
-      });
-    };
-    let differences = differ(policies.chains);
-    // On a busy machine a set of the witness may have no place for one while it grows; what the rules drop they drop again.
-    const unseen = differences.filter(({ kernel }) => kernel === 'drop').map(({ trial }) => trial);
-    if (unseen.length > 0) {
-      await bed.host.run('conntrack', ['-F']);
-      await bed.send(unseen);
-      witnessed = await readWitness(bed.host);
-      differences = differ(policies.chains);
-    }
-    const some = differences.slice(0, 3).map((difference) => tellDifference(difference, policies));
-    const told = `DIFFERENTIAL_SEED=${number}: ${differences.length} of ${trials.length} differ\n${some.join('\n')}`;
-    expect(differences.length, told).toBe(0);
-
-    const missed = Object.entries(MUTANTS).filter(([, mutate]) => {
-      const chains = policies.chains.map(({ egress, ingress }) => ({
-        egress: mutate(egress),
-        ingress: mutate(ingress),
-      }));
-      return differ(chains).length === 0;
-    });
-    expect(missed.map(([name]) => `nobody would notice a model that ${name}`)).toEqual([]);
+    const witnessed = await meet(policies, trials);
+    const differences = differ(policies, trials, witnessed);
+    const [first] = differences;
+    if (first !== undefined)
+      throw new Error(
+        `${differences.length} of ${trials.length} differ; ${again(number)}\n${await tellDifference(first, policies, now)}`,
+      );
+    const missed = Object.entries(MUTANTS).filter(
+      ([, mutate]) => differ(policies, trials, witnessed, mutate).length === 0,
+    );
+    expect(
+      missed.map(([name]) => `nobody would notice a model that ${name}`),
+      again(number),
+    ).toEqual([]);
   },
-  // A fifth of it on a machine that has nothing else to do.
-  120_000,
+  // A fifth of it on a machine that has nothing else to do; and what tells a failure.
+  120_000 + SHRINK_MS,
 );
+
+test('a difference is told with the rules alone that make it', async () => {
+  const random = createRandom(7);
+  const now = new Date();
+  const policies = randomPolicies(random, 20, now);
+  const trials = randomTrials(random, policies, 500);
+  const mutate = certain(MUTANTS['lets the last match win']);
+  const [first] = differ(policies, trials, await meet(policies, trials), mutate);
+  const told = await tellDifference(certain(first), policies, now, { mutate, ms: 150_000 });
+  expect(told).toMatch(/^the model says \w+, the kernel \w+: /);
+  // Without either of two there is no last match that is another one than the first.
+  expect(told.match(/^ {4}- /gm)).toHaveLength(2);
+}, 180_000);
 
 interface Difference {
   readonly trial: Trial;
   readonly model: Verdict;
   readonly kernel: Verdict;
-}
-
-function tellDifference({ trial, model, kernel }: Difference, { texts }: Policies): string {
-  const concerned = [trial.from, trial.to].filter((index) => typeof index === 'number');
-  const policies = concerned.map((index) => `c${index}:\n${texts[index]}`);
-  return [`the model says ${model}, the kernel ${kernel}: ${shown(trial)}`, ...policies].join('\n');
 }

@@ -19,6 +19,7 @@ import type { XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
 import type { NftTable, Ruleset } from '../../render/ruleset.ts';
+import { fewestPolicies, type Numbered } from '../policies/fewest-policies.ts';
 import { groupNames, randomPolicy, sharedFiles } from '../policies/random-policy.ts';
 import { parseText } from '../watchers/lxc-config/memory-files.ts';
 
@@ -49,16 +50,16 @@ function containerAt(index: number): Container {
 const oddVeth = (index: number): string => `v;{$"é'`.slice(0, index % 4) + index;
 
 function desiredOf(
-  policies: readonly string[],
+  policies: readonly Numbered[],
   vethAt = oddVeth,
 ): { readonly desired: DesiredState; readonly valid: number } {
-  const containers = policies.map((_, index) => containerAt(index));
-  const files = policies.map((text, index): [string, string] => [`containers/${nameAt(index)}.json`, text]);
+  const containers = policies.map(([index]) => containerAt(index));
+  const files = policies.map(([index, text]): [string, string] => [`containers/${nameAt(index)}.json`, text]);
   const loaded = loadPolicies(new Map([...files, ...Object.entries(sharedFiles)]));
   expect(loaded.problems.map((problem) => formatProblem(problem)).slice(0, 3)).toEqual([]);
   const veths = new Map<string, InterfaceName>();
-  for (const [index, { endpoints }] of containers.entries()) {
-    const veth = parseInterfaceName(vethAt(index));
+  for (const [position, { endpoints }] of containers.entries()) {
+    const veth = parseInterfaceName(vethAt(policies[position]?.[0] ?? 0));
     for (const { key } of endpoints) if (veth !== undefined) veths.set(key, veth);
   }
   const name = parseDnsName('deb.example');
@@ -84,20 +85,49 @@ const sizesOf = (ruleset: Ruleset): unknown =>
     Object.fromEntries([...chains].map(([name, { rules }]) => [name, rules.length]).sort()),
   ]);
 
-/** A fifth of it on a machine that has nothing else to do. */
-const PATIENCE_MS = 180_000;
+/** A fifth of it on a machine that has nothing else to do; and what tells a failure. */
+const PATIENCE_MS = 300_000;
+const SHRINK_MS = 60_000;
+
+const sample = (seed: number, numRuns: number): Numbered[] =>
+  fc.sample(randomPolicy, { seed, numRuns }).map((text, index) => [index, text]);
+
+/** @throws Error of the tool, or of what it made of them; with the fewest that it throws for, and how to see it again. */
+async function holds(
+  policies: readonly Numbered[],
+  check: (some: readonly Numbered[]) => Promise<void>,
+  again: string,
+) {
+  try {
+    await check(policies);
+  } catch (cause) {
+    const end = Date.now() + SHRINK_MS;
+    const breaks = (some: readonly Numbered[]): Promise<boolean> =>
+      check(some).then(
+        () => false,
+        () => true,
+      );
+    const fewest = await fewestPolicies(policies, breaks, () => Date.now() < end);
+    const told = fewest.map(([index, text]) => `${nameAt(index)}: ${text}`).join('\n');
+    throw new Error(`${again}\nof ${policies.length} policies these are enough:\n${told}`, { cause });
+  }
+}
+
+const again = (policies: number, test: string): string =>
+  `POLICIES=${policies} ATTACK_SEED=${SEED} npx vitest run --project kernel test/kernel/random-policies.test.ts -t '${test}'`;
 
 const batches = Array.from({ length: Math.ceil(POLICIES / AT_ONCE) }, (_, index) => index);
 
 test.each(batches)(
   `nft takes ${AT_ONCE} random policies, rule by rule (batch %i, seed ${SEED})`,
   async (batch) => {
-    const policies = fc.sample(randomPolicy, { seed: SEED + batch, numRuns: AT_ONCE });
-    const { desired, valid } = desiredOf(policies);
-    const ruleset = renderDesired(desired, nameOf);
-    const listed = await listElsewhere(run, ruleset);
-    expect(sizesOf(listed)).toEqual(sizesOf(ruleset));
-    expect(valid).toBeGreaterThan(AT_ONCE / 2);
+    const policies = sample(SEED + batch, AT_ONCE);
+    const isTaken = async (some: readonly Numbered[]): Promise<void> => {
+      const ruleset = renderDesired(desiredOf(some).desired, nameOf);
+      expect(sizesOf(await listElsewhere(run, ruleset))).toEqual(sizesOf(ruleset));
+    };
+    await holds(policies, isTaken, again(POLICIES, `batch ${batch},`));
+    expect(desiredOf(policies).valid).toBeGreaterThan(AT_ONCE / 2);
   },
   PATIENCE_MS,
 );
@@ -117,11 +147,16 @@ const chainSizes = ({ families }: XtRuleset): ReadonlySet<string> =>
 test.each<XtVariant>(['legacy', 'nft'])(
   `iptables-%s takes what it is said to take of ${BY_XT} random policies`,
   async (variant) => {
-    const policies = fc.sample(randomPolicy, { seed: SEED, numRuns: BY_XT });
-    const { state, unheld } = holdByXt(desiredOf(policies, (index) => `veth${index}`).desired);
+    const policies = sample(SEED, BY_XT);
+    const heldOf = (some: readonly Numbered[]) => holdByXt(desiredOf(some, (index) => `veth${index}`).desired);
+    const { unheld } = heldOf(policies);
     expect(unheld.size).toBeGreaterThan(0);
     expect(unheld.size).toBeLessThan(BY_XT / 2);
-    const rendered = renderXt(state, nameOf);
-    expect(chainSizes(await listXtElsewhere(run, variant, rendered))).toEqual(chainSizes(rendered));
+    const isTaken = async (some: readonly Numbered[]): Promise<void> => {
+      const rendered = renderXt(heldOf(some).state, nameOf);
+      expect(chainSizes(await listXtElsewhere(run, variant, rendered))).toEqual(chainSizes(rendered));
+    };
+    await holds(policies, isTaken, again(POLICIES, `iptables-${variant}`));
   },
+  PATIENCE_MS,
 );

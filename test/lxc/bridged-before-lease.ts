@@ -71,6 +71,12 @@ export const FROM_EARLY: readonly Attack[] = [
   ['DHCPv6 question from an address', dhcp6(`DHCP6_Solicit()/${duid(EARLY.mac)}`, EARLY.own[1])],
   ['ARP before the lease', early(arp(`op=1, ${me}, psrc="${EARLY.own[0]}", pdst="${HOST[0]}"`))],
   ['advertisement before the lease', early(nd(EARLY_LL, 'ff02::1', na(EARLY.own[1])))],
+  ...[ALICE.own[1], FOREIGN['an unused address'][1]].map(
+    (address): Attack => [
+      `detection of a duplicate of ${address} before the lease`,
+      early(nd('::', 'ff02::1', `ICMPv6ND_NS(tgt="${address}")`)),
+    ],
+  ),
   ['datagram before the lease, IPv4', `${ether('HOSTMAC', EARLY.mac)}/${ip(EARLY.own[0], INTERNET[0])}/${UDP}`],
   ['datagram before the lease, IPv6', `${ether('HOSTMAC', EARLY.mac)}/${ip(EARLY.own[1], HOST[1])}/${UDP}`],
   [

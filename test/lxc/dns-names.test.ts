@@ -130,6 +130,12 @@ it('does not believe a name that points to the host, to private networks or to o
   for (const to of ['192.0.2.1', '192.0.2.2', OTHER, '169.254.0.1'])
     expect(await reach(web, to), to).not.toBe('allowed');
   await routewall.daemon.waitForLog(/dns:deb\.example: 192\.0\.2\.1 is ignored: it is an address of this host/);
+  // Also of those that nobody here has.
+  await eventually('the one that counts is told', async () => {
+    const { stdout } = await routewall.cli('status', '--json');
+    const [name] = listOf(Reflect.get(JSON.parse(stdout), 'names'));
+    return JSON.stringify(Reflect.get(Object(name), 'addresses')) === JSON.stringify([FIRST]);
+  });
   // The control: what the administrator accepts is reached in the same way.
   await writeFile(routewall.configFile, `${CONFIG}  accept: [${OTHER}/32]\n`);
   await isAllowed(web, OTHER);

@@ -14,6 +14,7 @@ afterEach(cleanUp);
 
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_611);
 const COUNT = Number(process.env['ATTACK_PACKETS'] ?? 600);
+const AGAIN = `ATTACK_SEED=${SEED} ATTACK_PACKETS=${COUNT} npx vitest run --project lxc test/lxc/random-packets.test.ts`;
 const MALLORY = addressesOf(66);
 const POLICY = 'egress:\n  rules:\n    - allow: tcp/80\n      to: host\n';
 
@@ -38,8 +39,9 @@ test('nothing of random packets comes out, of which many do without the tables',
   };
   // By chance one of them is what the policy allows.
   const isAllowed = (name: string): boolean => name === 'the last' || /dport=80\b.*flags=2,/.test(name);
-  expect((await seenOf()).filter((name) => !isAllowed(name))).toEqual([]);
+  const wrong = (await seenOf()).filter((name) => !isAllowed(name));
+  expect(wrong, `${AGAIN}\n${wrong.join('\n')}`).toEqual([]);
   await rw.daemon.stop('SIGKILL');
   for (const family of ['inet', 'arp']) await host.run('nft', ['delete', 'table', family, 'routewall']);
-  expect((await seenOf()).length).toBeGreaterThan(COUNT / 4);
+  expect((await seenOf()).length, AGAIN).toBeGreaterThan(COUNT / 4);
 }, 600_000);
