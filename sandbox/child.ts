@@ -79,7 +79,7 @@ export function startChild(command: string, args: readonly string[], options: Ch
   const unregister = atEnd(`stop ${title}`, async () => {
     if (!ended) await stop();
   });
-  const waitForLine: Child['waitForLine'] = async (pattern, { timeout = 10_000, after = 0 } = {}) => {
+  const waitForLine: Child['waitForLine'] = async (pattern, { timeout = 20_000, after = 0 } = {}) => {
     const deadline = AbortSignal.timeout(timeout);
     for (let next = after; ; ) {
       for (; next < lines.length; next++) {

@@ -79,7 +79,9 @@ export async function endure(steps: Iterable<Step>, options: EndureOptions = {})
 
 function broken({ routewall }: World, what: string, done: readonly Step[]): Broken {
   const words = routewall.daemon.log().filter((line) => !/ repaired: add /.test(line));
-  const children = holdingsOf(routewall.daemon.child().pid).children.join(', ');
+  const children = holdingsOf(routewall.daemon.child().pid)
+    .children.map((command) => command.slice(0, 60).replaceAll('\n', ' '))
+    .join(', ');
   const told = `its children: ${children}\nits last words:\n${words.slice(-25).join('\n')}`;
   return new Broken(`${what}\nthe daemon, ${told}`, [...done]);
 }

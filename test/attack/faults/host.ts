@@ -65,7 +65,9 @@ export const HOST_FAULTS: Faults = {
       // Without its memory of what was confirmed it believes no file, and lets nothing pass, until somebody says so.
       const done = world.traffic.excuse('it was robbed of its memory', 'lost');
       await restart(world);
-      await world.routewall.cli('apply');
+      // Files with errors are applied all the same, and told of.
+      const { exitCode, stderr } = await world.routewall.cli('apply');
+      if (exitCode > 1) throw new Error(`apply: ${stderr}`);
       await world.traffic.flows();
       done();
       return count > 0;
