@@ -117,7 +117,8 @@ export const HOST_FAULTS: Faults = {
         async () => {
           if (dice(3) === 0) await restart(world);
           else world.routewall.daemon.child().signal('SIGHUP');
-          await Promise.all([edit(world, dice), start(world, dice)]);
+          // A good one: what breaks keeps what it was at that time, with the observations that had ended by then.
+          await Promise.all([goodEdit(world, dice), start(world, dice)]);
         },
         500,
       );

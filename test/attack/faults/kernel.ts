@@ -26,12 +26,19 @@ async function untilHealed(world: World, what: string, damage: () => Promise<unk
   };
   // What is asserted comes after the sequence, with its steps; here only the time has to end.
   await eventually('the rules are back', isBack, 10_000).catch(() => undefined);
+  let uncut: readonly string[] = [];
   const isCut = async (): Promise<boolean> => {
-    const { stdout } = await host.runForResult('conntrack', ['-L']);
-    const six = await host.runForResult('conntrack', ['-L', '-f', 'ipv6']);
-    return !FORBIDDEN.test(stdout) && !FORBIDDEN.test(six.stdout);
+    const lists = await Promise.all(
+      ['ipv4', 'ipv6'].map((family) => host.runForResult('conntrack', ['-L', '-f', family])),
+    );
+    uncut = lists.flatMap(({ stdout }) => stdout.split('\n').filter((line) => FORBIDDEN.test(line)));
+    return uncut.length === 0;
   };
-  const ended = eventually(`what began while ${what} is cut`, isCut, 60_000).finally(done);
+  const ended = eventually(`what began while ${what} is cut`, isCut, 60_000)
+    .catch((cause: unknown) => {
+      throw new Error(`${String(cause)}: ${uncut.slice(0, 3).join('\n')}`);
+    })
+    .finally(done);
   // Told when it is waited for.
   ended.catch(() => undefined);
   pending.push(ended);
