@@ -27,31 +27,35 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
   let retryMs = RETRY_MS.first;
 
   async function work(): Promise<void> {
-    while (waiting.size > 0) {
-      await sleep(SETTLE_MS);
-      const keys = new Set(waiting);
-      waiting.clear();
-      // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
-      const cut = await cutForbidden(flows, () => latest, keys).catch((cause: unknown) => {
-        for (const key of keys) waiting.add(key);
-        throw cause;
-      });
+    try {
+      while (waiting.size > 0) await judge();
       retryMs = RETRY_MS.first;
-      for (const [container, count] of cut) tell(container, count);
+    } catch (cause) {
+      log('error', `connections that are no longer allowed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
+      // Whoever ends the daemon doesn't wait for it: the next one asks about all.
+      setTimeout(begin, retryMs).unref();
+      retryMs = Math.min(2 * retryMs, RETRY_MS.most);
+    } finally {
+      // At once: who comes in between would wait for nobody.
+      working = undefined;
+    }
+  }
+
+  async function judge(): Promise<void> {
+    await sleep(SETTLE_MS);
+    const keys = new Set(waiting);
+    waiting.clear();
+    try {
+      // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
+      for (const [container, count] of await cutForbidden(flows, () => latest, keys)) tell(container, count);
+    } catch (cause) {
+      for (const key of keys) waiting.add(key);
+      throw cause;
     }
   }
 
   function begin(): void {
-    working ??= work()
-      .catch((cause: unknown) => {
-        log('error', `connections that are no longer allowed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
-        // Whoever ends the daemon doesn't wait for it: the next one asks about all.
-        setTimeout(begin, retryMs).unref();
-        retryMs = Math.min(2 * retryMs, RETRY_MS.most);
-      })
-      .finally(() => {
-        working = undefined;
-      });
+    if (waiting.size > 0) working ??= work();
   }
 
   function tell(container: string, count: number): void {
@@ -64,7 +68,6 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
     cut: (host, keys) => {
       latest = host;
       for (const key of keys) waiting.add(key);
-      if (waiting.size === 0) return;
       begin();
     },
     idle: async () => {
