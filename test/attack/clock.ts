@@ -23,10 +23,10 @@ export interface OddClock {
 }
 
 const PRELOAD = fileURLToPath(new URL('odd-clock.mjs', import.meta.url));
-/** `minutes`, `halves` and `tens`: by how much timers of 60, 30, and 10 to 15 s are shorter. */
-const REAL = { ahead: 0, minutes: 1, halves: 1, tens: 1, watches: true };
+/** `minutes`, `halves`, `retries` and `tens`: by how much timers of 60, 30, 10, and 10 to 15 s are shorter. */
+const REAL = { ahead: 0, minutes: 1, halves: 1, retries: 1, tens: 1, watches: true };
 const MINUTES = 120;
-const TENS = 50;
+const RETRIES = 50;
 
 /** `preload`: a further module for the daemon's process. */
 export async function makeClock(preload?: string): Promise<OddClock> {
@@ -62,8 +62,8 @@ export async function makeClock(preload?: string): Promise<OddClock> {
         await set({});
       };
     },
-    hurry: () => during({ minutes: MINUTES, halves: 60, tens: 10 }),
-    impatient: () => during({ tens: TENS }),
-    refuseWatches: () => during({ watches: false, tens: TENS }),
+    hurry: () => during({ minutes: MINUTES, halves: 60, retries: 10, tens: 10 }),
+    impatient: () => during({ retries: RETRIES }),
+    refuseWatches: () => during({ watches: false, retries: RETRIES }),
   };
 }

@@ -29,13 +29,14 @@ globalThis.Date = class extends real.Date {
   }
 };
 /**
- * A minute is a transaction's patience and how often the clock is looked at, half of one is a command's, tens are a small
- * comparison's and retries.
+ * A minute is a transaction's patience and how often the clock is looked at, half of one is a command's; ten seconds are a
+ * retry's, and a little more is a small comparison's.
  */
 function shortened(ms) {
   if (ms === 60_000 || ms === 120_000) return ms / odd.minutes;
   if (ms === 30_000) return ms / odd.halves;
-  return ms >= 10_000 && ms <= 15_000 ? ms / odd.tens : ms;
+  if (ms === 10_000) return ms / odd.retries;
+  return ms > 10_000 && ms <= 15_000 ? ms / odd.tens : ms;
 }
 globalThis.setTimeout = Object.assign(
   (action, ms, ...args) => real.setTimeout(action, shortened(ms), ...args),

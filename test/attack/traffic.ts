@@ -126,7 +126,7 @@ export async function startTraffic({ inside, outside, host, to }: Wiring): Promi
     flows: async () => {
       const [lost, now] = [mishaps.length, sent];
       // Two prints' worth: what was sent after the call, for sure.
-      await eventually('the stream goes on', () => echoed > now + 20, 15_000).catch((cause: unknown) => {
+      await eventually('the stream goes on', () => echoed > now + 20, 60_000).catch((cause: unknown) => {
         const last = mishaps.findLast(({ kind }) => kind === 'lost')?.text ?? 'none is known to be lost';
         throw new Error(`${String(cause)}: ${sent} sent, ${now} of them before, the last echo of ${echoed}, ${last}`);
       });

@@ -34,7 +34,8 @@ async function untilHealed(world: World, what: string, damage: () => Promise<unk
     uncut = lists.flatMap(({ stdout }) => stdout.split('\n').filter((line) => FORBIDDEN.test(line)));
     return uncut.length === 0;
   };
-  const ended = eventually(`what began while ${what} is cut`, isCut, 60_000)
+  // It takes a daemon that isn't killed for a second or two.
+  const ended = eventually(`what began while ${what} is cut`, isCut, 180_000)
     .catch((cause: unknown) => {
       throw new Error(`${String(cause)}: ${uncut.slice(0, 3).join('\n')}`);
     })
