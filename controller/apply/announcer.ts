@@ -27,6 +27,8 @@ export interface Announcer {
 /** `complain` gets what can't be sent; an announcement that is lost costs time, not safety. */
 export function openAnnouncer(start: StartResident, complain: (message: string) => void): Announcer {
   let child: Resident | undefined;
+  // What is announced a second time may be due by then: another child would keep the process from its end.
+  let isStopped = false;
   function started(): Resident {
     if (child !== undefined) return child;
     const fresh = start('perl', ['-e', SENDER]);
@@ -40,8 +42,11 @@ export function openAnnouncer(start: StartResident, complain: (message: string) 
     return fresh;
   }
   return {
-    send: (dev, frame) => started().write(`${dev} ${Buffer.from(frame).toString('hex')}\n`),
+    send: (dev, frame) => {
+      if (!isStopped) started().write(`${dev} ${Buffer.from(frame).toString('hex')}\n`);
+    },
     stop: () => {
+      isStopped = true;
       const ended = child;
       child = undefined;
       ended?.kill();
