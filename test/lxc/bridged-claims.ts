@@ -98,6 +98,10 @@ export const FROM_OUTSIDE: readonly Attack[] = FAMILIES.flatMap(([at, name]): At
       `${ether(MALLORY.mac, mac)}/${ip(ALICE.own[at], MALLORY.own[at])}/${UDP}`,
     ],
   ]),
+  [
+    `under an address of nobody, from the sibling's hardware address, ${name}`,
+    `${ether('HOSTMAC', ALICE.mac)}/${ip(FOREIGN['an unused address'][at], HOST[at])}/${UDP}`,
+  ],
 ]).concat([
   [
     'ARP answer as the sibling',
