@@ -38,6 +38,8 @@ export interface Tools {
   /** What `ip` does instead where its words match this shell pattern; without one it is as it was, and what hangs ends. */
   setIp(mode?: Misbehaviour): Promise<void>;
   setLxcInfo(mode?: Misbehaviour): Promise<void>;
+  /** One that runs already stays. */
+  setPerl(mode?: Misbehaviour): Promise<void>;
   setTc(mode?: Misbehaviour): Promise<void>;
 }
 
@@ -74,6 +76,7 @@ export async function makeTools(): Promise<Tools> {
     },
     setIp: (mode) => put('ip', '/usr/sbin/ip', mode),
     setLxcInfo: (mode) => put('lxc-info', '/usr/bin/lxc-info', mode),
+    setPerl: (mode) => put('perl', '/usr/bin/perl', mode),
     setTc: (mode) => put('tc', '/usr/sbin/tc', mode),
   };
 }

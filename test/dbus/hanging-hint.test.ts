@@ -29,7 +29,7 @@ test.each(['script.up', 'start-host'])(
     const add = (name: string, last: number) =>
       routewall.addContainer(name, { policy: OPEN, lines: nic(addressesOf(last)) });
     const [two, three] = [await add('two', 21), await add('three', 22)];
-    await tools.setIp({ words: '*link*show*', does: 'hang' });
+    await tools.setPerl({ words: '*namespace_behind*', does: 'hang' });
     let isStarted = false;
     const starting = one.start().then(() => {
       isStarted = true;
@@ -38,7 +38,7 @@ test.each(['script.up', 'start-host'])(
     await routewall.start(three);
     expect(isStarted).toBe(false);
     const mark = routewall.mark();
-    await tools.setIp();
+    await tools.setPerl();
     await starting;
     await routewall.enforced('one', { after: mark });
   },
