@@ -81,6 +81,7 @@ export const savedTexts = {
         ...{ answered: '2026-01-01T00:00:00.000Z', next: null, error: 'SERVFAIL' },
       },
     ],
+    unread: [{ what: 'what tc holds', since: '2026-01-02T03:04:05.000Z', why: 'tc: timed out' }],
     wires: [{ a: 'container:r1/eth1', b: 'interface:eth2', state: 'down', why: null }],
     serves: { config: '/etc/routewall/routewall.yaml', policies: '/etc/routewall', lxcPaths: ['/var/lib/lxc'] },
   }),
