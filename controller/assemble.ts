@@ -1,6 +1,7 @@
 /** Everything that was read, put together: which policy each container gets, and the state that follows. */
 import { type AddressBook, createAddressBook } from '../policies/address-book.ts';
 import { type Compiled, createCompiler } from '../policies/compile.ts';
+import { compileAt } from '../policies/compile-at.ts';
 import { claimedPrefixes } from '../policies/compile-nic.ts';
 import { type CompiledPolicy, closedPolicy, isFresh } from '../policies/compile-policy.ts';
 import { createTwinCompiler } from '../policies/compile-twins.ts';
@@ -36,7 +37,7 @@ export interface HostInputs {
   /** By endpoint key: the host-side veths of running containers. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
   /** By container name: what was good in an earlier run, for policies that are broken from the start of this one. */
-  readonly lastGood: ReadonlyMap<string, EnforcedPolicy>;
+  readonly lastGood: ReadonlyMap<string, CompiledPolicy>;
   /** What DNS told for the names that policies mean, as far as it is known. */
   readonly answers: DnsAddresses;
   /** See UplinkReader; absent where no policy has an uplink. */
@@ -58,6 +59,8 @@ export interface ContainerPolicy {
   readonly written: CompiledPolicy;
   readonly compiled: CompiledPolicy;
   readonly enforced: EnforcedPolicy;
+  /** What a file of the user's said when it was last good; absent where none ever was. */
+  readonly good?: CompiledPolicy;
 }
 
 export interface Assembled extends Compiled {
@@ -103,7 +106,12 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   let present = 0;
   let chosenAt = 0;
   const endsOfAll = rememberLast((policies: ReadonlyMap<string, ContainerPolicy>) =>
-    endsOf([...policies.values()].map(({ compiled, enforced }) => ({ lookups: compiled.lookups, enforced }))),
+    endsOf(
+      [...policies.values()].map(({ compiled, enforced, good = compiled }) => ({
+        lookups: good === compiled ? compiled.lookups : [...compiled.lookups, ...good.lookups],
+        enforced,
+      })),
+    ),
   );
   const policiesOf = rememberLast((_period: number, ...args: PolicyArguments) => {
     chosenAt = present;
@@ -221,7 +229,7 @@ type PolicyArguments = [
   containers: readonly Container[],
   loaded: LoadedPolicies,
   book: AddressBook,
-  lastGood: ReadonlyMap<string, EnforcedPolicy>,
+  lastGood: ReadonlyMap<string, CompiledPolicy>,
   config: HostConfig,
   facts: () => ExpectationFacts,
 ];
@@ -249,7 +257,7 @@ function choosePolicies(
     const fresh = old !== undefined && isFresh(old.written, sources, withoutPolicy);
     const written = fresh ? old.written : compile(name, sources, { withoutPolicy, id });
     const compiled = judge(written, endpoints);
-    const next = { ...enforce(compiled, lastGoodOf(old) ?? lastGood.get(name), now), written };
+    const next = { ...enforce(compiled, old?.good ?? lastGood.get(name), { id, now }), written };
     chosen.set(id, old !== undefined && isSame(old, next) ? old : next);
   }
   return chosen;
@@ -265,22 +273,23 @@ const sameProblems = ({ problems: a }: CompiledPolicy, { problems: b }: Compiled
   a.length === b.length &&
   a.every((problem, index) => formatProblem(problem) === (b[index] && formatProblem(b[index])));
 
-/** What is enforced at the moment the policy breaks, as long as a file of the user's said so. */
-const lastGoodOf = (policy: ContainerPolicy | undefined): EnforcedPolicy | undefined =>
-  policy !== undefined && policy.file !== null && policy.status !== 'closed' ? policy.enforced : undefined;
-
 function enforce(
   compiled: CompiledPolicy,
-  lastGood: EnforcedPolicy | undefined,
-  now: number,
+  lastGood: CompiledPolicy | undefined,
+  { id, now }: { readonly id: string; readonly now: number },
 ): Omit<ContainerPolicy, 'written'> {
   const { file, ok } = compiled;
   if (ok) {
-    const status = file !== null ? 'ok' : compiled.withoutPolicy;
-    return { file, status, compiled, enforced: compiled };
+    if (file === null) return { file, status: compiled.withoutPolicy, compiled, enforced: compiled };
+    return { file, status: 'ok', compiled, enforced: compiled, good: compiled };
   }
   if (lastGood !== undefined) {
-    return { file, status: 'last-good', compiled, enforced: withoutEnded(lastGood, now) };
+    // Time goes on for it, also backwards: what ended while the clock was wrong comes back with it.
+    const again = compileAt(lastGood, id, now);
+    // No good policy at that moment, such as one that would observe for too long.
+    if (!again.ok)
+      return { file, status: 'last-good', compiled, enforced: withoutEnded(lastGood, now), good: lastGood };
+    return { file, status: 'last-good', compiled, enforced: again, good: again };
   }
   return { file, status: 'closed', compiled, enforced: CLOSED };
 }

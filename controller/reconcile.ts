@@ -1,7 +1,7 @@
 /** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
 
+import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import type { HostConfig } from '../policies/config.ts';
-import type { EnforcedPolicy } from '../policies/nic-plans.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
@@ -232,14 +232,14 @@ export class Reconciler {
     const { lastGood, applier } = this.#options;
     // Whoever had an address or a published port before this run keeps it.
     this.#assembler ??= createAssembler(await applier.readOwned());
-    const inputsWith = (recalled?: ReadonlyMap<string, EnforcedPolicy>): HostInputs => {
+    const inputsWith = (recalled?: ReadonlyMap<string, CompiledPolicy>): HostInputs => {
       const read = this.reader.inputs(recalled);
       return isLost ? { ...read, config: { ...read.config, withoutPolicy: 'closed' } } : read;
     };
     const inputs = inputsWith();
     const assembled = this.#assembler.assemble(inputs);
     // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
-    const recalled = new Map<string, EnforcedPolicy>();
+    const recalled = new Map<string, CompiledPolicy>();
     for (const { id, compiled } of this.#shutOf(assembled.policies)) {
       if (recalled.has(compiled.container)) continue;
       const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });

@@ -1,8 +1,8 @@
 /** Everything that commands answer from: the files, and the live host or what stands in for it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import type { HostConfig } from '../../policies/config.ts';
-import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
@@ -100,7 +100,7 @@ export async function readHostUnder(
 async function readUplinks(
   assembler: Assembler,
   reader: HostReader,
-  lastGood: ReadonlyMap<string, EnforcedPolicy> | undefined,
+  lastGood: ReadonlyMap<string, CompiledPolicy> | undefined,
 ): Promise<void> {
   if (![...reader.files.values()].some((file) => String(file).includes('uplink'))) return;
   const { policies, network } = assembler.assemble(reader.inputs(lastGood));
@@ -201,7 +201,7 @@ async function recallLastGood(
   assembler: Assembler,
   inputs: HostInputs,
   stateDirectory: string,
-): Promise<ReadonlyMap<string, EnforcedPolicy> | undefined> {
+): Promise<ReadonlyMap<string, CompiledPolicy> | undefined> {
   // Only the daemon's own user can look in there.
   if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return undefined;
   const broken = [...assembler.assemble(inputs).policies].filter(
@@ -209,7 +209,7 @@ async function recallLastGood(
   );
   // To open it is to read all that it holds.
   if (broken.length === 0) return undefined;
-  const recalled = new Map<string, EnforcedPolicy>();
+  const recalled = new Map<string, CompiledPolicy>();
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
   for (const [id, { compiled }] of broken) {

@@ -1,7 +1,7 @@
 /** The command line's answers, from what the daemon knows already; paths are absolute. */
 
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
-import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { assembleAsIfRunning, doAllRun } from '../as-if-running.ts';
@@ -42,9 +42,8 @@ function readSaved({ reader, assembled }: Known): Saved {
   return { files: disk, inputs: saved, assembled: createAssembler().assemble(saved) };
 }
 
-function lastGoodOf({ policies }: Assembled): ReadonlyMap<string, EnforcedPolicy> {
-  const good = [...policies.values()].filter(({ file, status }) => file !== null && status !== 'closed');
-  return new Map(good.map(({ compiled, enforced }) => [compiled.container, enforced]));
+function lastGoodOf({ policies }: Assembled): ReadonlyMap<string, CompiledPolicy> {
+  return new Map([...policies.values()].flatMap(({ good }) => (good === undefined ? [] : [[good.container, good]])));
 }
 
 export function describeList(known: Known, folder: string): unknown {

@@ -1,10 +1,10 @@
 /** What is known of this host, read again part by part as events ask for it. */
 import { join, relative } from 'node:path';
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
-import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../../policies/policy-files.ts';
 import { isStrict } from '../../policies/read-file.ts';
 import { readPolicyFile } from '../../policies/read-policy-files.ts';
@@ -258,7 +258,7 @@ export class HostReader {
     return this.#containers.vethsInUse;
   }
 
-  inputs(lastGood: ReadonlyMap<string, EnforcedPolicy> = NONE): HostInputs {
+  inputs(lastGood: ReadonlyMap<string, CompiledPolicy> = NONE): HostInputs {
     const { config, backend } = this.#options;
     return {
       config,
@@ -287,7 +287,7 @@ export class HostReader {
   }
 }
 
-const NONE: ReadonlyMap<string, EnforcedPolicy> = new Map();
+const NONE: ReadonlyMap<string, CompiledPolicy> = new Map();
 
 const isSameFiles = (read: PolicyFiles, before: PolicyFiles | undefined): boolean =>
   read.size === before?.size && [...read].every(([path, content]) => sameContent(content, before.get(path)));

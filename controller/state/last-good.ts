@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { createAddressBook } from '../../policies/address-book.ts';
 import { type CompiledPolicy, compilePolicy } from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
-import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { type PolicyFiles, policyFileKind } from '../../policies/policy-files.ts';
 import type { FileContent } from '../../policies/source-text.ts';
 import { type Prefix, parsePrefix } from '../../render/address.ts';
@@ -70,7 +69,7 @@ export class LastGood {
   async recall(
     name: string,
     { now, id }: { readonly now: number; readonly id: string },
-  ): Promise<EnforcedPolicy | undefined> {
+  ): Promise<CompiledPolicy | undefined> {
     const text = this.#due.get(name) ?? (await this.#read(name));
     const memento = text === undefined ? undefined : parseMemento(text);
     if (memento === undefined) return undefined;

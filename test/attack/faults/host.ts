@@ -115,10 +115,11 @@ export const HOST_FAULTS: Faults = {
         world,
         new RegExp(`^${year}`),
         async () => {
-          if (dice(3) === 0) await restart(world);
+          const isNew = dice(3) === 0;
+          if (isNew) await restart(world);
           else world.routewall.daemon.child().signal('SIGHUP');
-          // A good one: what breaks keeps what it was at that time, with the observations that had ended by then.
-          await Promise.all([goodEdit(world, dice), start(world, dice)]);
+          // What observes for years, seen from that time, is never good for a daemon that begins in it.
+          await Promise.all([isNew ? goodEdit(world, dice) : edit(world, dice), start(world, dice)]);
         },
         500,
       );
