@@ -165,7 +165,6 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     // iptables counts nobody's.
     countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.enforced?.host ?? {}) : []),
   });
-  const ours = new Set<number>();
   const serviceManager = openServiceManager(process.env, startResident, log);
   const listeners: ((report: Report) => void)[] = [];
   const onReport = (report: Report): void => {
@@ -198,11 +197,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       const variant = variantOf(backend.chosen);
       return variant === undefined ? undefined : { ask: () => readOurRules(run, variant) };
     },
-    isOurProcess: (pid) => {
-      // A channel's child may be replaced while its last commit is still being told.
-      if (nft.pid !== undefined) ours.add(nft.pid);
-      return ours.has(pid);
-    },
+    // One that is gone made its last commits before the comparison that its loss calls for; its number may be anyone's.
+    isOurProcess: (pid) => pid === nft.pid,
     close: () => {
       for (const part of [nft, ip, marks, announcer, claims, serviceManager, revisions, forks]) part.stop();
     },

@@ -1,4 +1,5 @@
 /** What others do to the kernel's state is found and mended, and nothing forbidden passes that the rest can stop. */
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { Child } from '../../sandbox/child.ts';
@@ -6,6 +7,7 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { type Flow, listen, openFlow } from '../../sandbox/services.ts';
+import { childrenOf, commandOf } from '../attack/processes.ts';
 import { type Flood, startFlood } from './forbidden-flood.ts';
 import { type OwnState, readForeign, readOwnState } from './kernel-state.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
@@ -157,6 +159,39 @@ test('a flushed, deleted or foreign rule, chain, set or table is mended, and onl
     expect(flood.leaked()).toEqual([]);
     await flood.stop();
   }
+});
+
+/** Runs what follows a free process number under it: clone3 of x86 and arm with a set_tid, as checkpoints are restored. */
+const UNDER_NUMBER = `
+  my $number = pack 'i', shift;
+  my $order = pack 'Q11', 0, 0, 0, 0, 17, 0, 0, 0, unpack('Q', pack 'p', $number), 1, 0;
+  my $child = syscall 435, $order, length $order;
+  exec @ARGV or die $! if $child == 0;
+  die $! if $child < 0;
+  waitpid $child, 0;
+  exit $? >> 8;`;
+
+test('what another does under the process number of an nft that was ours is mended like all that others do', async () => {
+  const scene = await makeScene();
+  const { bed, daemon, writePolicy } = scene.routewall;
+  const ours = childrenOf(daemon.child().pid).find((pid) => commandOf(pid) === 'nft -i') ?? expect.unreachable();
+  process.kill(ours, 'SIGKILL');
+  await eventually('it is gone', async () => !existsSync(`/proc/${ours}`));
+  // By another nft; and behind the comparison that follows such a loss.
+  await writePolicy('containers/web.yaml', POLICY.replace('tcp/80', 'tcp/81'));
+  const { tables } = scene.good;
+  await eventually(
+    'the edit is in force',
+    async () =>
+      (await readOwnState(bed.host)).tables['inet map from_container']?.join() !==
+      tables['inet map from_container']?.join(),
+  );
+  await writePolicy('containers/web.yaml', POLICY);
+  await healed(scene, 'edited back');
+  await drift(scene, ['nft flush chain inet routewall forward_to']);
+  const flush = ['nft', 'flush', 'chain', 'inet', 'routewall', 'forward_from'];
+  await bed.host.run('perl', ['-e', UNDER_NUMBER, String(ours), ...flush]);
+  await healed(scene, flush.join(' '));
 });
 
 test('lost routes, gateway addresses and settings come back by their events', async () => {
