@@ -28,6 +28,7 @@ import type { WireStatus } from '../traffic/describe-wires.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
+import { patientRun } from './patient-run.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, printProblems, shownPath } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
@@ -42,10 +43,15 @@ type Difference =
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
-  const reading = io.isRoot ? startReading(invocation) : undefined;
+  const patient = patientRun(await io.loadRun());
+  const asked = { ...invocation, io: { ...io, loadRun: async () => patient.run } };
+  const reading = io.isRoot ? startReading(asked) : undefined;
   const { file, running } = await readDaemonStatus(invocation);
   const status = file === undefined ? undefined : shownStatus(file, invocation);
-  const difference = await readDifference(invocation, reading);
+  // What didn't come to its end for the daemon needn't be waited for once more.
+  const unlimit = patient.limit((status?.unread ?? []).length > 0 ? 5 : 20);
+  const difference = await readDifference(asked, reading);
+  unlimit();
   const differs = difference.known ? difference.comparison.changed : difference.failed;
   // Without a daemon the file in which it would look.
   const panic = running && status !== undefined ? status.panic : viewPanic(await readKnownPanic(shared));

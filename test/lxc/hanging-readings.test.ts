@@ -109,6 +109,17 @@ test.each(['kill', 'fail'] as const)('serves the others while lxc-info of one ca
   await routewall.daemon.child().waitForLine(/one \S+ via .*: enforced in/, { after: mended });
 });
 
+test('the status says what the daemon says, and that it knows no more, while nft hangs', async () => {
+  const { tools, routewall, start } = await startWithTools();
+  await start('one', 20);
+  expect((await routewall.cli('status')).stdout).toContain('the kernel holds what the files say');
+  await tools.setNft('hanging');
+  const { stdout, exitCode } = await routewall.cli('status');
+  expect(stdout).toMatch(/^running as process .*\n(?:.*\n)+one +running +one\.yaml/);
+  expect(stdout).toMatch(/\nnot compared with the kernel: nft: no answer within \d+ s$/);
+  expect(exitCode).toBe(1);
+});
+
 test.each([
   ['tc lists nothing', '*qdisc*show*'],
   ['tc writes nothing', '-force*'],
