@@ -4,6 +4,8 @@ import { dirname } from 'node:path';
 
 /** A file's time moves in steps of the kernel's tick, 10 ms at most: two writes within one may leave the same time. */
 const TICK_MS = 20;
+/** Or of two seconds, where the file system keeps no parts of them. */
+const WHOLE_MS = 2100;
 
 export interface FileSignature {
   /** Differs whenever the content, a link's target, or the permissions of the file or of its folder differ. */
@@ -24,9 +26,10 @@ export function readContentSignature(file: string): FileSignature | undefined {
   if (own === undefined) return undefined;
   const target = isSymbolicLink(own) ? look(file, statSync) : own;
   const changedMs = typeof target === 'object' ? Number(target.ctimeMs) : 0;
+  const stepMs = changedMs % 1000 === 0 ? WHOLE_MS : TICK_MS;
   return {
     text: target === own ? content(own) : `${content(own)} ${content(target)}`,
-    isSettled: changedMs < Date.now() - TICK_MS,
+    isSettled: changedMs < Date.now() - stepMs,
   };
 }
 
