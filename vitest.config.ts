@@ -1,11 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "dbus"
-// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so two run side by side: they
-// wait for the kernel most of the time.
+// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so more of them run side by
+// side than there are processors: they wait for the kernel half of the time. More than four would wait for one another there.
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: Math.min(availableParallelism() + 1, 4),
     projects: [
       {
         test: {
