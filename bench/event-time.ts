@@ -4,10 +4,8 @@
  * same run, what nft and ip take by fork for the same change, and a hook that runs one `ip` for each thing, as lxc-routednet
  * does. Prints a table; needs root. `node scripts/bench.mjs event-time [OTHERS,OTHERS…] [ROUNDS]`
  */
-import { resolve } from 'node:path';
 import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
-import { startBus } from '../test/dbus/system-bus.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { makeTwin, timeByHand, timed } from './by-hand.ts';
 import { makeOthers, policyOf } from './others.ts';
@@ -72,13 +70,11 @@ async function addContainers(routewall: Routewall, name: string, first: number, 
 }
 
 async function measure(others: number): Promise<string[][]> {
-  const bus = await startBus();
-  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n', env: bus.env });
+  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n' });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);
-  const hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${resolve('packaging/hook/routewall-hook')}`;
   const plain = await addContainers(routewall, 'c', 50, []);
-  const hooked = await addContainers(routewall, 'h', 60, [`lxc.hook.start-host = ${hook}`]);
+  const hooked = await addContainers(routewall, 'h', 60, [`lxc.hook.start-host = ${routewall.hook}`]);
   const boot = await timed(() => routewall.daemon.restart());
   console.log(`${others} others: daemon ready after ${boot.toFixed(0)} ms`);
   const watch = watchStarts(routewall);

@@ -1,18 +1,15 @@
 /**
  * What the hook adds to `lxc-start`: without a hook, with an empty one, with a shell script that does by `ip` what
- * lxc-routednet does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon on a
- * private bus. Prints a table; needs root. `node scripts/bench.mjs hook-time [ROUNDS]`
+ * lxc-routednet does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon. Prints a table; needs root. `node scripts/bench.mjs hook-time [ROUNDS]`
  */
 import { chmod, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
-import { startBus } from '../test/dbus/system-bus.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { median, quantile, report } from './report.ts';
 
 const rounds = Number(process.argv[2] ?? 40);
-const HOOK = resolve('packaging/hook/routewall-hook');
 
 /** Gateways and addresses of all NICs; proxies where the uplink's prefix has the address. It announces nothing. */
 const SHELL_HOOK = `#!/bin/sh
@@ -51,19 +48,16 @@ async function makeScript(name: string, text: string): Promise<string> {
 }
 
 try {
-  const bus = await startBus();
-  const routewall = await startRoutewall({ env: bus.env });
-  await routewall.daemon.waitForLog(/D-Bus: serving/);
+  const routewall = await startRoutewall();
   const empty = await makeScript('empty', '#!/bin/sh\n');
   const shell = await makeScript('shell', SHELL_HOOK);
-  const ours = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
   const upAndDown = (hook: string): string[] => ['up', 'down'].map((type) => `lxc.net.0.script.${type} = ${hook}`);
   const kinds: readonly (readonly [string, readonly string[]])[] = [
     ['no hook', []],
     ['an empty hook', upAndDown(empty)],
     ['a shell hook, as lxc-routednet', upAndDown(shell)],
-    ['routewall, script.up', upAndDown(ours)],
-    ['routewall, start-host', [`lxc.hook.start-host = ${ours}`]],
+    ['routewall, script.up', upAndDown(routewall.hook)],
+    ['routewall, start-host', [`lxc.hook.start-host = ${routewall.hook}`]],
   ];
   const samples = new Map<string, number[]>();
   const containers = new Map<string, Container>();

@@ -76,9 +76,12 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   let present = config;
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
+  let isReady = false;
   const controls: Controls = createControls({
     ...{ ...options, ...parts, run },
     session: () => session,
+    isReady: () => isReady,
+    onRefused: (container, reason) => outside.refused(container, reason),
     onPanic: () => parts.reporter.refresh(),
   });
   const outside = openOutside({ ...options, controls }, parts, () => session);
@@ -90,7 +93,10 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   });
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
-  parts.listeners.push((report) => metrics.observe(report));
+  parts.listeners.push((report) => {
+    isReady = true;
+    metrics.observe(report);
+  });
 
   async function replaceSession(next: HostConfig): Promise<void> {
     await session?.stop();

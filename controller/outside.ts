@@ -30,6 +30,8 @@ export interface OutsideParts {
 }
 
 export interface Outside {
+  /** A container may not start. */
+  refused(container: string, reason: string): void;
   /** Everything is read again; over with the next pass that ends well. */
   reloading(): void;
   /** The host is about to go down, or won't after all. */
@@ -55,16 +57,6 @@ export function openOutside(
       run,
       known: () => latest && { reader: latest.reader, assembled: latest.outcome.assembled, panic: panic.state },
       status: () => reporter.status(),
-      onAdmitted: ({ container, nics }) => {
-        const where =
-          nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`).join(', ') || 'none of its interfaces is routed';
-        options.log('info', `${container}: admitted: ${where}`, { EVENT: 'admitted', CONTAINER: container });
-      },
-      onRefused: (container, reason) => {
-        const fields = { EVENT: 'refused', CONTAINER: container } as const;
-        options.log('warning', `${container}: may not start: ${reason}`, fields);
-        service.emit('ContainerRefused', container, reason);
-      },
     }),
   });
   serviceManager.feedWatchdog((periodMs) => isAlive(session(), periodMs));
@@ -87,6 +79,7 @@ export function openOutside(
     isReloading = false;
   });
   return {
+    refused: (container, reason) => service.emit('ContainerRefused', container, reason),
     reloading: () => {
       if (!isReady) return;
       isReloading = true;

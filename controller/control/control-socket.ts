@@ -3,6 +3,7 @@
  * orders to other programs; the command line takes this way, since it is there on a host without a bus, belongs to the
  * daemon of this run directory and no other, and waits as long as a pass takes.
  */
+import { isUtf8 } from 'node:buffer';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { parseJson } from '../json-shape.ts';
@@ -12,7 +13,8 @@ import type { Controls } from './controls.ts';
 import { answerRequest, parseRequest } from './requests.ts';
 import { socketPath } from './socket-path.ts';
 
-const LIMITS = { connections: 16, bytes: 4096, idleMs: 10_000 };
+/** A thousand containers may be starting at once. */
+const LIMITS = { connections: 1024, bytes: 32_768, idleMs: 10_000 };
 
 export interface ControlSocket {
   stop(): Promise<void>;
@@ -51,23 +53,25 @@ export async function openControlSocket(runDirectory: string, controls: Controls
 }
 
 function serve(socket: Socket, controls: Controls): void {
-  let text = '';
-  socket.setEncoding('utf8');
+  let data: Buffer = Buffer.alloc(0);
   socket.setTimeout(LIMITS.idleMs, () => socket.destroy());
-  socket.on('data', (chunk: string) => {
-    text += chunk;
-    if (text.length > LIMITS.bytes) return void socket.destroy();
-    const end = text.indexOf('\n');
+  socket.on('data', (chunk: Buffer) => {
+    data = Buffer.concat([data, chunk]);
+    if (data.length > LIMITS.bytes) return void socket.destroy();
+    const end = data.indexOf('\n');
     if (end < 0) return;
     socket.removeAllListeners('data');
     socket.setTimeout(0);
-    void answer(text.slice(0, end), controls).then((line) => socket.end(`${line}\n`));
+    void answer(data.subarray(0, end), controls).then((line) => socket.end(`${line}\n`));
   });
 }
 
-async function answer(line: string, controls: Controls): Promise<string> {
+async function answer(line: Buffer, controls: Controls): Promise<string> {
   try {
-    return JSON.stringify({ answer: await answerRequest(controls, parseRequest(parseJson(line))) });
+    // A name that can't be read as it is must not become another's.
+    if (!isUtf8(line)) throw new Error('what was asked is no UTF-8');
+    const answered = await answerRequest(controls, parseRequest(parseJson(line.toString('utf8'))));
+    return JSON.stringify({ answer: answered ?? null });
   } catch (cause) {
     const isRefusal = cause instanceof Error && cause.name === 'OrderRefused';
     return JSON.stringify({ error: messageOf(cause), refused: isRefusal });

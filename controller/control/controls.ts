@@ -1,6 +1,6 @@
 /** What root may order of the running daemon, whichever way the order comes in. */
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
-import { type CurrentSession, withSession } from '../admission.ts';
+import { withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import type { Run } from '../commands/run.ts';
 import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain/describe-changes.ts';
@@ -11,6 +11,7 @@ import type { Outcome } from '../reconcile.ts';
 import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
 import { type Order, OrderRefused, type Revisions, type RevisionView } from '../revisions/revisions.ts';
+import { type AdmissionOptions, type Admissions, createAdmissions } from './admissions.ts';
 
 /** A day: who isn't back by then doesn't need the way in. */
 const MAX_CONFIRM_S = 86_400;
@@ -27,7 +28,7 @@ export interface Ordered extends RevisionView {
   readonly problems: readonly Problem[];
 }
 
-export interface Controls {
+export interface Controls extends Admissions {
   /** @throws OrderRefused, Error where the pass failed */
   apply(confirmSeconds: number | undefined, by: string): Promise<Ordered>;
   confirm(): Promise<Ordered>;
@@ -40,8 +41,7 @@ export interface Panicked extends PanicView {
   readonly changed: boolean;
 }
 
-export interface ControlOptions {
-  readonly session: CurrentSession;
+export interface ControlOptions extends AdmissionOptions {
   readonly revisions: Revisions;
   readonly panic: Panic;
   /** A panic began or ended. */
@@ -59,6 +59,7 @@ export function createControls(options: ControlOptions): Controls {
     return done;
   };
   return {
+    ...createAdmissions(options),
     apply: async (confirmSeconds, by) => {
       if (confirmSeconds !== undefined && !isCount(confirmSeconds, MAX_CONFIRM_S))
         throw new OrderRefused(`a confirmation can be waited for 1 to ${MAX_CONFIRM_S} seconds`);

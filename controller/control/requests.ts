@@ -3,6 +3,8 @@ import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, typ
 import type { Controls } from './controls.ts';
 
 export type Request =
+  | { readonly order: 'admit'; readonly container: string; readonly veth: string; readonly initPid: number }
+  | { readonly order: 'release'; readonly container: string; readonly veth: string }
   | { readonly order: 'apply'; readonly confirmSeconds: number | null; readonly by: string }
   | { readonly order: 'confirm' }
   | { readonly order: 'panic'; readonly on: boolean; readonly containers: readonly string[]; readonly by: string }
@@ -12,8 +14,13 @@ export type Request =
 export function parseRequest(top: Placed): Request {
   const object = asObject(top);
   const field = (key: string): Placed => at(object, key, '');
-  const order = asOneOf(field('order'), ['apply', 'confirm', 'rollback', 'panic'] as const);
+  const order = asOneOf(field('order'), ['admit', 'release', 'apply', 'confirm', 'rollback', 'panic'] as const);
+  const named = () => ({ container: asText(field('container')), veth: asText(field('veth')) });
   switch (order) {
+    case 'admit':
+      return { order, ...named(), initPid: asNumber(field('initPid')) };
+    case 'release':
+      return { order, ...named() };
     case 'apply':
       return { order, confirmSeconds: orNull(field('confirmSeconds'), asNumber), by: asText(field('by')) };
     case 'confirm':
@@ -28,9 +35,13 @@ export function parseRequest(top: Placed): Request {
   }
 }
 
-/** @throws OrderRefused, Error where the pass failed */
+/** @throws OrderRefused, Error where the pass failed, or who asks may not start */
 export async function answerRequest(controls: Controls, request: Request): Promise<unknown> {
   switch (request.order) {
+    case 'admit':
+      return await controls.admit(request);
+    case 'release':
+      return await controls.release(request.container, request.veth);
     case 'apply':
       return await controls.apply(request.confirmSeconds ?? undefined, request.by);
     case 'confirm':

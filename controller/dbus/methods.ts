@@ -1,18 +1,10 @@
 /** What the methods on D-Bus do: the same answers as the command line's, from what the daemon knows already. */
-import { basename } from 'node:path';
 import type { Problem } from '../../policies/problem.ts';
 import { BusError } from '../../watchers/system-bus.ts';
-import {
-  type Admitted,
-  admit,
-  type CurrentSession,
-  Refused,
-  refresh,
-  release,
-  UnknownContainer,
-} from '../admission.ts';
+import { type CurrentSession, Refused, refresh, UnknownContainer } from '../admission.ts';
 import type { Run } from '../commands/run.ts';
-import type { Controls, Ordered, Panicked } from '../control/controls.ts';
+import { NotReady } from '../control/admissions.ts';
+import type { Controls } from '../control/controls.ts';
 import { QuestionError } from '../explain/answer-question.ts';
 import { messageOf } from '../log.ts';
 import { OrderRefused } from '../revisions/revisions.ts';
@@ -31,8 +23,6 @@ export interface MethodOptions {
   readonly policyFolder: string;
   readonly controls: Controls;
   readonly run: Run;
-  readonly onAdmitted: (admitted: Admitted) => void;
-  readonly onRefused: (container: string, reason: string) => void;
 }
 
 const error = (name: string, cause: unknown): BusError =>
@@ -82,26 +72,16 @@ export function createMethods(options: MethodOptions): Methods {
     Confirm: () => ordered(controls.confirm()),
     Rollback: (revision) => ordered(controls.rollback(revision === 0 ? undefined : Number(revision), 'root')),
     Panic: (on, names) => ordered(controls.panic(on === true, namesOf(names), 'root')),
-    Admit: async (container, veth, initPid) => {
-      const request = { container: String(container), veth: String(veth), initPid: Number(initPid) };
-      const admitted = await admit(options.session, request).catch((cause: unknown) => {
-        // Whatever the reason: the hook lets nobody start who isn't admitted.
-        options.onRefused(basename(request.container), messageOf(cause));
-        throw toBusError(cause);
-      });
-      options.onAdmitted(admitted);
-      return JSON.stringify(admitted);
-    },
+    Admit: (container, veth, initPid) =>
+      ordered(controls.admit({ container: String(container), veth: String(veth), initPid: Number(initPid) })),
     Release: async (container, veth) => {
-      await release(options.session, String(container), String(veth)).catch((cause: unknown) => {
-        throw toBusError(cause);
-      });
+      await ordered(controls.release(String(container), String(veth)));
       return undefined;
     },
   };
 }
 
-async function ordered(order: Promise<Ordered | Panicked>): Promise<string> {
+async function ordered(order: Promise<unknown>): Promise<string> {
   const done = await order.catch((cause: unknown) => {
     throw toBusError(cause);
   });
@@ -111,7 +91,7 @@ async function ordered(order: Promise<Ordered | Panicked>): Promise<string> {
 const namesOf = (argument: ArgumentValue | undefined): readonly string[] =>
   typeof argument === 'object' ? argument : [];
 
-const notReady = (): BusError => error('NotReady', 'the daemon has not read the host yet');
+const notReady = (): BusError => error('NotReady', new NotReady());
 
 function requireKnown({ known }: MethodOptions): Known {
   const now = known();
@@ -122,7 +102,7 @@ function requireKnown({ known }: MethodOptions): Known {
 function toBusError(cause: unknown): BusError {
   if (cause instanceof Refused || cause instanceof OrderRefused) return error('Refused', cause);
   if (cause instanceof UnknownContainer) return error('UnknownContainer', cause);
-  if (cause instanceof SessionEnded) return error('NotReady', cause);
+  if (cause instanceof SessionEnded || cause instanceof NotReady) return error('NotReady', cause);
   return error('Failed', cause);
 }
 

@@ -1,15 +1,11 @@
 /** A container that is made anew under its name, with another network, just before it starts: nothing of the old one counts. */
 import { chmod, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
-import { startBus } from './system-bus.ts';
-
-const HOOK = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'packaging/hook/routewall-hook');
 
 let routewall: Routewall;
 let hook: string;
@@ -17,19 +13,16 @@ let hook: string;
 let asked: string;
 
 beforeAll(async () => {
-  const bus = await startBus();
   const folder = await makeFolder();
   asked = join(folder, 'asked');
   const slow = `#!/bin/sh\necho "$@" >>${asked}\nsleep 0.45\nexec /usr/bin/lxc-info "$@"\n`;
   await writeFile(join(folder, 'lxc-info'), slow);
   await chmod(join(folder, 'lxc-info'), 0o755);
   routewall = await startRoutewall({
-    env: bus.env,
     daemonEnv: { PATH: `${folder}:${process.env['PATH']}` },
     prepare: async ({ host }) => createBridge(host),
   });
-  await routewall.daemon.waitForLog(/D-Bus: serving/);
-  hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
+  hook = routewall.hook;
 });
 afterAll(cleanUp);
 

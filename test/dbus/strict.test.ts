@@ -1,15 +1,11 @@
 /** Networks that no rule of the host stands before, with real containers: named, and refused by the hook where that is asked for. */
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
 import { startBus } from './system-bus.ts';
-
-const HOOK = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'packaging/hook/routewall-hook');
 
 let routewall: Routewall;
 let hook: string;
@@ -19,7 +15,7 @@ beforeAll(async () => {
   routewall = await startRoutewall({ env: bus.env });
   await routewall.daemon.waitForLog(/D-Bus: serving/);
   await routewall.bed.host.run('ip', ['link', 'add', 'spare', 'type', 'veth', 'peer', 'name', 'spare1']);
-  hook = `/usr/bin/env DBUS_SYSTEM_BUS_ADDRESS=${bus.address} ${HOOK}`;
+  hook = routewall.hook;
 });
 afterAll(cleanUp);
 
@@ -146,7 +142,7 @@ describe.each(KINDS)('a network of type %s', (type, more, names, instead, starts
       expect(await errorsOf(container)).toMatch(refusal);
       return;
     }
-    const said = await routewall.bed.host.runForResult('sh', ['-c', `exec ${hook} ${name} lxc start-host`]);
+    const said = await routewall.bed.host.runForResult('sh', ['-c', `${hook} ${name} lxc start-host`]);
     expect([said.exitCode, said.stderr]).toEqual([1, expect.stringMatching(refusal)]);
   });
 });

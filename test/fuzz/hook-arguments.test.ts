@@ -2,41 +2,43 @@
  * Whatever LXC, or who calls it by hand, gives the hook as arguments and environment: it ends, asks for exactly what it
  * was given, each value one word, and runs none of it.
  */
-import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runs } from './seed.ts';
 
 const HOOK = resolve('packaging/hook/routewall-hook');
+const YES = '{"answer":null}\n';
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
+/** What stands in the daemon's place was asked, and says. */
+let asked: unknown[] = [];
+let says = YES;
+const daemon = createServer((socket) => {
+  socket.setEncoding('utf8').on('data', (line: string) => {
+    asked.push(JSON.parse(line));
+    socket.end(says);
+  });
+});
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'routewall-hook-'));
   for (const name of ['bin', 'here']) mkdirSync(at(name));
-  const answers = {
-    busctl: `printf '%s\\0' "$@" >>'${at('asked')}'; cat '${at('said')}' >&2; exit "$ANSWER"`,
-    systemctl: 'echo inactive',
-  };
-  for (const [name, script] of Object.entries(answers)) {
-    writeFileSync(at(`bin/${name}`), `#!/bin/sh\n${script}\n`);
-    chmodSync(at(`bin/${name}`), 0o755);
-  }
+  writeFileSync(at('bin/systemctl'), '#!/bin/sh\necho inactive\n');
+  chmodSync(at('bin/systemctl'), 0o755);
+  await once(daemon.listen(at('daemon')), 'listening');
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  daemon.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Each would leave a file where it is read as more than a word. */
 const HOSTILE = [
@@ -85,22 +87,23 @@ interface Answered {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** What busctl was called with, from the method on. */
-  readonly asked: readonly string[];
+  readonly asked: readonly unknown[];
 }
 
-function callHook(args: readonly string[], env: Readonly<Record<string, string>>, said: string): Answered {
-  rmSync(at('asked'), { force: true });
-  writeFileSync(at('said'), said);
-  const { status, stdout, stderr } = spawnSync('/bin/sh', [HOOK, ...args], {
+async function callHook(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  said = YES,
+  socket = at('daemon'),
+): Promise<Answered> {
+  [asked, says] = [[], said];
+  const hook = spawn('perl', [HOOK, ...args], {
     cwd: at('here'),
-    env: { PATH: `${at('bin')}:/usr/bin:/bin`, ANSWER: said === '' ? '0' : '1', ...env },
-    encoding: 'utf8',
+    env: { PATH: `${at('bin')}:/usr/bin:/bin`, ROUTEWALL_SOCKET: socket, ...env },
     timeout: 20_000,
   });
-  const all = existsSync(at('asked')) ? readFileSync(at('asked'), 'utf8').split('\0').slice(0, -1) : [];
-  const method = all.findIndex((text) => text === 'Admit' || text === 'Release');
-  return { status, stdout, stderr, asked: method < 0 ? [] : all.slice(method) };
+  const [stdout, stderr] = await Promise.all([text(hook.stdout), text(hook.stderr), once(hook, 'close')]);
+  return { status: hook.exitCode, stdout, stderr, asked };
 }
 
 /** It said yes or no, in one line, and did nothing else. */
@@ -111,25 +114,26 @@ function expectHarmless({ status, stdout, stderr }: Answered): void {
   expect(readdirSync(at('here'))).toEqual([]);
 }
 
-it('arguments as LXC gives them reach the daemon as they are, each of them one word', () => {
+it('arguments as LXC gives them reach the daemon as they are, each of them one word', async () => {
   const given = fc.record({ name: word, link: fc.option(word), veth: word, way: fc.constantFrom('up', 'down') });
-  fc.assert(
-    fc.property(given, ({ name, link, veth, way }) => {
-      const answered = callHook([name, 'net', way, 'veth', ...(link === null ? [] : [link]), veth], {}, '');
+  await fc.assert(
+    fc.asyncProperty(given, async ({ name, link, veth, way }) => {
+      const answered = await callHook([name, 'net', way, 'veth', ...(link === null ? [] : [link]), veth], {});
       expectHarmless(answered);
       expect(answered.status === 1).toBe(name === '' || veth === '');
       if (answered.status === 1) return;
-      const [method, signature] = way === 'up' ? ['Admit', 'ssu'] : ['Release', 'ss'];
-      expect(answered.asked).toEqual([method, '--', signature, name, veth, ...(way === 'up' ? ['0'] : [])]);
+      const order = way === 'up' ? { order: 'admit', initPid: 0 } : { order: 'release' };
+      expect(answered.asked).toEqual([{ ...order, container: name, veth }]);
     }),
     runs,
   );
 });
 
-it('so does the environment of version 1', () => {
-  const given = fc.record({ name: word, peer: word, pid: word });
-  fc.assert(
-    fc.property(given, ({ name, peer, pid }) => {
+it('so does the environment of version 1', async () => {
+  const process = fc.oneof(word, fc.nat().map(String));
+  const given = fc.record({ name: word, peer: word, pid: process });
+  await fc.assert(
+    fc.asyncProperty(given, async ({ name, peer, pid }) => {
       const env = {
         LXC_HOOK_VERSION: '1',
         LXC_NAME: name,
@@ -138,17 +142,18 @@ it('so does the environment of version 1', () => {
         LXC_NET_PEER: peer,
         LXC_PID: pid,
       };
-      const answered = callHook([], env, '');
+      const answered = await callHook([], env);
       expectHarmless(answered);
-      expect(answered.status === 1).toBe(name === '' || peer === '');
+      const isProcess = pid === '' || /^(0|[1-9]\d{0,9})$/.test(pid);
+      expect(answered.status === 1).toBe(name === '' || peer === '' || !isProcess);
       if (answered.status === 1) return;
-      expect(answered.asked).toEqual(['Admit', '--', 'ssu', name, peer, pid === '' ? '0' : pid]);
+      expect(answered.asked).toEqual([{ order: 'admit', container: name, veth: peer, initPid: Number(pid) }]);
     }),
     runs,
   );
 });
 
-it('too few, too many and senseless ones do no harm, whatever the daemon answers', () => {
+it('too few, too many and senseless ones do no harm, whatever the daemon answers', async () => {
   const env = fc.dictionary(
     fc.constantFrom(
       'LXC_NAME',
@@ -162,10 +167,32 @@ it('too few, too many and senseless ones do no harm, whatever the daemon answers
     fc.oneof(word, fc.constantFrom('0', '1', 'up', 'veth', '/var/lib/lxc/web/config')),
   );
   const args = fc.oneof(fc.array(word, { maxLength: 8 }), fc.tuple(word, section, type, word, word));
-  fc.assert(
-    fc.property(args, env, fc.oneof(fc.constant(''), word), (list, given, said) => {
-      expectHarmless(callHook(list, given, said));
+  const reason = word.map((why) => `${JSON.stringify({ error: why, refused: false })}\n`);
+  await fc.assert(
+    fc.asyncProperty(args, env, fc.oneof(fc.constant(YES), word, reason), async (list, given, said) => {
+      expectHarmless(await callHook(list, given, said));
     }),
     runs,
   );
+});
+
+it.each([
+  ['nothing', ''],
+  ['half of a yes', YES.slice(0, -2)],
+  ['a yes behind a no', `{"error":"no","refused":false}\n${YES}`],
+  ['something else', '{"answered":null}\n'],
+  ['too much', `${'x'.repeat(100_000)}\n${YES}`],
+])('nobody starts who is answered %s', async (_, said) => {
+  const { status, stderr } = await callHook(['web', 'net', 'up', 'veth', 'vethA'], {}, said);
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^routewall: web: /);
+  expect((await callHook(['web', 'net', 'up', 'veth', 'vethA'], {})).status).toBe(0);
+});
+
+it('nobody starts where nobody listens, nor where it is no socket', async () => {
+  for (const path of [at('nowhere'), at('here'), '', 'x'.repeat(200)]) {
+    const { status, stderr } = await callHook(['web', 'net', 'up', 'veth', 'vethA'], {}, YES, path);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^routewall: web: /);
+  }
 });

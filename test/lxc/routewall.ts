@@ -1,6 +1,6 @@
 /** A bed with the real daemon: namespaces, policies written from strings, and containers added as a test goes. */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { makeFolder } from '../../sandbox/clean-up.ts';
 import { type Container, createContainer } from '../../sandbox/container.ts';
 import { type Daemon, startDaemon } from '../../sandbox/daemon.ts';
@@ -40,6 +40,8 @@ export interface Routewall {
   readonly lxcPaths: readonly string[];
   readonly policyFolder: string;
   readonly configFile: string;
+  /** What LXC is to run for a hook of this daemon's. */
+  readonly hook: string;
   /** RUNTIME_DIRECTORY and STATE_DIRECTORY, as systemd would set them. */
   readonly env: Readonly<Record<string, string>>;
   /** The command line that the user would type, with this bed's folders; throws for no exit status. */
@@ -61,6 +63,8 @@ export interface Routewall {
   /** How many lines the daemon's present run has said. */
   mark(): number;
 }
+
+const HOOK = resolve('packaging/hook/routewall-hook');
 
 const escaped = (text: string): RegExp['source'] => text.replaceAll('\n', '\\n').replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -119,6 +123,7 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     lxcPaths,
     policyFolder,
     configFile,
+    hook: `/usr/bin/env ROUTEWALL_SOCKET=${join(env.RUNTIME_DIRECTORY, 'control.sock')} ${HOOK}`,
     env,
     cli: async (...words) => {
       const [program, ...args] = commandOf(words);
