@@ -1,6 +1,7 @@
 /** Where the kernel can't be asked whether a hook is right, its container waits, or doesn't start; the others do. */
 import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import { childrenOf, commandOf } from '../attack/processes.ts';
 import { makeTools } from '../attack/tools.ts';
 import { addressesOf, nic, OPEN, startRoutewall } from '../lxc/routewall.ts';
 
@@ -22,7 +23,11 @@ test.each(['script.up', 'start-host'])(
     const add = (name: string, last: number) =>
       routewall.addContainer(name, { policy: OPEN, lines: nic(addressesOf(last)) });
     const [two, three] = [await add('two', 21), await add('three', 22)];
+    // What would ask is stopped, and so is what is started in its place.
     await tools.setPerl({ words: '*namespace_behind*', does: 'hang' });
+    const forks = childrenOf(routewall.daemon.child().pid).find((pid) => commandOf(pid).includes('fork'));
+    if (forks === undefined) throw new Error('nothing forks');
+    process.kill(forks, 'SIGSTOP');
     let isStarted = false;
     const starting = one.start().then(() => {
       isStarted = true;
