@@ -55,6 +55,18 @@ export const everythingDirty = (): DirtyParts => ({
   resync: true,
 });
 
+/** Whether nothing is in it but single containers, and what belongs to them. */
+export const isOfContainers = ({
+  config,
+  tree,
+  running,
+  policies,
+  links,
+  leases,
+  resync,
+  uplinks,
+}: DirtyParts): boolean => !(config || tree || running || policies === 'all' || links || leases || resync || uplinks);
+
 /** For a pass that failed: what it had taken is to be done again, and more may have come meanwhile. */
 export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
   return {

@@ -16,7 +16,7 @@ import { type Assembled, type Assembler, createAssembler, type HostInputs } from
 import { orUnread, patiently, Unread, type Wait } from './commands/reading.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
-import type { DirtyParts } from './dirty.ts';
+import { type DirtyParts, mergeDirty } from './dirty.ts';
 import { HostReader } from './host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import { uplinkChoices } from './host/uplink-facts.ts';
@@ -96,16 +96,29 @@ export class Reconciler {
   }
 
   /**
-   * `order`: carried out with what is read now, or told to be refused in the outcome.
+   * `order`: carried out with what is read now, or told to be refused in the outcome. `join`: asked once all that is dirty has
+   * been read, for what somebody began to wait for meanwhile.
    * @throws Error when something could not be read, or when the kernel's state is not known afterwards.
    */
-  async reconcile(dirty: DirtyParts, order?: Order, waits = PATIENT): Promise<Outcome> {
+  async reconcile(
+    first: DirtyParts,
+    order?: Order,
+    waits = PATIENT,
+    join = (): DirtyParts | undefined => undefined,
+  ): Promise<Outcome> {
+    let dirty = first;
     const { applier, lastGood, panic, traffic, log } = this.#options;
     // Before anything that takes time: it may be what someone flushed.
     const isAsProven = dirty.resync && (await applier.proof.look());
     const mended = dirty.resync && !isAsProven ? await this.#verifySeal(waits) : [];
-    const disk = await this.#readFiles(dirty);
+    let disk = await this.#readFiles(dirty);
     await this.#read(isAsProven ? { ...dirty, links: false } : dirty, waits, isAsProven);
+    const late = join();
+    if (late !== undefined) {
+      disk = await this.#readFiles(late);
+      await this.#read(late, waits, isAsProven);
+      dirty = mergeDirty(dirty, late);
+    }
     this.#options.claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
     const isStale = dirty.links || dirty.uplinks || dirty.resync;

@@ -8,7 +8,7 @@ import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
-import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from './dirty.ts';
+import { type DirtyParts, everythingDirty, isOfContainers, mergeDirty, nothingDirty } from './dirty.ts';
 import { containerId } from './host/containers.ts';
 import type { Hint } from './host/hinted-runtime.ts';
 import type { ContainerRef } from './host/known-containers.ts';
@@ -267,7 +267,7 @@ export class Session {
   }
 
   async #pass(): Promise<void> {
-    const dirty = this.#dirty;
+    let dirty = this.#dirty;
     this.#dirty = nothingDirty();
     if (dirty.config) {
       this.#options.onConfigChanged();
@@ -279,7 +279,17 @@ export class Session {
     try {
       const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
       const isAwaited = () => this.#waiting.length > 0 || [dirty, this.#dirty].some(concernsContainers);
-      const outcome = await this.reconciler.reconcile(dirty, order, this.readings.begin(dirty.resync, isAwaited));
+      // A hook comes while its container's link is being read about: it need not wait for a pass of its own.
+      const join = (): DirtyParts | undefined => {
+        const late = this.#dirty;
+        if (!this.#waiting.every((waiter) => waiter.order === undefined) || !isOfContainers(late)) return undefined;
+        waiting.push(...this.#waiting.splice(0));
+        this.#dirty = nothingDirty();
+        dirty = mergeDirty(dirty, late);
+        return late;
+      };
+      const waits = this.readings.begin(dirty.resync, isAwaited);
+      const outcome = await this.reconciler.reconcile(dirty, order, waits, join);
       this.readings.end(outcome);
       this.#retryMs = RETRY_MS.first;
       await this.#followers.follow(outcome);

@@ -1,6 +1,6 @@
 /** The veths of a container that is starting, from what LXC's hook says; the kernel has to confirm it. */
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
-import { readRunningContainers } from '../../watchers/running-containers.ts';
+import { commandSocketNames, plainLxcPath } from '../../watchers/lxc-socket-names.ts';
 import type { Run } from '../commands/run.ts';
 import { claimedNics, linkExists, type Runtime, type RuntimeQuestion } from './container-runtime.ts';
 import { readVethsInto } from './namespace-veths.ts';
@@ -20,11 +20,10 @@ export interface Hint {
 export async function readHinted(run: Run, question: RuntimeQuestion, hint: Hint): Promise<Runtime | undefined> {
   const { container, lxc, lxcPath, name } = question;
   if (hint.veth !== undefined && !isNameOf(hint.veth, question)) return undefined;
-  const running = await readRunningContainers([lxcPath], [{ lxcPath, name }]);
-  if (!running.some((each) => each.name === name)) return undefined;
   const nics = lxc.nics.filter(({ type }) => type === 'veth');
   if (hint.veth !== undefined && !linkExists(hint.veth)) return undefined;
-  const peers = await readPeers(run, hint, nics.length);
+  const sockets = commandSocketNames(plainLxcPath(lxcPath), name);
+  const peers = await readPeers(run, hint, nics.length, sockets);
   if (peers === undefined || peers.length > nics.length) return undefined;
   const veths = new Map<string, InterfaceName>();
   for (const [position, nic] of nics.entries()) {
@@ -42,9 +41,14 @@ const isNameOf = (veth: string, { lxc }: RuntimeQuestion): boolean =>
   /^veth/.test(veth) || lxc.nics.some(({ vethPair }) => vethPair === veth);
 
 /** The host's veths that lead to where the named one leads, or to the process; in the order in which they were made. */
-async function readPeers(run: Run, { veth, initPid }: Hint, nics: number): Promise<readonly string[] | undefined> {
-  if (veth === undefined) return initPid === 0 ? undefined : await readVethsInto(run, { process: initPid });
-  const peers = await readVethsInto(run, { veth });
+async function readPeers(
+  run: Run,
+  { veth, initPid }: Hint,
+  nics: number,
+  sockets: readonly string[],
+): Promise<readonly string[] | undefined> {
+  if (veth === undefined) return initPid === 0 ? undefined : await readVethsInto(run, { process: initPid }, sockets);
+  const peers = await readVethsInto(run, { veth }, sockets);
   if (peers?.includes(veth) !== true) return undefined;
   // Whatever else leads there, as where two containers share a namespace, is none of its own.
   return nics === 1 ? [veth] : peers;

@@ -9,13 +9,18 @@ import { CommandError, type Run } from '../commands/run.ts';
  * So what is inside only says where to look: the host's own link has to be a veth that leads into that namespace. Where
  * there are too many, or they change meanwhile, the host's are listed, all of them.
  *
+ * Of whom it isn't known that he runs, it is asked first whether anybody listens on his socket, which the list of all sockets would
+ * tell in a time that all of them have a part in: AF_UNIX 1, SOCK_STREAM 1, SOCK_NONBLOCK 2048; EAGAIN 11 where many wait there.
+ *
  * AF_NETLINK 16, SOCK_RAW 3; RTM_GETNSID 90 with NETNSA_PID 2, answered by RTM_NEWNSID 88; RTM_GETLINK 18. NLM_F_REQUEST 1,
  * NLM_F_DUMP 0x300, NLM_F_DUMP_INTR 0x10; NLMSG_ERROR 2, NLMSG_DONE 3. IFLA_IFNAME 3, LINK 5, LINKINFO 18 (IFLA_INFO_KIND 1),
  * EXT_MASK 29 (RTEXT_FILTER_SKIP_STATS 8), LINK_NETNSID 37, TARGET_NETNSID 46.
  */
 const PROGRAM = String.raw`
 use strict;
-my ($by, $what) = @ARGV;
+my ($by, $what, @sockets) = @ARGV;
+sub listens { socket(my $s, 1, 1 | 2048, 0) or die "socket: $!\n"; return connect($s, pack('S a*', 1, "\0$_[0]")) || $! == 11 }
+exit 3 if @sockets and !grep { listens($_) } @sockets;
 my $veth = pack('SSSSa4', 16, 18, 9, 1, 'veth') . pack('x4SSL', 8, 29, 8);
 sub begin {
   my ($type, $flags, $body) = @_;
@@ -82,16 +87,18 @@ print map { "$_->{name}\n" } sort { $a->{index} <=> $b->{index} } grep { $_->{ki
 `;
 
 /**
- * Names, in the order in which they were made. `by`: a process in that namespace, or a veth that leads there.
- * @returns undefined where none of our links leads there, the process or the veth is gone, or all changes all the time.
+ * Names, in the order in which they were made. `by`: a process in that namespace, or a veth that leads there. `sockets`: on one of
+ * these abstract names somebody has to listen.
+ * @returns undefined where nobody does, none of our links leads there, the process or the veth is gone, or all changes all the time.
  * @throws CommandError
  */
 export async function readVethsInto(
   run: Run,
   by: { readonly process: number } | { readonly veth: string },
+  sockets: readonly string[] = [],
 ): Promise<string[] | undefined> {
   const words = 'process' in by ? ['process', String(by.process)] : ['veth', by.veth];
-  const { stdout, stderr, exitCode } = await run('perl', ['-e', PROGRAM, ...words]);
+  const { stdout, stderr, exitCode } = await run('perl', ['-e', PROGRAM, ...words, ...sockets]);
   if (exitCode === 3) return undefined;
   if (exitCode !== 0) throw new CommandError(`veths by their namespace: ${stderr.trim() || `exit status ${exitCode}`}`);
   return stdout.split('\n').filter(Boolean);

@@ -41,6 +41,20 @@ it('are told in the order of their numbers, by a process there and by one of the
   expect(await read({ process: pids.web })).toEqual([`a"b'c`]);
 });
 
+it('are none where nobody listens on a socket of that name', async () => {
+  const program =
+    'socket(my $s, 1, 1, 0); bind($s, pack "Sa*", 1, "\\0$ARGV[0]"); listen $s, 0; print "on\\n"; sleep 600';
+  const name = `/var/lib/lxc/a"b'c é/command`;
+  const listener = host.spawn('perl', ['-e', `$| = 1; ${program}`, name]);
+  await listener.waitForLine(/on/);
+  const readIf = (...sockets: string[]) => readVethsInto(runIn(host), { process: pids.mail }, sockets);
+  // More than may wait there: nobody takes them.
+  for (let time = 0; time < 4; time += 1) expect(await readIf('nobody', name)).toEqual(['vmail']);
+  expect(await readIf('nobody', name.slice(0, -1))).toBeUndefined();
+  await listener.stop('SIGKILL');
+  expect(await readIf(name)).toBeUndefined();
+});
+
 it('are none where nothing of the host leads there, or both ends are here', async () => {
   // Asked about a container before, the kernel has a number of the host's own namespace too.
   await read({ process: pids.web });

@@ -53,7 +53,11 @@ test('a program for perl runs as in a perl of its own', async () => {
   const perl = (program: string, ...words: string[]) => forks.run('perl', ['-e', program, ...words]);
   const said = await perl('sub answer { "<@_>" } print map { answer $_ } @ARGV; print STDERR "no"; exit 3', 'a b', '');
   expect(said).toEqual({ stdout: '<a b><>', stderr: 'no', exitCode: 3 });
-  expect(await perl('use strict; print $jobs')).toMatchObject({ stdout: '', stderr: expect.stringMatching(/Global symbol/), exitCode: 255 });
+  expect(await perl('use strict; print $jobs')).toMatchObject({
+    stdout: '',
+    stderr: expect.stringMatching(/Global symbol/),
+    exitCode: 255,
+  });
   expect(await perl('die "gone\\n"')).toEqual({ stdout: '', stderr: 'gone\n', exitCode: 255 });
   await expect(perl('kill KILL => $$')).rejects.toThrow(CommandError);
   expect((await perl('print scalar readline(STDIN) // "nothing"')).stdout).toBe('nothing');
