@@ -29,13 +29,16 @@ const icmpErrors = [
 
 /** TCP from the middle of a connection that isn't. */
 const orphans = [
-  ...each('ACK without a flow', 4, (to) => `${ip(to)}/TCP(dport=22, sport=80, flags="A")/M`),
-  ...each('RST without a flow', 6, (to) => `${ip6(to)}/TCP(dport=22, sport=80, flags="R")/M`),
-  ...each('SYN and ACK without a flow', 4, (to) => `${ip(to)}/TCP(dport=873, sport=80, flags="SA")/M`),
-  ...each('FIN without a flow', 6, (to) => `${ip6(to)}/TCP(dport=873, sport=80, flags="FA")/M`),
-  ...each('XMAS', 4, (to) => `${ip(to)}/TCP(dport=22, flags="FPU")/M`),
-  ...each('no flag at all', 6, (to) => `${ip6(to)}/TCP(dport=873, flags="")/M`),
-];
+  ['ACK without a flow', 'dport=22, sport=80, flags="A"'],
+  ['RST without a flow', 'dport=22, sport=80, flags="R"'],
+  ['SYN and ACK without a flow', 'dport=873, sport=80, flags="SA"'],
+  ['FIN without a flow', 'dport=873, sport=80, flags="FA"'],
+  ['XMAS', 'dport=22, flags="FPU"'],
+  ['no flag at all', 'dport=873, flags=""'],
+].flatMap(([name = '', segment]) => [
+  ...each(name, 4, (to) => `${ip(to)}/TCP(${segment})/M`),
+  ...each(name, 6, (to) => `${ip6(to)}/TCP(${segment})/M`),
+]);
 
 const plain = [
   ...each('echo request', 4, (to) => `${ip(to)}/ICMP()/M`),
@@ -59,6 +62,7 @@ const protocols = [
   ...each('IPv6 in IP', 4, (to) => `${ip(to)}/IPv6(src=ME6, dst="2001:db8:ffff::80")/UDP(dport=53)/M`),
   ...each('IP in IPv6', 6, (to) => `${ip6(to)}/IP(src=ME4, dst="203.0.113.80")/UDP(dport=53)/M`),
   ...each('SCTP', 4, (to) => `${ip(to)}/SCTP(dport=873)/SCTPChunkInit()/M`),
+  ...each('SCTP', 6, (to) => `${ip6(to)}/SCTP(dport=873)/SCTPChunkInit()/M`),
   ...[50, 51, 88, 89, 112, 136, 253].flatMap((protocol) =>
     each(`protocol ${protocol}`, 4, (to) => `E/IP(src=ME4, dst=${to}, proto=${protocol})/Raw(b"\\0" * 24)/M`),
   ),
@@ -136,6 +140,7 @@ const routers = [
   ...each("a DHCP server's offer", 4, (to) => `${ip(to)}/UDP(sport=67, dport=68)/M`),
   ...each("a DHCPv6 server's reply", 6, (to) => `${ip6(to)}/UDP(sport=547, dport=546)/M`),
   ["a DHCPv6 server's reply", `${ip6('"fe80::1"', '"fe80::66"')}/UDP(sport=547, dport=546)/M`],
+  ...each("a router's advertisement", 4, (to) => `${ip(to)}/ICMP(type=9)/M`),
   [
     "a router's advertisement",
     'Ether(dst="33:33:00:00:00:01")/IPv6(src="fe80::66", dst="ff02::1", hlim=255)/ICMPv6ND_RA()/M',

@@ -156,25 +156,28 @@ for port in range(1, 4001): s.sendto(b'x', ('${INTERNET[0]}', port))
 
   it('one fills no more of the table of connections than it may, and leaves the rest to the others', async () => {
     const { host, outside } = rw.bed;
-    const flows = async (name: Name): Promise<number> => {
-      const { stdout } = await host.run('conntrack', ['-L', '-p', 'udp', '-s', ADDRESSES[name][0]]);
-      return stdout.split('\n').filter((line) => line.includes('dport=9 ')).length;
-    };
-    const flood = `
+    await listen(outside, { protocol: 'udp', port: 9 });
+    for (const [at, family] of [
+      [0, 'INET'],
+      [1, 'INET6'],
+    ] as const) {
+      const flood = `
 import socket
 for port in range(20000, 20500):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = socket.socket(socket.AF_${family}, socket.SOCK_DGRAM)
     s.bind(('', port))
-    s.sendto(b'x', ('${INTERNET[0]}', 9))
+    s.sendto(b'x', ('${INTERNET[at]}', 9))
 `;
-    await of(places, 'web').run('/usr/bin/python3', ['-c', flood]);
-    const taken = await flows('web');
-    expect(taken).toBeGreaterThan(50);
-    expect(taken).toBeLessThan(110);
-    await listen(outside, { protocol: 'udp', port: 9 });
-    const target = { protocol: 'udp', to: INTERNET[0], port: 9, timeout: 1_500 } as const;
-    expect(await probe(of(places, 'web'), target)).not.toBe('allowed');
-    expect(await probe(of(places, 'db'), target)).toBe('allowed');
+      await of(places, 'web').run('/usr/bin/python3', ['-c', flood]);
+      const words = ['-L', '-f', at === 0 ? 'ipv4' : 'ipv6', '-p', 'udp', '-s', ADDRESSES.web[at]];
+      const { stdout } = await host.run('conntrack', words);
+      const taken = stdout.split('\n').filter((line) => line.includes('dport=9 ')).length;
+      expect(taken).toBeGreaterThan(50);
+      expect(taken).toBeLessThan(110);
+      const target = { protocol: 'udp', to: INTERNET[at], port: 9, timeout: 1_500 } as const;
+      expect(await probe(of(places, 'web'), target)).not.toBe('allowed');
+      expect(await probe(of(places, 'db'), target)).toBe('allowed');
+    }
   });
 
   it('learning from what one is observed to do proposes a policy for it', async () => {

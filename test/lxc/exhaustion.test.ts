@@ -13,7 +13,10 @@ afterEach(cleanUp);
 
 const MALLORY = addressesOf(66);
 const ALICE = addressesOf(10);
-const SERVER = '203.0.113.80';
+const SERVERS = { 4: '203.0.113.80', 6: '2001:db8:ffff::80' } as const;
+const SERVER = SERVERS[4];
+const OWN = { 4: MALLORY[0], 6: MALLORY[1] } as const;
+const FAMILIES = [4, 6] as const;
 const HTTP = { protocol: 'tcp', port: 80 } as const;
 
 interface Arena {
@@ -39,44 +42,51 @@ async function openArena({ config = '', policy = OPEN }: { config?: string; poli
 }
 
 const COUNT = 1_000;
+const layerOf = (family: 4 | 6): string => `${family === 4 ? 'IP' : 'IPv6'}(src=ME${family}, dst="${SERVERS[family]}")`;
 /** Each is a connection of its own, that nobody answers. */
-const datagrams = `[E/IP(src=ME4, dst="${SERVER}")/UDP(sport=n, dport=9)/M for n in range(1024, ${1024 + COUNT})]`;
+const datagrams = (family: 4 | 6): string =>
+  `[E/${layerOf(family)}/UDP(sport=n, dport=9)/M for n in range(1024, ${1024 + COUNT})]`;
 
 /** Entries that the source made in the host's table. */
 async function connectionsOf(host: Place, source: string): Promise<number> {
-  const { stdout } = await host.run('conntrack', ['-L', '-s', source]);
+  const { stdout } = await host.run('conntrack', ['-L', '-f', source.includes(':') ? 'ipv6' : 'ipv4', '-s', source]);
   return stdout.split('\n').filter((line) => line.includes(`src=${source}`)).length;
 }
 
 describe("the host's connection table", () => {
-  test.each([
-    ['how many there may be at once', 'connections: { most: 100, rate: 999999/second }\n', 110],
-    ['how many may be opened', 'connections: { most: 1000000, rate: 50/second }\n', 500],
-  ])('takes of one container what the configuration says: %s', async (_, config, most) => {
+  test.each(
+    FAMILIES.flatMap((family) => [
+      ['how many there may be at once', family, 'connections: { most: 100, rate: 999999/second }\n', 110] as const,
+      ['how many may be opened', family, 'connections: { most: 1000000, rate: 50/second }\n', 500] as const,
+    ]),
+  )('takes of one container what the configuration says: %s, in IPv%i', async (_, family, config, most) => {
     const { rw, alice, sender } = await openArena({ config });
-    const flow = await openFlow(sender.place, { ...HTTP, to: SERVER, timeout: 3_000 });
-    await attack(sender, [['a flood of connections', datagrams]]);
-    const taken = await connectionsOf(rw.bed.host, MALLORY[0]);
+    const to = SERVERS[family];
+    const flow = await openFlow(sender.place, { ...HTTP, to, timeout: 3_000 });
+    await attack(sender, [['a flood of connections', datagrams(family)]]);
+    const taken = await connectionsOf(rw.bed.host, OWN[family]);
     expect(taken).toBeGreaterThan(50);
     expect(taken).toBeLessThan(most);
     // What was open stays open; the others and the host itself notice nothing.
     expect(await flow.beat(3_000)).toBe('alive');
     for (const from of [await alice.inside(), rw.bed.host])
-      expect(await probe(from, { ...HTTP, to: SERVER, timeout: 3_000 })).toBe('allowed');
-    const denials = await rw.bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'refused_egress4']);
-    expect(denials.stdout).toContain(`${SERVER} . udp . 9`);
+      expect(await probe(from, { ...HTTP, to, timeout: 3_000 })).toBe('allowed');
+    const denials = await rw.bed.host.run('nft', ['list', 'set', 'inet', 'routewall', `refused_egress${family}`]);
+    expect(denials.stdout).toContain(`${to} . udp . 9`);
   });
 
   test('takes all of them with wider limits', async () => {
     const { rw, sender } = await openArena({ config: 'connections: { most: 1000000, rate: 999999/second }\n' });
-    await attack(sender, [['a flood of connections', datagrams]]);
-    await eventually('each is an entry', async () => (await connectionsOf(rw.bed.host, MALLORY[0])) >= COUNT);
+    for (const family of FAMILIES) {
+      await attack(sender, [['a flood of connections', datagrams(family)]]);
+      await eventually('each is an entry', async () => (await connectionsOf(rw.bed.host, OWN[family])) >= COUNT);
+    }
   });
 
   test('gives back what ended', async () => {
     const { rw, sender } = await openArena({ config: 'connections: { most: 20, rate: 999999/second }\n' });
     const reaches = (): Promise<string> => probe(sender.place, { ...HTTP, to: SERVER, timeout: 1_000 });
-    await attack(sender, [['a flood of connections', datagrams]]);
+    await attack(sender, [['a flood of connections', datagrams(4)]]);
     expect(await reaches()).toBe('dropped');
     await rw.bed.host.run('conntrack', ['-D', '-s', MALLORY[0]]);
     await eventually('a new one is let through', async () => (await reaches()) === 'allowed');
@@ -135,9 +145,9 @@ describe("the host's table of neighbours", () => {
 describe('a flood of refusals', () => {
   const CLOSED = 'egress: { default: drop, log: true }\n';
   const SENT = 3_000;
-  const refused = `[E/IP(src=ME4, dst="${SERVER}")/UDP(sport=9, dport=n)/M for n in range(1, ${SENT})]`;
 
-  test('writes few lines to the log, and nothing comes out', async () => {
+  test.each(FAMILIES)('writes few lines to the log, and nothing comes out, in IPv%i', async (family) => {
+    const refused = `[E/${layerOf(family)}/UDP(sport=9, dport=n)/M for n in range(1, ${SENT})]`;
     const { rw, sender } = await openArena({ policy: CLOSED, config: 'log: { group: 44, rate: 5/second }\n' });
     const logged = rw.bed.host.spawn('tcpdump', ['-n', '-l', '--immediate-mode', '-i', 'nflog:44']);
     await logged.waitForLine(/listening on/);
@@ -148,6 +158,6 @@ describe('a flood of refusals', () => {
     await logged.stop('SIGINT');
     const lines = logged.lines.filter((line) => / UDP/.test(line)).length;
     expect(lines).toBeLessThan(SENT / 10);
-    expect(await connectionsOf(rw.bed.host, MALLORY[0])).toBe(0);
+    expect(await connectionsOf(rw.bed.host, OWN[family])).toBe(0);
   });
 });

@@ -220,28 +220,30 @@ describe('a connection that both ends begin at once', () => {
   const STRICT = 'egress: { default: drop }\n';
   const SYN = 'flags="S", seq=7';
 
-  test.each([
-    ['is none where the policy allows neither of them', STRICT, []],
-    [
-      'is one where it allows the container to begin',
-      'egress:\n  rules:\n    - allow: tcp/80\n      to: any\n',
-      ['in', 'out'],
-    ],
-  ])('%s', async (_, policy, expected) => {
+  const OPENS = 'egress:\n  rules:\n    - allow: tcp/80\n      to: any\n';
+
+  test.each(
+    ([4, 6] as const).flatMap((family) => [
+      ['is none where the policy allows neither of them', family, STRICT, []] as const,
+      ['is one where it allows the container to begin', family, OPENS, ['in', 'out']] as const,
+    ]),
+  )('%s, in IPv%i', async (_, family, policy, expected) => {
+    const [layer, own] = family === 4 ? (['IP', MALLORY[0]] as const) : (['IPv6', MALLORY[1]] as const);
+    const server = SERVERS[family];
     const rw = await startRoutewall({ policies: { 'containers/mallory.yaml': policy } });
     const mallory = await rw.addContainer('mallory', { lines: nic(MALLORY) });
     await rw.start(mallory);
     const { host, outside } = rw.bed;
     const veth = await mallory.hostVeth();
     // Both learn their gateways' hardware addresses, whatever comes of it.
-    await probe(await mallory.inside(), { protocol: 'tcp', to: SERVERS[4], port: 9 });
-    await probe(outside, { protocol: 'tcp', to: MALLORY[0], port: 9 });
+    await probe(await mallory.inside(), { protocol: 'tcp', to: server, port: 9 });
+    await probe(outside, { protocol: 'tcp', to: own, port: 9 });
     // Nobody listens there, and its reset would end what began.
     const silence = 'add chain inet silence output { type filter hook output priority 0; }';
     await outside.run('nft', [`add table inet silence; ${silence}; add rule inet silence output tcp flags rst drop`]);
     const witness = await startWitness(host, { devices: ['eth0', veth], from: veth });
-    const out: Attack = ['out', `E/IP(src=ME4, dst="${SERVERS[4]}")/TCP(sport=4000, dport=80, ${SYN})/M`];
-    const back: Attack = ['in', `E/IP(src="${SERVERS[4]}", dst="${MALLORY[0]}")/TCP(sport=80, dport=4000, ${SYN})/M`];
+    const out: Attack = ['out', `E/${layer}(src="${own}", dst="${server}")/TCP(sport=4000, dport=80, ${SYN})/M`];
+    const back: Attack = ['in', `E/${layer}(src="${server}", dst="${own}")/TCP(sport=80, dport=4000, ${SYN})/M`];
     const nothing: Attack = ['nothing', '[]'];
     const ends = [
       [await sender(mallory, MALLORY), [nothing, out]],

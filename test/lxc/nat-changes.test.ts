@@ -195,6 +195,37 @@ it('gives no container the packets of a published port by a source port of its c
   await eventually('the thief got it', () => capture.lines().length > 0);
 });
 
+it("gives nobody the packets of a published port by a flow in the host's name", async () => {
+  const [host6, neighbour6] = ['2001:db8:0:1::1', '2001:db8:0:1::2'];
+  const { routewall, inside } = await start(web(`{ udp: 5353, to: 53, on: "${host6}" }`));
+  const { outside, host } = routewall.bed;
+  const policy = 'egress: { default: allow }\n';
+  const thief = await routewall.addContainer('thief', { lines: nic(addressesOf(20)), policy });
+  await routewall.start(thief);
+  const theirs = await thief.inside();
+  // The kernel itself knows an IPv4 packet from its own address for a forged one, but not of IPv6.
+  await theirs.run('ip', ['address', 'add', `${host6}/128`, 'dev', 'eth0', 'nodad']);
+  const speak = (place: Place, from: readonly [string, number], to: readonly [string, number]) =>
+    place.run('/usr/bin/python3', [
+      '-c',
+      `import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(("${from[0]}", ${from[1]})); s.sendto(b"x", ("${to[0]}", ${to[1]}))`,
+    ]);
+  const tracked = async (port: number): Promise<string> =>
+    (await host.run('conntrack', ['-L', '-f', 'ipv6', '-p', 'udp', '--sport', '5353', '--dport', `${port}`])).stdout;
+  await speak(theirs, [host6, 5353], [neighbour6, 20_000]);
+  await speak(outside, [neighbour6, 20_000], [host6, 5353]);
+  await eventually('the published container got it', async () => (await receipts(inside)).length === 1);
+  expect(await tracked(20_000)).not.toContain(host6);
+  // The control: a forged flow takes the client's question for its answer.
+  await routewall.daemon.stop('SIGKILL');
+  await host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'antispoof']);
+  await speak(theirs, [host6, 5353], [neighbour6, 20_001]);
+  await eventually('it is a flow', async () => (await tracked(20_001)).includes('[UNREPLIED]'));
+  await speak(outside, [neighbour6, 20_001], [host6, 5353]);
+  await eventually('it has its answer', async () => /^udp (?!.*UNREPLIED)/m.test(await tracked(20_001)));
+  expect(await receipts(inside)).toHaveLength(1);
+});
+
 it("masquerades nobody into a network that is no uplink's", async () => {
   const { routewall } = await start(web(PORTS), 'uplinks: [eth0]\n');
   const { host } = routewall.bed;

@@ -121,6 +121,7 @@ const tunnels = [
   ),
   ...each('ESP', 6, (to) => `E/IPv6(src=ME6, dst=${to}, nh=50)/Raw(b"\\0\\0\\1\\0" * 6)/M`),
   ...each('UDP-Lite', 4, (to) => `E/IP(src=ME4, dst=${to}, proto=136)/Raw(bytes(UDP(dport=873)))/M`),
+  ...each('UDP-Lite', 6, (to) => `E/IPv6(src=ME6, dst=${to}, nh=136)/Raw(bytes(UDP(dport=873)))/M`),
   ...each('no next header', 6, (to) => `E/IPv6(src=ME6, dst=${to}, nh=59)/M`),
 ];
 

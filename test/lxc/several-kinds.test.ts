@@ -124,13 +124,15 @@ describe('a container with NICs of several kinds', () => {
     expect(await out('192.0.2.60', 22, '192.0.2.2')).toBe('allowed');
   });
 
+  const OTHERS = [
+    [BRIDGED, 'eth0', 'eth1'],
+    [ROUTED, 'eth1', 'eth0'],
+  ] as const;
+  const heard = async (source: string): Promise<number> =>
+    (await receipts(rw.bed.outside)).filter(({ from }) => from === source).length;
+
   it("sends by no NIC from another's address", async () => {
-    const heard = async (source: string): Promise<number> =>
-      (await receipts(rw.bed.outside)).filter(({ from }) => from === source).length;
-    for (const [source, by, back] of [
-      [BRIDGED, 'eth0', 'eth1'],
-      [ROUTED, 'eth1', 'eth0'],
-    ] as const) {
+    for (const [source, by, back] of OTHERS) {
       const before = await heard(source);
       await sendFrom(source, by);
       expect([source, by, await out(source, 80)]).toEqual([source, by, 'dropped']);
@@ -139,6 +141,20 @@ describe('a container with NICs of several kinds', () => {
       expect([source, back, await out(source, 80)]).toEqual([source, back, 'allowed']);
       expect(await heard(source)).toBe(before + 1);
     }
+  });
+
+  it('does so where nothing stands in its way', async () => {
+    const { host } = rw.bed;
+    await rw.daemon.stop('SIGKILL');
+    for (const family of ['inet', 'arp', 'bridge']) await host.run('nft', ['delete', 'table', family, 'routewall']);
+    for (const [source, by, back] of OTHERS) {
+      const before = await heard(source);
+      await sendFrom(source, by);
+      await out(source, 80);
+      expect([source, by, (await heard(source)) - before]).toEqual([source, by, 1]);
+      await sendFrom(source, back);
+    }
+    await rw.daemon.restart();
   });
 
   it.each([
