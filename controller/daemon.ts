@@ -114,6 +114,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       backend: parts.servingBackend(),
       polledRules: parts.polledRules(),
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh),
+      onSame: (ms) => parts.reporter.reportSame(ms),
       onFailure: () => metrics.observeFailure(),
       onUnread: () => metrics.observeUnread(),
       onConfigChanged: reload,

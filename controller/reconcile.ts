@@ -89,6 +89,10 @@ export class Reconciler {
   readonly #choicesOf = rememberLast((policies: Assembled['policies']) => uplinkChoices(policies.values()));
   readonly #shutOf = rememberLast(shutByErrors);
   readonly reader: HostReader;
+  /** Of the last pass. */
+  #desired: DesiredState | undefined;
+  /** The files' mark from before they were last read, all of them. */
+  #readUnder: string | undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -109,7 +113,8 @@ export class Reconciler {
     let dirty = first;
     const { applier, lastGood, panic, traffic, log } = this.#options;
     // Before anything that takes time: it may be what someone flushed.
-    const isAsProven = dirty.resync && (await applier.proof.look());
+    const isAsProven = dirty.resync && (await applier.proof.look(this.reader.watched));
+    const { files } = applier.proof;
     const mended = dirty.resync && !isAsProven ? await this.#verifySeal(waits) : [];
     let disk = await this.#readFiles(dirty);
     await this.#read(isAsProven ? { ...dirty, links: false } : dirty, waits, isAsProven);
@@ -156,9 +161,21 @@ export class Reconciler {
     lastGood.save().catch((cause: unknown) => {
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     });
+    this.#desired = desired;
+    if (first.resync && first.tree && first.running && first.policies === 'all') this.#readUnder = files;
     const whole = { ...applied, unrouted: applier.unrouted };
     const told = { before, repaired, released, isCompared: resync, unread, traffic: traffic.failures, choice };
     return { assembled, applied: whole, ...told };
+  }
+
+  /** Whether a resync would read what it read the last time, and find the kernel as it found it: then there is none to make. */
+  async isAsItWas(): Promise<boolean> {
+    const { applier, traffic } = this.#options;
+    const { watched } = this.reader;
+    if (watched === undefined || traffic.isUsed) return false;
+    const marks = await applier.proof.lookAhead(watched);
+    if (marks?.files === undefined || marks.files !== this.#readUnder || this.#desired === undefined) return false;
+    return (await applier.proven(this.#desired, marks)) !== undefined;
   }
 
   /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */

@@ -53,6 +53,8 @@ export interface SessionOptions {
   /** Whether a commit by this process is our own. */
   readonly isOurProcess: (pid: number) => boolean;
   readonly onOutcome: (outcome: Outcome, tookMs: number) => void;
+  /** A resync had nothing to do, and was no pass. */
+  readonly onSame: (tookMs: number) => void;
   /** A pass failed, which has been logged, and will be tried again. */
   readonly onFailure: () => void;
   /** Something that a pass can do without couldn't be read, or waited for; it will be read again. */
@@ -87,6 +89,7 @@ export class Session {
   #retryMs = RETRY_MS.first;
   readonly readings: SessionReadings;
   #configSignature: string | undefined;
+  #isLooking = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -142,7 +145,7 @@ export class Session {
     this.#listen();
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
-    this.#timers.every(this.#options.config.resyncSeconds * 1000, () => this.requestEverything());
+    this.#timers.every(this.#options.config.resyncSeconds * 1000, () => void this.#resync());
   }
 
   async stop(): Promise<void> {
@@ -229,6 +232,18 @@ export class Session {
   requestEverything(): void {
     this.#dirty = mergeDirty(this.#dirty, everythingDirty());
     this.#request();
+  }
+
+  /** Beside the passes, since a look at thousands of links and files takes a busy machine its time. */
+  async #resync(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const begin = performance.now();
+    // Why it can't tell is for the pass to find.
+    const isAsItWas = await this.reconciler.isAsItWas().catch(() => false);
+    this.#isLooking = false;
+    if (isAsItWas) this.#options.onSame(performance.now() - begin);
+    else this.requestEverything();
   }
 
   #listen(): void {

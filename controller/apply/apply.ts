@@ -9,7 +9,7 @@ import { PortIsolation } from '../bridged/port-isolation.ts';
 import type { IpChannel } from '../commands/ip-channel.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
-import type { KernelMarks } from '../kernel/kernel-marks.ts';
+import type { KernelMarks, Marks } from '../kernel/kernel-marks.ts';
 import { readRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import type { Log } from '../log.ts';
 import type { AddressClaims } from '../probe/address-claims.ts';
@@ -164,12 +164,23 @@ export class Applier {
    * `signal` puts it aside, nothing but rules has been written yet: then the change alone is, from what was known before.
    */
   async resync(request: ApplyRequest, signal?: AbortSignal): Promise<Applied> {
-    const proven = this.proof.of(request.desired, this.#enforced);
-    const isDue = (): boolean => [...this.#ports.claims.due].length > 0;
-    if (proven !== undefined && !isDue() && !(await this.#sysctls.hasUnmarkedDrift(proven.enforced))) return proven;
+    const proven = await this.proven(request.desired);
+    if (proven !== undefined) return proven;
     const applied = await this.#resync(request, signal);
-    if (this.#ports.backend.name === 'nftables' && !isDue()) await this.proof.note(request.desired, applied);
+    if (this.#ports.backend.name === 'nftables' && !this.#isDue) this.proof.note(request.desired, applied);
     return applied;
+  }
+
+  /** What a comparison would come to, by the last look or by `now`; `undefined` where it has to be made. */
+  async proven(desired: DesiredState, now?: Marks): Promise<Applied | undefined> {
+    const proven = this.proof.of(desired, this.#enforced, now);
+    if (proven === undefined || this.#isDue || (await this.#sysctls.hasUnmarkedDrift(proven.enforced)))
+      return undefined;
+    return proven;
+  }
+
+  get #isDue(): boolean {
+    return [...this.#ports.claims.due].length > 0;
   }
 
   async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {

@@ -1,6 +1,7 @@
 /** That the kernel holds what it shall, without looking at all of it: it was found so, and has the same marks still. */
 import type { DesiredState } from '../../render/desired.ts';
-import type { KernelMarks } from '../kernel/kernel-marks.ts';
+import type { WatchedFiles } from '../kernel/file-marks.ts';
+import type { KernelMarks, Marks } from '../kernel/kernel-marks.ts';
 import type { Applied } from './applied.ts';
 
 /** An hour, as resyncs go: what no mark can tell, such as a mistake in this, doesn't stay for ever. */
@@ -15,40 +16,67 @@ interface Proven {
 export class KernelProof {
   readonly #marks: KernelMarks | undefined;
   #proven: Proven | undefined;
-  /** Of the present resync. */
-  #now: string | undefined;
+  /** That waits for the marks behind its comparison. */
+  #noted: Proven | undefined;
+  /** Of the present resync, and those that were there before it read anything. */
+  #now: Marks | undefined;
+  #before: Marks | undefined;
+  #ahead: Marks | undefined;
   #looks = 0;
 
   constructor(marks: KernelMarks | undefined) {
     this.#marks = marks;
   }
 
+  /** For a resync that may turn out to be none, so that nobody waits for it. */
+  async lookAhead(watched: WatchedFiles): Promise<Marks | undefined> {
+    this.#ahead = await this.#marks?.readPatiently(watched);
+    this.#countLook();
+    return this.#ahead;
+  }
+
   /** A resync begins, and reads whatever it reads after this. @returns whether the kernel is as it was when it was right. */
-  async look(): Promise<boolean> {
+  async look(watched?: WatchedFiles): Promise<boolean> {
+    this.#now = await this.#marks?.read(watched);
+    // Too old to prove anything by now, but from before what is read next.
+    this.#before = this.#now ?? this.#ahead;
+    this.#ahead = undefined;
+    this.#countLook();
+    return this.#now !== undefined && this.#now.kernel === this.#proven?.marks;
+  }
+
+  #countLook(): void {
     this.#looks++;
-    this.#now = await this.#marks?.read();
     if (this.#looks % FRESH_EVERY === 0) this.#proven = undefined;
-    return this.#now !== undefined && this.#now === this.#proven?.marks;
+  }
+
+  /** Of the files, from before they were read; `undefined`: nothing is certain of them. */
+  get files(): string | undefined {
+    return this.#before?.files;
   }
 
   /** What the comparison would come to; `undefined` where it has to be made. `enforced`: by what is known. */
-  of(desired: DesiredState, enforced: DesiredState | undefined): Applied | undefined {
+  of(desired: DesiredState, enforced: DesiredState | undefined, now = this.#now): Applied | undefined {
     const { marks, desired: known, applied } = this.#proven ?? {};
-    const isSame = marks !== undefined && marks === this.#now && known === desired && applied?.enforced === enforced;
+    const isSame = marks !== undefined && marks === now?.kernel && known === desired && applied?.enforced === enforced;
     return isSame ? applied : undefined;
   }
 
   /** What a comparison came to. The marks from before it count, if they are the same behind it. */
-  async note(desired: DesiredState, applied: Applied): Promise<void> {
-    const marks = this.#now;
+  note(desired: DesiredState, applied: Applied): void {
+    const marks = this.#before?.kernel;
     this.forget();
-    if (marks === undefined || !isRight(applied) || marks !== (await this.#marks?.read())) return;
-    this.#proven = { marks, desired, applied: { ...applied, abandoned: [] } };
+    if (marks === undefined || !isRight(applied)) return;
+    const noted = { marks, desired, applied: { ...applied, abandoned: [] } };
+    this.#noted = noted;
+    // No pass has to wait for it: whatever is written meanwhile is not what these marks stand for.
+    void this.#marks?.readPatiently().then((behind) => {
+      if (this.#noted === noted && behind?.kernel === marks) this.#proven = noted;
+    });
   }
 
   forget(): void {
-    this.#proven = undefined;
-    this.#now = undefined;
+    this.#proven = this.#noted = this.#now = this.#before = undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The sysctls of enforced interfaces: each is written once, and again where someone else changed it. */
 import type { DesiredState, Sysctl } from '../../render/desired.ts';
-import { isMarked } from '../kernel/kernel-marks.ts';
+import { isMarked } from '../kernel/netlink-marks.ts';
 import { type Log, messageOf } from '../log.ts';
 import { rememberLast } from '../remember.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';

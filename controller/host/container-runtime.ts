@@ -51,7 +51,7 @@ export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<
   const nics = claimedNics(container);
   const fixed = vethsByName(nics);
   if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
-  if (before !== undefined && before.veths.size === nics.length && allExist(before.veths))
+  if (before !== undefined && hasAll(nics, before) && allExist(before.veths))
     // A hook said so while the container was starting; since LXC told its state, the hook isn't asked any more.
     return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
   return askLxc(run, question);
@@ -66,8 +66,14 @@ function vethsByName(endpoints: readonly ClaimedNic[]): Map<string, InterfaceNam
   return veths.size === 0 ? undefined : veths;
 }
 
-const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean =>
-  veths.size > 0 && [...veths.values()].every(linkExists);
+const hasAll = (nics: readonly ClaimedNic[], { veths }: Runtime): boolean =>
+  veths.size > 0 && veths.size === nics.length;
+
+const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean => [...veths.values()].every(linkExists);
+
+/** Whether the next reading comes to the same without a question to LXC, while the links are the same. */
+export const needsNoAnswer = (container: Container, runtime: Runtime): boolean =>
+  hasAll(claimedNics(container), runtime) && runtime.state !== 'STARTING';
 
 async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { container } = question;

@@ -5,7 +5,7 @@ import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
-import { CONTAINERS, isPolicyFileName, type PolicyFiles } from '../../policies/policy-files.ts';
+import { CONTAINERS, isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
 import { isStrict } from '../../policies/read-file.ts';
 import { readPolicyFile } from '../../policies/read-policy-files.ts';
 import { sameContent } from '../../policies/source-text.ts';
@@ -20,10 +20,11 @@ import { leaseFile } from '../bridged/leases.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import { abortable, orUnread, patiently, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
+import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { readLinks } from '../kernel/observe.ts';
 import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
-import { claimedNics, linkExists, type Runtime, STOPPED } from './container-runtime.ts';
+import { claimedNics, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { KeptFiles } from './kept-files.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
@@ -61,6 +62,8 @@ export class HostReader {
   #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
   #links: readonly HostLink[] | undefined;
+  /** LXC need not be asked what runs, while its sockets and the links are the same. */
+  #isSettled = false;
   readonly runtimes: RuntimeReader;
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
@@ -109,6 +112,15 @@ export class HostReader {
     return { autoApply: this.config.autoApply, isFolderMissing: this.#isFolderMissing };
   }
 
+  /** What was read, now that everything was: `undefined` where no look at it tells that all would be read the same again. */
+  get watched(): WatchedFiles | undefined {
+    const isCertain = this.#kept.isComplete && !this.#isFolderMissing && this.#containers.isCertain && this.#isSettled;
+    if (!isCertain || this.hasBridges || this.uplinks.facts !== undefined) return undefined;
+    const { policyFolder, config } = this.#options;
+    const folders = ['', ...policyFolders].map((part) => join(policyFolder, part));
+    return { folders, trees: config.lxcPaths, paths: this.#containers.includes };
+  }
+
   async readAll(): Promise<void> {
     await this.readPolicies();
     await this.readLinks();
@@ -145,7 +157,9 @@ export class HostReader {
       claimedNics(container).some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
     const known = [...this.#containers.byId.values()];
     for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
-    await this.#readRuntimes(known.filter(isLive));
+    const live = known.filter(isLive);
+    await this.#readRuntimes(live);
+    this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
 
   /** Those that run though they weren't known to, and the other way round; costs no fork. */
@@ -286,6 +300,9 @@ export class HostReader {
     return this.#complete;
   }
 }
+
+const isSettled = (known: KnownContainer | undefined): boolean =>
+  known === undefined || needsNoAnswer(known.container, known.runtime);
 
 const NONE: ReadonlyMap<string, CompiledPolicy> = new Map();
 

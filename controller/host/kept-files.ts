@@ -13,6 +13,12 @@ interface Kept {
 export class KeptFiles {
   #kept = new Map<string, Kept>();
   #folders = '';
+  #isComplete = false;
+
+  /** Whether all that `readAll` found is known to be the same while its files are. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
 
   /** As readPolicyFiles. What can't be read, links, and what was changed just now are read each time. */
   async readAll(folder: string, strict: boolean): Promise<Map<string, FileContent>> {
@@ -36,6 +42,7 @@ export class KeptFiles {
     const files = await readPolicyFiles(folder, strict, keep);
     this.#kept = next;
     this.#folders = folders;
+    this.#isComplete = next.size === files.size;
     return files;
   }
 }

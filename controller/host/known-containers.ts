@@ -67,6 +67,19 @@ export class KnownContainers {
     return this.#veths;
   }
 
+  /** Whether all would be read as they were while what they were read from is the same. */
+  get isCertain(): boolean {
+    return [...this.#readFrom.values()].every(({ isCertain }) => isCertain);
+  }
+
+  /** What configurations were read from beside themselves. */
+  get includes(): ReadonlySet<string> {
+    const includes = new Set<string>();
+    for (const [id, { paths }] of this.#readFrom)
+      for (const path of paths) if (path !== `${id}/config`) includes.add(path);
+    return includes;
+  }
+
   get vethsInUse(): Iterable<string> {
     return this.#usedVeths.keys();
   }

@@ -109,8 +109,23 @@ export class Reporter {
     const enforcedAt = new Date().toISOString();
     this.#latest = { outcome, reader, watched, at: enforcedAt };
     this.#writing ??= this.#writeStatus();
+    this.#tell({ outcome, reader, raised, enforcedAt, tookMs });
+  }
+
+  /** A resync found everything as it was, files included. The status file, which would differ in its time alone, stays. */
+  reportSame(tookMs: number): void {
+    if (this.#latest === undefined) return;
+    const enforcedAt = new Date().toISOString();
+    const { outcome, reader } = this.#latest;
+    this.#latest = { ...this.#latest, at: enforcedAt };
+    const before = outcome.applied.enforced;
+    const same = { ...outcome, before, repaired: [], released: new Set<never>(), isCompared: true };
+    this.#tell({ outcome: same, reader, raised: new Map(), enforcedAt, tookMs });
+  }
+
+  #tell(report: Pick<Report, 'outcome' | 'reader' | 'raised' | 'enforcedAt' | 'tookMs'>): void {
     this.#options.onReport?.({
-      ...{ outcome, reader, raised, enforcedAt, tookMs, since: this.#since },
+      ...{ ...report, since: this.#since },
       ...{ problemCount: this.#problems.count, errorCount: this.#problems.errorCount, repairCount: this.#drift.count },
     });
   }

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Resident } from '../../controller/commands/run.ts';
-import { isMarked, type KernelMarks, openKernelMarks } from '../../controller/kernel/kernel-marks.ts';
+import { type KernelMarks, openKernelMarks } from '../../controller/kernel/kernel-marks.ts';
+import { isMarked } from '../../controller/kernel/netlink-marks.ts';
 import { atEnd, cleanUp } from '../../sandbox/clean-up.ts';
 import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
 import { startIn } from './namespace-commands.ts';
@@ -16,7 +17,7 @@ const sh = (command: string) => host.run('sh', ['-c', command]);
 beforeEach(async () => {
   host = await createNamespace('host');
   started = [];
-  marks = openKernelMarks(startIn(host, started));
+  marks = openKernelMarks(startIn(host, started), 1000);
   atEnd('stop the marks', async () => marks.stop());
   await sh(`ip link add v1 type veth peer name v2; ip link set v1 up; ip link set v2 up
     ip link add br0 type bridge; ip link set br0 up
@@ -33,7 +34,7 @@ async function settled(): Promise<string> {
   let before: string | undefined;
   for (let [same, looks] = [0, 0]; same < 3; looks++) {
     if (looks > 100) throw new Error('it never settles');
-    const now = await marks.read();
+    const now = (await marks.read())?.kernel;
     same = now !== undefined && now === before ? same + 1 : 0;
     before = now;
     await sleep(50);
@@ -102,7 +103,7 @@ it('stays the same through lifetimes, statistics, the timers of bridges, and rou
 it('gives other words after its process ended, and none while it hangs', async () => {
   const before = await settled();
   process.kill(started[0]?.pid ?? 0, 'SIGSTOP');
-  expect(await marks.read()).toBeUndefined();
+  expect((await marks.read())?.kernel).toBeUndefined();
   expect(await settled()).not.toBe(before);
   // A machine that is busy may have one more given up.
   expect(started.length).toBeGreaterThan(1);

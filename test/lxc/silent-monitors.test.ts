@@ -1,8 +1,10 @@
 /** What nobody tells of is found by the resync alone, whatever it takes for unchanged since the last one. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { run } from '../../sandbox/run.ts';
 import { type OwnState, readOwnState } from './kernel-state.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -71,6 +73,7 @@ const DRIFT: readonly string[] = [
 
 test('a resync finds each thing that changed while all monitors were silent', async () => {
   const { routewall, good } = await makeScene(1);
+  await untilNoPass(routewall);
   for (const change of DRIFT) {
     // After some resyncs that had nothing to do.
     await new Promise((resolve) => setTimeout(resolve, 2_000));
@@ -80,13 +83,55 @@ test('a resync finds each thing that changed while all monitors were silent', as
   }
 });
 
-test('nothing else finds it', async () => {
+/** While the kernel holds more events for the daemon than it keeps, so that those of this file are lost. */
+async function rewriteUnseen({ policyFolder, daemon }: Routewall, text: string): Promise<void> {
+  const most = Number(await readFile('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
+  daemon.child().signal('SIGSTOP');
+  await run('perl', ['-e', FLOOD, join(policyFolder, 'containers'), String(most)]);
+  await writeFile(join(policyFolder, 'containers/web.yaml'), text);
+  // What is new is looked at in any case.
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  daemon.child().signal('SIGCONT');
+}
+
+const FLOOD =
+  'my ($in, $count) = @ARGV; for (1 .. $count) { open my $f, ">", "$in/.$_" or die; unlink "$in/.$_" or die }';
+
+const ALLOWS_81 = 'egress: { rules: [{ allow: tcp/81, to: any }] }\n';
+const is81Allowed = async ({ bed }: Routewall): Promise<boolean> =>
+  (await bed.host.run('nft', ['list', 'table', 'inet', 'routewall'])).stdout.includes('tcp dport 81');
+
+/** Each pass writes it: once none does, resyncs of a second find everything as it was. */
+async function untilNoPass({ env }: Routewall): Promise<void> {
+  const status = join(env['RUNTIME_DIRECTORY'] ?? '', 'status.json');
+  await eventually(
+    'a resync is no pass',
+    async () => {
+      const { mtimeMs } = await stat(status);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      return (await stat(status)).mtimeMs === mtimeMs;
+    },
+    30_000,
+  );
+}
+
+test('a resync finds a file that changed without its watcher being told', async () => {
+  const { routewall } = await makeScene(1);
+  await untilNoPass(routewall);
+  await rewriteUnseen(routewall, ALLOWS_81);
+  await eventually('the new policy is in force', () => is81Allowed(routewall), 10_000);
+});
+
+test('nothing else finds it, and no other file', async () => {
   const { routewall, good } = await makeScene(3600);
   for (const change of DRIFT) await routewall.bed.host.run('sh', ['-c', change]);
   await new Promise((resolve) => setTimeout(resolve, 5_000));
   const state = await readState(routewall);
   for (const part of ['tables', 'routes', 'proxies', 'gateways', 'settings'] as const)
     expect(state[part], part).not.toEqual(good[part]);
+  await rewriteUnseen(routewall, ALLOWS_81);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(await is81Allowed(routewall)).toBe(false);
 });
 
 const isSame = (state: State, good: State): boolean => JSON.stringify(state) === JSON.stringify(good);

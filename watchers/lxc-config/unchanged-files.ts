@@ -24,6 +24,14 @@ export class ReadFrom {
   readonly #paths = new Map<string, string>();
   #isCertain = true;
 
+  get isCertain(): boolean {
+    return this.#isCertain;
+  }
+
+  get paths(): Iterable<string> {
+    return this.#paths.keys();
+  }
+
   isSame(seen: SeenFiles): boolean {
     if (!this.#isCertain) return false;
     for (const [path, signature] of this.#paths) if (seen.signatureOf(path) !== signature) return false;
