@@ -1,6 +1,6 @@
 // node scripts/bundle.mjs ENTRY OUTFILE: one file of a test's own, bundled as the program is.
 import { build } from 'esbuild';
-import { SHIPPED } from './bundles.mjs';
+import { WHOLE } from './bundles.mjs';
 
 const [entry, outfile] = process.argv.slice(2);
-await build({ ...SHIPPED[0], entryPoints: [entry], outfile, metafile: false, legalComments: 'none' });
+await build({ ...WHOLE, entryPoints: [entry], outfile, metafile: false, legalComments: 'none' });

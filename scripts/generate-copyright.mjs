@@ -57,8 +57,8 @@ const quote = (text) => text.split('\n').map((line) => (line.trim() === '' ? ' .
 
 const HEAD = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: routewall
-Comment: The program /usr/lib/routewall/routewall.mjs holds routewall and, of each
- library named below by its folder in the source tree, the parts that it uses.
+Comment: The program /usr/lib/routewall/routewall.mjs holds with its parts/ routewall
+ and, of each library named below by its folder in the source tree, what it uses.
  .
  /usr/lib/routewall/graphviz.mjs holds @hpcc-js/wasm-graphviz, and in it, compiled
  to WebAssembly and unchanged, Graphviz (Eclipse Public License 1.0, its text at

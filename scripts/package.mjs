@@ -55,12 +55,13 @@ try {
 
 async function stage() {
   await cp(join(root, 'packaging/root'), staging, { recursive: true });
-  // Started by /usr/sbin/routewall, not by itself.
-  await put('usr/lib/routewall/routewall.mjs', (await readFile(bundle, 'utf8')).replace(/^#!.*\n/, ''));
-  await put(
-    'usr/lib/routewall/graphviz.mjs',
-    (await readFile(join(root, 'dist/graphviz.mjs'), 'utf8')).replace(/^#!.*\n/, ''),
-  );
+  const [program, graphviz] = await Promise.all(['routewall', 'graphviz'].map(readMetafile));
+  const outputs = { ...program.outputs, ...graphviz.outputs };
+  for (const path of Object.keys(outputs).filter((name) => name.endsWith('.mjs'))) {
+    // Started by /usr/sbin/routewall, not by itself.
+    const text = (await readFile(join(root, path), 'utf8')).replace(/^#!.*\n/, '');
+    await put(path.replace(/^dist/, 'usr/lib/routewall'), text);
+  }
   await put('usr/lib/routewall/guard.nft', await renderGuard('nftables'));
   await put('usr/lib/routewall/guard-bridges.nft', await renderGuard('nftables', BRIDGED));
   // For kernels without nf_tables.
@@ -75,8 +76,7 @@ async function stage() {
   for (const [name, text] of Object.entries(await renderManuals({ root, help, version, date }))) {
     await put(`usr/share/man/man${name.at(-1)}/${name}.gz`, compress(text));
   }
-  const [program, graphviz] = await Promise.all(['routewall', 'graphviz'].map(readMetafile));
-  await put(`${DOC}/copyright`, await renderCopyright(root, { outputs: { ...program.outputs, ...graphviz.outputs } }));
+  await put(`${DOC}/copyright`, await renderCopyright(root, { outputs }));
   await put(`${DOC}/changelog.gz`, compress(await readChangelog()));
 }
 

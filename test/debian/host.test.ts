@@ -1,7 +1,7 @@
 /** The Debian hosts that the other tests here stand on, and the program on their own versions of Node. */
 import { existsSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, cp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createDebianContainer } from '../../sandbox/debian-container.ts';
@@ -57,6 +57,7 @@ describe.each([
 
   test('runs the program on its own Node', async () => {
     await copyFile(PROGRAM, join(host.shared, 'routewall.mjs'));
+    await cp(join(dirname(PROGRAM), 'parts'), join(host.shared, 'parts'), { recursive: true });
     await host.write('/etc/routewall/routewall.yaml', 'uplinks: [eth0]\n');
     await host.write('/etc/routewall/containers/web.yaml', 'ingress:\n  rules:\n    - allow: http\n      from: any\n');
     const program = `${SHARED}/routewall.mjs`;

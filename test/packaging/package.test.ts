@@ -70,7 +70,9 @@ test('keeps every file below /etc when the administrator has changed it', async 
 
 test('names the licence of each library of which the bundle holds a part', async () => {
   const copyright = await readFile(inTree('usr/share/doc/routewall/copyright'), 'utf8');
-  const bundle = await readFile(inTree('usr/lib/routewall/routewall.mjs'), 'utf8');
+  const { stdout: bundle } = await execa('sh', ['-c', 'cat usr/lib/routewall/*.mjs usr/lib/routewall/parts/*.mjs'], {
+    cwd: inTree(''),
+  });
   const libraries = new Set(
     [...bundle.matchAll(/^\/\/ (node_modules\/(?:@[^/]+\/)?[^/]+)\//gm)].map((match) => match[1]),
   );
