@@ -108,7 +108,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     onDue: () => due.act(),
   });
   await revisions.open();
-  const flows = trackedFlows(run, streamLines);
+  const flows = trackedFlows(forks.run, streamLines);
   const sealTableOf = (served: ChosenBackend): SealTable => {
     const variant = variantOf(served);
     const flags = ownsTables ? OWNED_TABLE : [];
@@ -156,7 +156,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   );
   const cutter = createFlowCutter(flows, log);
   const translations = createTranslationCutter(flows, log);
-  const refusals = createRefusalCleaner(run, nft, log, {
+  const refusals = createRefusalCleaner(forks.run, nft, log, {
     isClaimed: (whose) =>
       [...(applier.enforced?.nics.values() ?? [])].some(
         ({ hostVeth, port, owned }) =>

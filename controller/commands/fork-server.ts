@@ -3,10 +3,10 @@
  * the daemon, the longer (bench/README.md). perl-base is part of every Debian system.
  */
 import { killChild, killTree } from './kill-tree.ts';
-import { CommandError, type CommandResult, type Run, type StartTalker, type Talker } from './run.ts';
+import { CommandError, type CommandResult, type Run, type RunOptions, type StartTalker, type Talker } from './run.ts';
 
 /**
- * Reads a command a line, in hex: an id and its words with zeros between. Answers in frames: the id, a kind, a length and
+ * Reads a command a line, in hex: an id and its words with zeros between; behind a blank, what it is to read. Answers in frames: the id, a kind, a length and
  * so many bytes. `p`: the process began; `o` and `e`: what it wrote; `x`: it ended, with the status as wait(2) has it. One
  * that can't be executed kills itself. What is for a perl needs no other one: the child is one already, and has strict.
  * Ends with its input, and takes along what runs.
@@ -19,13 +19,27 @@ sub answer {
   my $frame = pack('N a N/a*', @_);
   while (length $frame) { substr($frame, 0, syswrite(STDOUT, $frame) // exit, '') }
 }
+sub feed {
+  my ($input) = @_;
+  pipe(my $from, my $to) or kill KILL => $$;
+  my $feeder = fork // kill KILL => $$;
+  unless ($feeder) {
+    close $_ for $from, STDOUT, STDERR;
+    while (length $input) { substr($input, 0, syswrite($to, $input) // last, '') }
+    kill KILL => $$;
+  }
+  close $to;
+  open STDIN, '<&', $from;
+}
 sub begin {
-  my ($id, @words) = @_;
+  my ($input, $id, @words) = @_;
   my $began = pipe(my $out, my $out_end) && pipe(my $err, my $err_end);
   my $pid = $began ? fork : undef;
   return answer($id, 'x', -1) unless defined $pid;
   unless ($pid) {
-    open STDIN, '<', '/dev/null'; open STDOUT, '>&', $out_end; open STDERR, '>&', $err_end;
+    open STDIN, '<', '/dev/null';
+    feed($input) if length $input;
+    open STDOUT, '>&', $out_end; open STDERR, '>&', $err_end;
     if ("@words[0, 1]" eq 'perl -e') { @ARGV = @words[3 .. $#words]; run($words[2]) }
     exec { $words[0] } @words;
     kill KILL => $$;
@@ -51,7 +65,7 @@ while (1) {
   }
   next unless vec($bits, fileno STDIN, 1);
   sysread(STDIN, $input, 65536, length $input) or last;
-  begin(split /\0/, pack('H*', $1), -1) while $input =~ s/^(\w*)\n//;
+  begin(pack('H*', $2), split /\0/, pack('H*', $1), -1) while $input =~ s/^(\w*) (\w*)\n//;
 }
 kill KILL => map { $_->{pid} } values %jobs;
 `;
@@ -62,6 +76,8 @@ const BEGIN_MS = 1_000;
 const RESTART_MS = 10_000;
 const HEAD = 9;
 
+const inHex = (text: string): string => Buffer.from(text).toString('hex');
+
 interface Job {
   pid?: number;
   readonly output: { readonly o: Buffer[]; readonly e: Buffer[] };
@@ -71,7 +87,7 @@ interface Job {
 }
 
 export interface ForkServer {
-  /** For commands that only read: where the server fails, they are started a second time, without it. */
+  /** For commands that only read, or do nothing the second time: where the server fails, they are started again, without it. */
   readonly run: Run;
   stop(): void;
 }
@@ -122,7 +138,7 @@ export function openForkServer(start: StartTalker, direct: Run): ForkServer {
   const ask = (
     through: Talker,
     words: readonly string[],
-    { timeout, signal }: { readonly timeout: number; readonly signal: AbortSignal | undefined },
+    { input = '', timeout = 30_000, signal }: RunOptions,
   ): Promise<CommandResult | undefined> => {
     last += 1;
     const id = last;
@@ -155,17 +171,16 @@ export function openForkServer(start: StartTalker, direct: Run): ForkServer {
       ];
       signal?.addEventListener('abort', onAbort);
       jobs.set(id, job);
-      through.write(`${Buffer.from([id, ...words].join('\0')).toString('hex')}\n`);
+      through.write(`${inHex([id, ...words].join('\0'))} ${inHex(input)}\n`);
     });
   };
 
   started();
   return {
     run: async (command, args, options = {}) => {
-      const { input, timeout = 30_000, signal } = options;
-      signal?.throwIfAborted();
-      const through = input === undefined ? started() : undefined;
-      const result = through && (await ask(through, [command, ...args], { timeout, signal }));
+      options.signal?.throwIfAborted();
+      const through = started();
+      const result = through && (await ask(through, [command, ...args], options));
       return result ?? (await direct(command, args, options));
     },
     stop: () => {

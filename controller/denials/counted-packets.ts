@@ -3,6 +3,7 @@ import { type Address, parseAddress } from '../../render/address.ts';
 import { COUNTED_SECONDS, type CountedAs, type CountedBy, countedSetName } from '../../render/counted.ts';
 import { TABLE } from '../../render/ruleset.ts';
 import { CommandError, type Run } from '../commands/run.ts';
+import { mapInTurns } from '../map-in-turns.ts';
 
 /** A pair of sets, one for each family. */
 export interface Counting {
@@ -42,7 +43,7 @@ export async function readCounted(run: Run, countings: readonly Counting[]): Pro
   // Its exit status tells nothing of single lines.
   const complaints = stderr.replace(NOT_YET, '');
   if (complaints !== '') throw new CommandError(`nft: ${complaints.trim()}`);
-  return parseCounted(stdout);
+  return await mapInTurns(countedIn(stdout), (element) => element);
 }
 
 /** Containers on bridges are configured, and not served yet. */
@@ -55,8 +56,9 @@ const ELEMENT =
 const PATTERN = new RegExp(`${SET.source}|${ELEMENT.source}`, 'g');
 
 /** `"veth0" . 192.0.2.53 . 17 . 53 counter packets 1 bytes 29 expires 59m40s` below `set refused_egress4 {` */
-export function parseCounted(listing: string): CountedElement[] {
-  const found: CountedElement[] = [];
+export const parseCounted = (listing: string): CountedElement[] => [...countedIn(listing)];
+
+function* countedIn(listing: string): Generator<CountedElement> {
   let within: (Counting & { readonly set: string }) | undefined;
   for (const [, set, bridged, as, by, key, veth, own, text = '', ...rest] of listing.matchAll(PATTERN)) {
     if (set !== undefined) {
@@ -73,12 +75,11 @@ export function parseCounted(listing: string): CountedElement[] {
     if (within === undefined || key === undefined || whose === undefined || peer === undefined) continue;
     const [protocol, port, packets, bytes] = rest.slice(0, 4).map(Number);
     const age = COUNTED_SECONDS[within.as] * 1000 - milliseconds(rest[4] ?? '');
-    found.push({
+    yield {
       ...{ ...within, key, whose, peer, protocol: protocol ?? 0, port: port ?? 0 },
       ...{ packets: packets ?? 0, bytes: bytes ?? 0, age: Math.max(0, age) },
-    });
+    };
   }
-  return found;
 }
 
 function countedBy(text: string | undefined): CountedBy {

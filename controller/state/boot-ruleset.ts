@@ -11,8 +11,10 @@ import { type Log, messageOf } from '../log.ts';
 import { type BootFormat, FORMAT_NAMES, nftFormat } from './boot-format.ts';
 import { realDisk, replaceFile } from './durable-disk.ts';
 
-/** Rendering takes a second at 10,000 containers, and a boot is rare: a burst of changes is written once. */
+/** A boot is rare: a burst of changes is written once. */
 const DELAY_MS = 2000;
+/** Rendering takes 100 ms and more at 10,000 containers, in which nobody starts: one start in a hundred may meet it. */
+const DELAY_PER_COST = 100;
 
 export class BootRuleset {
   readonly #directory: string;
@@ -26,6 +28,7 @@ export class BootRuleset {
   #timer: NodeJS.Timeout | undefined;
   #frozen = false;
   #writing: Promise<void> = Promise.resolve();
+  #costMs = 0;
 
   constructor(stateDirectory: string, log: Log, format: BootFormat = nftFormat(), delayMs = DELAY_MS) {
     this.#directory = stateDirectory;
@@ -52,7 +55,7 @@ export class BootRuleset {
     if (this.#frozen) return;
     this.#wanted = enforced;
     if (this.#timer !== undefined || isSame(this.#saved, enforced)) return;
-    this.#timer = setTimeout(() => void this.flush(), this.#delayMs);
+    this.#timer = setTimeout(() => void this.flush(), Math.max(this.#delayMs, DELAY_PER_COST * this.#costMs));
   }
 
   /**
@@ -90,7 +93,9 @@ export class BootRuleset {
     const state = this.#wanted;
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
+      const begin = performance.now();
       const rules = this.#format.render(withoutUplinks(state));
+      this.#costMs = performance.now() - begin;
       await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
       for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
         await rm(join(this.#directory, name), { force: true });

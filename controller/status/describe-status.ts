@@ -16,6 +16,7 @@ import { whyNotEnforced } from '../explain/why-not-enforced.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { KnownContainer } from '../host/known-containers.ts';
 import { unenforcedOf } from '../host/unenforceable-nics.ts';
+import { mapInTurns } from '../map-in-turns.ts';
 import type { PanicView } from '../panic/panic-state.ts';
 import type { UnreadReading } from '../patience.ts';
 import type { Outcome } from '../reconcile.ts';
@@ -51,14 +52,14 @@ export interface ServiceFacts {
   readonly panic: PanicView;
 }
 
-export function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): StatusFile {
+export async function describeStatus(outcome: Outcome, reader: HostReader, facts: ServiceFacts): Promise<StatusFile> {
   const { enforced } = outcome.applied;
   const { nicsSince: _, records: __, unread, ...service } = facts;
   return {
     ...service,
     generation: null,
-    containers: [...reader.known.values()].map((known) => describeContainer(known, outcome, facts)),
-    sysctls: uniqueSysctls(enforced.nics.values()),
+    containers: await mapInTurns([...reader.known.values()], (known) => describeContainer(known, outcome, facts)),
+    sysctls: await uniqueSysctls(enforced.nics.values()),
     problems: [...sharedProblems(reader.loaded), ...outcome.assembled.wireProblems],
     ...describeWires(reader.config.wires, outcome),
     watchers: Object.fromEntries(facts.watchers),
@@ -146,8 +147,10 @@ function describeName(name: DnsName, { assembled, applied }: Outcome, { records 
 
 const describeNic = ({ nic, hostVeth, owned }: NicState): NicStatus => ({ nic, hostVeth, addresses: owned });
 
-function uniqueSysctls(nics: Iterable<NicState>): SysctlStatus[] {
+async function uniqueSysctls(nics: Iterable<NicState>): Promise<SysctlStatus[]> {
   const unique = new Map<string, SysctlStatus>();
-  for (const { sysctls } of nics) for (const { key, value, reason } of sysctls) unique.set(key, { key, value, reason });
+  await mapInTurns(nics, ({ sysctls }) => {
+    for (const { key, value, reason } of sysctls) unique.set(key, { key, value, reason });
+  });
   return [...unique.values()];
 }

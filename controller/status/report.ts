@@ -66,7 +66,7 @@ export interface Report {
 
 /** The status file is for people and rare readers: a burst of passes writes it at most this often. */
 const STATUS_MS = 300;
-const PAUSE_PER_COST = 3;
+const PAUSE_PER_COST = 10;
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -186,7 +186,7 @@ export class Reporter {
 
   async #describe({ outcome, reader, watched, at }: StatusSource): Promise<StatusFile> {
     const started = await readProcessStart(process.pid);
-    return describeStatus(outcome, reader, {
+    return await describeStatus(outcome, reader, {
       ...{ pid: process.pid, started: started ?? 0, since: this.#since, enforcedAt: at },
       ...{ drift: this.#drift, nicsSince: this.#nicsSince, revision: this.#options.revision() },
       ...{ watchers: watched.sources, unread: watched.readings.unread },

@@ -22,6 +22,7 @@ import { NO_PANIC, type PanicView, parsePanic, viewPanic } from '../panic/panic-
 import type { UnreadReading } from '../patience.ts';
 import type { RevisionView } from '../revisions/revisions.ts';
 import { parseWires, type WireStatus } from '../traffic/describe-wires.ts';
+import { jsonPieces } from './json-pieces.ts';
 import { parseUnread } from './unread-readings.ts';
 
 /** Times are ISO 8601 in UTC. */
@@ -121,7 +122,7 @@ const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
 /** Renamed into place: a reader sees the old one or the new one, whole. */
 export async function writeStatusFile(directory: string, status: StatusFile): Promise<void> {
   const temporary = join(directory, `.${NAME}.new`);
-  await writeFile(temporary, `${JSON.stringify(status)}\n`, { mode: 0o644 });
+  await writeFile(temporary, await jsonPieces(status), { mode: 0o644 });
   await rename(temporary, join(directory, NAME));
 }
 

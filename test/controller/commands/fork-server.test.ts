@@ -63,6 +63,17 @@ test('a program for perl runs as in a perl of its own', async () => {
   expect((await perl('print scalar readline(STDIN) // "nothing"')).stdout).toBe('nothing');
 });
 
+test('a command reads what it is given, whether it takes it or not, and the perl of the server too', async () => {
+  const forks = open();
+  const input = 'a ü\0\n'.repeat(100_000);
+  expect(await forks.run('cat', [], { input })).toEqual({ stdout: input, stderr: '', exitCode: 0 });
+  const counted = await forks.run('perl', ['-e', 'print length join "", <STDIN>'], { input });
+  expect(counted.stdout).toBe(String(Buffer.byteLength(input)));
+  expect((await forks.run('true', [], { input })).exitCode).toBe(0);
+  expect((await forks.run('sh', ['-c', 'head -c 3; exit 4'], { input: 'abcdef' })).stdout).toBe('abc');
+  expect(forks.direct).toEqual([]);
+});
+
 test('many at once are answered each for itself, and the slow keeps none waiting', async () => {
   const forks = open();
   let isDone = false;
