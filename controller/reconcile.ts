@@ -153,7 +153,8 @@ export class Reconciler {
       });
     if (!resync && dirty.proxies.size > 0)
       await repair(() => applier.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
-    if (!resync && dirty.sysctls.size > 0) await repair(() => applier.repairSysctls(dirty.sysctls));
+    if (!resync && dirty.sysctls.size > 0)
+      await repair(() => applier.repairSysctls(dirty.sysctls, (dev) => this.#nicsOn(dev)));
     const { veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited }, waits.traffic)));
     if (!resync && dirty.uplinks) await repair(() => applier.repairUplinks());
@@ -276,6 +277,10 @@ export class Reconciler {
       if (policy !== undefined) recalled.set(compiled.container, policy);
     }
     return recalled.size === 0 ? assembled : this.#assembler.assemble(inputsWith(recalled));
+  }
+
+  #nicsOn(veth: string): readonly string[] | undefined {
+    return this.reader.ownerOf(veth)?.container.endpoints.map(({ key }) => key);
   }
 
   #lxcProxies(): LxcProxy[] {

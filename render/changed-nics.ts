@@ -5,6 +5,8 @@ type Nics = DesiredState['nics'];
 
 let last: { readonly before: Nics; readonly after: Nics; readonly keys: readonly string[] } | undefined;
 
+const NONE: readonly string[] = [];
+
 /** By whoever made the second from the first, and so knows without looking at all of them. */
 export function noteChangedNicKeys(before: Nics, after: Nics, keys: readonly string[]): void {
   last = { before, after, keys };
@@ -12,6 +14,8 @@ export function noteChangedNicKeys(before: Nics, after: Nics, keys: readonly str
 
 /** The keys of NICs that are another object after than before, or only in one of both. */
 export function changedNicKeys({ nics: before }: DesiredState, { nics: after }: DesiredState): readonly string[] {
+  // Of most passes behind a start nothing comes.
+  if (before === after) return NONE;
   if (last?.before === before && last.after === after) return last.keys;
   const keys: string[] = [];
   for (const [key, nic] of before) if (after.get(key) !== nic) keys.push(key);

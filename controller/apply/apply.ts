@@ -290,9 +290,24 @@ export class Applier {
     return { lines: this.#uplinks.missing(tables), ...(await this.#uplinks.open(desired)) };
   }
 
-  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
-  async repairSysctls(devs: ReadonlySet<string>): Promise<string[]> {
-    return this.#enforced === undefined ? [] : await this.#sysctls.repair(this.#enforced, devs);
+  /**
+   * Puts back what someone else changed of these interfaces; `all` stands for any. `nicsOn`: the NICs whose host-side veth it is,
+   * where it is one: nobody else has settings there. @returns what was written.
+   */
+  async repairSysctls(
+    devs: ReadonlySet<string>,
+    nicsOn: (dev: string) => readonly string[] | undefined,
+  ): Promise<string[]> {
+    if (this.#enforced === undefined) return [];
+    const keys = [...devs].map(nicsOn);
+    const isOfVeths = keys.every((some) => some !== undefined);
+    const part = isOfVeths
+      ? pickNics(
+          this.#enforced,
+          keys.flatMap((some) => some ?? []),
+        )
+      : this.#enforced;
+    return await this.#sysctls.repair(part, devs);
   }
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
