@@ -5,10 +5,10 @@ import type { Mac } from '../../render/mac.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { Run } from '../commands/run.ts';
 import { linkIdentity, parseLxcInfo, type Runtime } from '../host/container-runtime.ts';
+import { readMacsInside } from '../host/namespace-veths.ts';
 import { messageOf } from '../log.ts';
 import { type Found, isGiven, withFound } from './bridged-nics.ts';
 import { keepLeases, type Lease, leaseFile, readLeases } from './leases.ts';
-import { readMacs } from './read-macs.ts';
 
 export interface BridgedReaderOptions {
   readonly run: Run;
@@ -106,11 +106,7 @@ export class BridgedReader {
     const { pid } = parseLxcInfo(asked.stdout);
     if (pid === undefined) return true;
     // It may have ended meanwhile: then nothing of it is to be known.
-    const macs = await readMacs(
-      run,
-      pid,
-      wanted.map(({ veth }) => veth),
-    ).catch(() => new Map<InterfaceName, Mac>());
+    const macs = await readMacsInside(run, pid).catch(() => new Map<string, Mac>());
     for (const { key, veth, link, hwaddr } of wanted) {
       const mac = macs.get(veth);
       // LXC sets the one of a template only after its veth is there.

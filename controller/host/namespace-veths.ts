@@ -1,4 +1,5 @@
 /** Which veths of the host lead into another network namespace, at a cost that the host's other links have no part in. */
+import { type Mac, parseMac } from '../../render/mac.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 
 /**
@@ -14,7 +15,7 @@ import { CommandError, type Run } from '../commands/run.ts';
  *
  * AF_NETLINK 16, SOCK_RAW 3; RTM_GETNSID 90 with NETNSA_PID 2, answered by RTM_NEWNSID 88; RTM_GETLINK 18. NLM_F_REQUEST 1,
  * NLM_F_DUMP 0x300, NLM_F_DUMP_INTR 0x10; NLMSG_ERROR 2, NLMSG_DONE 3. IFLA_IFNAME 3, LINK 5, LINKINFO 18 (IFLA_INFO_KIND 1),
- * EXT_MASK 29 (RTEXT_FILTER_SKIP_STATS 8), LINK_NETNSID 37, TARGET_NETNSID 46.
+ * ADDRESS 1, EXT_MASK 29 (RTEXT_FILTER_SKIP_STATS 8), LINK_NETNSID 37, TARGET_NETNSID 46.
  */
 const PROGRAM = String.raw`
 use strict;
@@ -43,7 +44,8 @@ sub link_of {
   my ($index, $of) = (unpack('x4l', $_[0]), attributes(substr($_[0], 16)));
   my $kind = unpack('Z*', attributes($of->{18} // '')->{1} // '');
   my ($peer, $leads, $listed) = map { defined $of->{$_} ? unpack('l', $of->{$_}) : -1 } 5, 37, 46;
-  return { index => $index, name => unpack('Z*', $of->{3}), kind => $kind, peer => $peer, leads => $leads, listed => $listed };
+  my $mac = join ':', unpack '(H2)*', $of->{1} // '';
+  return { index => $index, name => unpack('Z*', $of->{3}), kind => $kind, peer => $peer, leads => $leads, listed => $listed, mac => $mac };
 }
 sub links {
   my ($flags, $body, $enough) = @_;
@@ -62,8 +64,8 @@ sub links {
     return if $enough and @links > $enough;
   }
 }
+my $to = $by eq 'veth' ? namespace_behind($what) : namespace_of($what);
 sub leading {
-  my ($to) = @_;
   my $inside = links(0x300, pack('x16SSl', 8, 46, $to) . $veth, 64);
   if ($inside and !grep { $_->{listed} != $to } @$inside) {
     my %ends = map { ($_->{peer} => 1) } grep { $_->{peer} > 0 } @$inside;
@@ -81,9 +83,14 @@ sub namespace_behind {
   my $links = links(0, pack('x16SSa*', 5 + length $name, 3, "$name\0" . "\0" x (3 - length($name) % 4)));
   return $links ? $links->[0]{leads} : -1;
 }
-my $to = $by eq 'process' ? namespace_of($what) : namespace_behind($what);
+sub mac_inside {
+  my ($link) = @_;
+  my $links = links(0, pack('x4lx8SSlSSL', $link->{peer}, 8, 46, $to, 8, 29, 8));
+  return $links && $links->[0]{listed} == $to ? $links->[0]{mac} : '';
+}
 exit 3 if $to < 0 or $to == namespace_of($$);
-print map { "$_->{name}\n" } sort { $a->{index} <=> $b->{index} } grep { $_->{kind} eq 'veth' and $_->{leads} == $to } leading($to);
+my $asks_macs = $by eq 'macs';
+print map { $_->{name} . ($asks_macs ? ' ' . mac_inside($_) : '') . "\n" } sort { $a->{index} <=> $b->{index} } grep { $_->{kind} eq 'veth' and $_->{leads} == $to } leading();
 `;
 
 /**
@@ -98,7 +105,28 @@ export async function readVethsInto(
   sockets: readonly string[] = [],
 ): Promise<string[] | undefined> {
   const words = 'process' in by ? ['process', String(by.process)] : ['veth', by.veth];
-  const { stdout, stderr, exitCode } = await run('perl', ['-e', PROGRAM, ...words, ...sockets]);
+  return await linesOf(run, [...words, ...sockets]);
+}
+
+/**
+ * The hardware address of each one's other end, by the host's name for it, whatever that is called inside. A root inside may have
+ * set another one by the time that it is read, so it needs a second look before it is believed.
+ *
+ * @param pid of a process in that namespace @throws CommandError
+ */
+export async function readMacsInside(run: Run, pid: number): Promise<ReadonlyMap<string, Mac>> {
+  const lines = (await linesOf(run, ['macs', String(pid)])) ?? [];
+  return new Map(
+    lines.flatMap((line): [string, Mac][] => {
+      const [veth = '', text = ''] = line.split(' ');
+      const mac = parseMac(text);
+      return mac === undefined ? [] : [[veth, mac]];
+    }),
+  );
+}
+
+async function linesOf(run: Run, words: readonly string[]): Promise<string[] | undefined> {
+  const { stdout, stderr, exitCode } = await run('perl', ['-e', PROGRAM, ...words]);
   if (exitCode === 3) return undefined;
   if (exitCode !== 0) throw new CommandError(`veths by their namespace: ${stderr.trim() || `exit status ${exitCode}`}`);
   return stdout.split('\n').filter(Boolean);

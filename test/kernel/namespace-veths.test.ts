@@ -1,6 +1,6 @@
 /** The veths that lead into a namespace are those that the host's own list says, whatever a root inside makes there. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { readVethsInto } from '../../controller/host/namespace-veths.ts';
+import { readMacsInside, readVethsInto } from '../../controller/host/namespace-veths.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
 import { runIn } from './namespace-commands.ts';
@@ -86,6 +86,17 @@ it('are found while others come and go inside, and among hundreds', async () => 
   for (let look = 0; look < 20; look += 1) expect(await read({ process: pids.web })).toEqual(before);
   await ip(web, ...Array.from({ length: 150 }, (_, at) => `link add n${at} type veth peer name m${at}`));
   for (let look = 0; look < 5; look += 1) expect(await read({ process: pids.web })).toEqual(before);
+});
+
+it('have their hardware addresses told, whatever else is inside', async () => {
+  const macs = async (pid: number) => Object.fromEntries(await readMacsInside(runIn(host), pid));
+  await ip(web, 'link set eth0 address 02:00:00:00:00:01', 'link set eth1 address 02:00:00:00:00:02');
+  await ip(web, 'link set eth0 name other', 'link add n index 3 type veth peer name m index 501');
+  const both = { zz: '02:00:00:00:00:01', [`a"b'c`]: '02:00:00:00:00:02' };
+  expect(await macs(pids.web)).toEqual(both);
+  for (const nobody of [pids.nested, pids.host, 4_000_000]) expect(await macs(nobody)).toEqual({});
+  await ip(web, `link set other netns ${pids.nested}`);
+  expect(await macs(pids.web)).toEqual({ [`a"b'c`]: '02:00:00:00:00:02' });
 });
 
 it('are not those that root inside moved on', async () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { chmod, chown } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
@@ -58,6 +59,20 @@ describe('the daemon', () => {
     expect(await routes(rw)).toContain('192.0.2.50');
     await expect.poll(() => capture.lines().join('\n'), { timeout: 5_000 }).toContain('192.0.2.50 is-at');
     await capture.stop();
+  });
+
+  test('finds the hardware address of a container on a bridge with what its unit leaves it', async () => {
+    const rw = await startRoutewall({
+      host: { routedPrefixes: BRIDGE_ROUTES },
+      prepare: ({ host }) => createBridge(host),
+    });
+    const web = await rw.addContainer('web', { policy: OPEN, lines: bridgedNic(['198.51.100.150']) });
+    await rw.daemon.stop();
+    await web.start();
+    const { exitCode, stdout, stderr } = await once(rw, GRANTED);
+    expect([exitCode, `${stdout}${stderr}`.match(/(?:error|warning): .*/g)]).toEqual([0, null]);
+    const { stdout: macs } = await rw.bed.host.run('nft', ['list', 'set', 'bridge', 'routewall', 'port_mac']);
+    expect(macs).toContain(`"${await web.hostVeth()}" . `);
   });
 
   test.each([
