@@ -31,6 +31,9 @@ export async function settle(world: World, patience = PATIENCE_MS): Promise<numb
     throw new Error(`files and kernel differ: ${String(cause)}\n${JSON.stringify(preview, null, 1)}`);
   });
   await eventually('the bus knows the daemon', async () => (await world.bus.call('List')) !== '', PATIENCE_MS);
+  // An uplink that came back has the kernel's own routes of its addresses only after the work of others is done.
+  const isAsBefore = async (): Promise<boolean> => (await readForeign(bed.host)) === world.foreign;
+  await eventually('foreign state is as before', isAsBefore, 30_000).catch(() => undefined);
   const foreign = await readForeign(bed.host);
   if (foreign !== world.foreign) throw new Error(`foreign state changed:\n${firstDifference(world.foreign, foreign)}`);
   checkTraffic(world);

@@ -22,6 +22,8 @@ export const vethOf = (name: string): string => `cveth-${name}`;
 
 /** The host's end, so that frames reach it without asking. */
 const MAC = '02:00:00:00:00:01';
+/** Milliseconds: the kernel makes and deletes links for one namespace of the machine after another. */
+const PATIENCE = 120_000;
 
 /**
  * Whole frames to whatever of `NAME=ADDRESS4,ADDRESS6` is there, since a stranger's neighbours aren't answered; both
@@ -81,7 +83,7 @@ export async function makeStandIns(
   await flood.waitForLine(/floods/);
   const up = new Set<string>();
   const batch = (lines: readonly string[]): Promise<unknown> =>
-    host.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
+    host.run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, timeout: PATIENCE });
   return {
     names: [...addresses.keys()],
     up,
@@ -95,7 +97,7 @@ export async function makeStandIns(
       if (lines.length > 0) await batch(lines);
       // The far end's, which makes the carrier.
       const peers = fresh.map((name) => `link set peer-${name} up`).join('\n');
-      if (peers !== '') await inner.run('ip', ['-batch', '-'], { input: `${peers}\n` });
+      if (peers !== '') await inner.run('ip', ['-batch', '-'], { input: `${peers}\n`, timeout: PATIENCE });
     },
     stop: async (names) => {
       const gone = names.filter((name) => up.delete(name));

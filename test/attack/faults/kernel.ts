@@ -118,9 +118,10 @@ export const KERNEL_FAULTS: Faults = {
   uplinkAddress: [
     2,
     async ({ routewall: { bed } }, dice) => {
-      await bed.host.run('ip', ['address', 'add', '203.0.113.33/28', 'dev', 'eth0']);
+      const address = pick(dice, ['203.0.113.33/28', '2001:db8:0:33::1/64']);
+      await bed.host.run('ip', ['address', 'add', address, 'dev', 'eth0']);
       await sleep(dice(100));
-      await bed.host.run('ip', ['address', 'del', '203.0.113.33/28', 'dev', 'eth0']);
+      await bed.host.run('ip', ['address', 'del', address, 'dev', 'eth0']);
       return true;
     },
   ],
