@@ -87,8 +87,8 @@ export const busAddress = (): string =>
 
 /** @throws Error where there is no bus, or it doesn't answer. */
 export async function connectBus(options: BusOptions): Promise<BusConnection> {
-  // 90 ms, which only they pay who need it.
-  const dbus = await import('dbus-next');
+  // 90 ms, which only they pay who need it. As `default`, since a bundle in parts gives a CommonJS library no other name.
+  const { default: dbus } = await import('dbus-next');
   const bus = dbus.sessionBus({ busAddress: options.address ?? busAddress(), authMethods: ['EXTERNAL'] });
   const socket = socketOf(bus);
   boundStream(socket, {
