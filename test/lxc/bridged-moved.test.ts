@@ -21,6 +21,8 @@ interface Arena {
   readonly rw: Routewall;
   readonly alice: Place;
   readonly mallory: Place;
+  /** Its host-side name. */
+  readonly veth: string;
   /** A network namespace that mallory's root made, and the id of a process there, as mallory sees it. */
   readonly nested: Place;
   readonly pid: string;
@@ -40,7 +42,7 @@ async function openArena(): Promise<Arena> {
   const child = inside.spawn('unshare', ['-n', 'sh', '-c', 'echo in $$; exec sleep 1000']);
   const pid = /\d+/.exec(await child.waitForLine(/^in \d+/))?.[0] ?? '';
   const nested = createPlace('nested', ['nsenter', '-t', pid, '-n', '--']);
-  return { rw, alice: await alice.inside(), mallory: inside, nested, pid };
+  return { rw, alice: await alice.inside(), mallory: inside, veth: await mallory.hostVeth(), nested, pid };
 }
 
 const ip = async (place: Place, lines: readonly string[]): Promise<void> => {
@@ -104,6 +106,17 @@ describe('a hostile root in a container on a bridge', () => {
     await rw.daemon.restart('SIGKILL');
     await expectBound(arena, nested);
     await expectFree(arena, nested);
+    await nested.close();
+  });
+
+  test('deletes its interface: no rule names it any more, and the sibling notices nothing', async () => {
+    const { rw, alice, mallory, veth, nested } = await openArena();
+    const isNamed = async (): Promise<boolean> =>
+      (await rw.bed.host.run('nft', ['list', 'ruleset'])).stdout.includes(`"${veth}"`);
+    expect(await isNamed()).toBe(true);
+    await ip(mallory, ['link del eth0']);
+    await eventually('no rule names it', async () => !(await isNamed()));
+    expect(await reach(alice, ALICE.own, OTHER)).toEqual(['allowed', 'allowed']);
     await nested.close();
   });
 
