@@ -29,6 +29,8 @@ export interface PatienceOptions {
   readonly log: Log;
   readonly timers: Timers;
   readonly onUnread: () => void;
+  /** What the first one has, of a kind that may be made again at any time. */
+  readonly graceMs?: number;
   /** It is to be read again. */
   readonly again: () => void;
 }
@@ -39,7 +41,8 @@ export interface PatienceOptions {
  */
 export class Patience {
   readonly #options: PatienceOptions;
-  #graceMs = GRACE_MS.first;
+  readonly #firstMs: number;
+  #graceMs: number;
   #retryMs = RETRY_MS.first;
   #isPause = false;
   #unread: UnreadReading | undefined;
@@ -48,6 +51,8 @@ export class Patience {
 
   constructor(options: PatienceOptions) {
     this.#options = options;
+    this.#firstMs = options.graceMs ?? GRACE_MS.first;
+    this.#graceMs = this.#firstMs;
   }
 
   /** Since it last came to its end; `undefined` where it does. */
@@ -77,14 +82,14 @@ export class Patience {
     if (this.#isPause) return;
     if (unread === undefined) {
       this.#unread = undefined;
-      this.#graceMs = GRACE_MS.first;
+      this.#graceMs = this.#firstMs;
       this.#retryMs = RETRY_MS.first;
     } else if (isPutAside) {
       this.#pause('warning', 'a container waits, and it is put aside', Math.min(this.#graceMs, MOST_PAUSE_MS));
       this.#graceMs = Math.min(2 * this.#graceMs, GRACE_MS.most);
     } else {
       this.#pause('error', messageOf(unread), this.#retryMs);
-      this.#graceMs = GRACE_MS.first;
+      this.#graceMs = this.#firstMs;
       this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.most);
     }
   }

@@ -17,6 +17,9 @@ export interface SessionReadingsOptions {
   readonly onUnread: () => void;
 }
 
+/** Among thousands of containers it takes seconds. */
+const COMPARISON_MS = 200;
+
 export class SessionReadings {
   readonly #comparison: Patience;
   readonly #host: Patience;
@@ -30,6 +33,7 @@ export class SessionReadings {
     this.#comparison = new Patience({
       ...options,
       what: 'the comparison with the kernel',
+      graceMs: COMPARISON_MS,
       again: () => {
         mark().resync = true;
       },

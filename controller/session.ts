@@ -1,69 +1,25 @@
 /** The daemon under one configuration: watchers that mark, and passes that drain the marks. */
 import { join } from 'node:path';
-import type { HostConfig } from '../policies/config.ts';
 import { createHostEventBus, type HostEventBus, type Source } from '../watchers/events.ts';
 import { readFileSignature } from '../watchers/file-signature.ts';
-import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
-import type { Applier } from './apply/apply.ts';
-import type { BackendName } from './apply/backend.ts';
-import type { Run } from './commands/run.ts';
-import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, everythingDirty, isOfContainers, mergeDirty, nothingDirty } from './dirty.ts';
 import { containerId } from './host/containers.ts';
 import type { Hint } from './host/hinted-runtime.ts';
 import type { ContainerRef } from './host/known-containers.ts';
-import { type Log, messageOf } from './log.ts';
+import { messageOf } from './log.ts';
 import { markEvents } from './mark-events.ts';
-import type { Panic } from './panic/panic.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { concernsContainers } from './patience.ts';
-import type { AddressClaims } from './probe/address-claims.ts';
 import { type Outcome, Reconciler } from './reconcile.ts';
-import type { Order, Revisions } from './revisions/revisions.ts';
+import { RegularResync } from './regular-resync.ts';
+import type { Order } from './revisions/revisions.ts';
 import { SessionEnded } from './session-ended.ts';
 import { createSessionFollowers, type SessionFollowers } from './session-followers.ts';
+import type { SessionOptions } from './session-options.ts';
 import { SessionReadings } from './session-readings.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
-import type { DnsMemory } from './state/dns-memory.ts';
-import type { LastGood } from './state/last-good.ts';
 import { createTimers } from './timers.ts';
-import type { TrafficControl } from './traffic/traffic-control.ts';
-
-export interface SessionOptions {
-  readonly config: HostConfig;
-  readonly configFile: string;
-  readonly policyFolder: string;
-  /** That serves. */
-  readonly backend: BackendName;
-  readonly applier: Applier;
-  readonly lastGood: LastGood;
-  readonly revisions: Revisions;
-  readonly dnsMemory: DnsMemory;
-  readonly conntrack: ConntrackCleaner;
-  readonly claims: AddressClaims;
-  readonly panic: Panic;
-  readonly traffic: TrafficControl;
-  /** How rules are asked for where `nft monitor` doesn't tell of them. */
-  readonly polledRules?: PolledRulesOptions | undefined;
-  readonly run: Run;
-  /** For what only reads the host, as quick as it gets; `run` without it. */
-  readonly read?: Run;
-  readonly log: Log;
-  /** Whether a commit by this process is our own. */
-  readonly isOurProcess: (pid: number) => boolean;
-  readonly onOutcome: (outcome: Outcome, tookMs: number) => void;
-  /** A resync had nothing to do, and was no pass. */
-  readonly onSame: (tookMs: number) => void;
-  /** A pass failed, which has been logged, and will be tried again. */
-  readonly onFailure: () => void;
-  /** Something that a pass can do without couldn't be read, or waited for; it will be read again. */
-  readonly onUnread: () => void;
-  /** The host is about to go down, or won't after all. */
-  readonly onShutdown: (begins: boolean) => void;
-  /** The main configuration changed: this session is to be replaced. */
-  readonly onConfigChanged: () => void;
-}
 
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
@@ -89,7 +45,7 @@ export class Session {
   #retryMs = RETRY_MS.first;
   readonly readings: SessionReadings;
   #configSignature: string | undefined;
-  #isLooking = false;
+  readonly #regular: RegularResync;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -111,6 +67,13 @@ export class Session {
       onLate: ({ lxcPath, name }) => {
         this.#mark().runtimes.set(containerId(lxcPath, name), { lxcPath, name });
       },
+    });
+    this.#regular = new RegularResync({
+      ...options,
+      timers: this.#timers,
+      periodMs: options.config.resyncSeconds * 1000,
+      isAsItWas: () => this.reconciler.isAsItWas(),
+      request: () => this.requestEverything(),
     });
     this.#followers = createSessionFollowers({
       ...options,
@@ -145,7 +108,7 @@ export class Session {
     this.#listen();
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
-    this.#timers.every(this.#options.config.resyncSeconds * 1000, () => void this.#resync());
+    this.#regular.begin();
   }
 
   async stop(): Promise<void> {
@@ -234,18 +197,6 @@ export class Session {
     this.#request();
   }
 
-  /** Beside the passes, since a look at thousands of links and files takes a busy machine its time. */
-  async #resync(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const begin = performance.now();
-    // Why it can't tell is for the pass to find.
-    const isAsItWas = await this.reconciler.isAsItWas().catch(() => false);
-    this.#isLooking = false;
-    if (isAsItWas) this.#options.onSame(performance.now() - begin);
-    else this.requestEverything();
-  }
-
   #listen(): void {
     markEvents(this.#bus, {
       mark: this.#mark,
@@ -288,6 +239,7 @@ export class Session {
       this.#options.onConfigChanged();
       return;
     }
+    if (dirty.runtimes.size > 0) this.#regular.noteStart();
     const waiting = this.#waiting.splice(0);
     const begin = performance.now();
     this.#passBegan = begin;

@@ -1,0 +1,50 @@
+/** What a session takes, and who is told of what it does. */
+import type { HostConfig } from '../policies/config.ts';
+import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
+import type { Applier } from './apply/apply.ts';
+import type { BackendName } from './apply/backend.ts';
+import type { Run } from './commands/run.ts';
+import type { ConntrackCleaner } from './connections/conntrack.ts';
+import type { Log } from './log.ts';
+import type { Panic } from './panic/panic.ts';
+import type { AddressClaims } from './probe/address-claims.ts';
+import type { Outcome } from './reconcile.ts';
+import type { Revisions } from './revisions/revisions.ts';
+import type { DnsMemory } from './state/dns-memory.ts';
+import type { LastGood } from './state/last-good.ts';
+import type { TrafficControl } from './traffic/traffic-control.ts';
+
+export interface SessionOptions {
+  readonly config: HostConfig;
+  readonly configFile: string;
+  readonly policyFolder: string;
+  /** That serves. */
+  readonly backend: BackendName;
+  readonly applier: Applier;
+  readonly lastGood: LastGood;
+  readonly revisions: Revisions;
+  readonly dnsMemory: DnsMemory;
+  readonly conntrack: ConntrackCleaner;
+  readonly claims: AddressClaims;
+  readonly panic: Panic;
+  readonly traffic: TrafficControl;
+  /** How rules are asked for where `nft monitor` doesn't tell of them. */
+  readonly polledRules?: PolledRulesOptions | undefined;
+  readonly run: Run;
+  /** For what only reads the host, as quick as it gets; `run` without it. */
+  readonly read?: Run;
+  readonly log: Log;
+  /** Whether a commit by this process is our own. */
+  readonly isOurProcess: (pid: number) => boolean;
+  readonly onOutcome: (outcome: Outcome, tookMs: number) => void;
+  /** A resync had nothing to do, and was no pass. */
+  readonly onSame: (tookMs: number) => void;
+  /** A pass failed, which has been logged, and will be tried again. */
+  readonly onFailure: () => void;
+  /** Something that a pass can do without couldn't be read, or waited for; it will be read again. */
+  readonly onUnread: () => void;
+  /** The host is about to go down, or won't after all. */
+  readonly onShutdown: (begins: boolean) => void;
+  /** The main configuration changed: this session is to be replaced. */
+  readonly onConfigChanged: () => void;
+}
