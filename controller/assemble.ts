@@ -81,6 +81,8 @@ export interface Assembled extends Compiled {
   readonly ends: readonly number[];
   /** The time by which the policies were chosen, in milliseconds. */
   readonly chosenAt: number;
+  /** The same with other veths; who holds what is as it was last put together. */
+  withVeths(veths: HostInputs['veths']): Assembled;
 }
 
 export interface Assembler {
@@ -135,8 +137,13 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const input = { containers, policies: enforced, veths, network, dns, taken, settings: settingsOf(config) };
       const ends = endsOfAll(policies);
       const unenforceable = unenforceableOf(containers, policies, loaded, config, inputs.backend);
-      const compiled = withWires(compiler.compile(input), inputs, network);
-      return { ...compiled, containers, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
+      const common = { containers, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
+      const assembled = (compiled: Compiled, running: HostInputs): Assembled => ({
+        ...withWires(compiled, running, network),
+        ...common,
+        withVeths: (other) => assembled(compiler.tryOut({ ...input, veths: other }), { ...inputs, veths: other }),
+      });
+      return assembled(compiler.compile(input), inputs);
     },
     forgetLastGood: () => {
       before = new Map();

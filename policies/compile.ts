@@ -49,7 +49,20 @@ export interface Compiled {
 export interface Compiler {
   /** Equal input gives an equal result; parts that didn't change keep their identity. */
   compile(input: CompileInput): Compiled;
+  /** What another input would come to, for those who hold what they hold now; nothing of it is remembered. */
+  tryOut(input: CompileInput): Compiled;
 }
+
+/** What was compiled last. */
+interface Before {
+  readonly plans: Map<string, NicPlan>;
+  readonly nics: Map<string, NicMemo>;
+  readonly uplinks: typeof NO_UPLINKS;
+  readonly last: { readonly input: CompileInput; readonly result: Compiled } | undefined;
+  readonly claimed: { readonly plans: Before['plans']; readonly contested: readonly ContestedClaim[] } | undefined;
+}
+
+const NOTHING: Before = { plans: new Map(), nics: new Map(), uplinks: NO_UPLINKS, last: undefined, claimed: undefined };
 
 /**
  * Remembers the last result: what stands in the kernel keeps its claims, and unchanged NICs their identity.
@@ -57,12 +70,10 @@ export interface Compiler {
  * @param adopted what an earlier run left in the kernel, as `VETH PREFIX` and as nft lists published ports: it counts as
  * held until the first result
  */
-export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compiler {
-  let plans = new Map<string, NicPlan>();
-  let nics = new Map<string, NicMemo>();
-  let uplinks = NO_UPLINKS;
-  let last: { readonly input: CompileInput; readonly result: Compiled } | undefined;
-  let claimed: { readonly plans: typeof plans; readonly contested: readonly ContestedClaim[] } | undefined;
+export const createCompiler = (adopted: ReadonlySet<string> = new Set()): Compiler => compilerAfter(NOTHING, adopted);
+
+function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
+  let { plans, nics, uplinks, last, claimed } = before;
   let isEntangled: ((key: string) => boolean) | undefined;
 
   function compileWhole(input: CompileInput): Compiled {
@@ -148,6 +159,8 @@ export function createCompiler(adopted: ReadonlySet<string> = new Set()): Compil
       last = { input, result };
       return result;
     },
+    // It has entangled nobody yet, and so makes maps of its own.
+    tryOut: (input) => compilerAfter({ plans, nics, uplinks, last, claimed }, adopted).compile(input),
   };
 }
 

@@ -2,9 +2,11 @@
 
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
+import { heldPublication } from '../../policies/nic-nat.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type Problem, uniqueProblems } from '../../policies/problem.ts';
-import { assembleAsIfRunning, doAllRun } from '../as-if-running.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import { asIfRunning } from '../as-if-running.ts';
 import { type Assembled, createAssembler, type HostInputs, problemsOf } from '../assemble.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import type { Run } from '../commands/run.ts';
@@ -39,8 +41,17 @@ function readSaved({ reader, assembled }: Known): Saved {
   const inputs = reader.inputs(lastGoodOf(assembled));
   if (disk === reader.files || digestOf(disk) === digestOf(reader.files)) return { files: disk, inputs, assembled };
   const saved = { ...inputs, loaded: loadPolicies(disk, reader.loaded) };
-  return { files: disk, inputs: saved, assembled: createAssembler().assemble(saved) };
+  return { files: disk, inputs: saved, assembled: createAssembler(heldIn(assembled.desired)).assemble(saved) };
 }
+
+/** As what an earlier run left in the kernel: whoever has an address or a published port keeps it. */
+const heldIn = ({ nics }: DesiredState): ReadonlySet<string> =>
+  new Set(
+    [...nics.values()].flatMap(({ hostVeth, owned, nat }) => [
+      ...owned.map((prefix) => `${hostVeth} ${prefix}`),
+      ...(nat?.publications ?? []).map(heldPublication),
+    ]),
+  );
 
 function lastGoodOf({ policies }: Assembled): ReadonlyMap<string, CompiledPolicy> {
   return new Map([...policies.values()].flatMap(({ good }) => (good === undefined ? [] : [[good.container, good]])));
@@ -73,9 +84,11 @@ export function describeCheck(
   names: readonly string[],
 ): unknown {
   const { reader } = known;
-  const { files, inputs: present } = readSaved(known);
+  const { files, inputs: present, assembled: asItIs } = readSaved(known);
   const inputs = { ...present, veths: new Map(), lastGood: new Map() };
-  const assembled = createAssembler().assemble(inputs);
+  // What is broken counts by its last good policy there, and who holds a hardware address by what runs.
+  const isPlain = !reader.hasBridges && [...asItIs.policies.values()].every(({ compiled }) => compiled.ok);
+  const assembled = isPlain ? asItIs.withVeths(inputs.veths) : createAssembler().assemble(inputs);
   const chosen = [...reader.known.values()].filter(
     ({ container, lxc, name }) =>
       (names.length === 0 || names.includes(name)) &&
@@ -119,6 +132,6 @@ export async function readPreview(run: Run, latest: Known, folder: string): Prom
 /** @throws QuestionError */
 export function explainKnown(known: Known, question: Question, folder: string): unknown {
   const { files, inputs, assembled } = readSaved(known);
-  const asIfRunning = doAllRun(inputs) ? assembled : assembleAsIfRunning(inputs);
-  return describeAnswers({ files, inputs, assembled: asIfRunning, panic: known.panic }, question, folder);
+  const all = asIfRunning(assembled, inputs);
+  return describeAnswers({ files, inputs, assembled: all, panic: known.panic }, question, folder);
 }
