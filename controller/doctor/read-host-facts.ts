@@ -70,13 +70,16 @@ export async function readVersions(run: Run): Promise<Versions> {
   return versions;
 }
 
-const PROGRAMS = [
+export const PROGRAMS = [
   { program: 'nft', why: 'nothing is filtered', package: 'nftables' },
   { program: 'ip', why: 'no routes', package: 'iproute2' },
-  { program: 'conntrack', why: 'connections that a policy no longer allows go on', package: 'conntrack' },
   { program: 'lxc-info', why: 'nobody tells what runs', package: 'lxc' },
   { program: 'lxc-monitor', why: 'starts are seen late', package: 'lxc' },
-  { program: 'perl', why: 'no readiness, no announcements', package: 'perl-base' },
+  {
+    program: 'perl',
+    why: 'connections that a policy no longer allows go on, and nothing is announced',
+    package: 'perl-base',
+  },
 ];
 
 export async function missingPrograms(): Promise<HostFacts['missing']> {
