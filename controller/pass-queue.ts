@@ -5,6 +5,8 @@ export interface PassQueue {
   request(): void;
   /** Resolves once no pass runs and none is asked for. */
   idle(): Promise<void>;
+  /** No pass runs, and none is asked for. */
+  readonly isIdle: boolean;
   /** No further pass begins. */
   close(): void;
 }
@@ -33,6 +35,9 @@ export function createPassQueue(pass: () => Promise<void>): PassQueue {
     },
     idle: async () => {
       while (running !== undefined) await running;
+    },
+    get isIdle() {
+      return running === undefined;
     },
     close: () => {
       closed = true;

@@ -169,6 +169,13 @@ export class Reconciler {
     return { assembled, applied: whole, ...told };
   }
 
+  /** Whether all files are as they were when they were last read, and the same containers run. */
+  async areFilesAsRead(): Promise<boolean> {
+    const { watched } = this.reader;
+    const now = watched && (await this.#options.applier.proof.lookAtFiles(watched));
+    return now !== undefined && now === this.#readUnder;
+  }
+
   /** Whether a resync would read what it read the last time, and find the kernel as it found it: then there is none to make. */
   async isAsItWas(): Promise<boolean> {
     const { applier, traffic } = this.#options;

@@ -160,6 +160,8 @@ export class Session {
     const signature = readFileSignature(configFile)?.text;
     if (signature !== this.#configSignature) this.#dirty.config = true;
     this.#configSignature = signature;
+    const isKnown = !this.#dirty.config && this.#queue.isIdle && this.#retryMs === RETRY_MS.first;
+    if (isKnown && (await this.reconciler.areFilesAsRead())) return;
     this.#dirty.policies = 'all';
     this.#dirty.tree = true;
     for (const container of await this.reconciler.reader.changedRuntimes()) {

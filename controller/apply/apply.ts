@@ -95,6 +95,8 @@ export class Applier {
   /** The next change begins with a complete comparison. */
   distrust(): void {
     this.#enforced = undefined;
+    // By it links would be taken for read, which a new session hasn't.
+    this.proof.forget();
   }
 
   /** Writes only what changed since the last time. @throws Error when the kernel's state is not known afterwards. */

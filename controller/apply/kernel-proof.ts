@@ -35,6 +35,11 @@ export class KernelProof {
     return this.#ahead;
   }
 
+  /** As in Marks. */
+  async lookAtFiles(watched: WatchedFiles): Promise<string | undefined> {
+    return await this.#marks?.readFiles(watched);
+  }
+
   /** A resync begins, and reads whatever it reads after this. @returns whether the kernel is as it was when it was right. */
   async look(watched?: WatchedFiles): Promise<boolean> {
     this.#now = await this.#marks?.read(watched);

@@ -15,6 +15,8 @@ export interface KernelMarks {
   read(watched?: WatchedFiles): Promise<Marks | undefined>;
   /** The same, however long it takes. */
   readPatiently(watched?: WatchedFiles): Promise<Marks | undefined>;
+  /** Of the files alone, as in Marks. Never throws. */
+  readFiles(watched: WatchedFiles): Promise<string | undefined>;
   stop(): void;
 }
 
@@ -30,9 +32,9 @@ ${NETLINK_MARKS}
 ${FILE_MARKS}
 while (my $line = <STDIN>) {
   my ($word, @watched) = split /\s/, $line;
-  if ($word ne 'look') { print STDERR $line; next }
+  if ($word ne 'look' and $word ne 'files') { print STDERR $line; next }
   my $files = @watched ? file_mark(@watched) // '-' : '-';
-  print STDERR kernel_mark() // 'changing', " $files\n";
+  print STDERR $word eq 'look' ? kernel_mark() // '-' : '-', " $files\n";
 }
 `;
 
@@ -42,15 +44,20 @@ export function openKernelMarks(start: StartResident, hangingMs = HANGING_MS): K
     ...{ command: 'perl', args: ['-e', PROGRAM], start, timeout: hangingMs },
     complaintAbout: (word) => new RegExp(`${word}\n`),
   });
-  async function ask(watched?: WatchedFiles): Promise<Marks | undefined> {
-    const words = watched === undefined ? '' : renderWatched(watched);
-    const answer = await channel.send(`look ${words}`).catch(() => undefined);
-    const [, kernel, files] = /^(\d+ \d+-\d+-\d+) (\S+)$/.exec(answer?.output ?? '') ?? [];
-    return kernel === undefined ? undefined : { kernel, files: files === '-' ? undefined : files };
+  async function ask(word: 'look' | 'files', watched?: WatchedFiles): Promise<Partial<Marks>> {
+    const text = `${word} ${watched === undefined ? '' : renderWatched(watched)}`;
+    const answer = await channel.send(text).catch(() => undefined);
+    const [, kernel, files] = /^(?:(\d+ \d+-\d+-\d+)|-) (?:(\S+-\S+)|-)$/.exec(answer?.output ?? '') ?? [];
+    return { ...(kernel !== undefined && { kernel }), files };
+  }
+  async function look(watched?: WatchedFiles): Promise<Marks | undefined> {
+    const { kernel, files } = await ask('look', watched);
+    return kernel === undefined ? undefined : { kernel, files };
   }
   return {
-    read: (watched) => within(PATIENCE_MS, ask(watched)),
-    readPatiently: ask,
+    read: (watched) => within(PATIENCE_MS, look(watched)),
+    readPatiently: look,
+    readFiles: async (watched) => (await within(PATIENCE_MS, ask('files', watched)))?.files,
     stop: () => channel.stop(),
   };
 }

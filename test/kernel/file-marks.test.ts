@@ -16,6 +16,8 @@ interface Bed {
   readonly folder: string;
   readonly marks: KernelMarks;
   read(): Promise<string | undefined>;
+  /** Without the kernel's. */
+  readAlone(): Promise<string | undefined>;
 }
 
 async function openBed(): Promise<Bed> {
@@ -37,7 +39,13 @@ async function openBed(): Promise<Bed> {
     trees: [`${folder}/lxc`, `${folder}/missing`],
     paths: [`${folder}/elsewhere/common.conf`, `${folder}/elsewhere/missing`, `${folder}/a\nb/c`],
   };
-  return { host, folder, marks, read: async () => (await marks.readPatiently(watched))?.files };
+  return {
+    host,
+    folder,
+    marks,
+    read: async () => (await marks.readPatiently(watched))?.files,
+    readAlone: () => marks.readFiles(watched),
+  };
 }
 
 /** What changed just now is told once it can't change unseen any more. */
@@ -79,6 +87,7 @@ it.concurrent.each([
   const bed = await openBed();
   const before = await settled(bed);
   expect(await settled(bed)).toBe(before);
+  expect(await bed.readAlone()).toBe(before);
   await sh(bed, change);
   expect(await settled(bed)).not.toBe(before);
 });

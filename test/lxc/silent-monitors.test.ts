@@ -122,6 +122,21 @@ test('a resync finds a file that changed without its watcher being told', async 
   await eventually('the new policy is in force', () => is81Allowed(routewall), 10_000);
 });
 
+test('another configuration has the host read anew, whatever was proven under the one before', async () => {
+  const { routewall } = await makeScene(1);
+  await untilNoPass(routewall);
+  const lan = async (): Promise<string> =>
+    (await routewall.bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'lan4'])).stdout;
+  const before = await lan();
+  expect(before).toContain('192.0.2.0/24');
+  const after = routewall.mark();
+  await writeFile(routewall.configFile, 'resync: 3600\nguard: ["veth*", "zz*"]\n');
+  await eventually('the new one is in force', async () =>
+    (await routewall.bed.host.run('nft', ['list', 'table', 'inet', 'routewall'])).stdout.includes('zz*'),
+  );
+  expect(await lan(), routewall.daemon.child().lines.slice(after).join('\n')).toBe(before);
+});
+
 test('nothing else finds it, and no other file', async () => {
   const { routewall, good } = await makeScene(3600);
   for (const change of DRIFT) await routewall.bed.host.run('sh', ['-c', change]);
