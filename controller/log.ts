@@ -45,6 +45,16 @@ export function openLog({ journal, debug }: LogOptions): Logger {
   return { log, close: () => send?.(undefined) };
 }
 
+/** What is said meanwhile is one write: a thousand would wake as often whoever reads them. */
+export function sayTogether(say: () => void): void {
+  process.stderr.cork();
+  try {
+    say();
+  } finally {
+    process.stderr.uncork();
+  }
+}
+
 /** One entry: `KEY=value` a line. */
 export function renderEntry(level: Level, line: string, fields: LogFields): string {
   const own = Object.entries(fields).map(([key, value]) => `ROUTEWALL_${key}=${value.replaceAll('\n', '\\n')}`);

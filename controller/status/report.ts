@@ -12,7 +12,7 @@ import type { FlowCutter } from '../connections/cut-flows.ts';
 import type { TranslationCutter } from '../connections/cut-translations.ts';
 import type { RefusalCleaner } from '../denials/refusal-counters.ts';
 import type { HostReader } from '../host/host-reader.ts';
-import { type Log, messageOf } from '../log.ts';
+import { type Log, messageOf, sayTogether } from '../log.ts';
 import type { LogEvent, LogFields } from '../log-event.ts';
 import type { PanicView } from '../panic/panic-state.ts';
 import type { UnreadReading } from '../patience.ts';
@@ -160,7 +160,9 @@ export class Reporter {
     if (before === undefined) {
       for (const key of after.nics.keys()) if (!this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
     } else {
-      for (const key of changedNicKeys(before, after)) this.#reportChange(key, before, after, { now, took });
+      sayTogether(() => {
+        for (const key of changedNicKeys(before, after)) this.#reportChange(key, before, after, { now, took });
+      });
     }
     tellRepairs(log, repaired, after);
     if (repaired.length > 0) this.#drift = { count: this.#drift.count + repaired.length, last: now };
