@@ -7,6 +7,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Child } from '../sandbox/child.ts';
 import { cleanUp } from '../sandbox/clean-up.ts';
+import { startBus } from '../test/dbus/system-bus.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { loadOf, memoryOf, packagedFlags } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
@@ -42,9 +43,8 @@ async function timed(work: () => Promise<unknown>): Promise<string> {
 
 async function start(routewall: Routewall, flags: readonly string[]): Promise<[Child, number]> {
   const [node, ...words] = routewall.command(['daemon']);
-  const env = { ...routewall.env, DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent' };
   const begin = performance.now();
-  const daemon = routewall.bed.host.spawn(node, [...flags, ...words], { env });
+  const daemon = routewall.bed.host.spawn(node, [...flags, ...words], { env: routewall.env });
   await daemon.waitForLine(/ ready: /, { timeout: 240_000 });
   return [daemon, performance.now() - begin];
 }
@@ -82,7 +82,8 @@ async function churn(routewall: Routewall): Promise<string[]> {
 }
 
 async function prepare(count: number): Promise<Routewall> {
-  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n' });
+  const { env } = await startBus();
+  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n', env });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, count);
   await routewall.addContainer('probe', {
@@ -92,12 +93,12 @@ async function prepare(count: number): Promise<Routewall> {
   return routewall;
 }
 
-async function timeCommands(routewall: Routewall): Promise<string[]> {
+async function timeCommands(cli: Routewall['cli']): Promise<string[]> {
   const times: string[] = [];
   for (const words of COMMANDS)
     times.push(
       await timed(async () => {
-        const { exitCode, stderr } = await routewall.cli(...words);
+        const { exitCode, stderr } = await cli(...words);
         if (exitCode > 1) throw new Error(`${words.join(' ')}: ${stderr}`);
       }),
     );
@@ -118,7 +119,8 @@ async function measure(count: number): Promise<void> {
   const row = [size, 'as packaged', ...asPackaged];
   idlers.push({ daemon, row });
   idling.push(row, [size, 'by itself', ...byItself]);
-  commands.push([size, ...(await timeCommands(routewall))]);
+  commands.push([size, 'by the daemon', ...(await timeCommands(routewall.cli))]);
+  commands.push([size, 'by themselves', ...(await timeCommands(routewall.cliAlone))]);
 }
 
 async function idle(): Promise<void> {
@@ -135,9 +137,9 @@ const command = `node scripts/bench.mjs scale ${counts.join(',')} ${seconds} ${c
 async function tell(): Promise<void> {
   await report('scale', {
     title: 'The commands, by number of containers',
-    about: `Milliseconds, beside a daemon that serves the same files: medians of ${REPEATS} runs and their spread.`,
+    about: `Milliseconds, beside a daemon that serves the same files, which they ask by a bus or can't reach: medians of ${REPEATS} runs and their spread.`,
     command,
-    columns: ['containers', 'help', 'status', 'check', 'explain', 'preview'],
+    columns: ['containers', 'answered', 'help', 'status', 'check', 'explain', 'preview'],
     rows: commands,
   });
   await report('scale-idling', {
