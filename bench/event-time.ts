@@ -10,7 +10,7 @@ import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { makeTwin, timeByHand, timed } from './by-hand.ts';
 import { makeOthers, policyOf } from './others.ts';
 import { quantile, report } from './report.ts';
-import { type StartWatch, watchStarts } from './start-watch.ts';
+import { type StartWatch, untilCleared, watchStarts } from './start-watch.ts';
 
 const counts = (process.argv[2] ?? '0,1000,10000').split(',').map(Number);
 const rounds = Number(process.argv[3] ?? 40);
@@ -33,6 +33,7 @@ interface Started {
 async function timeStart(routewall: Routewall, { container, address }: Started, watch: StartWatch) {
   const { bed, daemon } = routewall;
   const words = ['-P', container.lxcPath, '-n', container.name];
+  await untilCleared();
   const mark = routewall.mark();
   const replied = watch.firstReply(address);
   const begin = performance.now();

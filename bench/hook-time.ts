@@ -8,6 +8,7 @@ import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { median, quantile, report } from './report.ts';
+import { untilCleared } from './start-watch.ts';
 
 const rounds = Number(process.argv[2] ?? 40);
 
@@ -29,6 +30,7 @@ exit 0
 
 async function timeStart(routewall: Routewall, { lxcPath, name }: Container): Promise<number> {
   const { host } = routewall.bed;
+  await untilCleared();
   const mark = routewall.mark();
   const begin = performance.now();
   await host.run('lxc-start', ['-P', lxcPath, '-n', name, '-d']);

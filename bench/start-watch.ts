@@ -1,6 +1,13 @@
 /** What can be seen of a container's start from outside, each with the moment in which this process saw it. */
+import { setTimeout } from 'node:timers/promises';
 import type { Child } from '../sandbox/child.ts';
 import type { Routewall } from '../test/lxc/routewall.ts';
+
+/**
+ * What a container leaves in the kernel is cleared away behind its stop: who starts meanwhile waits some 100 ms for that, with a
+ * hook or without.
+ */
+export const untilCleared = (): Promise<void> => setTimeout(400);
 
 export interface StartWatch {
   /** When lxc-monitor said that the container is in that state, after `begin`; NaN where it didn't. */
