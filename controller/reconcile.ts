@@ -178,9 +178,10 @@ export class Reconciler {
 
   /** Whether a resync would read what it read the last time, and find the kernel as it found it: then there is none to make. */
   async isAsItWas(): Promise<boolean> {
-    const { applier, traffic } = this.#options;
+    const { applier, lastGood, traffic } = this.#options;
     const { watched } = this.reader;
-    if (watched === undefined || traffic.isUsed) return false;
+    // What the disk refused is tried again by the pass.
+    if (watched === undefined || traffic.isUsed || lastGood.isDue) return false;
     const marks = await applier.proof.lookAhead(watched);
     if (marks?.files === undefined || marks.files !== this.#readUnder || this.#desired === undefined) return false;
     return (await applier.proven(this.#desired, marks)) !== undefined;

@@ -92,11 +92,16 @@ export class LastGood {
 
   /** Writes each to its own record; nobody's rules have to wait for a thousand. @throws the first error, after all were tried. */
   async save(): Promise<void> {
-    if (this.#due.size === 0 && this.#leaving.size === 0 && this.#pending.isEmpty) return;
+    if (!this.isDue) return;
     // One at a time: two writers of one record would mix their texts.
     const written = this.#last.then(() => this.#write());
     this.#last = written.catch(() => undefined);
     await written;
+  }
+
+  /** Whether something is still to be written, such as what the disk refused. */
+  get isDue(): boolean {
+    return this.#due.size > 0 || this.#leaving.size > 0 || !this.#pending.isEmpty;
   }
 
   /** Ends when all that was saved is on the disk, as far as the disk takes it. */

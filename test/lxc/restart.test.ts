@@ -1,5 +1,5 @@
 /** The daemon ends, is killed, and comes back: the kernel's state waits for it, follows what happened, and has no gap. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -92,6 +92,22 @@ test('an allowed flow goes on and a forbidden one stays shut through ends, kills
   expect(beats).toBeGreaterThan(20);
   expect(lost).toBe(0);
   expect(flood.leaked()).toEqual([]);
+});
+
+test('a last good policy that the disk refused is kept once it can be, though nothing else happens', async () => {
+  const routewall = await startRoutewall({ config: 'resync: 1\n' });
+  await routewall.start(await add(routewall, 'web', 10));
+  const records = join(routewall.env['STATE_DIRECTORY'] ?? '', 'last-good');
+  const kept = (): Promise<string> => readFile(join(records, 'web.json'), 'utf8').catch(() => '');
+  await eventually('it is kept', async () => (await kept()).includes('tcp/80'));
+  // No file can be made in a folder's place.
+  await mkdir(join(records, 'web.json.new'));
+  await routewall.writePolicy('containers/web.yaml', POLICY.replace('tcp/80', 'tcp/81'));
+  await routewall.daemon.waitForLog(/last good policies can't be kept/);
+  // So long that whatever followed the edit is over.
+  await sleep(10_000);
+  await rmdir(join(records, 'web.json.new'));
+  await eventually('the new one is kept', async () => (await kept()).includes('tcp/81'));
 });
 
 test('a restart with nothing changed writes nothing to the kernel', async () => {

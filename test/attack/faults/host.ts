@@ -13,12 +13,16 @@ import { restart } from './programs.ts';
 /** As Debian starts services. */
 const FILES = 1024;
 
+/** What the disk refused is written by the next pass, as each minute's resync makes one where there are any. */
+const retry = (world: World): void => world.routewall.daemon.child().signal('SIGHUP');
+
 /** Only what it must write is refused; it runs on. */
 async function withFullDisk(world: World, meanwhile: () => Promise<unknown>): Promise<boolean> {
   const { stateFolder } = world;
   await run('dd', ['if=/dev/zero', `of=${stateFolder}/filler`, 'bs=64k', 'count=40']).catch(() => undefined);
   const bites = await says(world, /ENOSPC/, meanwhile, 2_000);
   await rm(join(stateFolder, 'filler'));
+  retry(world);
   return bites;
 }
 
@@ -48,6 +52,7 @@ export const HOST_FAULTS: Faults = {
       await run('mount', ['-o', 'remount,rw', world.stateFolder]);
       // It began with a mount of its own, which stays read-only.
       if (restarts) await restart(world);
+      else retry(world);
       return bites;
     },
   ],
