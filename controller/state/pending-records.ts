@@ -6,6 +6,7 @@ import { join } from 'node:path';
 export type PendingRecord = readonly [name: string, text: string | null];
 
 const FILE = /^pending-(\d+)$/;
+const CUT_SHORT = /^pending-\d+\.new$/;
 
 /** A later one holds all that an earlier one does and isn't done yet, so that one that stays by mistake harms nothing. */
 export class PendingRecords {
@@ -24,6 +25,8 @@ export class PendingRecords {
   /** What an earlier run didn't come to write; the last of a name counts. */
   async open(): Promise<ReadonlyMap<string, string | null>> {
     const names = await readdir(this.#folder).catch(() => []);
+    for (const name of names)
+      if (CUT_SHORT.test(name)) await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
     const numbers = names.flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number);
     const records = new Map<string, string | null>();
     for (const number of numbers.sort((one, other) => one - other)) {
@@ -40,8 +43,14 @@ export class PendingRecords {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const path = this.#path(++this.#number);
     // Renamed into place: what a crash cuts short is nobody's record.
-    await writeFile(`${path}.new`, JSON.stringify(records), { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    try {
+      await writeFile(`${path}.new`, JSON.stringify(records), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    } catch (cause) {
+      // Else each attempt would leave a part, under another name, on a disk that is full already.
+      await rm(`${path}.new`, { force: true });
+      throw cause;
+    }
     // Not before it is there: a clear that came between would leave a file that nobody knows of.
     this.#files.add(path);
   }
