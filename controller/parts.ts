@@ -123,8 +123,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     keepForBoot: (commands) => bootRuleset.keepPanic(commands),
     renderForBoot: (seal) => formatOf(backend.chosen).seal(seal),
     onSealed: () => {
-      if (applier.enforced === undefined) return;
-      endSealedFlows(flows, applier.enforced, () => panic.state).then(
+      if (applier.lastEnforced === undefined) return;
+      endSealedFlows(flows, applier.lastEnforced, () => panic.state).then(
         (count) => log('info', `panic: ${count} connections of sealed containers are forgotten`, { EVENT: 'cut' }),
         (cause: unknown) => log('error', `panic: connections of sealed containers: ${messageOf(cause)}`),
       );
@@ -152,18 +152,18 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const conntrack = createConntrackCleaner(
     flows,
     log,
-    ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
+    ({ key, prefix }) => applier.lastEnforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
   const cutter = createFlowCutter(flows, log);
   const translations = createTranslationCutter(flows, log);
   const refusals = createRefusalCleaner(forks.run, nft, log, {
     isClaimed: (whose) =>
-      [...(applier.enforced?.nics.values() ?? [])].some(
+      [...(applier.lastEnforced?.nics.values() ?? [])].some(
         ({ hostVeth, port, owned }) =>
           hostVeth === whose || (port !== undefined && owned.some((prefix) => networkOf(prefix) === whose)),
       ),
     // iptables counts nobody's.
-    countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.enforced?.host ?? {}) : []),
+    countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.lastEnforced?.host ?? {}) : []),
   });
   const serviceManager = openServiceManager(process.env, startResident, log);
   const listeners: ((report: Report) => void)[] = [];

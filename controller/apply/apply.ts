@@ -51,6 +51,7 @@ export class Applier {
   readonly #ports: KernelPorts;
   /** `undefined`: not known, so that the next change reads the kernel first. */
   #enforced: DesiredState | undefined;
+  #last: DesiredState | undefined;
   readonly #foreign: ForeignProxies;
   readonly #routing: RoutingWriter;
   readonly #sysctls: NicSysctls;
@@ -74,6 +75,11 @@ export class Applier {
 
   get enforced(): DesiredState | undefined {
     return this.#enforced;
+  }
+
+  /** For what goes on beside passes: known while a comparison is made, too, which may find it otherwise. */
+  get lastEnforced(): DesiredState | undefined {
+    return this.#last;
   }
 
   /** As in `Applied`, of this moment. */
@@ -155,7 +161,7 @@ export class Applier {
     const free = unread === undefined ? coming : { ...coming, proxies: [] };
     const brought = await this.#bringUp(pickNics(result.enforced, keys), free, network);
     await this.#uplinks.close(result.enforced.host.uplinkTables);
-    this.#enforced = result.enforced;
+    this.#enforced = this.#last = result.enforced;
     this.#withheld = withheld;
     const written = commands + Object.values(brought).flat().length;
     return { ...result, ...NO_COMPARISON, unheld, written, brought, unrouted: this.unrouted, unread };
@@ -239,7 +245,7 @@ export class Applier {
     await this.#routing.write({ add: NOTHING, remove: diff.remove });
     const drifted = [...(await this.#sysctls.reread(result.enforced)), ...unset];
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
-    this.#enforced = result.enforced;
+    this.#enforced = this.#last = result.enforced;
     this.#withheld = withheld;
     const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
     const ordinary = before === undefined ? undefined : ordinaryLines(this.#ports.backend, before, result.enforced);

@@ -1,5 +1,6 @@
 /** The panic as the daemon keeps it: in the kernel first, then on the disk, then in what the next boot loads. */
 import { renderSeal, type Seal } from '../../render/panic.ts';
+import { Unread } from '../commands/reading.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { DurableDisk } from '../state/durable-disk.ts';
 import { describePanic } from './describe-panic.ts';
@@ -40,6 +41,8 @@ export class Panic {
   /** Whether the file says something else, since the disk refused it. */
   #isUnsaved = false;
   #working: Promise<unknown> = Promise.resolve();
+  /** Puts a comparison aside that is made. */
+  #putAside: (() => void) | undefined;
 
   constructor(options: PanicOptions) {
     this.#options = options;
@@ -57,6 +60,8 @@ export class Panic {
 
   /** @returns whether anything changed. @throws PanicRefused; Error where it is not, or not for good, in force. */
   async order(order: PanicOrder): Promise<boolean> {
+    // It may hang, and is made again.
+    this.#putAside?.();
     return await this.#exclusively(async () => {
       const state = turn(this.#state, order, new Date().toISOString());
       if (isSame(state, this.#state) && !this.#isUnsaved) return false;
@@ -91,12 +96,27 @@ export class Panic {
   async verify(signal?: AbortSignal): Promise<readonly string[]> {
     return await this.#exclusively(async () => {
       const { table } = this.#options;
-      const isMended = await table.verify(sealFor(this.#state, this.#scope), signal);
+      const isMended = await this.#orderly(signal, (until) => table.verify(sealFor(this.#state, this.#scope), until));
       if (!this.#isUnsaved) await this.#adopt();
       else await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
       await table.hold(sealFor(this.#state, this.#scope));
       return isMended ? ['the tables that seal'] : [];
     });
+  }
+
+  /** As long as nobody orders anything. */
+  async #orderly<T>(signal: AbortSignal | undefined, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const end = (): void => controller.abort(signal?.reason);
+    if (signal?.aborted === true) end();
+    signal?.addEventListener('abort', end);
+    this.#putAside = () => controller.abort(new Unread('a panic is ordered'));
+    try {
+      return await read(controller.signal);
+    } finally {
+      this.#putAside = undefined;
+      signal?.removeEventListener('abort', end);
+    }
   }
 
   async #adopt(): Promise<void> {

@@ -1,6 +1,7 @@
 /** The commands that the daemon finds on its PATH: the real ones, but for an nft that can be made to misbehave. */
 import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PANIC_TABLE } from '../../render/panic.ts';
 import { makeFolder } from '../../sandbox/clean-up.ts';
 import { kill } from '../../sandbox/sweep.ts';
 import { commandOf } from './processes.ts';
@@ -26,6 +27,8 @@ const MODES = {
   garbage: `head -c 300000 /dev/urandom >&2; head -c 300000 /dev/urandom; exit 0`,
   liar: 'cat >/dev/null; exit 0',
   hanging: 'exec sleep 100000',
+  // But for what seals.
+  hangingRules: `case "$*" in *" ${PANIC_TABLE}"*) exec ${REAL} "$@";; esac; exec sleep 100000`,
 } as const;
 
 export type NftMode = keyof typeof MODES | 'missing' | 'real';

@@ -2,7 +2,9 @@
 import { afterEach, expect, test } from 'vitest';
 import { readStatusFile } from '../../controller/status/status-file.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { childrenOf, commandOf } from '../attack/processes.ts';
 import { makeTools, type Tools } from '../attack/tools.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -11,12 +13,15 @@ afterEach(cleanUp);
 async function startWithTools(policy = OPEN): Promise<{
   tools: Tools;
   routewall: Routewall;
-  start: (name: string, last: number) => Promise<void>;
+  start: (name: string, last: number) => Promise<Container>;
 }> {
   const tools = await makeTools();
   const routewall = await startRoutewall({ config: 'resync: 86400\n', env: { PATH: tools.path } });
-  const start = async (name: string, last: number): Promise<void> =>
-    await routewall.start(await routewall.addContainer(name, { lines: nic(addressesOf(last)), policy }));
+  const start = async (name: string, last: number): Promise<Container> => {
+    const container = await routewall.addContainer(name, { lines: nic(addressesOf(last)), policy });
+    await routewall.start(container);
+    return container;
+  };
   return { tools, routewall, start };
 }
 
@@ -112,12 +117,35 @@ test.each(['kill', 'fail'] as const)('serves the others while lxc-info of one ca
 test('the status says what the daemon says, and that it knows no more, while nft hangs', async () => {
   const { tools, routewall, start } = await startWithTools();
   await start('one', 20);
-  expect((await routewall.cli('status')).stdout).toContain('the kernel holds what the files say');
+  // The file that it leaves is a little behind.
+  const IS_TOLD =
+    /^running as process .*\n(?:.*\n)+one +running +one\.yaml(?:.*\n)+the kernel holds what the files say$/;
+  await eventually('all is well', async () => IS_TOLD.test((await routewall.cli('status')).stdout.trim()));
   await tools.setNft('hanging');
   const { stdout, exitCode } = await routewall.cli('status');
   expect(stdout).toMatch(/^running as process .*\n(?:.*\n)+one +running +one\.yaml/);
   expect(stdout).toMatch(/\nnot compared with the kernel: nft: no answer within \d+ s$/);
   expect(exitCode).toBe(1);
+});
+
+test.each([
+  ['of what seals', 'hanging'],
+  ['of the rules', 'hangingRules'],
+] as const)('a panic ends connections while the comparison %s with the kernel hangs', async (_, mode) => {
+  const { tools, routewall, start } = await startWithTools();
+  const { host } = routewall.bed;
+  const one = await (await start('one', 20)).inside();
+  const tracked = async (): Promise<boolean> =>
+    (await host.run('conntrack', ['-L', '-s', addressesOf(20)[0]])).stdout.includes('203.0.113.80');
+  await one.run('ping', ['-c', '1', '203.0.113.80']);
+  expect(await tracked()).toBe(true);
+  await tools.setNft(mode);
+  await host.run('nft', ['insert', 'rule', 'inet', 'routewall', 'forward_from', 'counter']);
+  const below = (pid: number): number[] => childrenOf(pid).flatMap((child) => [child, ...below(child)]);
+  const { pid } = routewall.daemon.child();
+  await eventually('it hangs', async () => below(pid).some((each) => commandOf(each) === 'sleep 100000'));
+  expect((await routewall.cli('panic', 'on', '-n', 'one')).exitCode).toBe(0);
+  await eventually('the connection is over', async () => !(await tracked()));
 });
 
 test.each([
