@@ -34,7 +34,11 @@ export function createRefusalCleaner(
     while (waiting.size > 0) {
       const gone = [...waiting].filter((whose) => !isClaimed(whose));
       waiting.clear();
-      await clear(new Set(gone));
+      await clear(new Set(gone)).catch((cause: unknown) => {
+        // Tried again behind the next pass.
+        for (const whose of gone) waiting.add(whose);
+        throw cause;
+      });
     }
   }
 

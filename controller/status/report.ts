@@ -67,6 +67,8 @@ export interface Report {
 /** The status file is for people and rare readers: a burst of passes writes it at most this often. */
 const STATUS_MS = 300;
 const PAUSE_PER_COST = 10;
+/** Whoever has no bus reads nothing newer. */
+const MOST_PAUSE_MS = 2_000;
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -98,7 +100,8 @@ export class Reporter {
       // Whoever stopped while no daemon ran left its connections behind.
       ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
     ]);
-    refusals.forget(goneCounted(before, applied.enforced));
+    // Not by what the pass knew of before, which is nothing behind one that failed.
+    refusals.forget(goneCounted(this.#latest?.outcome.applied.enforced, applied.enforced));
     // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
     // rules were mended: while they were missing, anything could begin.
     const isMended = applied.repaired.some((line) => line.includes(`inet ${TABLE}`));
@@ -209,7 +212,7 @@ export class Reporter {
       }
       if (this.#latest === written) break;
       // All containers stand in it: with thousands, writing it at each event would keep the next one waiting.
-      const pause = Math.max(STATUS_MS, PAUSE_PER_COST * (performance.now() - begin));
+      const pause = Math.max(STATUS_MS, Math.min(PAUSE_PER_COST * (performance.now() - begin), MOST_PAUSE_MS));
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
     this.#writing = undefined;
