@@ -8,8 +8,7 @@ import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
 
 // dbus-next loads them for what is never called here: to describe services of its own as XML, and to reach a bus through
-// another program; they would bring eleven packages, two of them with a history. ajv loads fast-uri for whoever gives it no
-// reader of references (policies/validator.ts does). jsbi stands in for BigInt where there is none.
+// another program; they would bring eleven packages, two of them with a history. jsbi stands in for BigInt where there is none.
 const unused = {
   name: 'unused',
   setup(build) {

@@ -178,7 +178,7 @@ test('what another does under the process number of an nft that was ours is mend
   process.kill(ours, 'SIGKILL');
   await eventually('it is gone', async () => !existsSync(`/proc/${ours}`));
   // By another nft; and behind the comparison that follows such a loss.
-  await writePolicy('containers/web.yaml', POLICY.replace('tcp/80', 'tcp/81'));
+  await writePolicy('containers/web.yaml', POLICY.replace('tcp/80', 'tcp/80-81'));
   const { tables } = scene.good;
   await eventually(
     'the edit is in force',
