@@ -152,7 +152,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const conntrack = createConntrackCleaner(
     flows,
     log,
-    ({ key, prefix }) => applier.lastEnforced?.nics.get(key)?.owned.includes(prefix) === true,
+    // While that isn't known, it isn't back: rather too many are forgotten.
+    ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
   const cutter = createFlowCutter(flows, log);
   const translations = createTranslationCutter(flows, log);
