@@ -41,6 +41,8 @@ export class Panic {
   /** Whether the file says something else, since the disk refused it. */
   #isUnsaved = false;
   #working: Promise<unknown> = Promise.resolve();
+  /** Orders that wait for their turn. */
+  #waiting = 0;
   /** Puts a comparison aside that is made. */
   #putAside: (() => void) | undefined;
 
@@ -61,8 +63,10 @@ export class Panic {
   /** @returns whether anything changed. @throws PanicRefused; Error where it is not, or not for good, in force. */
   async order(order: PanicOrder): Promise<boolean> {
     // It may hang, and is made again.
+    this.#waiting++;
     this.#putAside?.();
     return await this.#exclusively(async () => {
+      this.#waiting--;
       const state = turn(this.#state, order, new Date().toISOString());
       if (isSame(state, this.#state) && !this.#isUnsaved) return false;
       await (order.on ? this.#seal(state) : this.#unseal(state));
@@ -111,6 +115,7 @@ export class Panic {
     if (signal?.aborted === true) end();
     signal?.addEventListener('abort', end);
     this.#putAside = () => controller.abort(new Unread('a panic is ordered'));
+    if (this.#waiting > 0) this.#putAside();
     try {
       return await read(controller.signal);
     } finally {
