@@ -93,8 +93,9 @@ const probes = {
     try {
       return await settle(socket, timeout, (resolve) => socket.once('data', () => resolve('allowed')));
     } finally {
-      // A probe shall leave no half-closed flow behind.
-      socket.resetAndDestroy();
+      // A probe shall leave no half-closed flow behind. While it connects, a reset would wait, and go on asking.
+      if (socket.connecting) socket.destroy();
+      else socket.resetAndDestroy();
     }
   },
   udp: async ({ to, port, source, timeout }) => {

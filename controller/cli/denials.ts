@@ -20,7 +20,8 @@ export async function runDenials(invocation: Invocation, flags: DenialFlags): Pr
   const host = await readDenialHost(invocation);
   if (flags.follow) return follow(invocation, host);
   const { io, shared, colours } = invocation;
-  const all = (await readDenials(invocation, host, shared.names)).sort(ORDERS[flags.sort]);
+  const read = [...(await readDenials(invocation, host)).values()];
+  const all = read.filter((denial) => isChosen(denial, shared.names)).sort(ORDERS[flags.sort]);
   const shown = all.slice(0, flags.limit);
   if (shared.json) {
     io.out.write(`${JSON.stringify(shown, null, 2)}\n`);
@@ -49,11 +50,11 @@ async function readDenialHost(invocation: Invocation): Promise<DenialHost> {
   return { inputs, assembled: assembleAsIfRunning(inputs, assembler) };
 }
 
-async function readDenials(invocation: Invocation, host: DenialHost, names: readonly string[]): Promise<Denial[]> {
+async function readDenials(invocation: Invocation, host: DenialHost): Promise<ReadonlyMap<string, Denial>> {
   const elements = await requireRecords(invocation, host.inputs, (run) =>
     readCounted(run, deniedOn(host.assembled.desired.host)),
   );
-  return describeDenials(elements, host, Date.now()).filter((denial) => isChosen(denial, names));
+  return describeDenials(elements, host, Date.now());
 }
 
 function cells({ container, hostVeth, direction, peer, peerName, service, serviceName, rule }: Denial): string[] {
@@ -86,19 +87,19 @@ async function follow(invocation: Invocation, first: DenialHost): Promise<number
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
   let host = first;
-  let known = countsOf(await readDenials(invocation, host, []));
+  let known = await readDenials(invocation, host);
   if (!shared.json) io.err.write('waiting for what is refused; Ctrl-C ends\n');
   while (!ending.signal.aborted) {
     const begin = performance.now();
-    let denials = await readDenials(invocation, host, []);
+    let denials = await readDenials(invocation, host);
     // A container that has started since has an interface that isn't known yet.
-    if (denials.some((denial) => denial.container === null && !known.has(keyOf(denial)))) {
+    if ([...denials].some(([id, { container }]) => container === null && !known.has(id))) {
       host = await readDenialHost(invocation);
-      denials = await readDenials(invocation, host, []);
+      denials = await readDenials(invocation, host);
     }
-    for (const denial of denials)
-      if (isChosen(denial, shared.names)) print(denial, known.get(keyOf(denial)), invocation);
-    known = countsOf(denials);
+    for (const [id, denial] of denials)
+      if (isChosen(denial, shared.names)) print(denial, known.get(id)?.packets, invocation);
+    known = denials;
     const pause = Math.max(POLL.leastMs, (performance.now() - begin) * POLL.times);
     await sleep(pause, undefined, { signal: ending.signal }).catch(() => undefined);
   }
@@ -107,11 +108,6 @@ async function follow(invocation: Invocation, first: DenialHost): Promise<number
 
 const isChosen = ({ container }: Denial, names: readonly string[]): boolean =>
   names.length === 0 || (container !== null && names.includes(container));
-
-const keyOf = ({ hostVeth, direction, peer, service }: Denial): string => `${hostVeth} ${direction} ${peer} ${service}`;
-
-const countsOf = (denials: readonly Denial[]): ReadonlyMap<string, number> =>
-  new Map(denials.map((denial) => [keyOf(denial), denial.packets]));
 
 /** An element that had gone counts from the beginning. */
 function print(denial: Denial, before: number | undefined, { io, shared }: Invocation): void {

@@ -64,12 +64,15 @@ export interface DenialHost {
   readonly assembled: Assembled;
 }
 
-/** `now`: milliseconds since 1970, when the elements were read. */
+/**
+ * By what counted each: several may be told in the same words, such as the codes of one ICMP type.
+ * `now`: milliseconds since 1970, when the elements were read.
+ */
 export function describeDenials(
   elements: readonly CountedElement[],
   { inputs, assembled }: DenialHost,
   now: number,
-): Denial[] {
+): ReadonlyMap<string, Denial> {
   const names = serviceNames(inputs.loaded.services);
   const owners = new Map<string | undefined, Owner>(
     inputs.containers.flatMap((container) =>
@@ -77,7 +80,7 @@ export function describeDenials(
     ),
   );
   const byKey = new Map([...owners.values()].map((owner) => [owner.endpoint.key, owner]));
-  return elements.map((element) => {
+  const describe = (element: CountedElement): Denial => {
     const { whose, by, peer, protocol, port, packets, bytes, age } = element;
     const key = ownKey(element, assembled);
     const owner = key === undefined ? owners.get(whose) : byKey.get(key);
@@ -94,7 +97,8 @@ export function describeDenials(
       rule: owner === undefined ? null : refusedBy(element, owner, assembled),
       ...{ packets, bytes, lastSeen: new Date(now - age).toISOString() },
     };
-  });
+  };
+  return new Map(elements.map((element) => [`${element.set} ${element.key}`, describe(element)]));
 }
 
 function refusedBy(element: CountedElement, { container, endpoint }: Owner, assembled: Assembled): DenialRule | null {

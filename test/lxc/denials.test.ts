@@ -1,8 +1,8 @@
 /** `routewall denials` tells what real containers are refused: by name, live, and without a daemon. */
 import { afterEach, expect, it } from 'vitest';
+import type { Child } from '../../sandbox/child.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
-import { PROGRAM } from '../../sandbox/routewall.ts';
 import { probe } from '../../sandbox/services.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -59,17 +59,15 @@ it('names container, peer and service of each refusal, also while no daemon runs
   expect(stderr).toMatch(/^and \d+ more: --limit \d+$/);
 });
 
+function follow(rw: Routewall): Child {
+  const [program, ...words] = rw.command(['denials', '--follow']);
+  return rw.bed.host.spawn(program, words, { env: rw.env });
+}
+
 it('--follow prints what comes, also of a container that starts meanwhile, and ends clean by Ctrl-C', async () => {
   const { rw, web, inside } = await startTwo();
   await probe(inside, { protocol: 'tcp', to: '203.0.113.80', port: 81 });
-  const words = [
-    '--config',
-    rw.configFile,
-    '--policies',
-    rw.policyFolder,
-    ...rw.lxcPaths.flatMap((path) => ['-P', path]),
-  ];
-  const child = rw.bed.host.spawn(process.execPath, [PROGRAM, 'denials', '--follow', ...words], { env: rw.env });
+  const child = follow(rw);
   await child.waitForLine(/waiting/);
   await probe(inside, { protocol: 'tcp', to: '203.0.113.80', port: 82 });
   await child.waitForLine(
@@ -81,6 +79,26 @@ it('--follow prints what comes, also of a container that starts meanwhile, and e
   await child.waitForLine(/ {2}web {2}egress {2}203\.0\.113\.80 {2}udp\/83 /);
   expect(child.lines.filter((line) => line.includes('tcp/81'))).toEqual([]);
   expect(await child.stop('SIGINT')).toMatchObject({ exitCode: 0 });
+});
+
+it('--follow tells nothing twice, though two kinds of packets go by one name', async () => {
+  const { rw, inside } = await startTwo();
+  const ping = `import socket, struct
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for code in [0, 0, 0, 1]: raw.sendto(struct.pack("!BBHI", 8, code, 0xf7ff - code, 0), ("203.0.113.80", 0))
+`;
+  await inside.run('/usr/bin/python3', ['-'], { input: ping });
+  expect(await denials(rw)).toEqual(Array(2).fill('web egress 203.0.113.80 icmp4/echo-request ping'));
+  const child = follow(rw);
+  await child.waitForLine(/waiting/);
+  for (const port of [82, 83]) {
+    await probe(inside, { protocol: 'tcp', to: '203.0.113.80', port });
+    await child.waitForLine(new RegExp(` {2}tcp/${port} `));
+  }
+  expect(child.lines.filter((line) => line.includes('echo-request'))).toEqual([]);
+  await inside.run('/usr/bin/python3', ['-'], { input: ping });
+  await child.waitForLine(/ {2}icmp4\/echo-request \(ping\) {2}default: drop {2}3 packets$/);
+  await child.waitForLine(/ {2}icmp4\/echo-request \(ping\) {2}default: drop {2}1 packet$/);
 });
 
 it("one that tries every port hides nobody's refusals but its own", async () => {
