@@ -14,10 +14,14 @@ import { FATE_MS } from './traffic.ts';
 import { expectedOf, makeWorld, type World } from './world.ts';
 
 const CYCLES = Number(process.env['ATTACK_CYCLES'] ?? 100);
+/** However many there were by then. */
+const MOST_MS = 60_000 * Number(process.env['ATTACK_MINUTES'] ?? 24 * 60);
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_607);
 
-const STAND_INS = Array.from({ length: 22 }, (_, index) => `s${index}`);
-const REAL = ['r1', 'r2', 'r3'];
+/** Of 25 in each round. */
+const REAL_ONES = Number(process.env['ATTACK_REAL'] ?? 3);
+const STAND_INS = Array.from({ length: 25 - REAL_ONES }, (_, index) => `s${index}`);
+const REAL = Array.from({ length: REAL_ONES }, (_, index) => `r${index}`);
 const EACH_ROUND = STAND_INS.length + REAL.length;
 /** All that is looked at costs seconds; what a start and a stop leave is looked at in each round. */
 const LOOK_EVERY = 20;
@@ -115,7 +119,8 @@ test(
       const megabytes = (await aliveIn(world.routewall)) / 1024 / 1024;
       alive.push(`${(round + 1) * EACH_ROUND}: ${megabytes.toFixed(1)} of ${resident} MB`);
     };
-    for (let round = 0; round < rounds; round += 1) {
+    let round = 0;
+    for (; round < rounds && performance.now() - begin < MOST_MS; round += 1) {
       await startAll(world, dice);
       if (round % LOOK_EVERY === 0) await look();
       await stopAll(world, dice);
@@ -127,7 +132,7 @@ test(
     checkTraffic(world);
     const [first, last] = [holdings[0], holdings.at(-1)];
     console.log(
-      `${rounds * EACH_ROUND} starts and stops, ${rounds * REAL.length} of them of real containers, in ${Math.round((performance.now() - begin) / 1000)} s; ` +
+      `${round * EACH_ROUND} starts and stops, ${round * REAL.length} of them of real containers, in ${Math.round((performance.now() - begin) / 1000)} s; ` +
         `${world.traffic.sent()} allowed packets sent; lost 0, leaked 0, left over 0; ` +
         `files ${first?.files} → ${last?.files}, memory ${first?.megabytes} → ${last?.megabytes} MB; alive of resident after ${alive.join(', ')}`,
     );

@@ -1,7 +1,9 @@
 /** A host under attack: real containers and stand-ins for containers, a daemon, and what a fault needs to get at. */
 import { atEnd, makeFolder } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import { INTERNET } from '../../sandbox/host.ts';
+import type { Place } from '../../sandbox/place.ts';
 import { run } from '../../sandbox/run.ts';
 import { startBus, type TestBus } from '../dbus/system-bus.ts';
 import { type Expected, readForeign } from '../lxc/kernel-state.ts';
@@ -97,8 +99,18 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     ...{ routewall, tools, clock, bus, traffic, steady, real, standIns, proxied, stateFolder, addressesOf: mine },
     pending: [],
     realRunning: new Set<string>(),
-    foreign: await readForeign(bed.host),
+    foreign: await readForeignWhole(bed.host),
   };
+}
+
+/** The kernel adds an address's own route in its own time. */
+async function readForeignWhole(host: Place): Promise<string> {
+  let foreign = '';
+  await eventually("the host's addresses have their routes", async () => {
+    foreign = await readForeign(host);
+    return ['2001:db8:0:1::1', 'fe80::'].every((address) => foreign.includes(`\nlocal ${address}`));
+  });
+  return foreign;
 }
 
 /** Before any namespace's processes: each of them copies the mounts of this one. */
