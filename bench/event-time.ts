@@ -1,7 +1,7 @@
 /**
  * From an event to rules in force: real containers, the real daemon, and 0, 1,000 and 10,000 others that run beside
- * them (configurations, policies and veths that exist; no processes), with and without the start hook. Beside it, in the
- * same run, what nft and ip take by fork for the same change, and a hook that runs one `ip` for each thing, as lxc-routednet
+ * them (configurations, policies and veths that exist; no processes), with and without the start hook, and with a veth whose
+ * name the configuration fixes. Beside it, in the same run, what nft and ip take by fork for the same change, and a hook that runs one `ip` for each thing, as lxc-routednet
  * does. Prints a table; needs root. `node scripts/bench.mjs event-time [OTHERS,OTHERS…] [ROUNDS]`
  */
 import { cleanUp } from '../sandbox/clean-up.ts';
@@ -58,13 +58,19 @@ async function timeStart(routewall: Routewall, { container, address }: Started, 
   };
 }
 
-async function addContainers(routewall: Routewall, name: string, first: number, more: string[]): Promise<Started[]> {
+async function addContainers(
+  routewall: Routewall,
+  name: string,
+  first: number,
+  more: (name: string) => string[],
+): Promise<Started[]> {
   const policy = (port: number): string => `${policyOf(port)}    - allow: icmp/echo-request\n      from: any\n`;
   const made: Started[] = [];
   for (let index = 0; index < CONTAINERS; index += 1) {
     const address = `198.51.100.${first + index}`;
-    const lines = [...nic([address, `2001:db8:100::${first + index}`]), ...more];
-    const container = await routewall.addContainer(`${name}${index}`, { lines, policy: policy(8000 + index) });
+    const full = `${name}${index}`;
+    const lines = [...nic([address, `2001:db8:100::${first + index}`]), ...more(full)];
+    const container = await routewall.addContainer(full, { lines, policy: policy(8000 + index) });
     made.push({ container, address });
   }
   return made;
@@ -74,8 +80,9 @@ async function measure(others: number): Promise<string[][]> {
   const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n' });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);
-  const plain = await addContainers(routewall, 'c', 50, []);
-  const hooked = await addContainers(routewall, 'h', 60, [`lxc.hook.start-host = ${routewall.hook}`]);
+  const plain = await addContainers(routewall, 'c', 50, () => []);
+  const hooked = await addContainers(routewall, 'h', 60, () => [`lxc.hook.start-host = ${routewall.hook}`]);
+  const named = await addContainers(routewall, 'n', 70, (name) => [`lxc.net.0.veth.pair = veth${name}`]);
   const boot = await timed(() => routewall.daemon.restart());
   console.log(`${others} others: daemon ready after ${boot.toFixed(0)} ms`);
   const watch = watchStarts(routewall);
@@ -91,6 +98,7 @@ async function measure(others: number): Promise<string[][]> {
   for (let round = -1; round < rounds; round += 1) {
     const one = await next(plain, round + 1);
     const other = await next(hooked, round + 1);
+    const third = await next(named, round + 1);
     if (round < 0) continue;
     await timeByHand(twin, byHand);
     note(times, 'STARTING to enforced', one.fromStarting);
@@ -100,6 +108,8 @@ async function measure(others: number): Promise<string[][]> {
     note(times, 'lxc-start to enforced', one.enforced);
     note(times, 'lxc-start to the first answered packet', one.reply);
     note(times, 'lxc-start, until it returns', one.returned);
+    note(times, "with veth.pair: the veth's event to enforced", third.fromLink);
+    note(times, 'with veth.pair: the pass', third.pass);
     note(times, 'with our hook: lxc-start to enforced', other.enforced);
     note(times, 'with our hook: to the first answered packet', other.reply);
     note(times, 'with our hook: lxc-start, until it returns', other.returned);
@@ -117,7 +127,7 @@ async function measure(others: number): Promise<string[][]> {
 const tell = (rows: readonly (readonly string[])[]): Promise<void> =>
   report('event-time', {
     title: 'From an event to rules in force',
-    about: `Milliseconds over ${rounds} starts of real containers, with and without the hook in turn, beside others that run. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
+    about: `Milliseconds over ${rounds} starts of real containers, without the hook, with it, and with a fixed name of the veth in turn, beside others that run. Whose a veth is that has no fixed name only LXC knows, which can be asked once the container runs, or the hook. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
     command: `node scripts/bench.mjs event-time ${counts.join(',')} ${rounds}`,
     columns: ['others', 'what', 'median', 'p90', 'p99'],
     rows,
@@ -127,7 +137,12 @@ const tell = (rows: readonly (readonly string[])[]): Promise<void> =>
         title: 'A start among others, median',
         x: 'other containers',
         y: 'milliseconds',
-        lines: ["the veth's event to enforced", 'the pass', 'lxc-start to enforced', ...BY_HAND].map((what) => ({
+        lines: [
+          "the veth's event to enforced",
+          "with veth.pair: the veth's event to enforced",
+          'lxc-start to enforced',
+          ...BY_HAND,
+        ].map((what) => ({
           label: what,
           points: rows
             .filter((row) => row[1] === what)

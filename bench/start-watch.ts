@@ -30,7 +30,7 @@ export function watchStarts({ bed }: Routewall): StartWatch {
     (into: Seen[]) =>
     (line: string): void =>
       void into.push({ line, at: performance.now() });
-  const lxc = ['-oL', 'lxc-monitor', '-P', bed.lxcPath, '-n', '[ch][0-9]'];
+  const lxc = ['-oL', 'lxc-monitor', '-P', bed.lxcPath, '-n', '[chn][0-9]'];
   bed.host.spawn('stdbuf', lxc, { onLine: note(states) });
   // A neighbour that is asked for before the container has its address is asked for again at once; by default in a second,
   // and the first reply would tell of that alone.
