@@ -13,19 +13,10 @@ import { diffRulesets } from '../render/transaction.ts';
 import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import { createNamespace } from '../sandbox/namespace.ts';
 import { median, quantile, report } from './report.ts';
-import { inputsOf, nameOf, withoutVeth } from './synthetic.ts';
+import { inputsWithChains, nameOf, SHARED, withoutVeth } from './synthetic.ts';
 
 const counts = (process.argv[2] ?? '10,1000,10000').split(',').map(Number);
 const rounds = Number(process.argv[3] ?? 60);
-const SHARED = 20;
-
-const policyOf = (port: number, logs: boolean): string =>
-  `egress:\n  default: reject\n  log: ${logs}\n  rules:\n    - allow: [dns, https]\n      to: internet\n` +
-  `ingress:\n  rules:\n    - allow: tcp/${port}\n      from: any\n    - allow: ssh\n      from: lan\n`;
-
-/** `own`: each container has chains of its own (as with `log`); otherwise 20 policies are shared. */
-const inputs = (count: number, own: boolean): HostInputs =>
-  inputsOf(count, (index) => policyOf(8000 + (own ? index : index % SHARED), own));
 
 async function measure(count: number, own: boolean): Promise<string[]> {
   const namespace = await createNamespace('bench');
@@ -40,7 +31,7 @@ async function measure(count: number, own: boolean): Promise<string[]> {
     return performance.now() - start;
   };
   const assembler = createAssembler();
-  const full = inputs(count, own);
+  const full = inputsWithChains(count, own);
   const times = { assemble: [] as number[], diff: [] as number[], start: [] as number[], stop: [] as number[] };
   const begin = performance.now();
   let current: DesiredState = assembler.assemble(full).desired;

@@ -1,8 +1,9 @@
 /**
  * From an event to rules in force: real containers, the real daemon, and 0, 1,000 and 10,000 others that run beside
  * them (configurations, policies and veths that exist; no processes), with and without the start hook, and with a veth whose
- * name the configuration fixes. Beside it, in the same run, what nft and ip take by fork for the same change, and a hook that runs one `ip` for each thing, as lxc-routednet
- * does. Prints a table; needs root. `node scripts/bench.mjs event-time [OTHERS,OTHERS…] [ROUNDS]`
+ * name the configuration fixes. Beside it, in the same run, what nft and ip take by fork for the same change, and a hook that
+ * runs one `ip` for each thing, as lxc-routednet does. Prints a table; needs root.
+ * `node scripts/bench.mjs event-time [OTHERS,OTHERS…] [ROUNDS]`
  */
 import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';

@@ -51,6 +51,17 @@ function containerOf(index: number): Container {
   };
 }
 
+/** How many policies there are where containers share them. */
+export const SHARED = 20;
+
+const policyOf = (port: number, logs: boolean): string =>
+  `egress:\n  default: reject\n  log: ${logs}\n  rules:\n    - allow: [dns, https]\n      to: internet\n` +
+  `ingress:\n  rules:\n    - allow: tcp/${port}\n      from: any\n    - allow: ssh\n      from: lan\n`;
+
+/** `own`: each container has chains of its own (as with `log`); otherwise SHARED policies are shared. */
+export const inputsWithChains = (count: number, own: boolean): HostInputs =>
+  inputsOf(count, (index) => policyOf(8000 + (own ? index : index % SHARED), own));
+
 /** All run. `policyOf`: the policy file's text of the container with that number. */
 export function inputsOf(count: number, policyOf: (index: number) => string): HostInputs {
   const containers = Array.from({ length: count }, (_, index) => containerOf(index));

@@ -16,6 +16,7 @@ const benches = [
   { name: 'storm', minutes: 10, full: ['1000', '200', '100000', '5'], quick: ['100', '4', '1000', '1'] },
   { name: 'scale', minutes: 35, full: ['0,1000,10000', '600', '1000'], quick: ['0,100', '3', '8'] },
   { name: 'commit', minutes: 6, full: ['10,1000,10000', '40'], quick: ['10,100', '5'] },
+  { name: 'channels', minutes: 6, full: ['10,1000,10000', '20'], quick: ['10', '2'] },
   { name: 'flows', minutes: 4, full: ['10000', '5'], quick: ['100', '1'] },
   { name: 'live-connections', minutes: 3, full: ['200000'], quick: ['2000'] },
   { name: 'heal-time', minutes: 5, full: ['0,1000', '10'], quick: ['0', '2'] },
