@@ -122,5 +122,25 @@ export function formatRange({ family, first, last }: AddressRange): string {
   return `${addressFrom(first, family)}-${addressFrom(last, family)}`;
 }
 
+/** The fewest prefixes that are the range together, none of them shorter than `shortest`. */
+export function prefixesOf({ family, first, last }: AddressRange, shortest = 0): Prefix[] {
+  const bits = bitsOf(family);
+  if (first === last) return [`${addressFrom(first, family)}/${bits}` as Prefix];
+  const found: Prefix[] = [];
+  for (let next = first; next <= last; ) {
+    let hostBits = Math.min(next === 0n ? bits : trailingZeros(next), bits - shortest);
+    while (next + (1n << BigInt(hostBits)) - 1n > last) hostBits -= 1;
+    found.push(`${addressFrom(next, family)}/${bits - hostBits}` as Prefix);
+    next += 1n << BigInt(hostBits);
+  }
+  return found;
+}
+
+function trailingZeros(number: bigint): number {
+  let count = 0;
+  for (let rest = number; (rest & 1n) === 0n; rest >>= 1n) count += 1;
+  return count;
+}
+
 export const rangesOverlap = (a: AddressRange, b: AddressRange): boolean =>
   a.family === b.family && a.first <= b.last && b.first <= a.last;

@@ -109,7 +109,11 @@ export const lengthSuffix = (family: Family, length: number): string =>
   `${family}${length === bitsOf(family) ? '' : `_${length}`}`;
 
 /** `ip saddr`, `ip saddr & 255.255.255.240` */
-export const maskedField = ({ family, length, field }: Omit<OwnedSet, 'field'> & { readonly field: string }): string =>
+export const maskedField = ({
+  family,
+  length,
+  field,
+}: Pick<OwnedSet, 'family' | 'length'> & { readonly field: string }): string =>
   `${field}${length === bitsOf(family) ? '' : ` & ${maskOf(family, length)}`}`;
 
 function fieldOf(table: 'inet' | 'arp', family: Family): OwnedSet['field'] {
@@ -117,7 +121,8 @@ function fieldOf(table: 'inet' | 'arp', family: Family): OwnedSet['field'] {
   return family === 4 ? 'ip saddr' : 'ip6 saddr';
 }
 
-function maskOf(family: Family, length: number): string {
+/** `255.255.255.240` */
+export function maskOf(family: Family, length: number): string {
   const bits = BigInt(bitsOf(family));
   return addressFrom(((1n << BigInt(length)) - 1n) << (bits - BigInt(length)), family);
 }

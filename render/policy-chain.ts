@@ -1,21 +1,11 @@
 /** A compiled policy chain as nft rules and the named sets that they refer to. */
-import { createHash } from 'node:crypto';
-import { type AddressRange, type Family, formatRange } from './address.ts';
+import type { Family } from './address.ts';
+import { hashOf, portMatches, rangeMatches, type Sets } from './alternatives.ts';
 import type { HostState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
 import { dnsSetName } from './dns-sets.ts';
 import { commentText, logPrefixText, setName } from './names.ts';
-import type {
-  Direction,
-  Origin,
-  PeerMatch,
-  PolicyChain,
-  PortRange,
-  RateLimit,
-  Rule,
-  ServiceMatch,
-  Verdict,
-} from './rule.ts';
+import type { Direction, Origin, PeerMatch, PolicyChain, RateLimit, Rule, ServiceMatch, Verdict } from './rule.ts';
 import type { NftSet } from './ruleset.ts';
 
 export interface RenderedChain {
@@ -26,14 +16,9 @@ export interface RenderedChain {
   readonly dnsNames: readonly DnsName[];
 }
 
-/** More alternatives than this become a named set; fewer unroll into rules, since a set costs the kernel more. */
-const UNROLLED = 4;
-
 const L3 = { 4: 'ip', 6: 'ip6' } as const;
 const NFPROTO = { 4: 'meta nfproto ipv4', 6: 'meta nfproto ipv6' } as const;
 const PORTED = { 6: 'tcp', 17: 'udp', 132: 'sctp' } as const;
-
-type Sets = Map<string, NftSet>;
 
 /** What of the host a chain's rules depend on, besides the chain. */
 export interface ChainHost {
@@ -140,8 +125,6 @@ function namedLimit(kind: 'limit' | 'log', counted: readonly string[], rate: str
   return `limit name "${name}"`;
 }
 
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
-
 const placeOf = ({ file, line }: Origin): string => `${file}:${line}`;
 
 const commentOf = (origin: Origin): string => `comment "${commentText(placeOf(origin).slice(-128))}"`;
@@ -178,7 +161,11 @@ function needsNfproto(rule: Rule, family: Family | undefined): boolean {
   return !(rule.service.kind === 'icmp' && rule.service.type !== undefined);
 }
 
-function peerMatches(rule: Rule, family: Family | undefined, { chain, hasBridges, sets }: RulePlace): string[] {
+function peerMatches(
+  rule: Rule,
+  family: Family | undefined,
+  { chain, hasBridges, sets }: RulePlace,
+): readonly string[] {
   const { direction } = chain;
   const side = direction === 'egress' ? 'daddr' : 'saddr';
   const address = `${L3[family ?? 4]} ${side}`;
@@ -196,7 +183,7 @@ function peerMatches(rule: Rule, family: Family | undefined, { chain, hasBridges
     case 'dns':
       return [`${address} @${dnsSetName(rule.peer.name, family ?? 4)}`];
     case 'ranges':
-      return rangeMatches(rule.peer.ranges, rule.peer.family, sets).map((list) => `${address} ${list}`);
+      return rangeMatches(address, rule.peer.ranges, rule.peer.family, sets);
   }
 }
 
@@ -216,12 +203,6 @@ function internetMatch(
   );
 }
 
-function rangeMatches(ranges: readonly AddressRange[], family: Family, sets: Sets): string[] {
-  const texts = ranges.map(formatRange);
-  if (texts.length <= UNROLLED) return texts;
-  return [reference(family === 4 ? 'peers4' : 'peers6', family === 4 ? 'ipv4_addr' : 'ipv6_addr', texts, sets)];
-}
-
 function serviceMatches(service: ServiceMatch, sets: Sets): string[] {
   switch (service.kind) {
     case 'any':
@@ -236,16 +217,4 @@ function serviceMatches(service: ServiceMatch, sets: Sets): string[] {
       return [`meta l4proto ${service.family === 4 ? 1 : 58}`];
     }
   }
-}
-
-function portMatches(ports: readonly PortRange[], sets: Sets): string[] {
-  const texts = ports.map(({ first, last }) => (first === last ? String(first) : `${first}-${last}`));
-  return texts.length <= UNROLLED ? texts : [reference('ports', 'inet_service', texts, sets)];
-}
-
-function reference(kind: 'peers4' | 'peers6' | 'ports', type: string, texts: readonly string[], sets: Sets): string {
-  const name = setName(kind, hashOf(texts.join(' ')));
-  const elements = new Map(texts.map((text) => [text, '']));
-  sets.set(name, { kind: 'set', spec: `type ${type}; flags interval;`, dynamic: false, elements });
-  return `@${name}`;
 }

@@ -1,8 +1,19 @@
 /** A policy chain read back from nft's listing of it: what the kernel does now, whoever wrote it and when. */
 import { icmpTypes } from '../../policies/icmp-types.ts';
 import { parseLimit } from '../../policies/rate-limit.ts';
-import { type AddressRange, type Family, mergeRanges, parseRange } from '../../render/address.ts';
+import {
+  type AddressRange,
+  addressNumber,
+  type Family,
+  mergeRanges,
+  networkOf,
+  parseAddress,
+  parsePrefix,
+  parseRange,
+  rangeOf,
+} from '../../render/address.ts';
 import { dnsNameOfSet } from '../../render/dns-sets.ts';
+import { maskOf } from '../../render/owned.ts';
 import type {
   Direction,
   Origin,
@@ -114,7 +125,7 @@ const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^iif \S+ fib saddr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
   [/^fib [sd]addr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
   [/^ip(6?) [sd]addr @lan[46]\b/, (draft, [six]) => setPeer(draft, { kind: 'lan' }, six)],
-  [/^ip(6?) [sd]addr (\S+)/, setRanges],
+  [/^ip(6?) [sd]addr (?:& (\S+) )?(\S+)/, setRanges],
   [/^(tcp|udp|sctp) dport (\S+)/, setPorts],
   [/^icmp(v6)? type (\S+)/, setIcmpType],
   [/^meta l4proto (\S+)/, setProtocol],
@@ -151,8 +162,9 @@ function setObserves(draft: Draft): boolean {
   return true;
 }
 
-function setRanges(draft: Draft, [six = '', text = '']: readonly string[], table: NftTable): boolean {
+function setRanges(draft: Draft, [six = '', mask, text = '']: readonly string[], table: NftTable): boolean {
   const family = six === '6' ? 6 : 4;
+  if (mask !== undefined) return setNetworks(draft, { family, mask, name: text.slice(1) }, table);
   const set = table.sets.get(text.slice(1));
   const name = set === undefined ? undefined : dnsNameOfSet(text.slice(1), set);
   if (name !== undefined) return setPeer(draft, { kind: 'dns', name }, six);
@@ -160,6 +172,28 @@ function setRanges(draft: Draft, [six = '', text = '']: readonly string[], table
   const valid = ranges.filter((range): range is AddressRange => range?.family === family);
   draft.peer = { kind: 'ranges', family, ranges: mergeRanges(valid) };
   return valid.length === ranges.length && valid.length > 0;
+}
+
+/** Prefixes of one length, of which the set has the first addresses; one with host bits would match nothing. */
+function setNetworks(
+  draft: Draft,
+  { family, mask, name }: { readonly family: Family; readonly mask: string; readonly name: string },
+  { sets }: NftTable,
+): boolean {
+  const length = lengthOfMask(mask, family);
+  const networks = [...(sets.get(name)?.elements.keys() ?? [])];
+  const ranges = networks.flatMap((network) => {
+    const prefix = parsePrefix(`${network}/${length}`);
+    return prefix !== undefined && networkOf(prefix) === network ? rangeOf(prefix) : [];
+  });
+  draft.peer = { kind: 'ranges', family, ranges: mergeRanges(ranges) };
+  return ranges.length === networks.length && ranges.length > 0;
+}
+
+function lengthOfMask(mask: string, family: Family): number | undefined {
+  const address = parseAddress(mask);
+  const length = address === undefined ? 0 : addressNumber(address).toString(2).replaceAll('0', '').length;
+  return maskOf(family, length) === mask ? length : undefined;
 }
 
 /** Listings are made in UTC. */

@@ -1,13 +1,13 @@
 /** Sets as ipset holds them. */
 import {
   type AddressRange,
-  addressFrom,
   bitsOf,
   type Family,
   familyOf,
   mergeRanges,
   type Prefix,
   parsePrefix,
+  prefixesOf,
   rangeOf,
 } from '../address.ts';
 import type { XtSet } from './xt-ruleset.ts';
@@ -39,27 +39,9 @@ export const interfaceSet = (family: Family, names: Iterable<string>): XtSet => 
 /** As elements of hash:net, which knows neither overlaps nor a prefix of length 0 nor, for IPv6, ranges. */
 export function netElements(family: Family, prefixes: readonly (Prefix | AddressRange)[]): string[] {
   const ranges = prefixes.map((entry) => (typeof entry === 'string' ? rangeOf(entry) : entry));
-  return mergeRanges(ranges.filter((range) => range.family === family)).flatMap(splitRange);
-}
-
-/** The fewest prefixes that are the range together, none of them of length 0. */
-export function splitRange({ family, first, last }: AddressRange): string[] {
-  const bits = bitsOf(family);
-  const found: string[] = [];
-  let next = first;
-  while (next <= last) {
-    let hostBits = next === 0n ? bits - 1 : Math.min(trailingZeros(next), bits - 1);
-    while (next + (1n << BigInt(hostBits)) - 1n > last) hostBits -= 1;
-    found.push(shortElement(`${addressFrom(next, family)}/${bits - hostBits}`));
-    next += 1n << BigInt(hostBits);
-  }
-  return found;
-}
-
-function trailingZeros(number: bigint): number {
-  let count = 0;
-  for (let rest = number; (rest & 1n) === 0n; rest >>= 1n) count += 1;
-  return count;
+  return mergeRanges(ranges.filter((range) => range.family === family)).flatMap((range) =>
+    prefixesOf(range, 1).map(shortElement),
+  );
 }
 
 /** As ipset prints it: a host without its length, canonical, the interface behind it. */

@@ -395,6 +395,22 @@ describe('many alternatives', () => {
     ]);
   });
 
+  it('of hundreds of ranges are a hash set for each prefix length, which nft need not read at each change', () => {
+    const networks = Array.from({ length: 260 }, (_, index) => `10.0.${index >> 1}.${(index & 1) * 128}/26`);
+    const peer = ranges(4, ...networks, '192.0.2.6/31', '192.0.2.8/32');
+    const { rules, sets } = renderPolicyChain(chainOf('egress', ruleOf({ peer, service: ssh })), plain);
+    const names = [...sets.keys()];
+    expect(rules.slice(1, 4).map((text) => text.replace(/ comment.*/, ''))).toEqual([
+      `tcp dport 22 ip daddr @${names[0]} accept`,
+      `tcp dport 22 ip daddr & 255.255.255.254 @${names[1]} accept`,
+      `tcp dport 22 ip daddr & 255.255.255.192 @${names[2]} accept`,
+    ]);
+    const of26 = networks.map((text) => text.slice(0, -3));
+    expect([...sets.values()].map(({ spec, elements }) => [spec, [...elements.keys()]])).toEqual(
+      [['192.0.2.8'], ['192.0.2.6'], of26].map((list) => ['type ipv4_addr;', list]),
+    );
+  });
+
   it('share a set where they say the same, in either direction and with any protocol', () => {
     const udp: ServiceMatch = {
       ...tcp(1, 3, 5, 7, 9),

@@ -32,16 +32,24 @@ const SERVICES = [
   ...['proto/6', 'proto/17', 'proto/132', 'proto/47', 'proto/50', 'proto/253', 'any', 'any'],
 ];
 
+/** More than an interval set holds: looked up by prefix length. */
+const HUNDREDS = [
+  ...['203.0.113.1', '203.0.113.5-203.0.113.30', '192.0.2.64/26', '198.51.100.0/25', '2001:db8::64-2001:db8::7f'],
+  ...Array.from({ length: 300 }, (_, index) => `10.${index >> 8}.${index & 255}.0/25`),
+  ...Array.from({ length: 300 }, (_, index) => `2001:db8:f:${index.toString(16)}::/65`),
+];
+
 /** Files besides those of containers and profiles. */
 export const SHARED_FILES: Readonly<Record<string, string>> = {
   'sets/few.txt': '203.0.113.5\n2001:db8:f::5\n',
   'sets/many.txt':
     '203.0.113.1\n203.0.113.3\n203.0.113.16/29\n203.0.113.30-203.0.113.33\n192.0.2.64/26\n10.1.2.3\n2001:db8:f::/112\n2001:db8::64-2001:db8::7f\n',
+  'sets/hundreds.txt': `${HUNDREDS.join('\n')}\n`,
   'sets/four.txt': '198.51.100.0/25\n100.64.0.0/10\n',
 };
 
 const PEERS = [
-  ...['any', 'any', 'host', 'lan', 'internet', 'internet', 'set:few', 'set:many', 'set:four'],
+  ...['any', 'any', 'host', 'lan', 'internet', 'internet', 'set:few', 'set:many', 'set:hundreds', 'set:four'],
   ...['0.0.0.0/1', '128.0.0.0/1', '0.0.0.0/0', '::/0', '"2001:db8:8000::/33"', '10.0.0.0/8', '"fd00::/8"'],
   ...['203.0.113.0/25', '203.0.113.127-203.0.113.128', '203.0.113.5', '192.0.2.0/25', '192.0.2.77', '192.0.2.1'],
   ...[

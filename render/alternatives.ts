@@ -1,0 +1,98 @@
+/** What of a rule may be many: lists of ports and of addresses, as rules of their own or as named sets. */
+import { createHash } from 'node:crypto';
+import {
+  type AddressRange,
+  type Family,
+  formatRange,
+  networkOf,
+  type Prefix,
+  prefixesOf,
+  prefixLength,
+} from './address.ts';
+import { type SetName, setName } from './names.ts';
+import { maskedField } from './owned.ts';
+import type { PortRange } from './rule.ts';
+import type { NftSet } from './ruleset.ts';
+
+/** More alternatives than this become a named set; fewer unroll into rules, since a set costs the kernel more. */
+const UNROLLED = 4;
+/**
+ * More ranges than this become a hash set for each prefix length. Of an interval set nft reads every element whenever any
+ * element of the table changes, and so at each start: that's a second of CPU for 100,000.
+ */
+const INTERVALS = 256;
+
+/** By name. */
+export type Sets = Map<string, NftSet>;
+
+/** The sets are content-addressed, so that chains share them. */
+interface Alternatives {
+  readonly matches: readonly string[];
+  readonly sets: Sets;
+}
+
+const known = new WeakMap<readonly AddressRange[], Map<string, Alternatives>>();
+
+/**
+ * nft matches, one for each rule that is needed; what they refer to is added to `sets`. `field`: `ip daddr`.
+ *
+ *     ip daddr 198.51.100.0/28
+ *     ip daddr @peers4_0123456789ab
+ *     ip daddr & 255.255.255.0 @peers4_0123456789ab
+ */
+export function rangeMatches(
+  field: string,
+  ranges: readonly AddressRange[],
+  family: Family,
+  sets: Sets,
+): readonly string[] {
+  if (ranges.length <= UNROLLED) return ranges.map((range) => `${field} ${formatRange(range)}`);
+  // Long lists are shared by many rules and chains.
+  const ofRanges = known.get(ranges) ?? new Map<string, Alternatives>();
+  known.set(ranges, ofRanges);
+  const found = ofRanges.get(field) ?? setMatches(field, ranges, family);
+  ofRanges.set(field, found);
+  for (const [name, set] of found.sets) sets.set(name, set);
+  return found.matches;
+}
+
+function setMatches(field: string, ranges: readonly AddressRange[], family: Family): Alternatives {
+  const sets: Sets = new Map();
+  const kind = `peers${family}` as const;
+  const type = `ipv${family}_addr` as const;
+  if (ranges.length <= INTERVALS) {
+    const name = addSet(kind, `type ${type}; flags interval;`, ranges.map(formatRange), sets);
+    return { matches: [`${field} @${name}`], sets };
+  }
+  const matches = [...byLength(ranges)].map(([length, networks]) => {
+    const name = addSet(kind, `type ${type};`, networks, sets);
+    return `${maskedField({ family, length, field })} @${name}`;
+  });
+  return { matches, sets };
+}
+
+/** The first addresses of the prefixes that are the ranges together, by length, longest first. */
+function byLength(ranges: readonly AddressRange[]): [number, string[]][] {
+  const lengths = new Map<number, string[]>();
+  for (const prefix of ranges.flatMap((range): Prefix[] => prefixesOf(range))) {
+    const networks = lengths.get(prefixLength(prefix)) ?? [];
+    networks.push(networkOf(prefix));
+    lengths.set(prefixLength(prefix), networks);
+  }
+  return [...lengths].sort(([a], [b]) => b - a);
+}
+
+/** nft matches for what follows `dport`. */
+export function portMatches(ports: readonly PortRange[], sets: Sets): string[] {
+  const texts = ports.map(({ first, last }) => (first === last ? String(first) : `${first}-${last}`));
+  if (texts.length <= UNROLLED) return texts;
+  return [`@${addSet('ports', 'type inet_service; flags interval;', texts, sets)}`];
+}
+
+function addSet(kind: 'peers4' | 'peers6' | 'ports', spec: string, texts: readonly string[], sets: Sets): SetName {
+  const name = setName(kind, hashOf(spec.includes('interval') ? texts.join(' ') : `${spec} ${texts.join(' ')}`));
+  sets.set(name, { kind: 'set', spec, dynamic: false, elements: new Map(texts.map((text) => [text, ''])) });
+  return name;
+}
+
+export const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
