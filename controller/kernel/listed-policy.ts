@@ -125,7 +125,8 @@ const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^iif \S+ fib saddr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
   [/^fib [sd]addr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
   [/^ip(6?) [sd]addr @lan[46]\b/, (draft, [six]) => setPeer(draft, { kind: 'lan' }, six)],
-  [/^ip(6?) [sd]addr (?:& (\S+) )?(\S+)/, setRanges],
+  // Loaded as `& 255.255.255.0 @peers4_…`, which nft 1.0.6 lists with `==`.
+  [/^ip(6?) [sd]addr (?:& (\S+) (?:== )?)?(\S+)/, setRanges],
   [/^(tcp|udp|sctp) dport (\S+)/, setPorts],
   [/^icmp(v6)? type (\S+)/, setIcmpType],
   [/^meta l4proto (\S+)/, setProtocol],

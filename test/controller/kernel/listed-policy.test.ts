@@ -56,7 +56,7 @@ const NETWORKS = `table inet routewall {
 	chain egress_0123456789abcdef {
 		jump never
 		tcp dport 443 ip daddr & 255.255.255.192 @peers4_0123456789ab accept comment "web.yaml:3"
-		tcp dport 443 ip6 daddr & ffff:ffff:ffff:: @peers6_0123456789ab accept comment "web.yaml:3"
+		tcp dport 443 ip6 daddr & ffff:ffff:ffff:: == @peers6_0123456789ab accept comment "web.yaml:3"
 		goto egress_drop
 	}
 }
