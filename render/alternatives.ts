@@ -21,6 +21,8 @@ const UNROLLED = 4;
  * element of the table changes, and so at each start: that's a second of CPU for 100,000.
  */
 const INTERVALS = 256;
+/** But not where ranges that are no prefixes would become more of them than this for each. */
+const PREFIXES = 4;
 
 /** By name. */
 export type Sets = Map<string, NftSet>;
@@ -60,21 +62,22 @@ function setMatches(field: string, ranges: readonly AddressRange[], family: Fami
   const sets: Sets = new Map();
   const kind = `peers${family}` as const;
   const type = `ipv${family}_addr` as const;
-  if (ranges.length <= INTERVALS) {
+  const prefixes = ranges.length <= INTERVALS ? [] : ranges.flatMap((range): Prefix[] => prefixesOf(range));
+  if (prefixes.length === 0 || prefixes.length > PREFIXES * ranges.length) {
     const name = addSet(kind, `type ${type}; flags interval;`, ranges.map(formatRange), sets);
     return { matches: [`${field} @${name}`], sets };
   }
-  const matches = [...byLength(ranges)].map(([length, networks]) => {
+  const matches = byLength(prefixes).map(([length, networks]) => {
     const name = addSet(kind, `type ${type};`, networks, sets);
     return `${maskedField({ family, length, field })} @${name}`;
   });
   return { matches, sets };
 }
 
-/** The first addresses of the prefixes that are the ranges together, by length, longest first. */
-function byLength(ranges: readonly AddressRange[]): [number, string[]][] {
+/** Their first addresses, by length, longest first. */
+function byLength(prefixes: readonly Prefix[]): [number, string[]][] {
   const lengths = new Map<number, string[]>();
-  for (const prefix of ranges.flatMap((range): Prefix[] => prefixesOf(range))) {
+  for (const prefix of prefixes) {
     const networks = lengths.get(prefixLength(prefix)) ?? [];
     networks.push(networkOf(prefix));
     lengths.set(prefixLength(prefix), networks);

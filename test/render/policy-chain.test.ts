@@ -1,7 +1,7 @@
 /** One row for each thing that a rule can say; a record over each kind sees to it that none is missing. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { mergeRanges, rangeOf } from '../../render/address.ts';
+import { mergeRanges, parseRange, rangeOf } from '../../render/address.ts';
 import type { HostState } from '../../render/desired.ts';
 import { parseDnsName } from '../../render/dns-name.ts';
 import { renderPolicyChain } from '../../render/policy-chain.ts';
@@ -409,6 +409,16 @@ describe('many alternatives', () => {
     expect([...sets.values()].map(({ spec, elements }) => [spec, [...elements.keys()]])).toEqual(
       [['192.0.2.8'], ['192.0.2.6'], of26].map((list) => ['type ipv4_addr;', list]),
     );
+  });
+
+  it('of hundreds of ranges that are no prefixes stay as they are', () => {
+    const list = Array.from(
+      { length: 300 },
+      (_, index) => parseRange(`10.${index >> 8}.${index & 255}.1-10.${index >> 8}.${index & 255}.126`) ?? [],
+    ).flat();
+    const peer: PeerMatch = { kind: 'ranges', family: 4, ranges: list };
+    const { sets } = renderPolicyChain(chainOf('egress', ruleOf({ peer, service: ssh })), plain);
+    expect([...sets.values()].map(({ spec }) => spec)).toEqual(['type ipv4_addr; flags interval;']);
   });
 
   it('share a set where they say the same, in either direction and with any protocol', () => {
