@@ -43,4 +43,4 @@ it('names the steps that show a daemon that hears of no policy', async () => {
     ...['  start 5', '  edit 4'],
     "ATTACK_CASE='start 5,edit 4'",
   ]);
-}, 240_000);
+}, 600_000);
