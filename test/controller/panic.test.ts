@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Run } from '../../controller/commands/run.ts';
 import { describePanic, whySealed } from '../../controller/panic/describe-panic.ts';
 import { Panic } from '../../controller/panic/panic.ts';
 import { type PanicScope, sealFor } from '../../controller/panic/panic-scope.ts';
@@ -148,6 +149,36 @@ test('says who sealed what, and what ends it', () => {
     'panic: web is sealed since 2026-01-02 03:04:05 UTC by anne; end it: routewall panic off -n web',
   ]);
   expect(whySealed(state(null, 'web'), 'db')).toBeUndefined();
+});
+
+test('a comparison that would wait for ever keeps no order waiting, also where it came before it', async () => {
+  const list: Run = (_command, _words, { signal } = {}) =>
+    signal === undefined
+      ? Promise.resolve({ stdout: '', stderr: 'Error: No such file or directory', exitCode: 1 })
+      : new Promise((_resolve, reject) => {
+          const end = (): void => reject(signal.reason);
+          if (signal.aborted) end();
+          else signal.addEventListener('abort', end);
+        });
+  let commit = (): void => undefined;
+  const committed = new Promise<undefined>((resolve) => {
+    commit = () => resolve(undefined);
+  });
+  const nothing = (): Promise<void> => Promise.resolve();
+  const panic = new Panic({
+    ...{ stateDirectory: folder, log: () => undefined, keepForBoot: nothing, onSealed: () => undefined },
+    ...{
+      disk: realDisk,
+      table: new PanicTable({ run: list, commit: () => committed, flags: [], pid: () => undefined }),
+    },
+  });
+  const first = panic.order(on('web'));
+  const compared = panic.verify();
+  const second = panic.order(on('db'));
+  commit();
+  await expect(compared).rejects.toThrow('a panic is ordered');
+  expect(await Promise.all([first, second])).toEqual([true, true]);
+  expect([isSealed(panic.state, 'web'), isSealed(panic.state, 'db')]).toEqual([true, true]);
 });
 
 describe('a disk that is full', () => {
