@@ -63,6 +63,7 @@ export interface Parts {
   readonly bootRuleset: BootRuleset;
   readonly revisions: Revisions;
   readonly keeper: FollowedKeeper;
+  readonly isUnsaved: () => boolean;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
   readonly claims: AddressClaims;
@@ -176,6 +177,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
     ...{ due, claims, news, forks },
+    isUnsaved: () =>
+      lastGood.isDue || bootRuleset.isUnsaved || keeper.isUnsaved || revisions.book.isUnsaved || panic.isUnsaved,
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack,
     reporter: new Reporter({

@@ -178,10 +178,9 @@ export class Reconciler {
 
   /** Whether a resync would read what it read the last time, and find the kernel as it found it: then there is none to make. */
   async isAsItWas(): Promise<boolean> {
-    const { applier, lastGood, traffic } = this.#options;
+    const { applier, traffic } = this.#options;
     const { watched } = this.reader;
-    // What the disk refused is tried again by the pass.
-    if (watched === undefined || traffic.isUsed || lastGood.isDue) return false;
+    if (watched === undefined || traffic.isUsed) return false;
     const marks = await applier.proof.lookAhead(watched);
     if (marks?.files === undefined || marks.files !== this.#readUnder || this.#desired === undefined) return false;
     return (await applier.proven(this.#desired, marks)) !== undefined;

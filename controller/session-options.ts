@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly claims: AddressClaims;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
+  /** Whether the disk refused something, which a pass tries again. */
+  readonly isUnsaved: () => boolean;
   /** How rules are asked for where `nft monitor` doesn't tell of them. */
   readonly polledRules?: PolledRulesOptions | undefined;
   readonly run: Run;

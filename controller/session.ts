@@ -72,7 +72,7 @@ export class Session {
       ...options,
       timers: this.#timers,
       periodMs: options.config.resyncSeconds * 1000,
-      isAsItWas: () => this.reconciler.isAsItWas(),
+      isAsItWas: async () => !options.isUnsaved() && (await this.reconciler.isAsItWas()),
       request: () => this.requestEverything(),
     });
     this.#followers = createSessionFollowers({

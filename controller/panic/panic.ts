@@ -54,6 +54,10 @@ export class Panic {
     return this.#state;
   }
 
+  get isUnsaved(): boolean {
+    return this.#isUnsaved;
+  }
+
   /** Learns what an earlier run, or the command line, left. */
   async open(): Promise<void> {
     this.#state = await readPanic(this.#options.stateDirectory);

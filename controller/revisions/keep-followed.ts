@@ -16,6 +16,8 @@ export interface FollowedKeeper {
   observe(report: Report): void;
   /** Now, what still waits. */
   flush(): Promise<void>;
+  /** Whether the disk refused the last one. */
+  readonly isUnsaved: boolean;
 }
 
 export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): FollowedKeeper {
@@ -25,6 +27,7 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
   /** In force before the first edit that waits to be kept. */
   let before: DesiredState | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let isUnsaved = false;
   let keeping: Promise<void> = Promise.resolve();
 
   async function keep(): Promise<void> {
@@ -34,6 +37,7 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
     try {
       const old = before;
       const record = await revisions.keep();
+      isUnsaved = false;
       if (record === undefined) return;
       log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
       // After a start nobody knows what there was before.
@@ -41,7 +45,8 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
       const flows = await readFlowsBetween(run, old, kept.applied.enforced, kept.assembled, loaded);
       await revisions.book.amend(record.number, { flows: tellChanges(flows).map(({ text }) => text) });
     } catch (cause) {
-      // The kernel has it all the same; the next change tries again.
+      // The kernel has it all the same; the next pass tries again.
+      isUnsaved = true;
       log('error', `revisions: ${messageOf(cause)}`);
     }
   }
@@ -59,10 +64,13 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
       const isNew = files !== seen;
       seen = files;
       latest = report;
-      if (!isNew || timer !== undefined) return;
-      before = report.outcome.before;
+      if ((!isNew && !isUnsaved) || timer !== undefined) return;
+      if (!isUnsaved) before = report.outcome.before;
       timer = setTimeout(() => void flush(), DELAY_MS);
     },
     flush,
+    get isUnsaved() {
+      return isUnsaved;
+    },
   };
 }

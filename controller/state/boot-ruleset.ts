@@ -50,6 +50,11 @@ export class BootRuleset {
     this.#panic = [];
   }
 
+  /** Whether the file isn't, or soon won't be, what is to be kept. */
+  get isUnsaved(): boolean {
+    return this.#wanted !== undefined && !isSame(this.#saved, this.#wanted);
+  }
+
   /** To be written soon, unless it is already. */
   keep(enforced: DesiredState): void {
     if (this.#frozen) return;
@@ -85,13 +90,16 @@ export class BootRuleset {
     if (commands.join('\n') === this.#panic.join('\n')) return;
     this.#panic = commands;
     const done = this.#writing.then(() => writePanicBlock(this.#file, commands));
-    this.#writing = done.catch(() => undefined);
+    this.#writing = done.catch(() => {
+      // It comes with the rules, the next time.
+      this.#saved = undefined;
+    });
     await done;
   }
 
   async #write(): Promise<void> {
     const state = this.#wanted;
-    if (state === undefined || isSame(this.#saved, state)) return;
+    if (state === undefined || !this.isUnsaved) return;
     try {
       const begin = performance.now();
       const rules = this.#format.render(withoutUplinks(state));
@@ -101,7 +109,7 @@ export class BootRuleset {
         await rm(join(this.#directory, name), { force: true });
       this.#saved = state;
     } catch (cause) {
-      // What is in the kernel is right all the same; the next change tries again.
+      // What is in the kernel is right all the same; the next pass tries again.
       this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
     }
   }

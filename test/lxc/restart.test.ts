@@ -1,5 +1,5 @@
 /** The daemon ends, is killed, and comes back: the kernel's state waits for it, follows what happened, and has no gap. */
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { type Flow, listen, openFlow, probe } from '../../sandbox/services.ts';
+import { makeTools } from '../attack/tools.ts';
 import { startFlood } from './forbidden-flood.ts';
 import {
   containerState,
@@ -94,20 +95,33 @@ test('an allowed flow goes on and a forbidden one stays shut through ends, kills
   expect(flood.leaked()).toEqual([]);
 });
 
-test('a last good policy that the disk refused is kept once it can be, though nothing else happens', async () => {
+test('what the disk refused is kept once it can be, though nothing else happens', async () => {
   const routewall = await startRoutewall({ config: 'resync: 1\n' });
   await routewall.start(await add(routewall, 'web', 10));
-  const records = join(routewall.env['STATE_DIRECTORY'] ?? '', 'last-good');
-  const kept = (): Promise<string> => readFile(join(records, 'web.json'), 'utf8').catch(() => '');
-  await eventually('it is kept', async () => (await kept()).includes('tcp/80'));
-  // No file can be made in a folder's place.
-  await mkdir(join(records, 'web.json.new'));
+  const state = routewall.env['STATE_DIRECTORY'] ?? '';
+  const kept = (path: string): Promise<string> => readFile(join(state, path), 'utf8').catch(() => '');
+  const BOOT = 'last-good.nft';
+  const isKept = async (port: string): Promise<boolean> =>
+    (await kept('last-good/web.json')).includes(`tcp/${port}`) && (await kept(BOOT)).includes(`tcp dport ${port}`);
+  await eventually('it is kept', () => isKept('80'));
+  const revisions = async (): Promise<number> => JSON.parse((await routewall.cli('history', '--json')).stdout).length;
+  const before = await revisions();
+  // No file can be made in a folder's place, and none without one.
+  const inTheWay = ['last-good/web.json.new', `${BOOT}.new`].map((path) => join(state, path));
+  for (const folder of inTheWay) await mkdir(folder);
+  const book = join(state, 'revisions');
+  await rename(book, `${book}-away`);
+  await writeFile(book, '');
   await routewall.writePolicy('containers/web.yaml', POLICY.replace('tcp/80', 'tcp/81'));
-  await routewall.daemon.waitForLog(/last good policies can't be kept/);
+  for (const complaint of [/last good policies can't be kept/, /the next boot has older rules/, /error: revisions: /])
+    await routewall.daemon.waitForLog(complaint);
   // So long that whatever followed the edit is over.
   await sleep(10_000);
-  await rmdir(join(records, 'web.json.new'));
-  await eventually('the new one is kept', async () => (await kept()).includes('tcp/81'));
+  for (const folder of inTheWay) await rmdir(folder);
+  await rm(book);
+  await rename(`${book}-away`, book);
+  await eventually('the new one is kept', () => isKept('81'));
+  await eventually('and a revision', async () => (await revisions()) === before + 1);
 });
 
 test('a restart with nothing changed writes nothing to the kernel', async () => {
@@ -215,6 +229,17 @@ test('SIGHUP reads everything again, and a broken main configuration changes not
   await writeFile(configFile, 'uplinks: [eth0]\n');
   await eventually('as before', async () => JSON.stringify(await readOwnState(bed.host)) === JSON.stringify(good));
   await holdsExactly(routewall, [await expectedOf(web, 10), await expectedOf(open, 11)]);
+});
+
+test('a daemon that cannot begin ends, so that it can be started anew', async () => {
+  const routewall = await startRoutewall();
+  await routewall.daemon.stop('SIGKILL');
+  const tools = await makeTools();
+  await rm(join(tools.path, 'unshare'));
+  const [program, ...words] = routewall.command(['daemon']);
+  const env = { ...routewall.env, PATH: tools.path };
+  const { exitCode, stderr } = await routewall.bed.host.runForResult(program, words, { env });
+  expect([exitCode, stderr]).toEqual([3, expect.stringContaining('unshare')]);
 });
 
 test('a second daemon for the same host refuses to start and names the first; two hosts are no second', async () => {
