@@ -16,6 +16,8 @@ import { openParts, type Parts } from './parts.ts';
 import { Reconciler } from './reconcile.ts';
 import { Session } from './session.ts';
 
+const END_MS = 1_000;
+
 /** @returns the exit status once SIGTERM or SIGINT has come, or after the one pass. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   outliveFailedSpawns();
@@ -24,7 +26,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (config === undefined) return 1;
   const lock = await takeLock();
   await mkdir(runDirectory, { recursive: true });
-  const parts = await openParts(options, config);
+  const parts = await openParts(options, config).catch((cause: unknown) => {
+    // What it has begun would keep a process that does nothing, which nobody starts anew. Until then the error is told.
+    setTimeout(() => process.exit(), END_MS).unref();
+    throw cause;
+  });
   try {
     return options.once ? await reconcileOnce(options, config, parts) : await serve(options, config, parts);
   } finally {
