@@ -2,7 +2,7 @@
 import type { Prefix } from '../render/address.ts';
 import type { NicState } from '../render/desired.ts';
 import type { InterfaceName } from '../render/names.ts';
-import type { PolicyChain } from '../render/rule.ts';
+import type { Origin, PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
 import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
 import type { Container } from './endpoint.ts';
@@ -179,14 +179,23 @@ const isSameNic = (before: NicState, nic: NicState): boolean =>
 
 /** Chains are canonical, so their origins tell them apart. */
 const isSameChain = (before: PolicyChain, chain: PolicyChain): boolean =>
-  before === chain ||
-  (chainHash(before) === chainHash(chain) && JSON.stringify(originsOf(before)) === JSON.stringify(originsOf(chain)));
+  before === chain || (chainHash(before) === chainHash(chain) && sameOrigins(originsOf(before), originsOf(chain)));
 
-const originsOf = ({ default: last, observe, rules }: PolicyChain): unknown => [
+type AnyOrigin = Origin | null | undefined;
+
+const originsOf = ({ default: last, observe, rules }: PolicyChain): readonly AnyOrigin[] => [
   last.origin,
   observe?.origin,
-  rules.map(({ origin }) => origin),
+  ...rules.map(({ origin }) => origin),
 ];
+
+const sameOrigins = (before: readonly AnyOrigin[], after: readonly AnyOrigin[]): boolean =>
+  before.length === after.length && before.every((origin, index) => isSameOrigin(origin, after[index]));
+
+/** Asked for each NIC that an edit concerns: as text it takes a tenth of the pass. */
+const isSameOrigin = (before: AnyOrigin, after: AnyOrigin): boolean =>
+  before === after ||
+  (before?.file === after?.file && before?.line === after?.line && before?.column === after?.column);
 
 const withoutChains = ({ egress: _, ingress: __, ...rest }: NicState): unknown => rest;
 
