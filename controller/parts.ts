@@ -149,7 +149,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     { stream: streamLines, log, onNews: () => news.act(), keep: (taken) => writeTaken(runDirectory, taken) },
     readTaken(runDirectory),
   );
-  const applier = new Applier({ backend, ip, marks, announcer, claims, run, log, rememberSysctls });
+  const applier = new Applier({ backend, ip, marks, announcer, claims, run, read: forks.run, log, rememberSysctls });
   const conntrack = createConntrackCleaner(
     flows,
     log,

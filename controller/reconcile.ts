@@ -20,6 +20,8 @@ import { type DirtyParts, mergeDirty } from './dirty.ts';
 import { HostReader } from './host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import { uplinkChoices } from './host/uplink-facts.ts';
+import { createTurn } from './in-turns.ts';
+import type { Marks } from './kernel/kernel-marks.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
@@ -176,14 +178,38 @@ export class Reconciler {
     return now !== undefined && now === this.#readUnder;
   }
 
-  /** Whether a resync would read what it read the last time, and find the kernel as it found it: then there is none to make. */
-  async isAsItWas(): Promise<boolean> {
+  /**
+   * Whether a resync would find nothing to do: then there is none to make. By marks, or where containers come and go by a look
+   * at everything, which no pass waits for; `idle` waits until none is at work.
+   * @throws Error where it can't be told.
+   */
+  async isRight(idle: () => Promise<void>): Promise<boolean> {
     const { applier, traffic } = this.#options;
     const { watched } = this.reader;
-    if (watched === undefined || traffic.isUsed) return false;
-    const marks = await applier.proof.lookAhead(watched);
-    if (marks?.files === undefined || marks.files !== this.#readUnder || this.#desired === undefined) return false;
-    return (await applier.proven(this.#desired, marks)) !== undefined;
+    if (traffic.isUsed) return false;
+    const marks = watched && (await applier.proof.lookAhead(watched));
+    if (marks !== undefined && (await this.#isAsItWas(marks))) return true;
+    const isRight = await this.#looksRight(idle);
+    if (isRight) this.#readUnder = marks?.files;
+    return isRight;
+  }
+
+  async #isAsItWas(marks: Marks): Promise<boolean> {
+    if (marks.files === undefined || marks.files !== this.#readUnder || this.#desired === undefined) return false;
+    return (await this.#options.applier.proven(this.#desired, marks)) !== undefined;
+  }
+
+  async #looksRight(idle: () => Promise<void>): Promise<boolean> {
+    const { reader } = this;
+    const { applier, panic, read, run } = this.#options;
+    const turn = createTurn(idle);
+    if (!(await panic.isAbsent(read ?? run)) || !(await reader.isAsRead(turn))) return false;
+    await idle();
+    if (this.#desired === undefined) return false;
+    return await applier.isRight(this.#desired, {
+      ...{ turn, idle, lxcProxies: () => this.#lxcProxies() },
+      areLinksKnown: (links) => reader.areLinksKnown(links),
+    });
   }
 
   /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */

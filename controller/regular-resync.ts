@@ -7,8 +7,8 @@ const QUIET_MS = 1_000;
 interface RegularResyncOptions {
   readonly timers: Timers;
   readonly periodMs: number;
-  /** Whether files, links and kernel are as they were when a comparison found nothing to do. */
-  readonly isAsItWas: () => Promise<boolean>;
+  /** Whether files, links and kernel are as they shall be, found out beside passes. */
+  readonly isRight: () => Promise<boolean>;
   readonly onSame: (tookMs: number) => void;
   /** Everything is to be read again and compared. */
   readonly request: () => void;
@@ -35,12 +35,12 @@ export class RegularResync {
 
   /** Beside the passes, since a look at thousands of links and files takes a busy machine its time. */
   async #look(): Promise<void> {
-    const { isAsItWas, onSame } = this.#options;
+    const { isRight, onSame } = this.#options;
     if (this.#isAtIt) return;
     this.#isAtIt = true;
     const begin = performance.now();
     // Why it can't tell is for the pass to find.
-    if (!(await isAsItWas().catch(() => false))) return this.#requestWhenQuiet(begin);
+    if (!(await isRight().catch(() => false))) return this.#requestWhenQuiet(begin);
     this.#isAtIt = false;
     onSame(performance.now() - begin);
   }

@@ -72,7 +72,7 @@ export class Session {
       ...options,
       timers: this.#timers,
       periodMs: options.config.resyncSeconds * 1000,
-      isAsItWas: async () => !options.isUnsaved() && (await this.reconciler.isAsItWas()),
+      isRight: async () => !options.isUnsaved() && (await this.reconciler.isRight(() => this.#queue.idle())),
       request: () => this.requestEverything(),
     });
     this.#followers = createSessionFollowers({

@@ -14,18 +14,19 @@ export type KeepContent = (file: string, read: () => FileContent | undefined) =>
 
 /**
  * Every policy file by its path in the folder; a folder that doesn't exist holds none, other errors are thrown. `strict`
- * as in `ReadOptions`.
+ * as in `ReadOptions`. `turn`: lets others go on.
  */
 export async function readPolicyFiles(
   folder: string,
   strict = false,
   keep: KeepContent = (_, read) => read(),
+  turn: () => Promise<unknown> = setImmediate,
 ): Promise<Map<string, FileContent>> {
   const paths = ['', ...policyFolders].flatMap((part) => listFiles(folder, part)).filter(isPolicyFileName);
   const files = new Map<string, FileContent>();
   const trusted = new Set<string>();
   for (const [index, path] of paths.entries()) {
-    if (index % AT_ONCE === AT_ONCE - 1) await setImmediate();
+    if (index % AT_ONCE === AT_ONCE - 1) await turn();
     const content = keep(join(folder, path), () => readPolicyFile(folder, path, strict, trusted));
     if (content !== undefined) files.set(path, content);
   }

@@ -1,6 +1,7 @@
 /** nft's own listing of our tables (`nft -s list table …`) as a ruleset that can be compared with another listing. */
 
 import { PANIC_TABLE } from './panic.ts';
+import { atOnce, type Pieces } from './pieces.ts';
 import type { NftChain, NftSet, NftTable, Ruleset, TableFamily, TableFlag } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
 
@@ -9,11 +10,15 @@ import { diffRulesets } from './transaction.ts';
  * the other. What nft prints isn't what was loaded (`198.51.100.10/32` loses its length, types get names), so a
  * listing is only ever compared with a listing.
  */
-export function parseListing(text: string): Ruleset {
+export const parseListing = (text: string): Ruleset => atOnce(parseListingInPieces(text));
+
+export function* parseListingInPieces(text: string): Pieces<Ruleset> {
   const tables = new Map<TableFamily, NftTable>();
-  for (const block of blocks(text.split('\n'))) {
+  const lines = text.split('\n');
+  yield;
+  for (const block of blocks(lines)) {
     const [, family] = /^table (inet|arp|bridge) routewall$/.exec(block.head) ?? [];
-    if (family === 'inet' || family === 'arp' || family === 'bridge') tables.set(family, parseTable(block.body));
+    if (family === 'inet' || family === 'arp' || family === 'bridge') tables.set(family, yield* parseTable(block.body));
   }
   return tables;
 }
@@ -21,7 +26,7 @@ export function parseListing(text: string): Ruleset {
 /** Of `list table` of a table that seals; `undefined` where the text holds no such table. */
 export function parsePanicListing(text: string, family: TableFamily = 'inet'): NftTable | undefined {
   const block = blocks(text.split('\n')).find(({ head }) => head === `table ${family} ${PANIC_TABLE}`);
-  return block === undefined ? undefined : parseTable(block.body);
+  return block === undefined ? undefined : atOnce(parseTable(block.body));
 }
 
 interface Block {
@@ -45,10 +50,11 @@ function blocks(lines: readonly string[]): Block[] {
   return found;
 }
 
-function parseTable(lines: readonly string[]): NftTable {
+function* parseTable(lines: readonly string[]): Pieces<NftTable> {
   const sets = new Map<string, NftSet>();
   const chains = new Map<string, NftChain>();
   for (const { head, body } of blocks(lines)) {
+    yield;
     const [kind = '', name = ''] = head.split(' ');
     if (kind === 'chain') chains.set(name, parseChain(body));
     else if (kind === 'set' || kind === 'map' || kind === 'limit') sets.set(name, parseSet(kind, body));
@@ -124,18 +130,24 @@ export type Elements = ReadonlyMap<TableFamily, ReadonlyMap<string, NftSet['elem
  * what it says, and would say the same again. Of those that lead to the same chain one stays, so that loading the rest is
  * still the complete validation of the chains. Intervals stay, since nft may join them.
  */
-export function withoutListed(
+export function* withoutListed(
   rendered: Ruleset,
   observed: Ruleset,
-): { readonly rest: Ruleset; readonly same: Elements } {
+): Pieces<{ readonly rest: Ruleset; readonly same: Elements }> {
   const same = new Map<TableFamily, Map<string, NftSet['elements']>>();
   const rest = new Map<TableFamily, NftTable>();
   for (const [family, table] of rendered) {
     const listed = observed.get(family)?.sets;
-    const known = new Map([...table.sets].map(([name, set]) => [name, sayTheSame(set, listed?.get(name))]));
-    const sets = [...table.sets].map(([name, set]): [string, NftSet] => [name, without(set, known.get(name) ?? NONE)]);
+    const known = new Map<string, NftSet['elements']>();
+    const sets = new Map<string, NftSet>();
+    for (const [name, set] of table.sets) {
+      const elements = sayTheSame(set, listed?.get(name));
+      known.set(name, elements);
+      sets.set(name, without(set, elements));
+      yield;
+    }
     same.set(family, known);
-    rest.set(family, { ...table, sets: new Map(sets) });
+    rest.set(family, { ...table, sets });
   }
   return { rest, same };
 }

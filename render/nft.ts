@@ -8,10 +8,12 @@ import { changedNicKeys } from './changed-nics.ts';
 import type { DesiredState, HostState, NicState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
 import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
+import { type GrowingRuleset, grow } from './grow-ruleset.ts';
 import { heldSets } from './held.ts';
 import { type ChainName, chainName } from './names.ts';
 import { followNatUse, natChains, natSets, natUse, publishedByHost } from './nat.ts';
 import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
+import type { Pieces } from './pieces.ts';
 import { type ChainHost, type RenderedChain, renderPolicyChain } from './policy-chain.ts';
 import type { PolicyChain } from './rule.ts';
 import type { NftChain, NftSet, NftTable, Ruleset, TableFamily } from './ruleset.ts';
@@ -35,7 +37,26 @@ export function chainNaming(hash: (chain: PolicyChain) => string): ChainNaming {
 
 /** Our tables, whole. */
 export function renderDesired(desired: DesiredState, nameOf: ChainNaming): Ruleset {
-  return assemble(desired, [...desired.nics.values()], nameOf);
+  return renderNics(desired, [...desired.nics.values()], nameOf);
+}
+
+/** So many NICs take some milliseconds. */
+const AT_ONCE = 500;
+
+/** The same, in another order, and without what only some NICs have. */
+export function* renderInPieces(
+  desired: DesiredState,
+  nameOf: ChainNaming,
+  without: ReadonlySet<NicState> = new Set(),
+  size = AT_ONCE,
+): Pieces<Ruleset> {
+  const nics = [...desired.nics.values()].filter((nic) => !without.has(nic));
+  const whole: GrowingRuleset = new Map();
+  for (let at = 0; at === 0 || at < nics.length; at += size) {
+    grow(whole, renderNics(desired, nics.slice(at, at + size), nameOf));
+    yield;
+  }
+  return whole;
 }
 
 /**
@@ -52,7 +73,7 @@ export function diffDesired(before: DesiredState, after: DesiredState, nameOf: C
   const answered = changedNames(before.dns, after.dns);
   if (gone.length === 0 && come.length === 0 && answered.length === 0) return [];
   const kept = keptChains(before, after, { nics: [...gone, ...come], names: answered }, nameOf);
-  return diffRulesets(assemble(before, [...gone, ...kept], nameOf), assemble(after, [...come, ...kept], nameOf));
+  return diffRulesets(renderNics(before, [...gone, ...kept], nameOf), renderNics(after, [...come, ...kept], nameOf));
 }
 
 interface Changed {
@@ -115,7 +136,7 @@ const setNames = ({ sets, dnsNames }: RenderedChain): string[] => [
 ];
 
 /** The tables with these NICs' elements; the prefix lengths are the whole state's, so that anti-spoofing is whole. */
-function assemble(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
+export function renderNics(state: DesiredState, nics: readonly NicState[], nameOf: ChainNaming): Ruleset {
   const { host } = state;
   return new Map<TableFamily, NftTable>([
     ['inet', inetTable(state, nics, nameOf)],

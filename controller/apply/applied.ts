@@ -34,6 +34,12 @@ export interface Applied extends Isolated {
 /** Of a change, which looks at nothing else. */
 export const NO_COMPARISON = { repaired: [], abandoned: [], unread: undefined };
 
+/** Of a comparison that found all as it should be. */
+export const rightApplied = (enforced: DesiredState): Applied => ({
+  ...{ ...NO_COMPARISON, enforced, written: 0 },
+  ...{ refused: new Map(), unheld: new Map(), unrouted: new Map() },
+});
+
 /** Of two in a row. */
 export const joinApplied = (first: Applied, second: Applied): Applied => ({
   ...second,

@@ -17,10 +17,11 @@ import { rememberLast } from '../remember.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import type { Announcer } from './announcer.ts';
-import { type Applied, type ApplyRequest, NO_COMPARISON } from './applied.ts';
+import { type Applied, type ApplyRequest, NO_COMPARISON, rightApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
 import { commitIsolated, repairRules } from './commit-isolated.ts';
 import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
+import { KernelLook, type LookRequest } from './kernel-look.ts';
 import { KernelProof } from './kernel-proof.ts';
 import { NicSysctls } from './nic-sysctls.ts';
 import { ordinaryLines } from './ordinary-lines.ts';
@@ -34,6 +35,8 @@ export interface KernelPorts {
   readonly ip: IpChannel;
   readonly announcer: Announcer;
   readonly run: Run;
+  /** For what is looked at beside passes; `run` without it. */
+  readonly read?: Run;
   readonly log: Log;
   /** Told what is about to be changed; without it nobody will put it back. */
   readonly rememberSysctls?: RememberSysctls;
@@ -49,8 +52,7 @@ const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 
 export class Applier {
   readonly #ports: KernelPorts;
-  /** `undefined`: not known, so that the next change reads the kernel first. */
-  #enforced: DesiredState | undefined;
+  #known: DesiredState | undefined;
   #last: DesiredState | undefined;
   readonly #foreign: ForeignProxies;
   readonly #routing: RoutingWriter;
@@ -59,6 +61,7 @@ export class Applier {
   #withheld: Opened['withheld'] = new Map();
   readonly #isolation: PortIsolation;
   readonly proof: KernelProof;
+  readonly look: KernelLook;
   readonly #proxied = rememberLast(
     (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
   );
@@ -71,10 +74,26 @@ export class Applier {
     this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
     this.#isolation = new PortIsolation(ports.run, ports.ip);
     this.proof = new KernelProof(ports.marks);
+    this.look = new KernelLook({
+      ...ports,
+      run: ports.read ?? ports.run,
+      foreign: this.#foreign,
+      sysctls: this.#sysctls,
+    });
   }
 
   get enforced(): DesiredState | undefined {
     return this.#enforced;
+  }
+
+  /** `undefined`: not known, so that the next change reads the kernel first. */
+  get #enforced(): DesiredState | undefined {
+    return this.#known;
+  }
+
+  set #enforced(state: DesiredState | undefined) {
+    this.#known = state;
+    this.look.follow(state);
   }
 
   /** For what goes on beside passes: known while a comparison is made, too, which may find it otherwise. */
@@ -185,6 +204,20 @@ export class Applier {
     if (proven === undefined || this.#isDue || (await this.#sysctls.hasUnmarkedDrift(proven.enforced)))
       return undefined;
     return proven;
+  }
+
+  /**
+   * Whether a comparison would find nothing to do, found out while passes go on; `idle` waits until none runs. False too where
+   * that can't be told so: for containers on bridges, with uplinks of their own, what was refused or waits.
+   * @throws Error where a reading fails
+   */
+  async isRight(desired: DesiredState, request: Omit<LookRequest, 'state'>): Promise<boolean> {
+    const { host } = desired;
+    const isPlain = host.bridges === undefined && host.uplinkTables === undefined;
+    if (!isPlain || desired !== this.#enforced || this.#isDue || this.unrouted.size > 0) return false;
+    const found = await this.look.compare({ ...request, state: desired });
+    if (found === 'alone' && desired === this.#enforced) this.proof.noteLook(desired, rightApplied(desired));
+    return found !== 'differs';
   }
 
   get #isDue(): boolean {

@@ -1,5 +1,7 @@
 /** What brings the desired rules into the kernel: nftables or iptables, never both at once. */
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
+import type { Run } from '../commands/run.ts';
+import type { Turn } from '../in-turns.ts';
 
 export type BackendName = 'nftables' | 'iptables';
 
@@ -34,12 +36,25 @@ export interface Backend {
    * written. @throws Error where it can't be read, which is no empty kernel.
    */
   read(signal?: AbortSignal): Promise<Held>;
+  /**
+   * Whether the kernel holds the rules of a state, found out while others change it. Without it, nothing is found out so.
+   * @throws Error where it can't be told
+   */
+  holds?(state: DesiredState, look: Look): Promise<boolean>;
   /** Who may send from what by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
   readOwned(): Promise<ReadonlySet<string>>;
   /** Takes away all that is ours, and nothing else: another backend serves. */
   remove(): Promise<Committed>;
   /** What `change` would write. */
   describe(before: DesiredState, after: DesiredState): readonly string[];
+}
+
+/** At the kernel, beside passes. */
+export interface Look {
+  readonly run: Run;
+  readonly turn: Turn;
+  /** The NICs that passes have changed since the state was in force, as they were and became: nothing is told of them. */
+  readonly touched: () => Promise<ReadonlySet<NicState>>;
 }
 
 /** The rules that the kernel was found with. */

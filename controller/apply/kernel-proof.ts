@@ -80,6 +80,12 @@ export class KernelProof {
     });
   }
 
+  /** As `note`, by a look beside passes that nobody changed anything during, with the marks from before it. */
+  noteLook(desired: DesiredState, applied: Applied): void {
+    this.#before = this.#ahead;
+    this.note(desired, applied);
+  }
+
   forget(): void {
     this.#proven = this.#noted = this.#now = this.#before = undefined;
   }

@@ -47,6 +47,14 @@ export class NicSysctls {
     return (await readDrift(this.#unmarked(enforced))).length > 0;
   }
 
+  /** `wanted`: what of it still is in force, behind the reading. */
+  async hasDrift(enforced: DesiredState, wanted: () => Promise<DesiredState>): Promise<boolean> {
+    const drifted = await readDrift(uniqueSysctls(enforced));
+    if (drifted.length === 0) return false;
+    const keys = new Set(uniqueSysctls(await wanted()).map(({ key }) => key));
+    return drifted.some(({ key }) => keys.has(key));
+  }
+
   /** The next `write` looks at all of them. @returns lines for those that it will write. */
   async reread(enforced: DesiredState): Promise<string[]> {
     this.#written.clear();

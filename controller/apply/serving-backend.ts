@@ -1,7 +1,7 @@
 /** The one backend that serves, and its change: the new one's rules are in force before the old one's go. */
 import type { DesiredState } from '../../render/desired.ts';
 import { type Log, messageOf } from '../log.ts';
-import type { Backend, Committed, Held, Holdable } from './backend.ts';
+import type { Backend, Committed, Held, Holdable, Look } from './backend.ts';
 import { readBackends, writeBackends } from './backend-memory.ts';
 import type { ChosenBackend } from './choose-backend.ts';
 
@@ -58,6 +58,11 @@ export class ServingBackend implements Backend {
 
   change(before: DesiredState, after: DesiredState): Promise<Committed> {
     return this.#serving.change(before, after);
+  }
+
+  async holds(state: DesiredState, look: Look): Promise<boolean> {
+    if (this.#retired.length > 0 || this.#serving.holds === undefined) throw new Error('not told by this backend');
+    return await this.#serving.holds(state, look);
   }
 
   describe(before: DesiredState, after: DesiredState): readonly string[] {

@@ -3,7 +3,7 @@ import { type Address, parseAddress } from '../../render/address.ts';
 import { COUNTED_SECONDS, type CountedAs, type CountedBy, countedSetName } from '../../render/counted.ts';
 import { TABLE } from '../../render/ruleset.ts';
 import { CommandError, type Run } from '../commands/run.ts';
-import { mapInTurns } from '../map-in-turns.ts';
+import { mapInTurns } from '../in-turns.ts';
 
 /** A pair of sets, one for each family. */
 export interface Counting {

@@ -11,6 +11,7 @@ import { readPolicyFile } from '../../policies/read-policy-files.ts';
 import { sameContent } from '../../policies/source-text.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
+import { matchesPattern } from '../../render/names.ts';
 import { readFolderSignature } from '../../watchers/file-signature.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BackendName } from '../apply/backend.ts';
@@ -20,6 +21,7 @@ import { leaseFile } from '../bridged/leases.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import { abortable, orUnread, patiently, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
+import { inTurns, mapInTurns, type Turn } from '../in-turns.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { readLinks } from '../kernel/observe.ts';
 import { rememberLast } from '../remember.ts';
@@ -162,6 +164,47 @@ export class HostReader {
     this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
 
+  /**
+   * Whether files say what was read of them; of which containers run, only those whose own differs are told to `onLate`. False
+   * where that can't be found out beside passes.
+   */
+  async isAsRead(turn: Turn): Promise<boolean> {
+    if (this.#disk === undefined || this.#isFolderMissing || this.hasBridges || this.uplinks.facts !== undefined)
+      return false;
+    const isSame =
+      (await this.#kept.isSame(this.#options.policyFolder, isStrict(), this.#disk, turn)) &&
+      (await inTurns(this.#containers.isTreeAsRead(), turn));
+    if (isSame) await this.#tellOfRunning(turn);
+    return isSame;
+  }
+
+  async #tellOfRunning(turn: Turn): Promise<void> {
+    const known = [...this.#containers.byId.values()];
+    const running = await readRunningContainers(this.#options.config.lxcPaths, known);
+    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+    await mapInTurns(
+      known,
+      (one) => {
+        if (!runsAsKnown(one, ids.has(one.container.id))) this.#options.onLate?.(one);
+      },
+      turn,
+    );
+  }
+
+  /** Whether links say of the host what is known. Containers' veths come and go; of them only addresses count, as of the host. */
+  areLinksKnown(links: readonly HostLink[]): boolean {
+    const { guard, uplinks } = this.#options.config;
+    const isVeth = ({ name }: HostLink): boolean =>
+      (this.ownerOf(name) !== undefined || guard.some((pattern) => matchesPattern(name, pattern))) &&
+      (uplinks === 'auto' || !uplinks.some((uplink) => uplink === name));
+    const told = (list: readonly HostLink[]): string =>
+      JSON.stringify([
+        list.filter((link) => !isVeth(link)),
+        list.filter(isVeth).flatMap(({ addresses }) => addresses.filter(({ scope }) => scope !== 'link')),
+      ]);
+    return told(links) === told(this.#links ?? []);
+  }
+
   /** Those that run though they weren't known to, and the other way round; costs no fork. */
   async changedRuntimes(): Promise<ContainerRef[]> {
     const running = await readRunningContainers(this.#options.config.lxcPaths, this.#containers.byId.values());
@@ -299,6 +342,17 @@ export class HostReader {
       this.#complete = completed;
     return this.#complete;
   }
+}
+
+/** Whether a reading would come to the same. `isListening`: to LXC's commands, as what runs does. */
+function runsAsKnown({ container, runtime }: KnownContainer, isListening: boolean): boolean {
+  const nics = claimedNics(container);
+  const isLive =
+    isListening ||
+    runtime.veths.size > 0 ||
+    nics.some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
+  if (!isLive || nics.length === 0) return (runtime.state !== 'STOPPED') === isLive;
+  return needsNoAnswer(container, runtime) && [...runtime.veths.values()].every(linkExists);
 }
 
 const isSettled = (known: KnownContainer | undefined): boolean =>

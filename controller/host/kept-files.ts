@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { policyFolders } from '../../policies/policy-files.ts';
 import { type KeepContent, readPolicyFiles } from '../../policies/read-policy-files.ts';
-import type { FileContent } from '../../policies/source-text.ts';
+import { type FileContent, sameContent } from '../../policies/source-text.ts';
 import { isLink, readContentSignature, readFolderSignature } from '../../watchers/file-signature.ts';
+import type { Turn } from '../in-turns.ts';
 
 interface Kept {
   readonly signature: string;
@@ -20,10 +21,21 @@ export class KeptFiles {
     return this.#isComplete;
   }
 
+  /** Whether `readAll` would give what was read already, `known`; what events told of meanwhile is read again for that. */
+  async isSame(folder: string, strict: boolean, known: ReadonlyMap<string, FileContent>, turn: Turn): Promise<boolean> {
+    if (foldersOf(folder) !== this.#folders) return false;
+    const keep: KeepContent = (file, read) => {
+      const kept = this.#kept.get(file);
+      return kept !== undefined && kept.signature === readContentSignature(file)?.text ? kept.content : read();
+    };
+    const files = await readPolicyFiles(folder, strict, keep, turn);
+    return files.size === known.size && [...files].every(([path, content]) => sameContent(content, known.get(path)));
+  }
+
   /** As readPolicyFiles. What can't be read, links, and what was changed just now are read each time. */
   async readAll(folder: string, strict: boolean): Promise<Map<string, FileContent>> {
     // Whether a file is believed depends on who can write to its folder.
-    const folders = ['', ...policyFolders].map((part) => readFolderSignature(join(folder, part))).join();
+    const folders = foldersOf(folder);
     const before = folders === this.#folders ? this.#kept : new Map<string, Kept>();
     const next = new Map<string, Kept>();
     const keep: KeepContent = (file, read) => {
@@ -46,3 +58,6 @@ export class KeptFiles {
     return files;
   }
 }
+
+const foldersOf = (folder: string): string =>
+  ['', ...policyFolders].map((part) => readFolderSignature(join(folder, part))).join();

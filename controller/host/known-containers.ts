@@ -3,8 +3,9 @@ import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { wiredNames } from '../../policies/wired-nics.ts';
 import type { InterfaceName } from '../../render/names.ts';
+import type { Pieces } from '../../render/pieces.ts';
 import type { LxcConfig, LxcFiles } from '../../watchers/lxc-config/config.ts';
-import { hasConfig, readLxcTree } from '../../watchers/lxc-config/lxc-tree.ts';
+import { hasConfig, readLxcNames, readLxcTree } from '../../watchers/lxc-config/lxc-tree.ts';
 import { type LxcConfigOptions, parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
@@ -112,6 +113,34 @@ export class KnownContainers {
     const seen = new SeenFiles();
     for (const container of found) this.#readFound(container, files, seen);
     return gone.filter((one) => this.readConfig(one) === undefined).map(({ container }) => container.id);
+  }
+
+  /** Whether `readTree` would find the same containers, with the same configurations. @throws Error as it does. */
+  *isTreeAsRead(): Pieces<boolean> {
+    let count = 0;
+    for (const lxcPath of this.#config.lxcPaths)
+      for (const name of readLxcNames(lxcPath)) {
+        yield;
+        const isKnown = this.#known.has(containerId(lxcPath, name));
+        if (isKnown) count++;
+        else if (hasConfig(lxcPath, name)) return false;
+      }
+    if (count !== this.#known.size) return false;
+    const seen = new SeenFiles();
+    for (const id of [...this.#known.keys()]) {
+      yield;
+      const known = this.#known.get(id);
+      if (known !== undefined && !this.#isAsRead(known, seen)) return false;
+    }
+    return true;
+  }
+
+  #isAsRead(known: KnownContainer, seen: SeenFiles): boolean {
+    if (!isOnSameLinks(known)) return false;
+    if (this.#readFrom.get(known.container.id)?.isSame(seen) === true) return true;
+    // Changed just before it was read, so that its time tells nothing.
+    const lxc = parseLxcConfig(configFile(known), realFiles);
+    return JSON.stringify(known.lxc) === JSON.stringify(lxc);
   }
 
   /** One container's configuration, with all that it includes; the container is forgotten when there is none. */

@@ -3,7 +3,7 @@ import { type HostLink, parseLinks } from '../../policies/host-network.ts';
 import { FAMILIES } from '../../policies/uplink-facts.ts';
 import { type Address, type Family, parseAddress, parsePrefix } from '../../render/address.ts';
 import type { GatewayAddress, NeighbourProxy, Route } from '../../render/desired.ts';
-import { parseListing, withListed, withoutListed } from '../../render/listing.ts';
+import { parseListingInPieces, withListed, withoutListed } from '../../render/listing.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { PANIC_TABLE } from '../../render/panic.ts';
 import { PROTOCOL } from '../../render/protocol.ts';
@@ -17,6 +17,7 @@ import {
 } from '../../render/ruleset.ts';
 import type { UplinkLine } from '../../render/uplink.ts';
 import { CommandError, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
+import { createTurn, inTurns, mapInTurns, type Turn } from '../in-turns.ts';
 import { type Fields, readJson, records, text } from './ip-json.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
 
@@ -29,15 +30,18 @@ export async function readRuleset(
   run: Run,
   families: readonly TableFamily[] = ['inet', 'arp', 'bridge'],
 ): Promise<Ruleset> {
-  const tables = await Promise.all(families.map((family) => listTable(run, family)));
-  return parseListing(tables.join('\n'));
+  return await inTurns(parseListingInPieces(await listTables(run, families)));
 }
 
-async function listTable(run: Run, family: TableFamily): Promise<string> {
-  const { stdout, stderr, exitCode } = await run('nft', ['-s', 'list', 'table', family, TABLE]);
+/** As nft says it. */
+export const listTables = async (run: Run, families: readonly TableFamily[], name = TABLE): Promise<string> =>
+  (await Promise.all(families.map((family) => listTable(run, family, name)))).join('\n');
+
+async function listTable(run: Run, family: TableFamily, name: string): Promise<string> {
+  const { stdout, stderr, exitCode } = await run('nft', ['-s', 'list', 'table', family, name]);
   if (exitCode === 0) return stdout;
   if (stderr.includes('No such file or directory')) return '';
-  throw new CommandError(`nft list table ${family} ${TABLE}: ${stderr.trim()}`);
+  throw new CommandError(`nft list table ${family} ${name}: ${stderr.trim()}`);
 }
 
 /** Those of ours that exist, those that seal among them; none where the kernel or this host has no nftables. */
@@ -60,26 +64,30 @@ const loadAndList = (ruleset: Ruleset): string =>
  *
  * @param observed a listing by the same nft: elements that it has in the same words needn't be loaded to be known
  */
-export async function listElsewhere(run: Run, ruleset: Ruleset, observed: Ruleset = EMPTY_RULESET): Promise<Ruleset> {
-  const { rest, same } = withoutListed(ruleset, observed);
-  return withListed(await listWholeElsewhere(run, rest), same, observed) ?? (await listWholeElsewhere(run, ruleset));
+export async function listElsewhere(
+  run: Run,
+  ruleset: Ruleset,
+  observed: Ruleset = EMPTY_RULESET,
+  turn = createTurn(),
+): Promise<Ruleset> {
+  const { rest, same } = await inTurns(withoutListed(ruleset, observed), turn);
+  const whole = withListed(await listWholeElsewhere(run, rest, turn), same, observed);
+  return whole ?? (await listWholeElsewhere(run, ruleset, turn));
 }
 
-async function listWholeElsewhere(run: Run, ruleset: Ruleset): Promise<Ruleset> {
+async function listWholeElsewhere(run: Run, ruleset: Ruleset, turn: Turn): Promise<Ruleset> {
   const isolate = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
   // An owner of a table there would only be in the way of the listing.
   const text = renderRuleset(withFlags(ruleset, []));
-  return parseListing(
-    await runOrThrow(run, 'unshare', [...isolate, 'sh', '-c', loadAndList(ruleset)], {
-      input: text,
-      timeout: patienceFor(text),
-    }),
-  );
+  const command = [...isolate, 'sh', '-c', loadAndList(ruleset)];
+  const listing = await runOrThrow(run, 'unshare', command, { input: text, timeout: patienceFor(text) });
+  return await inTurns(parseListingInPieces(listing), turn);
 }
 
 /** All interfaces of this network namespace with their addresses. */
-export async function readLinks(run: Run): Promise<HostLink[]> {
-  return parseLinks(await readJson(run, ['address', 'show']));
+export async function readLinks(run: Run, turn = createTurn()): Promise<HostLink[]> {
+  const links = records(await readJson(run, ['address', 'show'], turn));
+  return (await mapInTurns(links, (link) => parseLinks([link]), turn)).flat();
 }
 
 export interface ObservedRouting {
@@ -92,32 +100,39 @@ export interface ObservedRouting {
   readonly foreignProxies: readonly NeighbourProxy[];
   /** Host addresses with link scope on any interface, which is how gateways stand on our veths. */
   readonly linkAddresses: readonly GatewayAddress[];
+  /** All of them. */
+  readonly links: readonly HostLink[];
 }
 
-export async function readRouting(run: Run): Promise<ObservedRouting> {
+export async function readRouting(run: Run, turn = createTurn()): Promise<ObservedRouting> {
   const [routes4, routes6, proxies, links] = await Promise.all([
-    readOwnRoutes(run, 4),
-    readOwnRoutes(run, 6),
+    readOwnRoutes(run, 4, turn),
+    readOwnRoutes(run, 6, turn),
     readProxies(run),
-    readLinks(run),
+    readLinks(run, turn),
   ]);
   return {
     routes: [...routes4.routes, ...routes6.routes],
     uplinkRoutes: [...routes4.uplinkRoutes, ...routes6.uplinkRoutes],
     ...proxies,
     linkAddresses: links.flatMap(linkScopeHosts),
+    links,
   };
 }
 
 type OwnRoutes = Pick<ObservedRouting, 'routes' | 'uplinkRoutes'>;
 
 /** Tables in numbers, since /etc/iproute2 may name any. */
-async function readOwnRoutes(run: Run, family: Family): Promise<OwnRoutes> {
+async function readOwnRoutes(run: Run, family: Family, turn = createTurn()): Promise<OwnRoutes> {
   const args = ['-N', `-${family}`, 'route', 'show', 'table', 'all', 'proto', String(PROTOCOL)];
-  const all = records(await readJson(run, args)).map((fields) => ({ fields, line: parseUplinkRoute(fields, family) }));
+  const parse = (fields: Fields): OwnRoutes => {
+    const line = parseUplinkRoute(fields, family);
+    return line === undefined ? { routes: parseRoute(fields), uplinkRoutes: [] } : { routes: [], uplinkRoutes: [line] };
+  };
+  const all = await mapInTurns(records(await readJson(run, args, turn)), parse, turn);
   return {
-    routes: all.flatMap(({ fields, line }) => (line === undefined ? parseRoute(fields) : [])),
-    uplinkRoutes: all.flatMap(({ line }) => line ?? []),
+    routes: all.flatMap(({ routes }) => routes),
+    uplinkRoutes: all.flatMap(({ uplinkRoutes }) => uplinkRoutes),
   };
 }
 

@@ -1,18 +1,20 @@
 /** The rules as our nft tables, each change one transaction. */
 import type { DesiredState } from '../../render/desired.ts';
-import { diffListings } from '../../render/listing.ts';
+import { leaveOut } from '../../render/leave-out.ts';
+import { diffListings, parseListingInPieces } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
-import { diffDesired, renderDesired } from '../../render/nft.ts';
+import { diffDesired, renderDesired, renderInPieces, renderNics } from '../../render/nft.ts';
 import { parseOwned } from '../../render/owned.ts';
-import type { Ruleset } from '../../render/ruleset.ts';
+import type { Ruleset, TableFamily } from '../../render/ruleset.ts';
 import { diffRulesets } from '../../render/transaction.ts';
 import { nameOf } from '../apply/apply.ts';
-import type { Backend, Committed, Held, Refusal } from '../apply/backend.ts';
+import type { Backend, Committed, Held, Look, Refusal } from '../apply/backend.ts';
 import { TableOwner } from '../apply/table-ownership.ts';
 import type { NftChannel } from '../commands/nft-channel.ts';
 import { abortable, reading } from '../commands/reading.ts';
 import { CommandError, type Run } from '../commands/run.ts';
-import { listElsewhere, readOurTables, readRuleset } from '../kernel/observe.ts';
+import { inTurns } from '../in-turns.ts';
+import { listElsewhere, listTables, readOurTables, readRuleset } from '../kernel/observe.ts';
 import { messageOf } from '../log.ts';
 import { ComparedListings } from './compared-listings.ts';
 
@@ -27,8 +29,8 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
   const owner = new TableOwner(nft, ownsTables);
   // Asked for at the start, since an earlier run may have left it, and while there is one.
   let mayHaveBridge = true;
-  const readOurs = (signal?: AbortSignal): Promise<Ruleset> =>
-    readRuleset(abortable(run, signal), mayHaveBridge ? ['inet', 'arp', 'bridge'] : ['inet', 'arp']);
+  const families = (): readonly TableFamily[] => (mayHaveBridge ? ['inet', 'arp', 'bridge'] : ['inet', 'arp']);
+  const readOurs = (signal?: AbortSignal): Promise<Ruleset> => readRuleset(abortable(run, signal), families());
 
   const claimed = (state: DesiredState): Ruleset => owner.claim(renderDesired(state, nameOf));
 
@@ -56,6 +58,17 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
         return { command: undefined, message: messageOf(cause) };
       throw cause;
     }
+  };
+
+  const holds = async (state: DesiredState, { run, turn, touched }: Look): Promise<boolean> => {
+    const listing = await listTables(run, families());
+    const others = await touched();
+    const rendered = await inTurns(renderInPieces(state, nameOf, others), turn);
+    const theirs = renderNics(state, [...others], nameOf);
+    const listed = await inTurns(parseListingInPieces(listing), turn);
+    const observed = await inTurns(leaveOut(listed, theirs, rendered), turn);
+    const expected = await listElsewhere(run, rendered, observed, turn);
+    return diffListings(observed, expected, owner.claim(rendered)).length === 0;
   };
 
   const commit = async (commands: readonly string[]): Promise<Committed> => ({
@@ -96,6 +109,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     name: 'nftables',
     holdable: (state) => ({ state, unheld: new Map() }),
     change: (before, after) => commit(describe(before, after)),
+    holds,
     read: async (signal) => hold(await owner.takeOver(await readOurs(signal)), signal),
     readOwned: async () => ownedIn(await readOurs()),
     remove: async () => {

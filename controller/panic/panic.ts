@@ -1,6 +1,8 @@
 /** The panic as the daemon keeps it: in the kernel first, then on the disk, then in what the next boot loads. */
-import { renderSeal, type Seal } from '../../render/panic.ts';
+import { PANIC_TABLE, renderSeal, type Seal } from '../../render/panic.ts';
 import { Unread } from '../commands/reading.ts';
+import type { Run } from '../commands/run.ts';
+import { listTables } from '../kernel/observe.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { DurableDisk } from '../state/durable-disk.ts';
 import { describePanic } from './describe-panic.ts';
@@ -110,6 +112,12 @@ export class Panic {
       await table.hold(sealFor(this.#state, this.#scope));
       return isMended ? ['the tables that seal'] : [];
     });
+  }
+
+  /** Whether nobody is sealed, by the file either, and there is no table that would seal; false where it can't be told. */
+  async isAbsent(run: Run): Promise<boolean> {
+    if (this.#isUnsaved || isPanic(this.#state) || isPanic(await readPanic(this.#options.stateDirectory))) return false;
+    return (await listTables(run, ['inet'], PANIC_TABLE)) === '';
   }
 
   /** As long as nobody orders anything. */

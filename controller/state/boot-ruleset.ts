@@ -50,9 +50,9 @@ export class BootRuleset {
     this.#panic = [];
   }
 
-  /** Whether the file isn't, or soon won't be, what is to be kept. */
+  /** Whether the file isn't what is to be kept, and isn't about to be written: as after each start. */
   get isUnsaved(): boolean {
-    return this.#wanted !== undefined && !isSame(this.#saved, this.#wanted);
+    return this.#timer === undefined && this.#wanted !== undefined && !isSame(this.#saved, this.#wanted);
   }
 
   /** To be written soon, unless it is already. */
@@ -99,7 +99,7 @@ export class BootRuleset {
 
   async #write(): Promise<void> {
     const state = this.#wanted;
-    if (state === undefined || !this.isUnsaved) return;
+    if (state === undefined || isSame(this.#saved, state)) return;
     try {
       const begin = performance.now();
       const rules = this.#format.render(withoutUplinks(state));

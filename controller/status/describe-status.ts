@@ -16,7 +16,7 @@ import { whyNotEnforced } from '../explain/why-not-enforced.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { KnownContainer } from '../host/known-containers.ts';
 import { unenforcedOf } from '../host/unenforceable-nics.ts';
-import { mapInTurns } from '../map-in-turns.ts';
+import { mapInTurns } from '../in-turns.ts';
 import type { PanicView } from '../panic/panic-state.ts';
 import type { UnreadReading } from '../patience.ts';
 import type { Outcome } from '../reconcile.ts';

@@ -1,5 +1,5 @@
 /** JSON of what holds long lists, made in turns. */
-import { mapInTurns } from '../map-in-turns.ts';
+import { mapInTurns } from '../in-turns.ts';
 
 const AT_ONCE = 200;
 

@@ -16,9 +16,9 @@ beforeEach(() => {
   return () => void vi.useRealTimers();
 });
 
-function start(isAsItWas: () => Promise<boolean>): RegularResync {
+function start(isRight: () => Promise<boolean>): RegularResync {
   const regular = new RegularResync({
-    ...{ timers: createTimers(), periodMs: PERIOD_MS, isAsItWas },
+    ...{ timers: createTimers(), periodMs: PERIOD_MS, isRight },
     ...{ onSame: () => note('same'), request: () => note('resync') },
   });
   regular.begin();

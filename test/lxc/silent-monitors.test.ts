@@ -42,11 +42,13 @@ async function stopMonitors({ daemon }: Routewall): Promise<number> {
   return count;
 }
 
+const POLICY = 'egress: { rules: [{ allow: tcp/80, to: any }] }\n';
+
 async function makeScene(resync: number): Promise<{ routewall: Routewall; good: State }> {
   const routewall = await startRoutewall({ config: `resync: ${resync}\n` });
   const web = await routewall.addContainer('web', {
     lines: nic([...addressesOf(10), '192.0.2.10', '2001:db8:0:1::10'], { extra: [`veth.pair = ${VETH}`] }),
-    policy: 'egress: { rules: [{ allow: tcp/80, to: any }] }\n',
+    policy: POLICY,
   });
   await routewall.start(web);
   const good = await eventually('both proxies are set', async () => {
@@ -81,6 +83,28 @@ test('a resync finds each thing that changed while all monitors were silent', as
     expect(await readState(routewall), `it changes nothing: ${change}`).not.toEqual(good);
     await eventually(`mended: ${change}`, async () => isSame(await readState(routewall), good), 10_000);
   }
+});
+
+test('it finds them too where another container starts and stops all the time', async () => {
+  const { routewall, good } = await makeScene(2);
+  const other = await routewall.addContainer('other', { lines: nic(addressesOf(20)), policy: POLICY });
+  let isOver = false;
+  const churn = async (): Promise<void> => {
+    while (!isOver) {
+      await other.start();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await other.stop('kill');
+    }
+  };
+  const churning = churn();
+  const isMended = async (): Promise<boolean> => isSame(withoutOther(await readState(routewall)), withoutOther(good));
+  for (const change of DRIFT.filter((each) => !each.includes('delete table'))) {
+    await eventually('it is right', isMended, 30_000);
+    await routewall.bed.host.run('sh', ['-c', change]);
+    await eventually(`mended: ${change}`, isMended, 30_000);
+  }
+  isOver = true;
+  await churning;
 });
 
 /** While the kernel holds more events for the daemon than it keeps, so that those of this file are lost. */
@@ -150,3 +174,16 @@ test('nothing else finds it, and no other file', async () => {
 });
 
 const isSame = (state: State, good: State): boolean => JSON.stringify(state) === JSON.stringify(good);
+
+/** What the other container has comes and goes. */
+function withoutOther({ tables, settings, ...routing }: State): State {
+  const isOther = (text: string): boolean => /\bveth[A-Za-z0-9]|198\.51\.100\.20|2001:db8:100::20/.test(text);
+  const without = (lists: Readonly<Record<string, readonly string[]>>) =>
+    Object.entries(lists).map(([name, list]) => [name, list.filter((text) => !isOther(text))] as const);
+  return {
+    settings,
+    tables: Object.fromEntries(without(tables)),
+    ...routing,
+    ...Object.fromEntries(without({ ...routing })),
+  };
+}

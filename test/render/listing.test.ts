@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { diffListings, parseListing, sortListing, withListed, withoutListed } from '../../render/listing.ts';
+import { atOnce } from '../../render/pieces.ts';
 import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import { runCase } from '../cases/golden-case.ts';
 
@@ -150,7 +151,7 @@ describe('what a listing has in the same words', () => {
   };
 
   it('is left out, but for one element a chain, and intervals', () => {
-    const { rest } = withoutListed(listing, listing);
+    const { rest } = atOnce(withoutListed(listing, listing));
     const { sets } = inetOf(listing);
     expect(keysOf(listing, 'veths').length).toBeGreaterThan(1);
     expect(keysOf(rest, 'veths')).toEqual([]);
@@ -164,23 +165,23 @@ describe('what a listing has in the same words', () => {
   });
 
   it('leads back to the whole', () => {
-    const { rest, same } = withoutListed(listing, listing);
+    const { rest, same } = atOnce(withoutListed(listing, listing));
     const whole = withListed(rest, same, listing) ?? expect.unreachable();
     expect(sortListing(whole)).toEqual(sortListing(listing));
   });
 
   it('is told from other words, and from what only one of both has', () => {
     const other = parseListing(recorded('nft-list-sets.txt').replaceAll('goto egress', 'jump egress'));
-    const { rest } = withoutListed(listing, other);
+    const { rest } = atOnce(withoutListed(listing, other));
     expect(keysOf(rest, 'from_container')).toEqual(keysOf(listing, 'from_container'));
-    expect(withoutListed(listing, new Map()).rest).toEqual(listing);
+    expect(atOnce(withoutListed(listing, new Map())).rest).toEqual(listing);
   });
 
   it('is not taken where a set is declared otherwise', () => {
-    const { rest, same } = withoutListed(listing, declaredAs(listing, 'owned4', 'typeof iifname . ip daddr;'));
+    const { rest, same } = atOnce(withoutListed(listing, declaredAs(listing, 'owned4', 'typeof iifname . ip daddr;')));
     expect(keysOf(rest, 'owned4')).toEqual([]);
     expect(withListed(rest, same, declaredAs(listing, 'owned4', 'typeof iifname . ip daddr;'))).toBeUndefined();
     const intervals = declaredAs(listing, 'owned4', 'typeof iifname . ip saddr; flags interval;');
-    expect(keysOf(withoutListed(listing, intervals).rest, 'owned4')).toEqual(keysOf(listing, 'owned4'));
+    expect(keysOf(atOnce(withoutListed(listing, intervals)).rest, 'owned4')).toEqual(keysOf(listing, 'owned4'));
   });
 });

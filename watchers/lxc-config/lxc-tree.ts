@@ -9,10 +9,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * A missing LXC path has no containers; one that can't be read throws.
  */
 export function readLxcTree(lxcPath: string): string[] {
-  return readNames(lxcPath)
-    .filter((name) => !name.startsWith('.') && hasConfig(lxcPath, name))
+  return readLxcNames(lxcPath)
+    .filter((name) => hasConfig(lxcPath, name))
     .sort();
 }
+
+/** The same, whatever is in them. */
+export const readLxcNames = (lxcPath: string): string[] => readNames(lxcPath).filter((name) => !name.startsWith('.'));
 
 function readNames(lxcPath: string): string[] {
   let folder: ReturnType<typeof opendirSync>;

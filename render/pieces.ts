@@ -1,0 +1,9 @@
+/** Work about thousands of containers, in pieces: who has it done decides what comes in between. */
+export type Pieces<T> = Generator<undefined, T, undefined>;
+
+export function atOnce<T>(pieces: Pieces<T>): T {
+  for (;;) {
+    const piece = pieces.next();
+    if (piece.done === true) return piece.value;
+  }
+}
