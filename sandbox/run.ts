@@ -4,7 +4,7 @@ import { childEnvironment } from './mark.ts';
 
 export interface RunOptions {
   readonly input?: string;
-  /** Milliseconds; 30,000 by default. */
+  /** Milliseconds; 120,000 by default: the kernel makes, changes and deletes links for one namespace of the machine after another. */
   readonly timeout?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -19,7 +19,7 @@ export interface RunResult {
 export async function runForResult(
   command: string,
   args: readonly string[] = [],
-  { input = '', timeout = 30_000, env = {} }: RunOptions = {},
+  { input = '', timeout = 120_000, env = {} }: RunOptions = {},
 ): Promise<RunResult> {
   const result = await execa(command, args, {
     reject: false,

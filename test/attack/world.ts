@@ -106,10 +106,14 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
 /** The kernel adds an address's own route in its own time. */
 async function readForeignWhole(host: Place): Promise<string> {
   let foreign = '';
-  await eventually("the host's addresses have their routes", async () => {
-    foreign = await readForeign(host);
-    return ['2001:db8:0:1::1', 'fe80::'].every((address) => foreign.includes(`\nlocal ${address}`));
-  });
+  await eventually(
+    "the host's addresses have their routes",
+    async () => {
+      foreign = await readForeign(host);
+      return ['2001:db8:0:1::1', 'fe80::'].every((address) => foreign.includes(`\nlocal ${address}`));
+    },
+    60_000,
+  );
   return foreign;
 }
 
