@@ -67,8 +67,7 @@ export default defineConfig({
           include: ['test/debian/**/*.test.ts'],
           globalSetup: ['test/build-program.ts', 'test/build-package.ts', 'test/build-debian.ts'],
           testTimeout: 180_000,
-          // The hosts' root folders are made while other tests run; where there are none, the first host waits for its own.
-          hookTimeout: 900_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -1,9 +1,8 @@
 /** Debian's root folders, made by debootstrap once and kept in the project's ignored folder. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from './run.ts';
 import { isAlive } from './sweep.ts';
@@ -35,40 +34,24 @@ const PACKAGES = [
 /** What a package switches on by itself; the test that is about it starts it. */
 const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
 
-/** The root folder of that release; takes a minute when it has to be made, by whoever asks first. Nobody may write to it. */
+/** The root folder of that release; takes a minute when it has to be made. Nobody may write to it. */
 export async function debianTree(release: Release): Promise<string> {
   const key = createHash('sha256')
     .update([...PACKAGES, ...SWITCHED_OFF].join())
     .digest('hex');
   const tree = join(CACHE, `${release}-${key.slice(0, 12)}`);
-  await mkdir(CACHE, { recursive: true });
-  while (!existsSync(tree) && isGrowing(release)) await setTimeout(500);
   if (existsSync(tree)) return tree;
-  const growing = join(CACHE, `${release}-${process.pid}${GROWING}`);
-  mkdirSync(growing);
-  try {
-    await removeOthers(release);
-    await bootstrap(release, growing);
-    await rename(growing, tree);
-  } finally {
-    // A half that failed would have others wait for it as long as this process lives.
-    await rm(growing, { recursive: true, force: true });
-  }
+  await mkdir(CACHE, { recursive: true });
+  await removeOthers(release);
+  const growing = join(CACHE, `${release}-${process.pid}.growing`);
+  await bootstrap(release, growing);
+  await rename(growing, tree);
   return tree;
 }
 
-const isGrowing = (release: Release): boolean =>
-  readdirSync(CACHE).some((name) => name.startsWith(`${release}-`) && isGrownByNow(name));
-
-/** Halves are named after the process that makes them. */
-const GROWING = '.growing';
-const isGrownByNow = (name: string): boolean => name.endsWith(GROWING) && isAlive(Number(/(\d+)[.]/.exec(name)?.[1]));
-
 async function bootstrap(release: Release, folder: string): Promise<void> {
   const options = ['--variant=minbase', `--include=${PACKAGES.join(',')}`];
-  // Politely: other tests run meanwhile.
-  const command = ['-n', '10', 'debootstrap', ...options, release, folder, await readMirror()];
-  await run('nice', command, { timeout: 900_000 });
+  await run('debootstrap', [...options, release, folder, await readMirror()], { timeout: 900_000 });
   await run('systemctl', ['--quiet', '--root', folder, 'disable', ...SWITCHED_OFF]);
   await rm(join(folder, 'var/cache/apt/archives'), { recursive: true, force: true });
   await mkdir(join(folder, 'var/cache/apt/archives/partial'), { recursive: true });
@@ -88,8 +71,9 @@ const WEEK = 7 * 24 * 3_600_000;
 /** Trees of an earlier list of packages, which another checkout may still use for a while, and halves of interrupted runs. */
 async function removeOthers(release: Release): Promise<void> {
   for (const name of (await readdir(CACHE)).filter((name) => name.startsWith(`${release}-`))) {
+    const grower = /-(\d+)[.]growing$/.exec(name)?.[1];
     const age = Date.now() - (await stat(join(CACHE, name))).mtimeMs;
-    const isUsed = name.endsWith(GROWING) ? isGrownByNow(name) : age < WEEK;
+    const isUsed = grower === undefined ? age < WEEK : isAlive(Number(grower));
     if (!isUsed) await rm(join(CACHE, name), { recursive: true, force: true });
   }
 }

@@ -1,9 +1,7 @@
-/** Begins to make the root folders of Debian hosts, which takes minutes: other tests run meanwhile, and those of hosts wait. */
+/** Before tests that boot Debian hosts: makes their root folders, of which two tests at once would make two each. */
 import { debianTree } from '../sandbox/debian-tree.ts';
 
 /** vitest calls it once per project. */
-export function setup(): void {
-  // Who needs the folder tries again and tells its own failure.
-  for (const release of ['bookworm', 'trixie'] as const)
-    debianTree(release).catch((error: unknown) => console.error(`Debian ${release}:`, error));
+export async function setup(): Promise<void> {
+  await Promise.all([debianTree('bookworm'), debianTree('trixie')]);
 }
