@@ -50,6 +50,8 @@ export interface ReconcilerOptions {
   /** See HostReaderOptions. */
   readonly onLate?: (container: ContainerRef) => void;
   readonly onUnread?: (container: ContainerRef, why: Unread) => void;
+  /** The settings of these interfaces are for the next pass. */
+  readonly onPostponed?: (devs: readonly string[]) => void;
   readonly answers?: () => DnsAddresses;
   readonly claims: AddressClaims;
   readonly conntrack: Pick<ConntrackCleaner, 'waiting' | 'release'>;
@@ -82,6 +84,9 @@ export interface Waits {
   /** For tc, which limits and wires need. */
   readonly traffic: Wait;
 }
+
+/** Interfaces, with some ten settings each. */
+const SETTINGS_AT_ONCE = 200;
 
 const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patiently };
 
@@ -155,8 +160,7 @@ export class Reconciler {
       });
     if (!resync && dirty.proxies.size > 0)
       await repair(() => applier.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
-    if (!resync && dirty.sysctls.size > 0)
-      await repair(() => applier.repairSysctls(dirty.sysctls, (dev) => this.#nicsOn(dev)));
+    if (!resync && dirty.sysctls.size > 0) await repair(() => this.#repairSettings(dirty.sysctls));
     const { veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited }, waits.traffic)));
     if (!resync && dirty.uplinks) await repair(() => applier.repairUplinks());
@@ -310,6 +314,15 @@ export class Reconciler {
       if (policy !== undefined) recalled.set(compiled.container, policy);
     }
     return recalled.size === 0 ? assembled : this.#assembler.assemble(inputsWith(recalled));
+  }
+
+  /** Not of all ten thousand at once, of which the daemon's own writing told: who starts would wait for it. */
+  async #repairSettings(devs: ReadonlySet<string>): Promise<readonly string[]> {
+    const { applier, onPostponed } = this.#options;
+    const most = devs.has('all') || onPostponed === undefined ? devs.size : SETTINGS_AT_ONCE;
+    const now = new Set([...devs].slice(0, most));
+    if (devs.size > most) onPostponed?.([...devs].slice(most));
+    return await applier.repairSysctls(now, (dev) => this.#nicsOn(dev));
   }
 
   #nicsOn(veth: string): readonly string[] | undefined {

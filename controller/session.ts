@@ -62,6 +62,10 @@ export class Session {
     this.reconciler = new Reconciler({
       ...options,
       onUnread: (container, why) => this.readings.note(container, why),
+      onPostponed: (devs) => {
+        const { sysctls } = this.#mark();
+        for (const dev of devs) sysctls.add(dev);
+      },
       answers: () => options.dnsMemory.answers,
       onConfigRead: ({ lxcPath, name, lxc }) => this.#watchers.folders.setIncludes({ lxcPath, name }, lxc.files),
       onLate: ({ lxcPath, name }) => {
