@@ -161,6 +161,7 @@ export class HostReader {
     for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
     const live = known.filter(isLive);
     await this.#readRuntimes(live);
+    this.runtimes.endFirst();
     this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
 

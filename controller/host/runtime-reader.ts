@@ -15,6 +15,8 @@ export interface RuntimeReaderOptions {
 
 /** One container that is slow to start must not keep all others waiting. */
 const PATIENCE_MS = 500;
+/** For all together that a daemon finds when it begins: who isn't told of by then loses what the kernel lets through for him. */
+const FIRST_PATIENCE_MS = 5_000;
 
 export class RuntimeReader {
   readonly #options: RuntimeReaderOptions;
@@ -27,6 +29,8 @@ export class RuntimeReader {
   readonly #late = new Map<string, Runtime>();
   /** By container id: veths that are about to go. */
   readonly #leaving = new Map<string, Set<string>>();
+  /** By the clock of `performance.now()`; `undefined` before anybody was asked about. */
+  #firstUntil: number | undefined;
 
   constructor(options: RuntimeReaderOptions) {
     this.#options = options;
@@ -45,6 +49,11 @@ export class RuntimeReader {
     this.#hints.delete(id);
     const leaving = this.#leaving.get(id) ?? new Set();
     this.#leaving.set(id, leaving.add(veth));
+  }
+
+  /** All that ran when it began were asked about: from now on only those who start are. */
+  endFirst(): void {
+    this.#firstUntil = 0;
   }
 
   /** LXC told the container's state: from now on it can be asked. */
@@ -140,7 +149,9 @@ export class RuntimeReader {
     const promise = new Promise<undefined>((resolve) => {
       resume = () => resolve(undefined);
     });
-    const timer = setTimeout(resume, PATIENCE_MS);
+    const now = performance.now();
+    this.#firstUntil ??= now + FIRST_PATIENCE_MS;
+    const timer = setTimeout(resume, Math.max(PATIENCE_MS, this.#firstUntil - now));
     const arrivals = this.#arrivals.get(id) ?? new Set();
     this.#arrivals.set(id, arrivals.add(resume));
     const end = (): void => {

@@ -11,6 +11,7 @@ const DOES = {
   hang: 'exec sleep 100000',
   fail: 'echo "RTNETLINK answers: No buffer space available" >&2; exit 2',
   kill: 'kill -9 $$',
+  wait: 'sleep 2',
 };
 
 export interface Misbehaviour {

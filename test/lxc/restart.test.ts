@@ -124,6 +124,17 @@ test('what the disk refused is kept once it can be, though nothing else happens'
   await eventually('and a revision', async () => (await revisions()) === before + 1);
 });
 
+test('a daemon that begins takes nothing from who runs, though LXC is slow to say so', async () => {
+  const tools = await makeTools();
+  const routewall = await startRoutewall({ env: { PATH: tools.path } });
+  await routewall.start(await add(routewall, 'web', 10));
+  const good = await readOwnState(routewall.bed.host);
+  await tools.setLxcInfo({ words: '*', does: 'wait' });
+  await routewall.daemon.restart('SIGKILL');
+  expect(ready(routewall)).toMatch(/ready: 1 interfaces enforced, 0 changes written/);
+  expect(await readOwnState(routewall.bed.host)).toEqual(good);
+});
+
 test('a restart with nothing changed writes nothing to the kernel', async () => {
   const routewall = await startRoutewall();
   const { bed, daemon } = routewall;
