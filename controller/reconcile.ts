@@ -85,7 +85,7 @@ export interface Waits {
   readonly traffic: Wait;
 }
 
-/** Interfaces, with some ten settings each. */
+/** Interfaces, each with a few settings. */
 const SETTINGS_AT_ONCE = 200;
 
 const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patiently };
