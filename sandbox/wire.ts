@@ -1,4 +1,5 @@
 /** A wire between two namespaces: a veth pair with names and addresses. */
+import { eventually } from './eventually.ts';
 import { type Namespace, setSysctls } from './namespace.ts';
 import { run } from './run.ts';
 
@@ -15,6 +16,13 @@ export async function createWire(left: WireEnd, right: WireEnd): Promise<void> {
   const end = (side: WireEnd): string[] => ['name', side.name, 'netns', side.namespace.name];
   await run('ip', ['link', 'add', ...end(left), 'type', 'veth', 'peer', ...end(right)]);
   for (const side of [left, right]) await setUp(side);
+  for (const side of [left, right]) await eventually(`${side.name} is ready`, () => isReady(side));
+}
+
+/** The kernel may tell IPv6 up to a second late that there is a carrier; until then a neighbour gets no answer, `nodad` or not. */
+async function isReady({ namespace, name }: WireEnd): Promise<boolean> {
+  const { stdout } = await run('ip', ['-n', namespace.name, '-6', '-o', 'address', 'show', 'dev', name]);
+  return !stdout.includes(' tentative');
 }
 
 async function setUp({ namespace, name, addresses }: WireEnd): Promise<void> {
