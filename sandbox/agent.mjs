@@ -74,6 +74,8 @@ function serveUdpOn(address, port) {
   const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', reuseAddr: true, ipv6Only: v6 });
   socket.on('message', (message, sender) => {
     received.push({ protocol: 'udp', port, from: plain(sender.address), to: address });
+    // Two of these would answer each other's answers for ever.
+    if (message.toString('latin1').startsWith('routewall udp/')) return;
     socket.send(Buffer.concat([Buffer.from(token('udp', port)), message]), sender.port, sender.address);
   });
   return new Promise((resolve, reject) => {
