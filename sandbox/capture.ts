@@ -4,7 +4,7 @@ import type { Place } from './place.ts';
 export interface Capture {
   /** One line for each packet so far, as `tcpdump -n` prints it. */
   readonly lines: () => readonly string[];
-  /** Ends it. `received` is the kernel's own count of matching packets, also of those that tcpdump dropped. */
+  /** Ends it. `received` is the kernel's own count of matching packets since the start, also of those that tcpdump dropped. */
   stop(): Promise<{ readonly lines: readonly string[]; readonly received: number }>;
 }
 
@@ -21,13 +21,21 @@ export async function startCapture(
     onLine: (line) => void (line !== '' && packets.push(line)),
   });
   await child.waitForLine(/listening on/);
+  // The kernel counts from when the interface is bound: what came before the filter was there isn't ours.
+  child.signal('SIGUSR1');
+  const before = countOf(await child.waitForLine(RECEIVED));
+  const told = child.lines.length;
   return {
     lines: () => packets,
     stop: async () => {
       await child.stop('SIGINT');
-      const summary = child.lines.find((line) => /received by filter/.test(line));
+      const summary = child.lines.slice(told).find((line) => RECEIVED.test(line));
       if (summary === undefined) throw new Error(`tcpdump in ${place.label}: no summary\n${child.lines.join('\n')}`);
-      return { lines: packets, received: Number.parseInt(summary, 10) };
+      return { lines: packets, received: countOf(summary) - before };
     },
   };
 }
+
+const RECEIVED = /(\d+) packets? received by filter/;
+
+const countOf = (summary: string): number => Number(RECEIVED.exec(summary)?.[1]);
