@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * The first answer of `check` that is neither `undefined` nor `false`; asks again every 10 ms. After `timeout`
- * milliseconds throws `what` and, where `check` threw, its last error.
+ * The first answer of `check` that is neither `undefined` nor `false`; asks again after 10 ms, or as long as it took up
+ * to 100: who asks all the time takes the processor away from what is waited for. After `timeout` milliseconds throws
+ * `what` and, where `check` threw, its last error.
  */
 export async function eventually<T>(
   what: string,
@@ -13,6 +14,7 @@ export async function eventually<T>(
   const deadline = Date.now() + timeout;
   let cause: unknown;
   for (;;) {
+    const begin = performance.now();
     try {
       const answer = await check();
       if (answer !== undefined && answer !== false) return answer;
@@ -21,6 +23,6 @@ export async function eventually<T>(
       cause = error;
     }
     if (Date.now() > deadline) throw new Error(`${what}: not within ${timeout} ms`, { cause });
-    await sleep(10);
+    await sleep(Math.min(Math.max(10, performance.now() - begin), 100));
   }
 }
