@@ -66,8 +66,9 @@ export default defineConfig({
           name: 'debian',
           include: ['test/debian/**/*.test.ts'],
           globalSetup: ['test/build-program.ts', 'test/build-package.ts', 'test/build-debian.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 120_000,
+          // The first ones may wait for their root folder.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],

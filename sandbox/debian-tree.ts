@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
 import { run } from './run.ts';
 import { isAlive } from './sweep.ts';
 
@@ -34,24 +35,41 @@ const PACKAGES = [
 /** What a package switches on by itself; the test that is about it starts it. */
 const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
 
-/** The root folder of that release; takes a minute when it has to be made. Nobody may write to it. */
+/** Milliseconds; a mirror may be slow. */
+const PATIENCE = 900_000;
+
+/** The root folder of that release; takes a minute when it has to be made, by one process for all. Nobody may write to it. */
 export async function debianTree(release: Release): Promise<string> {
   const key = createHash('sha256')
     .update([...PACKAGES, ...SWITCHED_OFF].join())
     .digest('hex');
   const tree = join(CACHE, `${release}-${key.slice(0, 12)}`);
-  if (existsSync(tree)) return tree;
   await mkdir(CACHE, { recursive: true });
+  await eventually(`who makes ${tree} is done`, async () => !(await isGrowing(tree)), PATIENCE);
+  if (existsSync(tree)) return tree;
   await removeOthers(release);
-  const growing = join(CACHE, `${release}-${process.pid}.growing`);
-  await bootstrap(release, growing);
+  const growing = `${tree}-${process.pid}.growing`;
+  await mkdir(growing);
+  await bootstrap(release, growing).catch(async (cause: unknown) => {
+    // Others would wait for it.
+    await rm(growing, { recursive: true, force: true });
+    throw cause;
+  });
   await rename(growing, tree);
   return tree;
 }
 
+const growerOf = (name: string): number | undefined => Number(/-(\d+)[.]growing$/.exec(name)?.[1]) || undefined;
+
+/** By another process that lives. */
+async function isGrowing(tree: string): Promise<boolean> {
+  const growers = (await readdir(CACHE)).filter((name) => name.startsWith(`${basename(tree)}-`)).map(growerOf);
+  return growers.some((pid) => pid !== undefined && isAlive(pid));
+}
+
 async function bootstrap(release: Release, folder: string): Promise<void> {
   const options = ['--variant=minbase', `--include=${PACKAGES.join(',')}`];
-  await run('debootstrap', [...options, release, folder, await readMirror()], { timeout: 900_000 });
+  await run('debootstrap', [...options, release, folder, await readMirror()], { timeout: PATIENCE });
   await run('systemctl', ['--quiet', '--root', folder, 'disable', ...SWITCHED_OFF]);
   await rm(join(folder, 'var/cache/apt/archives'), { recursive: true, force: true });
   await mkdir(join(folder, 'var/cache/apt/archives/partial'), { recursive: true });
@@ -71,9 +89,9 @@ const WEEK = 7 * 24 * 3_600_000;
 /** Trees of an earlier list of packages, which another checkout may still use for a while, and halves of interrupted runs. */
 async function removeOthers(release: Release): Promise<void> {
   for (const name of (await readdir(CACHE)).filter((name) => name.startsWith(`${release}-`))) {
-    const grower = /-(\d+)[.]growing$/.exec(name)?.[1];
+    const grower = growerOf(name);
     const age = Date.now() - (await stat(join(CACHE, name))).mtimeMs;
-    const isUsed = grower === undefined ? age < WEEK : isAlive(Number(grower));
+    const isUsed = grower === undefined ? age < WEEK : isAlive(grower);
     if (!isUsed) await rm(join(CACHE, name), { recursive: true, force: true });
   }
 }
