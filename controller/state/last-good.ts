@@ -8,19 +8,11 @@ import { join } from 'node:path';
 import { createAddressBook } from '../../policies/address-book.ts';
 import { type CompiledPolicy, compilePolicy } from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
-import { type PolicyFiles, policyFileKind } from '../../policies/policy-files.ts';
-import type { FileContent } from '../../policies/source-text.ts';
-import { type Prefix, parsePrefix } from '../../render/address.ts';
-import type { ContainerPolicy } from '../assemble.ts';
+import type { PolicyFiles } from '../../policies/policy-files.ts';
+import type { ContainerPolicy } from '../choose-policies.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
+import { createMementos, type Memento, parseMemento, renderMemento } from './memento.ts';
 import { PendingRecords } from './pending-records.ts';
-
-/** Texts by path in the policy folder, and what the names in them stood for. */
-interface Memento {
-  readonly files: ReadonlyMap<string, string>;
-  readonly containers: ReadonlyMap<string, readonly Prefix[]>;
-  readonly groups: ReadonlyMap<string, readonly Prefix[]>;
-}
 
 /** Never changed, but replaced: the same ones have nothing new to keep. */
 interface Policies {
@@ -39,7 +31,7 @@ export class LastGood {
   readonly #stored = new Map<string, string>();
   readonly #saved = new Map<string, CompiledPolicy>();
   /** To be written. What the disk refuses is kept as soon as there is room, though the file itself may be broken by then. */
-  readonly #due = new Map<string, string>();
+  readonly #due = new Map<string, Memento>();
   /** To be removed, and as good as gone. */
   readonly #leaving = new Set<string>();
   #noted: Policies | undefined;
@@ -59,9 +51,9 @@ export class LastGood {
       const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
       if (text !== undefined) this.#stored.set(name, digest(text));
     });
-    for (const [name, text] of await this.#pending.open()) {
-      if (text === null) this.#leaving.add(name);
-      else this.#due.set(name, text);
+    for (const [name, memento] of await this.#pending.open()) {
+      if (memento === null) this.#leaving.add(name);
+      else this.#due.set(name, memento);
     }
   }
 
@@ -70,8 +62,7 @@ export class LastGood {
     name: string,
     { now, id }: { readonly now: number; readonly id: string },
   ): Promise<CompiledPolicy | undefined> {
-    const text = this.#due.get(name) ?? (await this.#read(name));
-    const memento = text === undefined ? undefined : parseMemento(text);
+    const memento = this.#due.get(name) ?? (await this.#read(name));
     if (memento === undefined) return undefined;
     const loaded = loadPolicies(memento.files);
     const book = createAddressBook(memento.containers, memento.groups);
@@ -111,17 +102,20 @@ export class LastGood {
 
   #note(policies: Policies, files: PolicyFiles): void {
     const present = new Set<string>();
-    const services = serviceFiles(files);
+    const mementoOf = createMementos(files);
     for (const { file, status, compiled } of policies.values()) {
       if (file === null) continue;
       const { container } = compiled;
       present.add(container);
-      if (status !== 'ok' || this.#saved.get(container) === compiled) continue;
+      const known = this.#saved.get(container);
+      if (status !== 'ok' || known === compiled) continue;
       this.#saved.set(container, compiled);
       this.#leaving.delete(container);
-      const text = renderMemento(compiled, files, services);
-      // One that is being written would come after it.
-      if (this.#due.has(container) || this.#stored.get(container) !== digest(text)) this.#due.set(container, text);
+      const memento = mementoOf(compiled);
+      // At a start most are as they are on the disk. Later only what is another comes here, and the rules wait for it; and
+      // one that is being written would come after it.
+      if (known !== undefined || this.#due.has(container) || this.#stored.get(container) !== digestOf(memento))
+        this.#due.set(container, memento);
     }
     for (const name of [...this.#stored.keys(), ...this.#due.keys()]) {
       if (present.has(name)) continue;
@@ -137,15 +131,16 @@ export class LastGood {
     // One that can't be kept, such as a name that is too long for a file's, costs the others nothing.
     const tried = (step: Promise<void>): Promise<void> => step.catch((cause: unknown) => void errors.push(cause));
     if (this.#due.size > 0) await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await forEachLimited(this.#due, AT_ONCE, ([name, text]) => tried(this.#keep(name, text)));
+    await forEachLimited(this.#due, AT_ONCE, ([name, memento]) => tried(this.#keep(name, memento)));
     await forEachLimited(this.#leaving, AT_ONCE, (name) => tried(this.#remove(name)));
     if (this.#due.size === 0 && this.#leaving.size === 0) await tried(this.#pending.clear());
     if (errors.length > 0) throw errors[0];
   }
 
-  async #keep(name: string, text: string): Promise<void> {
+  async #keep(name: string, memento: Memento): Promise<void> {
     // Another by now, which is written next, or none.
-    if (this.#due.get(name) !== text) return;
+    if (this.#due.get(name) !== memento) return;
+    const text = renderMemento(memento);
     const hash = digest(text);
     if (this.#stored.get(name) !== hash) {
       // Renamed into place: a crash leaves the old record or the new one.
@@ -154,7 +149,7 @@ export class LastGood {
       await rename(temporary, this.#path(name));
       this.#stored.set(name, hash);
     }
-    if (this.#due.get(name) === text) this.#due.delete(name);
+    if (this.#due.get(name) === memento) this.#due.delete(name);
   }
 
   async #remove(name: string): Promise<void> {
@@ -165,8 +160,9 @@ export class LastGood {
     this.#leaving.delete(name);
   }
 
-  async #read(name: string): Promise<string | undefined> {
-    return this.#stored.has(name) && !this.#leaving.has(name) ? await readFile(this.#path(name), 'utf8') : undefined;
+  async #read(name: string): Promise<Memento | undefined> {
+    if (!this.#stored.has(name) || this.#leaving.has(name)) return undefined;
+    return parseMemento(await readFile(this.#path(name), 'utf8'));
   }
 
   #path(name: string): string {
@@ -188,48 +184,4 @@ function nameOfRecord(file: string): string | undefined {
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-function renderMemento({ lookups }: CompiledPolicy, files: PolicyFiles, services: readonly string[]): string {
-  const used = new Map<string, string>();
-  const named = { container: new Map<string, unknown>(), group: new Map<string, unknown>() };
-  for (const { kind, name, answer } of lookups) {
-    if (kind === 'container' || kind === 'group') named[kind].set(name, answer);
-    else if (kind === 'services') for (const file of services) used.set(file, textOf(files.get(file)));
-    else if (typeof answer === 'object' && 'file' in answer && answer.file !== undefined)
-      used.set(answer.file, textOf(files.get(answer.file)));
-  }
-  return JSON.stringify({
-    files: Object.fromEntries(used),
-    containers: Object.fromEntries(named.container),
-    groups: Object.fromEntries(named.group),
-  });
-}
-
-const serviceFiles = (files: PolicyFiles): string[] =>
-  [...files.keys()].filter((file) => policyFileKind(file)?.kind === 'services');
-
-function textOf(content: FileContent | undefined): string {
-  if (content === undefined || content instanceof Error) return '';
-  return typeof content === 'string' ? content : Buffer.from(content).toString('utf8');
-}
-
-export function parseMemento(text: string): Memento | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    // A record that isn't ours, or was damaged: as good as none, and the container stays shut.
-    return undefined;
-  }
-  const entries = (key: string): [string, unknown][] => {
-    const part: unknown = typeof json === 'object' && json !== null ? Reflect.get(json, key) : undefined;
-    return typeof part === 'object' && part !== null ? Object.entries(part) : [];
-  };
-  const prefixes = (key: string) => new Map(entries(key).map(([name, list]) => [name, parsePrefixes(list)]));
-  const files = entries('files').flatMap(([file, content]): [string, string][] =>
-    typeof content === 'string' ? [[file, content]] : [],
-  );
-  return { files: new Map(files), containers: prefixes('containers'), groups: prefixes('groups') };
-}
-
-const parsePrefixes = (list: unknown): Prefix[] =>
-  Array.isArray(list) ? list.flatMap((text) => (typeof text === 'string' ? (parsePrefix(text) ?? []) : [])) : [];
+const digestOf = (memento: Memento): string => digest(renderMemento(memento));

@@ -1,9 +1,10 @@
 /** What is to be written to many files, first written to one, so that a crash between them loses nothing of it. */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Memento, mementoFrom, parseMemento } from './memento.ts';
 
 /** A name and its record; `null`: there shall be none. */
-export type PendingRecord = readonly [name: string, text: string | null];
+export type PendingRecord = readonly [name: string, memento: Memento | null];
 
 const FILE = /^pending-(\d+)$/;
 const CUT_SHORT = /^pending-\d+\.new$/;
@@ -23,12 +24,12 @@ export class PendingRecords {
   }
 
   /** What an earlier run didn't come to write; the last of a name counts. */
-  async open(): Promise<ReadonlyMap<string, string | null>> {
+  async open(): Promise<ReadonlyMap<string, Memento | null>> {
     const names = await readdir(this.#folder).catch(() => []);
     for (const name of names)
       if (CUT_SHORT.test(name)) await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
     const numbers = names.flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number);
-    const records = new Map<string, string | null>();
+    const records = new Map<string, Memento | null>();
     for (const number of numbers.sort((one, other) => one - other)) {
       this.#number = number;
       this.#files.add(this.#path(number));
@@ -44,7 +45,7 @@ export class PendingRecords {
     const path = this.#path(++this.#number);
     // Renamed into place: what a crash cuts short is nobody's record.
     try {
-      await writeFile(`${path}.new`, JSON.stringify(records), { mode: 0o600 });
+      await writeFile(`${path}.new`, renderRecords(records), { mode: 0o600 });
       await rename(`${path}.new`, path);
     } catch (cause) {
       // Else each attempt would leave a part, under another name, on a disk that is full already.
@@ -68,17 +69,67 @@ export class PendingRecords {
   }
 }
 
+const NOTHING = {};
+
+/** What many have in common stands in it once, and in each by its place: an edit's rules wait until all is written. */
+function renderRecords(records: readonly PendingRecord[]): string {
+  const places = new Map<unknown, number>();
+  const placeOf = (value: unknown): number => {
+    const place = places.get(value) ?? places.size;
+    places.set(value, place);
+    return place;
+  };
+  const placed = (part: ReadonlyMap<string, unknown>): Readonly<Record<string, number>> =>
+    part.size === 0 ? NOTHING : Object.fromEntries([...part].map(([key, value]) => [key, placeOf(value)]));
+  const entries = records.map(([name, memento]) => [
+    name,
+    memento && {
+      files: placed(memento.files),
+      containers: placed(memento.containers),
+      groups: placed(memento.groups),
+    },
+  ]);
+  return JSON.stringify({ records: entries, shared: [...places.keys()] });
+}
+
 function parseRecords(text: string): PendingRecord[] {
-  let json: unknown;
   try {
-    json = JSON.parse(text);
+    const json: unknown = JSON.parse(text);
+    // As releases before this one wrote it: each record is a text of its own.
+    if (Array.isArray(json)) return json.flatMap((entry) => recordFrom(entry, textMemento));
+    const { records, shared } = listsOf(json);
+    return records.flatMap((entry) => recordFrom(entry, (record) => sharedMemento(record, shared)));
   } catch {
     // Damaged: the records themselves are still there.
     return [];
   }
-  if (!Array.isArray(json)) return [];
-  return json.flatMap((entry: unknown): PendingRecord[] => {
-    const [name, record]: unknown[] = Array.isArray(entry) ? entry : [];
-    return typeof name === 'string' && (typeof record === 'string' || record === null) ? [[name, record]] : [];
+}
+
+function listsOf(json: unknown): { readonly records: readonly unknown[]; readonly shared: readonly unknown[] } {
+  const list = (key: string): readonly unknown[] => {
+    const part: unknown = typeof json === 'object' && json !== null ? Reflect.get(json, key) : undefined;
+    return Array.isArray(part) ? part : [];
+  };
+  return { records: list('records'), shared: list('shared') };
+}
+
+function recordFrom(entry: unknown, read: (record: unknown) => Memento | undefined): PendingRecord[] {
+  const [name, record]: unknown[] = Array.isArray(entry) ? entry : [];
+  if (typeof name !== 'string') return [];
+  const memento = record === null ? null : read(record);
+  return memento === undefined ? [] : [[name, memento]];
+}
+
+const textMemento = (record: unknown): Memento | undefined =>
+  typeof record === 'string' ? parseMemento(record) : undefined;
+
+/** One without a part of it would be another policy. */
+function sharedMemento(record: unknown, shared: readonly unknown[]): Memento | undefined {
+  if (typeof record !== 'object' || record === null) return undefined;
+  const parts = Object.entries(record).map(([key, part]: [string, unknown]) => {
+    const entries: [string, unknown][] = Object.entries(typeof part === 'object' && part !== null ? part : {});
+    return [key, entries.map(([name, place]): [string, unknown] => [name, shared[Number(place)]])] as const;
   });
+  if (parts.some(([, entries]) => entries.some(([, value]) => value === undefined))) return undefined;
+  return mementoFrom(Object.fromEntries(parts.map(([key, entries]) => [key, Object.fromEntries(entries)])));
 }

@@ -6,9 +6,15 @@ import { parseJson } from '../../controller/json-shape.ts';
 import { parsePanic } from '../../controller/panic/panic-state.ts';
 import { parseJournal } from '../../controller/revisions/journal.ts';
 import { parseRevision } from '../../controller/revisions/revision.ts';
-import { parseMemento } from '../../controller/state/last-good.ts';
+import { parseMemento } from '../../controller/state/memento.ts';
 import { parseRevisionView, parseStatus } from '../../controller/status/status-file.ts';
-import { parseAnswers, parseCheck, parseListed, parsePreview } from '../../controller/status/told-answers.ts';
+import {
+  parseAnswers,
+  parseCheck,
+  parseComparison,
+  parseListed,
+  parsePreview,
+} from '../../controller/status/told-answers.ts';
 import { FILE, type Reader } from './reader.ts';
 import { savedTexts } from './saved-texts.ts';
 
@@ -28,6 +34,7 @@ export const savedReaders: readonly Reader[] = [
   json('an order', savedTexts.order, parseRequest),
   json("the daemon's answer to an order", savedTexts.ordered, parseRevisionView),
   json("the daemon's preview", savedTexts.preview, parsePreview),
+  json("the daemon's comparison", savedTexts.comparison, parseComparison),
   json("the daemon's list", savedTexts.listed, parseListed),
   json("the daemon's check", savedTexts.check, parseCheck),
   json("the daemon's explanation", savedTexts.answers, parseAnswers),

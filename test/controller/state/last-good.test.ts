@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ContainerPolicy } from '../../../controller/assemble.ts';
+import type { ContainerPolicy } from '../../../controller/choose-policies.ts';
 import { LastGood } from '../../../controller/state/last-good.ts';
 import { compilePolicy } from '../../../policies/compile-policy.ts';
 import { loadPolicies } from '../../../policies/load-policies.ts';
@@ -169,14 +169,65 @@ describe('what was noted before the kernel had it, and not written when the daem
     expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
   });
 
-  it.each(['', '[["web"', '{"web": "x"}', '[["web", 7], 7, null]'])(
-    'is the record before where it is damaged (%j)',
-    async (text) => {
-      await keep(await opened(), [policyOf('web', FILES)], FILES);
-      await writeFile(join(folder, 'last-good/pending-1'), text);
-      expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
-    },
-  );
+  it.each([
+    '',
+    '[["web"',
+    '{"web": "x"}',
+    '[["web", 7], ["web", "no json"], 7, null]',
+    '{"records": [["web", 7], 7, null], "shared": [{}]}',
+    '{"records": 7, "shared": {}}',
+    '{"records": [["web", {"files": {"containers/web.yaml": 0, "services.yaml": 1}}]], "shared": ["{}"]}',
+    '{"records": [["web", {"files": {"containers/web.yaml": "x"}}]], "shared": ["{}"]}',
+  ])('is the record before where it is damaged (%j)', async (text) => {
+    await keep(await opened(), [policyOf('web', FILES)], FILES);
+    await writeFile(join(folder, 'last-good/pending-1'), text);
+    const recalled = await (await opened()).recall('web', { now: 0, id: 'web' });
+    expect(recalled && linesOf(recalled.default.egress)).toEqual(
+      linesOf(policyOf('web', FILES).enforced.default.egress),
+    );
+  });
+
+  it('is read as an earlier release wrote it', async () => {
+    await keep(await opened(), [policyOf('web', FILES), policyOf('db', FILES)], FILES);
+    const record = JSON.stringify({ files: Object.fromEntries(tightened), containers: {}, groups: {} });
+    await writeFile(
+      join(folder, 'last-good/pending-1'),
+      JSON.stringify([
+        ['web', record],
+        ['db', null],
+      ]),
+    );
+    const lastGood = await opened();
+    const recalled = await lastGood.recall('web', { now: 0, id: 'web' });
+    expect(recalled && linesOf(recalled.default.egress)).toEqual(['web.yaml:1 default drop']);
+    expect(await lastGood.recall('db', { now: 0, id: 'db' })).toBeUndefined();
+  });
+
+  it('holds what many share once, and gives each its own', async () => {
+    const names = ['web', 'db', '__proto__'];
+    const own = (port: number) => `use: [base]\negress: { rules: [{ allow: tcp/${port}, to: "container:builder" }] }\n`;
+    const base = 'ingress: { rules: [{ allow: ssh, from: "group:ci" }] }\n';
+    const files = new Map([
+      ...names.map((name, index): [string, string] => [`containers/${name}.yaml`, own(index + 1)]),
+      ['profiles/base.yaml', base],
+    ]);
+    const policies = names.map((name) => policyOf(name, files));
+    await (await opened()).note(policies, files);
+    const text = await readFile(join(folder, 'last-good/pending-1'), 'utf8');
+    expect(text.split(JSON.stringify(base))).toHaveLength(2);
+    const later = await opened();
+    for (const { compiled } of policies) {
+      const recalled = await later.recall(compiled.container, { now: 0, id: compiled.container });
+      for (const direction of ['egress', 'ingress'] as const)
+        expect(recalled && linesOf(recalled.default[direction])).toEqual(linesOf(compiled.default[direction]));
+    }
+  });
+
+  it('is nothing where all that was read is as it was, whatever was compiled anew', async () => {
+    await keep(await opened(), [policyOf('web', FILES)], FILES);
+    await (await opened()).note([policyOf('web', FILES)], FILES);
+    expect(await readdir(join(folder, 'last-good'))).toEqual(['web.json']);
+  });
 
   it('is the last of several', async () => {
     const lastGood = await opened();
