@@ -1,28 +1,25 @@
-/** Everything that was read, put together: which policy each container gets, and the state that follows. */
-import { type AddressBook, createAddressBook } from '../policies/address-book.ts';
+/** Everything that was read, put together: the policies, and the state that follows. */
+import type { AddressBook } from '../policies/address-book.ts';
 import { type Compiled, createCompiler } from '../policies/compile.ts';
-import { compileAt } from '../policies/compile-at.ts';
-import { claimedPrefixes } from '../policies/compile-nic.ts';
-import { type CompiledPolicy, closedPolicy, isFresh } from '../policies/compile-policy.ts';
-import { createTwinCompiler } from '../policies/compile-twins.ts';
+import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import { type CompiledWires, compileWires } from '../policies/compile-wires.ts';
 import type { HostConfig } from '../policies/config.ts';
 import { type JudgedAnswers, judgeAnswers, namesInForce } from '../policies/dns-answers.ts';
 import type { Container } from '../policies/endpoint.ts';
-import { type ExpectationFacts, expectationFacts, networkKey } from '../policies/expectations/expectation-facts.ts';
-import { createJudge } from '../policies/expectations/judge-policy.ts';
+import { networkKey } from '../policies/expectations/expectation-facts.ts';
 import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
 import type { LoadedPolicies } from '../policies/load-policies.ts';
 import type { EnforcedPolicy } from '../policies/nic-plans.ts';
-import { formatProblem, type Problem } from '../policies/problem.ts';
-import { endsOf, hasEnded, withoutEnded } from '../policies/rule-ends.ts';
+import type { Problem } from '../policies/problem.ts';
+import { endsOf, hasEnded } from '../policies/rule-ends.ts';
 import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
-import { type Prefix, parsePrefix } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { BackendName } from './apply/backend.ts';
+import { type ContainerPolicy, choosePolicies, lazyFacts, type PolicyArguments } from './choose-policies.ts';
+import { createBooks } from './configured-addresses.ts';
 import { unenforceableNetworks } from './host/unenforceable-networks.ts';
 import { keepEqual, rememberLast } from './remember.ts';
 
@@ -46,21 +43,6 @@ export interface HostInputs {
   readonly taken?: TakenAddresses | undefined;
   /** Milliseconds since 1970, as Date.now() tells them. */
   readonly now: number;
-}
-
-/** `open`: no policy file, and `withoutPolicy: open`. `closed`: no policy file, or a broken one that was never good. */
-export type PolicyStatus = 'ok' | 'last-good' | 'closed' | 'open';
-
-export interface ContainerPolicy {
-  /** Relative to the policy folder; `null` where there is none. */
-  readonly file: string | null;
-  readonly status: PolicyStatus;
-  /** What the files say; `compiled`: the same, broken where it isn't what they expect. */
-  readonly written: CompiledPolicy;
-  readonly compiled: CompiledPolicy;
-  readonly enforced: EnforcedPolicy;
-  /** What a file of the user's said when it was last good; absent where none ever was. */
-  readonly good?: CompiledPolicy;
 }
 
 export interface Assembled extends Compiled {
@@ -94,7 +76,7 @@ export interface Assembler {
 /** Remembers the last result: what didn't change is neither compiled nor rendered again. `adopted`: see createCompiler. */
 export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const compiler = createCompiler(adopted);
-  const bookOf = rememberLast(buildBook);
+  const bookOf = createBooks();
   const networkOf = rememberLast(buildNetwork);
   const settingsOf = rememberLast(buildSettings);
   const enforcedOf = rememberLast(enforcedPolicies);
@@ -210,95 +192,3 @@ function buildNetwork(
   const host = describeHost(links, { uplinks: config.uplinks, guard: config.guard, veths });
   return uplinkFacts === undefined ? host : { ...host, uplinkFacts };
 }
-
-/** Names resolve to what is configured, running or not, so that starts and stops change no one else's policy. */
-function buildBook(containers: readonly Container[], loaded: LoadedPolicies): AddressBook {
-  const addresses = new Map<string, readonly Prefix[]>();
-  const groups = new Map<string, Prefix[]>();
-  for (const container of containers) {
-    const prefixes = container.endpoints.flatMap((endpoint) => claimedPrefixes(endpoint, []));
-    const own = [...(addresses.get(container.name) ?? []), ...prefixes, ...routesOf(container.name, loaded)];
-    addresses.set(container.name, own);
-    for (const group of container.groups) groups.set(group, [...(groups.get(group) ?? []), ...own]);
-  }
-  return createAddressBook(addresses, groups);
-}
-
-/** As written; a route that compilePolicy refuses makes the whole policy an error anyway. */
-function routesOf(name: string, loaded: LoadedPolicies): Prefix[] {
-  const own = (loaded.containers.get(name) ?? loaded.defaultPolicy)?.policy;
-  const profiles = [own?.use ?? []].flat().flatMap((profile) => loaded.profiles.get(profile)?.policy ?? []);
-  const routes = [own, ...profiles].flatMap((policy) => [policy?.routes ?? []].flat());
-  return routes.flatMap((text) => parsePrefix(text) ?? []);
-}
-
-type PolicyArguments = [
-  containers: readonly Container[],
-  loaded: LoadedPolicies,
-  book: AddressBook,
-  lastGood: ReadonlyMap<string, CompiledPolicy>,
-  config: HostConfig,
-  facts: () => ExpectationFacts,
-];
-
-/** Most hosts expect nothing of their policies, and need not pay for it. */
-function lazyFacts(network: HostNetwork, containers: readonly Container[], book: AddressBook, { dns }: HostConfig) {
-  let facts: ExpectationFacts | undefined;
-  return (): ExpectationFacts => {
-    facts ??= expectationFacts({ network, containers, book, accept: dns.accept });
-    return facts;
-  };
-}
-
-function choosePolicies(
-  before: ReadonlyMap<string, ContainerPolicy>,
-  now: number,
-  ...[containers, loaded, book, lastGood, { withoutPolicy }, facts]: PolicyArguments
-): Map<string, ContainerPolicy> {
-  const chosen = new Map<string, ContainerPolicy>();
-  const sources = { loaded, book, now };
-  const { judge } = createJudge(facts);
-  const compile = createTwinCompiler();
-  for (const { id, name, endpoints } of containers) {
-    const old = before.get(id);
-    const fresh = old !== undefined && isFresh(old.written, sources, withoutPolicy);
-    const written = fresh ? old.written : compile(name, sources, { withoutPolicy, id });
-    const compiled = judge(written, endpoints);
-    const next = { ...enforce(compiled, old?.good ?? lastGood.get(name), { id, now }), written };
-    chosen.set(id, old !== undefined && isSame(old, next) ? old : next);
-  }
-  return chosen;
-}
-
-/** What is judged to be broken is made anew each time. */
-const isSame = (old: ContainerPolicy, next: ContainerPolicy): boolean =>
-  old.written === next.written &&
-  old.enforced === next.enforced &&
-  (old.compiled === next.compiled || sameProblems(old.compiled, next.compiled));
-
-const sameProblems = ({ problems: a }: CompiledPolicy, { problems: b }: CompiledPolicy): boolean =>
-  a.length === b.length &&
-  a.every((problem, index) => formatProblem(problem) === (b[index] && formatProblem(b[index])));
-
-function enforce(
-  compiled: CompiledPolicy,
-  lastGood: CompiledPolicy | undefined,
-  { id, now }: { readonly id: string; readonly now: number },
-): Omit<ContainerPolicy, 'written'> {
-  const { file, ok } = compiled;
-  if (ok) {
-    if (file === null) return { file, status: compiled.withoutPolicy, compiled, enforced: compiled };
-    return { file, status: 'ok', compiled, enforced: compiled, good: compiled };
-  }
-  if (lastGood !== undefined) {
-    // Time goes on for it, also backwards: what ended while the clock was wrong comes back with it.
-    const again = compileAt(lastGood, id, now);
-    // No good policy at that moment, such as one that would observe for too long.
-    if (!again.ok)
-      return { file, status: 'last-good', compiled, enforced: withoutEnded(lastGood, now), good: lastGood };
-    return { file, status: 'last-good', compiled, enforced: again, good: again };
-  }
-  return { file, status: 'closed', compiled, enforced: CLOSED };
-}
-
-const CLOSED: EnforcedPolicy = { default: closedPolicy, interfaces: new Map(), routes: [] };

@@ -122,7 +122,7 @@ export class Reporter {
     const { outcome, reader } = this.#latest;
     this.#latest = { ...this.#latest, at: enforcedAt };
     const before = outcome.applied.enforced;
-    const same = { ...outcome, before, repaired: [], released: new Set<never>(), isCompared: true };
+    const same = { ...outcome, before, repaired: [], released: new Set<never>(), isCompared: true, unread: undefined };
     this.#tell({ outcome: same, reader, raised: new Map(), enforcedAt, tookMs });
   }
 
