@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type HostConfig, IPTABLES_GAPS } from '../policies/config.ts';
 import { networkOf } from '../render/address.ts';
+import { followNicsBy } from '../render/followed-nics.ts';
 import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { openAnnouncer } from './apply/announcer.ts';
@@ -158,12 +159,13 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   );
   const cutter = createFlowCutter(flows, log);
   const translations = createTranslationCutter(flows, log);
+  // By what their refused packets are counted.
+  const counted = followNicsBy(({ hostVeth, port, owned }): string[] => [
+    hostVeth,
+    ...(port === undefined ? [] : owned.map(networkOf)),
+  ]);
   const refusals = createRefusalCleaner(forks.run, nft, log, {
-    isClaimed: (whose) =>
-      [...(applier.lastEnforced?.nics.values() ?? [])].some(
-        ({ hostVeth, port, owned }) =>
-          hostVeth === whose || (port !== undefined && owned.some((prefix) => networkOf(prefix) === whose)),
-      ),
+    isClaimed: (whose) => applier.lastEnforced !== undefined && counted(applier.lastEnforced).has(whose),
     // iptables counts nobody's.
     countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.lastEnforced?.host ?? {}) : []),
   });

@@ -169,7 +169,11 @@ function proxySysctls(proxies: readonly NeighbourProxy[]): Sysctl[] {
   }));
 }
 
-/** The addresses and routed prefixes that a NIC asks for, without repetition. */
-export const claimedPrefixes = (endpoint: Endpoint, policyRoutes: readonly Prefix[]): Prefix[] => [
-  ...new Set([...endpoint.addresses.map(hostPrefix), ...endpoint.routes, ...policyRoutes]),
-];
+const ownPrefixes = new WeakMap<Endpoint, readonly Prefix[]>();
+
+/** The addresses and routed prefixes that a NIC asks for, without repetition; the same list each time where all are its own. */
+export function claimedPrefixes(endpoint: Endpoint, policyRoutes: readonly Prefix[]): readonly Prefix[] {
+  const own = ownPrefixes.get(endpoint) ?? [...new Set([...endpoint.addresses.map(hostPrefix), ...endpoint.routes])];
+  ownPrefixes.set(endpoint, own);
+  return policyRoutes.length === 0 ? own : [...new Set([...own, ...policyRoutes])];
+}

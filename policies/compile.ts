@@ -1,9 +1,9 @@
 /** Desired state out of containers, their policies, the veths they run with, and the host's network. */
 
-import { noteChangedNicKeys } from '../render/changed-nics.ts';
 import type { DesiredState, HostState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
 import type { InterfaceName } from '../render/names.ts';
+import { changedKeys, changeMap } from '../render/shared-map.ts';
 import type { Publication } from '../render/translation.ts';
 import { describeBridges, refuseAttachments } from './attachments.ts';
 import { type Claim, type ContestedClaim, refuseClaims } from './claims.ts';
@@ -75,6 +75,8 @@ export const createCompiler = (adopted: ReadonlySet<string> = new Set()): Compil
 function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
   let { plans, nics, uplinks, last, claimed } = before;
   let isEntangled: ((key: string) => boolean) | undefined;
+  /** Of what was compiled last: whose each veth is. */
+  let owners: Map<InterfaceName, string> | undefined;
 
   function compileWhole(input: CompileInput): Compiled {
     const known = last?.input;
@@ -115,6 +117,7 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
     nics = compileNics(plans, lost, running, nics, report, unattached);
     isEntangled = entangledNics({ plans, contested, refused, unattached, running, nics, problems });
     const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
+    owners = undefined;
     const host = sameHost(last?.result.desired.host, withTables(describeHostState(input), states));
     return { desired: { host, nics: states, dns: input.dns }, problems };
   }
@@ -128,18 +131,16 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
     );
     if (same && known.veths === input.veths && known.dns === input.dns) return result;
     if (!same || isEntangled === undefined) return undefined;
-    const changes = compileChangedNics(plans, { ...input, uplinks }, known.veths, nics);
+    const keys = changedKeys(known.veths, input.veths);
+    owners ??= new Map([...known.veths].map(([key, veth]) => [veth, key]));
+    const changes = compileChangedNics(plans, { ...input, uplinks }, { keys, owners }, nics);
     if (changes === undefined || [...changes.keys()].some(isEntangled)) return undefined;
     // Nobody else has it.
     change(nics, changes);
-    const before = result.desired.nics;
-    const states = new Map(before);
-    change(states, new Map([...changes].map(([key, memo]) => [key, memo?.nic])));
-    // Whoever asks what differs would have to look at all of them.
-    noteChangedNicKeys(
-      before,
-      states,
-      [...changes.keys()].filter((key) => before.get(key) !== states.get(key)),
+    moveVeths(owners, keys, known.veths, input.veths);
+    const states = changeMap(
+      result.desired.nics,
+      [...changes].map(([key, memo]) => [key, memo?.nic]),
     );
     const host = sameHost(result.desired.host, withTables(result.desired.host, states));
     return { ...result, desired: { host, nics: states, dns: input.dns } };
@@ -168,6 +169,23 @@ function change<T>(map: Map<string, T>, changes: ReadonlyMap<string, T | undefin
   for (const [key, value] of changes) {
     if (value === undefined) map.delete(key);
     else map.set(key, value);
+  }
+}
+
+/** What one gave up may be another's now. */
+function moveVeths(
+  owners: Map<InterfaceName, string>,
+  keys: readonly string[],
+  before: CompileInput['veths'],
+  after: CompileInput['veths'],
+): void {
+  for (const key of keys) {
+    const veth = before.get(key);
+    if (veth !== undefined) owners.delete(veth);
+  }
+  for (const key of keys) {
+    const veth = after.get(key);
+    if (veth !== undefined) owners.set(veth, key);
   }
 }
 

@@ -3,7 +3,7 @@ import { contains, hostPrefix, isHostPrefix, networkOf, type Prefix, rangeOf } f
 import { type Claim, type ContestedClaim, findContested, type RefusedClaim } from './claims.ts';
 import type { Place } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
-import type { EnforcedPolicy, NicPlan } from './nic-plans.ts';
+import { type EnforcedPolicy, type NicPlan, samePrefixes } from './nic-plans.ts';
 import type { Report } from './running-nics.ts';
 import { type TakenAddresses, whyTaken } from './taken-addresses.ts';
 
@@ -54,7 +54,10 @@ const conflictText = ({ container, owner }: RefusedClaim): string =>
 export const claimTheSame = (before: ReadonlyMap<string, NicPlan>, plans: ReadonlyMap<string, NicPlan>): boolean =>
   before === plans ||
   (before.size === plans.size &&
-    [...plans].every(([key, { prefixes }]) => before.get(key)?.prefixes.join() === prefixes.join()));
+    [...plans].every(([key, { prefixes }]) => {
+      const old = before.get(key)?.prefixes;
+      return old !== undefined && samePrefixes(old, prefixes);
+    }));
 
 export function contestedClaims(plans: ReadonlyMap<string, NicPlan>): ContestedClaim[] {
   const claims = [...plans].flatMap(([key, { container, prefixes }]): Claim[] =>

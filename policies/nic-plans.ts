@@ -71,7 +71,9 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
     JSON.stringify(before.limits) === JSON.stringify(plan.limits) &&
     before.uplink === plan.uplink &&
     before.tables === plan.tables &&
-    before.prefixes.join() === plan.prefixes.join() &&
+    samePrefixes(before.prefixes, plan.prefixes) &&
     JSON.stringify(before.nat) === JSON.stringify(plan.nat);
   return same ? before : plan;
 }
+
+export const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();

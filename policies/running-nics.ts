@@ -8,7 +8,7 @@ import { compileNic, unproxiedPrefixes } from './compile-nic.ts';
 import type { Container } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import { compileNicNat, type LostTranslations, NOTHING_LOST, sameLost } from './nic-nat.ts';
-import type { NicPlan } from './nic-plans.ts';
+import { type NicPlan, samePrefixes } from './nic-plans.ts';
 import type { Problem } from './problem.ts';
 import type { UplinkPlan } from './uplink-plan.ts';
 
@@ -81,25 +81,35 @@ export function compileNics(
   return nics;
 }
 
+/** What runs otherwise than before, when no veth was anybody else's. */
+export interface VethChange {
+  /** NICs that came, went or have another veth. */
+  readonly keys: readonly string[];
+  /** NICs by the veths of before. */
+  readonly owners: ReadonlyMap<string, string>;
+}
+
 /**
- * Those that came, went (`undefined`) or have another veth since `known`; equal to what `compileNics` makes of them.
+ * Those that came, went (`undefined`) or have another veth; equal to what `compileNics` makes of them.
  * `undefined`: somebody has to be told something, or more than these may depend on it.
  */
 export function compileChangedNics(
   plans: ReadonlyMap<string, NicPlan>,
   { veths, ...host }: RunningInput,
-  known: RunningInput['veths'],
+  { keys, owners }: VethChange,
   before: ReadonlyMap<string, NicMemo>,
 ): Map<string, NicMemo | undefined> | undefined {
-  const changed: [string, InterfaceName][] = [];
-  for (const [key, veth] of veths) if (known.get(key) !== veth) changed.push([key, veth]);
-  const taken = new Set(changed.map(([, veth]) => veth));
-  if (taken.size < changed.length) return undefined;
-  const keys = new Set(changed.map(([key]) => key));
-  if (taken.size > 0) for (const [key, veth] of veths) if (taken.has(veth) && !keys.has(key)) return undefined;
+  const taken = new Set<InterfaceName>();
   const changes = new Map<string, NicMemo | undefined>();
-  for (const key of known.keys()) if (!veths.has(key)) changes.set(key, undefined);
-  for (const [key, veth] of changed) {
+  for (const key of keys) {
+    const veth = veths.get(key);
+    if (veth === undefined) {
+      changes.set(key, undefined);
+      continue;
+    }
+    const owner = owners.get(veth);
+    if (taken.has(veth) || (owner !== undefined && veths.get(owner) === veth)) return undefined;
+    taken.add(veth);
     const plan = plans.get(key);
     if (plan === undefined) continue;
     // Whether it may have its hardware address is for all of them to say.
@@ -144,25 +154,23 @@ function compileOne(
   const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
   const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;
   const isSame = unchanged && before.nic.uplink?.table === table && sameLost(before.translations, translations);
-  if (isSame && sameList(before.nic.owned, prefixes)) return before;
+  if (isSame && samePrefixes(before.nic.owned, prefixes)) return before;
   const { container, endpoint, egress, ingress, limits, tables = [] } = plan;
   const nat = plan.nat === undefined ? undefined : compileNicNat(plan.nat, prefixes, network, translations);
   const uplink = plan.uplink === undefined || table === undefined ? undefined : { table, dev: plan.uplink.dev };
   const input = { container: container.name, endpoint, hostVeth, egress, ingress, prefixes, tables };
   const isStanding = before !== undefined && isAsPlaced(before, plan, table) && before.hostVeth === hostVeth;
   const bare: NicState =
-    isStanding && before.network === network && sameList(before.nic.owned, prefixes)
+    isStanding && before.network === network && samePrefixes(before.nic.owned, prefixes)
       ? { ...before.bare, egress, ingress }
       : compileNic({ ...input, ...(uplink && { uplink }) }, network);
   const nic: NicState = { ...bare, ...(nat === undefined ? {} : { nat }), ...(limits && { limits }) };
   const same = before !== undefined && isSameNic(before.nic, nic);
   // An edit of a policy moves no address.
-  const isPlaced = before?.network === network && sameList(before.plan.prefixes, plan.prefixes);
+  const isPlaced = before?.network === network && samePrefixes(before.plan.prefixes, plan.prefixes);
   const unproxied = isPlaced ? before.unproxied : unproxiedPrefixes(plan.prefixes, network);
   return { plan, hostVeth, network, nic: same ? before.nic : nic, bare, unproxied, translations };
 }
-
-const sameList = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();
 
 /** Whether only its rules, translations or limits can be others; a bridge's port depends on the rules too. */
 const isAsPlaced = ({ plan: before, nic }: NicMemo, plan: NicPlan, table: number | undefined): boolean =>
@@ -173,13 +181,25 @@ const isAsPlaced = ({ plan: before, nic }: NicMemo, plan: NicPlan, table: number
 
 /** A change of the host's network rarely changes a NIC. */
 const isSameNic = (before: NicState, nic: NicState): boolean =>
-  isSameChain(before.egress, nic.egress) &&
-  isSameChain(before.ingress, nic.ingress) &&
+  isSameEgress(before.egress, nic.egress) &&
+  isSameIngress(before.ingress, nic.ingress) &&
   JSON.stringify(withoutChains(before)) === JSON.stringify(withoutChains(nic));
 
-/** Chains are canonical, so their origins tell them apart. */
-const isSameChain = (before: PolicyChain, chain: PolicyChain): boolean =>
-  before === chain || (chainHash(before) === chainHash(chain) && sameOrigins(originsOf(before), originsOf(chain)));
+/** Chains are canonical, so their origins tell them apart. All NICs that an edit concerns ask about the same few. */
+function rememberSameChain(): (before: PolicyChain, chain: PolicyChain) => boolean {
+  let last: { readonly before: PolicyChain; readonly chain: PolicyChain; readonly isSame: boolean } | undefined;
+  return (before, chain) => {
+    if (before === chain) return true;
+    if (last?.before !== before || last.chain !== chain) {
+      const isSame = chainHash(before) === chainHash(chain) && sameOrigins(originsOf(before), originsOf(chain));
+      last = { before, chain, isSame };
+    }
+    return last.isSame;
+  };
+}
+
+const isSameEgress = rememberSameChain();
+const isSameIngress = rememberSameChain();
 
 type AnyOrigin = Origin | null | undefined;
 

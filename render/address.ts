@@ -28,9 +28,11 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 function parseBare(text: string): Address | undefined {
-  if (isIP(text) === 0 || text.includes('%')) return undefined;
-  const { number, version } = parseIp(text);
-  return stringifyIp({ number, version: version === 4 ? 4 : 6 }) as Address;
+  const version = isIP(text);
+  // With neither leading zeros nor parts left out it is canonical already.
+  if (version === 4) return text as Address;
+  if (version === 0 || text.includes('%')) return undefined;
+  return stringifyIp({ number: parseIp(text).number, version: 6 }) as Address;
 }
 
 /** ::ffff:192.0.2.1 never appears on the wire as such; a rule that names it would silently match nothing. */
@@ -50,6 +52,11 @@ export function parsePrefix(text: string): Prefix | undefined {
 
 /** An address, a prefix or `first-last` of one family; `undefined` for anything else, also for a reversed range. */
 export function parseRange(text: string): AddressRange | undefined {
+  // What long lists mostly consist of.
+  if (isIP(text) === 4) {
+    const number = addressNumber(text as Address);
+    return { family: 4, first: number, last: number };
+  }
   const [firstText = '', lastText] = text.split('-', 2);
   if (lastText === undefined) {
     const prefix = parsePrefix(text);
@@ -62,10 +69,26 @@ export function parseRange(text: string): AddressRange | undefined {
   return range.first > range.last ? undefined : range;
 }
 
-export const addressNumber = (address: Address): bigint => parseIp(address).number;
+export const addressNumber = (address: Address): bigint =>
+  familyOf(address) === 4 ? BigInt(numberOf4(address)) : parseIp(address).number;
+
+/** A list of 100,000 is read and written at each edit of it, and takes five times as long by way of bigints. */
+function numberOf4(address: Address): number {
+  let [number, part] = [0, 0];
+  for (let index = 0; index < address.length; index += 1) {
+    const code = address.charCodeAt(index);
+    if (code === DOT) [number, part] = [256 * number + part, 0];
+    else part = 10 * part + code - ZERO;
+  }
+  return 256 * number + part;
+}
+
+const [DOT, ZERO] = [0x2e, 0x30];
 
 export function addressFrom(number: bigint, family: Family): Address {
-  return stringifyIp({ number, version: family }) as Address;
+  if (family !== 4 || number < 0n || number > 0xffff_ffffn) return stringifyIp({ number, version: family }) as Address;
+  const bits = Number(number);
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}` as Address;
 }
 
 export const hostPrefix = (address: Address): Prefix => `${address}/${bitsOf(familyOf(address))}` as Prefix;

@@ -1,11 +1,13 @@
 /** What of a rule may be many: lists of ports and of addresses, as rules of their own or as named sets. */
 import { createHash } from 'node:crypto';
 import {
+  type Address,
   type AddressRange,
+  addressFrom,
+  bitsOf,
   type Family,
   formatRange,
   networkOf,
-  type Prefix,
   prefixesOf,
   prefixLength,
 } from './address.ts';
@@ -62,25 +64,31 @@ function setMatches(field: string, ranges: readonly AddressRange[], family: Fami
   const sets: Sets = new Map();
   const kind = `peers${family}` as const;
   const type = `ipv${family}_addr` as const;
-  const prefixes = ranges.length <= INTERVALS ? [] : ranges.flatMap((range): Prefix[] => prefixesOf(range));
-  if (prefixes.length === 0 || prefixes.length > PREFIXES * ranges.length) {
+  const lengths = ranges.length <= INTERVALS ? [] : byLength(ranges);
+  const count = lengths.reduce((sum, [, networks]) => sum + networks.length, 0);
+  if (count === 0 || count > PREFIXES * ranges.length) {
     const name = addSet(kind, `type ${type}; flags interval;`, ranges.map(formatRange), sets);
     return { matches: [`${field} @${name}`], sets };
   }
-  const matches = byLength(prefixes).map(([length, networks]) => {
+  const matches = lengths.map(([length, networks]) => {
     const name = addSet(kind, `type ${type};`, networks, sets);
     return `${maskedField({ family, length, field })} @${name}`;
   });
   return { matches, sets };
 }
 
-/** Their first addresses, by length, longest first. */
-function byLength(prefixes: readonly Prefix[]): [number, string[]][] {
-  const lengths = new Map<number, string[]>();
-  for (const prefix of prefixes) {
-    const networks = lengths.get(prefixLength(prefix)) ?? [];
-    networks.push(networkOf(prefix));
-    lengths.set(prefixLength(prefix), networks);
+/** The first addresses of the prefixes that the ranges are together, by length, longest first. */
+function byLength(ranges: readonly AddressRange[]): [number, Address[]][] {
+  const lengths = new Map<number, Address[]>();
+  const add = (length: number, network: Address): void => {
+    const networks = lengths.get(length);
+    if (networks === undefined) lengths.set(length, [network]);
+    else networks.push(network);
+  };
+  for (const range of ranges) {
+    // Most of a long list; the text of a prefix would only be taken apart again.
+    if (range.first === range.last) add(bitsOf(range.family), addressFrom(range.first, range.family));
+    else for (const prefix of prefixesOf(range)) add(prefixLength(prefix), networkOf(prefix));
   }
   return [...lengths].sort(([a], [b]) => b - a);
 }
@@ -94,7 +102,9 @@ export function portMatches(ports: readonly PortRange[], sets: Sets): string[] {
 
 function addSet(kind: 'peers4' | 'peers6' | 'ports', spec: string, texts: readonly string[], sets: Sets): SetName {
   const name = setName(kind, hashOf(spec.includes('interval') ? texts.join(' ') : `${spec} ${texts.join(' ')}`));
-  sets.set(name, { kind: 'set', spec, dynamic: false, elements: new Map(texts.map((text) => [text, ''])) });
+  const elements = new Map<string, string>();
+  for (const text of texts) elements.set(text, '');
+  sets.set(name, { kind: 'set', spec, dynamic: false, elements });
   return name;
 }
 

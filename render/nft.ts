@@ -8,6 +8,7 @@ import { changedNicKeys } from './changed-nics.ts';
 import type { DesiredState, HostState, NicState } from './desired.ts';
 import type { DnsName } from './dns-name.ts';
 import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
+import { followNicsBy } from './followed-nics.ts';
 import { type GrowingRuleset, grow } from './grow-ruleset.ts';
 import { heldSets } from './held.ts';
 import { type ChainName, chainName } from './names.ts';
@@ -15,6 +16,7 @@ import { followNatUse, natChains, natSets, natUse, publishedByHost } from './nat
 import { followLengths, OWNED, type OwnedSet, ownedElement, ownedSets } from './owned.ts';
 import type { Pieces } from './pieces.ts';
 import { type ChainHost, type RenderedChain, renderPolicyChain } from './policy-chain.ts';
+import { sparedByRenaming } from './renamed-chains.ts';
 import type { PolicyChain } from './rule.ts';
 import type { NftChain, NftSet, NftTable, Ruleset, TableFamily } from './ruleset.ts';
 import { diffRulesets } from './transaction.ts';
@@ -72,11 +74,16 @@ export function diffDesired(before: DesiredState, after: DesiredState, nameOf: C
   followNatUse(before.nics, after.nics, { gone, come });
   const answered = changedNames(before.dns, after.dns);
   if (gone.length === 0 && come.length === 0 && answered.length === 0) return [];
-  const kept = keptChains(before, after, { nics: [...gone, ...come], names: answered }, nameOf);
-  return diffRulesets(renderNics(before, [...gone, ...kept], nameOf), renderNics(after, [...come, ...kept], nameOf));
+  const kept = keptChains(after, { keys: changed, nics: [...gone, ...come], names: answered }, nameOf);
+  const changes = changed.map((key) => [before.nics.get(key), after.nics.get(key)] as const);
+  const spared = sparedByRenaming(changes, kept, nameOf);
+  const render = (state: DesiredState, nics: readonly NicState[]): Ruleset =>
+    renderNics(state, [...nics.filter((nic) => !spared.has(nic)), ...kept], nameOf);
+  return diffRulesets(render(before, gone), render(after, come));
 }
 
 interface Changed {
+  readonly keys: readonly string[];
   readonly nics: readonly NicState[];
   /** Names that stand for other addresses. */
   readonly names: readonly DnsName[];
@@ -87,47 +94,43 @@ interface Changed {
  * comparison it keeps what is shared out of the difference. Different chains may share a set. And one NIC for each
  * changed name, so that its sets are in the difference.
  */
-function keptChains(
-  before: DesiredState,
-  after: DesiredState,
-  { nics, names }: Changed,
-  nameOf: ChainNaming,
-): NicState[] {
-  const namesOf = chainUse(nameOf, after.host);
-  const wanted = new Set([...nics.flatMap(chainsOf).flatMap(namesOf), ...names.map((name) => dnsSetName(name, 4))]);
-  const kept: NicState[] = [];
-  for (const [key, nic] of after.nics) {
-    if (wanted.size === 0) break;
-    if (before.nics.get(key) !== nic) continue;
-    let uses = false;
-    for (const chain of chainsOf(nic)) for (const name of namesOf(chain)) uses = wanted.delete(name) || uses;
-    if (uses) kept.push(nic);
-  }
-  return kept;
+function keptChains(after: DesiredState, { keys, nics, names }: Changed, nameOf: ChainNaming): NicState[] {
+  const { namesOf, usersOf } = chainUse(nameOf, after.host);
+  const users = usersOf(after);
+  const changed = new Set(keys);
+  const wanted = new Set([...nics.flatMap(namesOf), ...names.map((name) => dnsSetName(name, 4))]);
+  const kept = new Set([...wanted].flatMap((name) => firstBut(changed, users.get(name) ?? []) ?? []));
+  return [...kept].flatMap((key) => after.nics.get(key) ?? []);
 }
 
-const chainsOf = ({ egress, ingress }: NicState): PolicyChain[] => [egress, ingress];
+function firstBut<T>(others: ReadonlySet<T>, all: Iterable<T>): T | undefined {
+  for (const one of all) if (!others.has(one)) return one;
+  return undefined;
+}
 
-/** A chain's own name and those of the sets that it refers to, each found once: all chains may be asked at each change. */
-function chainUse(nameOf: ChainNaming, host: HostState): (chain: PolicyChain) => readonly string[] {
-  if (use?.nameOf === nameOf && use.host === host) return use.namesOf;
+interface ChainUse {
+  readonly nameOf: ChainNaming;
+  readonly host: HostState;
+  /** Of a NIC's chains and of the sets that they refer to; of each chain found once. */
+  readonly namesOf: (nic: NicState) => readonly string[];
+  readonly usersOf: ReturnType<typeof followNicsBy<string>>;
+}
+
+let use: ChainUse | undefined;
+
+/** The same one for the same host, on which the sets of a chain depend. */
+function chainUse(nameOf: ChainNaming, host: HostState): ChainUse {
+  if (use?.nameOf === nameOf && use.host === host) return use;
   const known = new WeakMap<PolicyChain, readonly string[]>();
-  const namesOf = (chain: PolicyChain): readonly string[] => {
+  const ofChain = (chain: PolicyChain): readonly string[] => {
     const names = known.get(chain) ?? [nameOf(chain), ...setNames(renderedChain(chain, host))];
     known.set(chain, names);
     return names;
   };
-  use = { nameOf, host, namesOf };
-  return namesOf;
+  const namesOf = ({ egress, ingress }: NicState): readonly string[] => [...ofChain(egress), ...ofChain(ingress)];
+  use = { nameOf, host, namesOf, usersOf: followNicsBy(namesOf) };
+  return use;
 }
-
-let use:
-  | {
-      readonly nameOf: ChainNaming;
-      readonly host: HostState;
-      readonly namesOf: (chain: PolicyChain) => readonly string[];
-    }
-  | undefined;
 
 /** The two sets of a name go together: one of them stands for both. */
 const setNames = ({ sets, dnsNames }: RenderedChain): string[] => [

@@ -1,4 +1,5 @@
 /** The shortest in-place change from one ruleset to another, as nft commands that must be committed together. */
+import { renamedChains, underOldNames } from './renamed-chains.ts';
 import {
   element,
   type NftChain,
@@ -57,6 +58,15 @@ function redeclares(before: NftTable, after: NftTable): boolean {
 }
 
 function changeTable(table: string, before: NftTable, after: NftTable): string[] {
+  const renamed = renamedChains(before, after);
+  return [
+    ...changeByName(table, before, underOldNames(after, renamed)),
+    // Last: within a transaction the kernel knows a chain by its old name.
+    ...[...renamed].map(([to, from]) => `rename chain ${table} ${from} ${to}`),
+  ];
+}
+
+function changeByName(table: string, before: NftTable, after: NftTable): string[] {
   const commands: string[] = [];
   // Chains and sets first, still empty: rules and elements may then refer to any of them.
   for (const [name, chain] of after.chains) if (!before.chains.has(name)) commands.push(addChain(table, name, chain));
@@ -85,13 +95,13 @@ const sameLines = (a: readonly string[], b: readonly string[]): boolean =>
 function changeElements(table: string, name: string, before: NftSet | undefined, after: NftSet): string[] {
   if (after.dynamic || before === after) return [];
   const old = before?.elements ?? new Map<string, string>();
-  const gone = [...old].filter(([key, data]) => after.elements.get(key) !== data).map(([key]) => key);
-  const added = [...after.elements].filter(([key, data]) => old.get(key) !== data);
+  const gone: string[] = [];
+  for (const [key, data] of old) if (after.elements.get(key) !== data) gone.push(key);
+  const added: string[] = [];
+  for (const [key, data] of after.elements) if (old.get(key) !== data) added.push(element(key, data));
   return [
     ...chunked(gone).map((keys) => `delete element ${table} ${name} { ${keys.join(', ')} }`),
-    ...chunked(added.map(([key, data]) => element(key, data))).map(
-      (list) => `add element ${table} ${name} { ${list.join(', ')} }`,
-    ),
+    ...chunked(added).map((list) => `add element ${table} ${name} { ${list.join(', ')} }`),
   ];
 }
 

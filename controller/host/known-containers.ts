@@ -4,6 +4,7 @@ import type { Container } from '../../policies/endpoint.ts';
 import { wiredNames } from '../../policies/wired-nics.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { Pieces } from '../../render/pieces.ts';
+import { changeMap } from '../../render/shared-map.ts';
 import type { LxcConfig, LxcFiles } from '../../watchers/lxc-config/config.ts';
 import { hasConfig, readLxcNames, readLxcTree } from '../../watchers/lxc-config/lxc-tree.ts';
 import { type LxcConfigOptions, parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
@@ -57,12 +58,13 @@ export class KnownContainers {
   get veths(): ReadonlyMap<string, InterfaceName> {
     this.#veths ??= new Map([...this.#known.values()].flatMap(({ runtime }) => [...runtime.veths]));
     if (this.#vethChanges.length > 0) {
-      const veths = new Map(this.#veths);
-      for (const [before, after] of this.#vethChanges) {
-        for (const key of before.veths.keys()) veths.delete(key);
-        for (const [key, veth] of after.veths) veths.set(key, veth);
-      }
-      this.#veths = veths;
+      this.#veths = changeMap(
+        this.#veths,
+        this.#vethChanges.flatMap(([before, after]): [string, InterfaceName | undefined][] => [
+          ...[...before.veths.keys()].map((key): [string, undefined] => [key, undefined]),
+          ...after.veths,
+        ]),
+      );
       this.#vethChanges = [];
     }
     return this.#veths;

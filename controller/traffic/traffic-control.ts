@@ -69,7 +69,8 @@ export class TrafficControl {
   async keep(enforced: DesiredState, request: TrafficRequest, wait: Wait = patiently): Promise<string[]> {
     const before = this.#known;
     this.#known = undefined;
-    this.#wanted = trafficOf(enforced);
+    // Most starts have no limit, and leave what all others have.
+    if (before === undefined || changedDevices(before, enforced).size > 0) this.#wanted = trafficOf(enforced);
     this.#wires = enforced.wires ?? [];
     const drifted = await orUnread(() =>
       wait(async (signal) => {

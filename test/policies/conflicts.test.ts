@@ -53,8 +53,8 @@ const run: fc.Arbitrary<Event> = fc
   .tuple(name, fc.constantFrom('start', 'stop'), fc.nat(19))
   .map(([who, what, chance]) => (host: TestHost) => {
     if (what === 'stop') host.stop(who);
-    // Rarely a veth that another has too.
-    else host.start(who, chance === 0 ? 'same' : undefined);
+    // Rarely a veth that another has too, or has given up.
+    else host.start(who, ['same', 'vetha'][chance]);
   });
 const edit = ({ policies, configs }: Wants): fc.Arbitrary<Event> =>
   fc.oneof(
@@ -149,4 +149,27 @@ it.each([
   const freed = assembler.assemble(host.stop('b').inputs());
   expect(freed.problems.has('/var/lib/lxc/a')).toBe(false);
   expect(freed.desired.nics.get('/var/lib/lxc/a/0')?.owned).toEqual([expect.stringMatching(/\/32$/)]);
+});
+
+it("a veth that one got a moment ago is no other one's, until he gives it up", () => {
+  const host = new TestHost();
+  for (const [index, who] of ['a', 'b', 'c'].entries()) host.configure(who, ...address(`203.0.113.${index + 1}`));
+  const [one, other] = [createAssembler(), createAssembler()];
+  const vethsAfter = (apply: (host: TestHost) => TestHost): (string | undefined)[] => {
+    const inputs = apply(host).inputs();
+    const assembled = one.assemble(inputs);
+    expect(shown(assembled)).toEqual(shown(other.assemble(asIfAnother(inputs))));
+    return ['a', 'b', 'c'].map((who) => assembled.desired.nics.get(`/var/lib/lxc/${who}/0`)?.hostVeth);
+  };
+  vethsAfter((it) => it.start('c'));
+  vethsAfter((it) => it.start('a', 'vethx'));
+  expect(vethsAfter((it) => it.start('b', 'vethx'))).toEqual(['vethx', undefined, 'vethc']);
+  expect(vethsAfter((it) => it.stop('a'))).toEqual([undefined, 'vethx', 'vethc']);
+  vethsAfter((it) => it.start('b'));
+  expect(vethsAfter((it) => it.start('a', 'vethx').start('c', 'vethb').start('b', 'vethc'))).toEqual([
+    'vethx',
+    'vethc',
+    'vethb',
+  ]);
+  expect(vethsAfter((it) => it.start('a', 'vethb'))).toEqual([undefined, 'vethc', 'vethb']);
 });

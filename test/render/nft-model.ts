@@ -7,6 +7,8 @@ interface ModelSet {
   readonly elements: Map<string, string>;
 }
 interface ModelTable {
+  /** What is renamed when all is done: until then the kernel finds a chain by its old name only. */
+  readonly renamed: Map<string, string>;
   readonly sets: Map<string, ModelSet>;
   readonly chains: Map<string, { readonly hook: string; rules: string[] }>;
 }
@@ -18,6 +20,7 @@ export function applyCommands(before: Ruleset, commands: readonly string[]): Rul
     [...before].map(([family, { sets, chains }]) => [
       family,
       {
+        renamed: new Map(),
         sets: new Map(
           [...sets].map(([name, set]) => [name, { kind: set.kind, spec: set.spec, elements: new Map(set.elements) }]),
         ),
@@ -26,7 +29,20 @@ export function applyCommands(before: Ruleset, commands: readonly string[]): Rul
     ]),
   );
   for (const command of commands) applyOne(model, command);
+  for (const table of model.values()) rename(table);
   return freeze(model);
+}
+
+function rename({ renamed, sets, chains }: ModelTable): void {
+  const newly = (text: string): string =>
+    text.replace(/(goto|jump) (\S+)/g, (_, verb, name) => `${verb} ${renamed.get(name) ?? name}`);
+  for (const [from, to] of renamed) {
+    const chain = chains.get(from);
+    chains.delete(from);
+    if (chain !== undefined) chains.set(to, chain);
+  }
+  for (const chain of chains.values()) chain.rules = chain.rules.map(newly);
+  for (const { elements } of sets.values()) for (const [key, data] of elements) elements.set(key, newly(data));
 }
 
 function refuse(command: string, why: string): never {
@@ -34,7 +50,7 @@ function refuse(command: string, why: string): never {
 }
 
 const COMMAND =
-  /^(add|delete|flush) (table|chain|rule|set|map|limit|element) (inet|arp) routewall(?: (\S+)(?: (.*))?)?$/;
+  /^(add|delete|flush|rename) (table|chain|rule|set|map|limit|element) (inet|arp) routewall(?: (\S+)(?: (.*))?)?$/;
 
 function applyOne(model: Model, command: string): void {
   const [, verb = '', object = '', family = '', name = '', rest = ''] = COMMAND.exec(command) ?? [];
@@ -50,6 +66,11 @@ function applyOne(model: Model, command: string): void {
       return;
     case 'flush chain':
       (table.chains.get(name) ?? refuse(command, 'no such chain')).rules = [];
+      return;
+    case 'rename chain':
+      if (!table.chains.has(name) || table.renamed.has(name)) refuse(command, 'no such chain');
+      if (table.chains.has(rest) || [...table.renamed.values()].includes(rest)) refuse(command, 'exists');
+      table.renamed.set(name, rest);
       return;
     case 'delete chain':
       if (table.chains.get(name)?.rules.length !== 0) refuse(command, 'no such chain, or one with rules');
@@ -90,7 +111,8 @@ function applyOne(model: Model, command: string): void {
 
 function applyTable(model: Model, verb: string, family: string): void {
   if (verb === 'delete' && !model.delete(family)) refuse(`delete table ${family}`, 'no such table');
-  if (verb === 'add' && !model.has(family)) model.set(family, { sets: new Map(), chains: new Map() });
+  if (verb === 'add' && !model.has(family))
+    model.set(family, { renamed: new Map(), sets: new Map(), chains: new Map() });
 }
 
 function addElements(table: ModelTable, set: ModelSet, rest: string, command: string): void {

@@ -170,6 +170,13 @@ interface Step {
   readonly host: HostState | null;
   readonly dns: DnsAddresses | null;
   readonly nics: readonly NicChange[];
+  readonly edit: Edit | null;
+}
+/** As an edit of a profile: all who have the chain of one of them, by number, get another. */
+interface Edit {
+  readonly of: number;
+  readonly egress: PolicyChain;
+  readonly ingress: PolicyChain | null;
 }
 /** `null`: it stops. */
 interface NicChange {
@@ -187,6 +194,14 @@ const step = (chains: Pool): fc.Arbitrary<Step> =>
     host: fc.option(hostState, { freq: 4 }),
     dns: fc.option(answers, { freq: 2 }),
     nics: fc.array(nicChange(chains), { maxLength: 4 }),
+    edit: fc.option(
+      fc.record({
+        of: fc.nat({ max: 7 }),
+        egress: fc.constantFrom(...chains.egress),
+        ingress: fc.option(fc.constantFrom(...chains.ingress)),
+      }),
+      { freq: 2 },
+    ),
   });
 
 /** The first is empty but for its host; each of the others differs from the one before in some NICs, or the host. */
@@ -202,12 +217,23 @@ export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> 
       return states;
     });
 
-function advance(state: DesiredState, { host, nics: changes, dns }: Step): DesiredState {
-  const nics = new Map(state.nics);
+function advance(state: DesiredState, { host, nics: changes, dns, edit }: Step): DesiredState {
+  const nics = new Map(edit === null ? state.nics : edited(state.nics, edit));
   for (const { key, nic } of changes) {
     const id = `/var/lib/lxc/c${key}/0`;
     if (nic === null) nics.delete(id);
     else nics.set(id, nic);
   }
   return { host: host ?? state.host, nics, dns: dns ?? state.dns };
+}
+
+function* edited(nics: DesiredState['nics'], { of, egress, ingress }: Edit): Iterable<[string, NicState]> {
+  const one = [...nics.values()][of % Math.max(nics.size, 1)];
+  for (const [key, nic] of nics) {
+    const chains = {
+      ...(nic.egress === one?.egress ? { egress } : {}),
+      ...(nic.ingress === one?.ingress && ingress !== null ? { ingress } : {}),
+    };
+    yield [key, Object.keys(chains).length === 0 ? nic : { ...nic, ...chains }];
+  }
 }

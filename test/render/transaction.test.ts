@@ -137,6 +137,40 @@ describe('diffRulesets', { timeout: 30_000 }, () => {
     ]);
   });
 
+  it.each([
+    ['all go from one to a new one', ['a', 'a'], ['c', 'c'], true],
+    ['one stays', ['a', 'a'], ['c', 'a'], false],
+    ['they part', ['a', 'a'], ['c', 'd'], false],
+    ['two become one', ['a', 'b'], ['c', 'c'], false],
+    ['one comes', ['a'], ['c', 'c'], false],
+    ['one goes', ['a', 'a'], ['c'], false],
+    ['they change places', ['a', 'b'], ['b', 'a'], false],
+    ['the new one was there', ['a', 'b'], ['b', 'b'], false],
+  ])('renames a chain where %s: %j, %j', (_case, from, to, isRenamed) => {
+    const state = (names: readonly string[]): Ruleset => {
+      const elements = new Map(names.map((name, index) => [`"v${index}"`, `goto ${name}`]));
+      const map = { kind: 'map' as const, spec: 'm', dynamic: false, elements };
+      const chains = new Map([...new Set(names)].map((name) => [name, chainOf(`${name.charCodeAt(0)}`)]));
+      return table({ sets: new Map([['m', map]]), chains });
+    };
+    const [before, after] = [state(from), state(to)];
+    const commands = diffRulesets(before, after);
+    expect(sortListing(applyCommands(before, commands))).toEqual(sortListing(after));
+    expect(commands.some((command) => command.startsWith('rename'))).toBe(isRenamed);
+    expect(commands.some((command) => command.includes('element'))).toBe(!isRenamed);
+  });
+
+  it('renames no chain that a rule leads to', () => {
+    const state = (name: string): Ruleset => {
+      const map = { kind: 'map' as const, spec: 'm', dynamic: false, elements: new Map([['"x"', `goto ${name}`]]) };
+      const chains = { base: chainOf(`goto ${name}`), [name]: chainOf(name) };
+      return table({ sets: new Map([['m', map]]), chains: new Map(Object.entries(chains)) });
+    };
+    const commands = diffRulesets(state('one'), state('two'));
+    expect(commands.filter((command) => command.startsWith('rename'))).toEqual([]);
+    expect(applyCommands(state('one'), commands)).toEqual(state('two'));
+  });
+
   it('splits long lists of elements into several commands', () => {
     const keys = Array.from({ length: 1201 }, (_, index) => `"v${index}"`);
     const many = table({ sets: new Map([['s', set('type ifname;', ...keys)]]) });
@@ -171,6 +205,41 @@ describe('diffDesired', { timeout: 30_000 }, () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('renames chains in place of changing elements when all get other rules, and gives each its own where they part', () => {
+    const states = fc.sample(desiredSequence(8), { seed: 11, numRuns: 200 }).flat();
+    const [one, other] = states
+      .flatMap(({ nics }) => [...nics.values()])
+      .filter(({ owned }) => owned.length > 0)
+      .filter((nic, index, all) => all.findIndex(({ egress }) => nameOf(egress) === nameOf(nic.egress)) === index);
+    const { host } = states[0] ?? expect.unreachable();
+    if (one === undefined || other === undefined) return expect.unreachable();
+    const stateOf = (...chains: NicState['egress'][]): DesiredState => ({
+      ...{ host, dns: NO_NAMES },
+      nics: new Map(chains.map((egress, index) => [`${index}`, { ...many[index % 3], egress } as NicState])),
+    });
+    const many = ['v0', 'v1', 'v2'].map((name) => ({ ...one, hostVeth: interfaceName(name) }));
+    const [old, fresh] = [one.egress, other.egress];
+    const step = (before: DesiredState, after: DesiredState): readonly string[] => {
+      const commands = diffDesired(before, after, nameOf);
+      expect(sortListing(applyCommands(render(before), commands))).toEqual(sortListing(render(after)));
+      return commands;
+    };
+    const all = step(stateOf(old, old, old), stateOf(fresh, fresh, fresh));
+    expect(all.at(-1)).toBe(`rename chain inet routewall ${nameOf(old)} ${nameOf(fresh)}`);
+    expect(all.filter((command) => command.includes(' element '))).toEqual([]);
+    for (const [before, after] of [
+      [stateOf(old, old, old), stateOf(fresh, fresh, old)],
+      [stateOf(old, old, fresh), stateOf(fresh, fresh, old)],
+      [stateOf(old, fresh, fresh), stateOf(fresh, fresh, fresh)],
+      [stateOf(old, old), stateOf(fresh, fresh, fresh)],
+      [stateOf(old, old, old), stateOf(fresh, fresh)],
+    ] as const) {
+      const commands = step(before, after);
+      expect(commands.filter((command) => command.startsWith('rename'))).toEqual([]);
+      expect(words(commands)).toEqual(words(diffRulesets(render(before), render(after))));
+    }
   });
 
   it('keeps a named set that another chain still uses', () => {
