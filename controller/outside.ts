@@ -1,6 +1,7 @@
 /** What the outside sees of the daemon: systemd, D-Bus, and the rules for the next boot. */
 import type { Problem } from '../policies/problem.ts';
-import { run } from './commands/run.ts';
+import type { Applier } from './apply/apply.ts';
+import type { ForkServer } from './commands/fork-server.ts';
 import type { Controls } from './control/controls.ts';
 import { createMethods } from './dbus/methods.ts';
 import { type BusService, createBusService } from './dbus/service.ts';
@@ -8,6 +9,7 @@ import { describeProperties, tellReport } from './dbus/tell-report.ts';
 import type { Log } from './log.ts';
 import type { Panic } from './panic/panic.ts';
 import { isPanic, type PanicState } from './panic/panic-state.ts';
+import type { AddressClaims } from './probe/address-claims.ts';
 import type { ServiceManager } from './service-manager.ts';
 import type { Session } from './session.ts';
 import type { BootRuleset } from './state/boot-ruleset.ts';
@@ -26,6 +28,9 @@ export interface OutsideParts {
   readonly serviceManager: ServiceManager;
   readonly bootRuleset: BootRuleset;
   readonly panic: Panic;
+  readonly applier: Applier;
+  readonly claims: AddressClaims;
+  readonly forks: ForkServer;
   readonly listeners: ((report: Report) => void)[];
 }
 
@@ -42,7 +47,7 @@ export interface Outside {
 /** Everything begins with the first pass that ended well: before it there is nothing to tell. */
 export function openOutside(
   options: OutsideOptions,
-  { reporter, serviceManager, bootRuleset, panic, listeners }: OutsideParts,
+  { reporter, serviceManager, bootRuleset, panic, applier, claims, forks, listeners }: OutsideParts,
   session: () => Session | undefined,
 ): Outside {
   let latest: Report | undefined;
@@ -54,7 +59,13 @@ export function openOutside(
     methods: createMethods({
       ...options,
       session,
-      run,
+      run: forks.run,
+      kernel: {
+        mark: async () => (await applier.proof.lookAtKernel())?.kernel,
+        // What waits for the link's answer isn't in the kernel, though a comparison finds nothing to do.
+        isProven: async (desired, kernel) =>
+          !claims.isAsking && (await applier.proven(desired, { kernel, files: undefined })) !== undefined,
+      },
       known: () => latest && { reader: latest.reader, assembled: latest.outcome.assembled, panic: panic.state },
       status: () => reporter.status(),
     }),

@@ -4,12 +4,6 @@ import { isError } from '../../policies/problem.ts';
 import { observingText } from '../denials/observing.ts';
 import { hint } from '../host/name-hint.ts';
 import { placed } from '../json-shape.ts';
-import {
-  compareWithKernel,
-  type KernelComparison,
-  type KernelReading,
-  readKernel,
-} from '../kernel/kernel-comparison.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { parsePanic, viewPanic } from '../panic/panic-state.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
@@ -25,32 +19,25 @@ import {
   type StatusFile,
 } from '../status/status-file.ts';
 import type { WireStatus } from '../traffic/describe-wires.ts';
-import { CliError, describeFailure, EXIT } from './exit.ts';
+import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
+import { type Difference, readDifference } from './kernel-difference.ts';
 import type { Invocation } from './options.ts';
 import { patientRun } from './patient-run.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, printProblems, shownPath } from './print-problems.ts';
-import { readConfig } from './read-config.ts';
-import { readHostInForce, readKnownPanic } from './read-host.ts';
-import { restrict } from './render.ts';
+import { readKnownPanic } from './read-host.ts';
 import { renderTable } from './table.ts';
-
-type Difference =
-  | { readonly known: true; readonly comparison: KernelComparison }
-  /** `failed`: not for want of rights. */
-  | { readonly known: false; readonly why: string; readonly failed: boolean };
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
   const patient = patientRun(await io.loadRun());
   const asked = { ...invocation, io: { ...io, loadRun: async () => patient.run } };
-  const reading = io.isRoot ? startReading(asked) : undefined;
-  const { file, running } = await readDaemonStatus(invocation);
+  const { file, running, answers } = await readDaemonStatus(invocation);
   const status = file === undefined ? undefined : shownStatus(file, invocation);
   // What didn't come to its end for the daemon needn't be waited for once more.
   const unlimit = patient.limit((status?.unread ?? []).length > 0 ? 5 : 20);
-  const difference = await readDifference(asked, reading);
+  const difference = await readDifference(asked, answers);
   unlimit();
   const differs = difference.known ? difference.comparison.changed : difference.failed;
   // Without a daemon the file in which it would look.
@@ -72,6 +59,8 @@ export async function runStatus(invocation: Invocation): Promise<number> {
 interface DaemonStatus {
   readonly file: StatusFile | undefined;
   readonly running: boolean;
+  /** It does so now: other questions needn't wait for one that hangs. */
+  readonly answers: boolean;
 }
 
 /** The file that it leaves, and, where it answers, what it says now: a process that hangs has a file too. */
@@ -80,8 +69,8 @@ async function readDaemonStatus({ io, shared }: Invocation): Promise<DaemonStatu
   const running = server !== undefined && (await readProcessStart(server.pid)) === server.started;
   const said = running ? await askStatus(await io.loadRun()) : undefined;
   // The bus doesn't end at a network namespace: whoever answers may be another one's daemon.
-  if (said !== undefined && said.pid === server?.pid) return { file: said, running };
-  return { file: await readStatusFile(shared.runtimeDirectory), running };
+  if (said !== undefined && said.pid === server?.pid) return { file: said, running, answers: true };
+  return { file: await readStatusFile(shared.runtimeDirectory), running, answers: false };
 }
 
 function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
@@ -115,35 +104,6 @@ export const hasTrouble = (status: StatusFile | undefined): boolean =>
 /** What was put aside once is read by then, or has failed again. */
 const LASTING_MS = 60_000;
 
-/** While the files are read. */
-function startReading({ io, shared }: Invocation): Promise<KernelReading> {
-  const reading = readConfig(shared).then(async ({ config }) =>
-    readKernel(await io.loadRun(), config?.backend ?? 'auto'),
-  );
-  // Awaited behind the files, whose failure has precedence.
-  reading.catch(() => undefined);
-  return reading;
-}
-
-/** Only root may list nftables. What can't be compared must not hide what the daemon says. */
-async function readDifference(
-  invocation: Invocation,
-  reading: Promise<KernelReading> | undefined,
-): Promise<Difference> {
-  if (reading === undefined) return { known: false, why: 'only root can compare with the kernel', failed: false };
-  try {
-    const host = await readHostInForce(invocation);
-    const { desired } = host.assembler.assemble(host.inputs);
-    const ids = new Set(host.inputs.containers.map(({ id }) => id));
-    const run = await invocation.io.loadRun();
-    const comparison = await compareWithKernel(run, restrict(desired, ids), reading);
-    return { known: true, comparison };
-  } catch (cause) {
-    if (cause instanceof CliError && cause.exitCode === EXIT.usage) throw cause;
-    return { known: false, why: `not compared with the kernel: ${describeFailure(cause).message}`, failed: true };
-  }
-}
-
 function toJson(running: boolean, status: StatusFile | undefined, difference: Difference): object {
   if (!difference.known) return { running, ...status, backend: null, difference: null };
   const { backend, changed, ruleset, routes, neighbourProxies, gateways } = difference.comparison;
@@ -169,7 +129,7 @@ function daemonText(
 
 function kernelRules(difference: Difference): string {
   if (!difference.known) return '';
-  return difference.comparison.holdsRules
+  return difference.holdsRules
     ? '; the rules in the kernel stay in force, and containers started from now on stay shut'
     : '; the kernel holds no rules of ours: nothing is enforced';
 }

@@ -15,11 +15,13 @@ import { describeFlows } from '../explain/describe-changes.ts';
 import { readFlowChanges } from '../explain/flow-changes.ts';
 import { previewProblems, shadowWarnings } from '../explain/shadow-warnings.ts';
 import type { HostReader } from '../host/host-reader.ts';
-import { compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
+import { type Change, compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
+import type { KnownRight } from '../kernel/known-right.ts';
 import { isSealed, type PanicState, viewPanic } from '../panic/panic-state.ts';
 import { digestOf } from '../revisions/revision.ts';
 import { listContainer } from '../status/list-containers.ts';
 import { policyProblems } from '../status/policy-problems.ts';
+import type { ToldComparison } from '../status/told-answers.ts';
 
 /** What the daemon knows after its last pass. */
 export interface Known {
@@ -109,16 +111,28 @@ export function describeCheck(
   };
 }
 
+const NO_CHANGE: Change = { add: [], remove: [] };
+const UNCHANGED: ToldComparison = {
+  backend: 'nftables',
+  ...{ changed: false, ruleset: '', routes: NO_CHANGE, neighbourProxies: NO_CHANGE, gateways: NO_CHANGE },
+};
+
 /** A preview for anyone who asks; `names` as in `describeFlows`. */
 export type Preview = (names: readonly string[]) => unknown;
 
 /** @throws CommandError where the kernel can't be listed. */
-export async function readPreview(run: Run, latest: Known, folder: string): Promise<Preview> {
+export async function readPreview(
+  run: Run,
+  latest: Known,
+  { folder, right }: { readonly folder: string; readonly right: KnownRight },
+): Promise<Preview> {
   const { inputs, assembled } = readSaved(latest);
-  const comparison = await compareWithKernel(run, assembled.desired, readKernel(run, inputs.config.backend));
-  const { changed, ruleset, routes, neighbourProxies, gateways } = comparison;
+  const comparison = await right.compare(assembled.desired, () =>
+    compareWithKernel(run, assembled.desired, readKernel(run, inputs.config.backend)),
+  );
+  const { changed, ruleset, routes, neighbourProxies, gateways } = comparison ?? UNCHANGED;
   const known = [...latest.reader.known.values()];
-  const changes = readFlowChanges(comparison, assembled, inputs.loaded, inputs.now);
+  const changes = comparison === undefined ? [] : readFlowChanges(comparison, assembled, inputs.loaded, inputs.now);
   const containers = known.map(({ container }) => container);
   const problems = previewProblems(inputs, assembled, containers, changes);
   return (names) => ({
@@ -127,6 +141,20 @@ export async function readPreview(run: Run, latest: Known, folder: string): Prom
     known: known.map(({ name }) => name),
     panic: viewPanic(latest.panic),
   });
+}
+
+/** The kernel against what is in force. @throws CommandError where the kernel can't be listed. */
+export async function readComparison(
+  run: Run,
+  { reader, assembled }: Known,
+  right: KnownRight,
+): Promise<ToldComparison> {
+  const { desired } = assembled;
+  const comparison = await right.compare(desired, () =>
+    compareWithKernel(run, desired, readKernel(run, reader.config.backend)),
+  );
+  const { backend, changed, ruleset, routes, neighbourProxies, gateways } = comparison ?? UNCHANGED;
+  return { backend, changed, ruleset, routes, neighbourProxies, gateways };
 }
 
 /** @throws QuestionError */

@@ -32,6 +32,8 @@ export const METHODS = {
   Check: { in: [CONTAINERS], out: JSON_TABLE, changes: false },
   // `containers` chooses among the flows; the ruleset is compared whole.
   Preview: { in: [CONTAINERS], out: JSON_TABLE, changes: false },
+  // The kernel against what is in force, whatever is saved; as `difference` of `routewall status --json`, with the backend.
+  Compare: { in: [], out: JSON_TABLE, changes: false },
   // `family`: 4, 6, or 0 for both; `source`: what the sender takes for its address, or empty. A list of answers.
   Explain: {
     in: [text('from'), text('to'), text('service'), { name: 'family', type: 'u' }, text('source')],

@@ -6,11 +6,12 @@ import type { Run } from '../commands/run.ts';
 import { NotReady } from '../control/admissions.ts';
 import type { Controls } from '../control/controls.ts';
 import { QuestionError } from '../explain/answer-question.ts';
+import { type KernelAtPeace, KnownRight } from '../kernel/known-right.ts';
 import { messageOf } from '../log.ts';
 import { OrderRefused } from '../revisions/revisions.ts';
 import { SessionEnded } from '../session-ended.ts';
 import type { StatusFile } from '../status/status-file.ts';
-import { describeCheck, describeList, explainKnown, type Known, readPreview } from './answers.ts';
+import { describeCheck, describeList, explainKnown, type Known, readComparison, readPreview } from './answers.ts';
 import type { ArgumentValue, Methods } from './dispatch.ts';
 
 export interface MethodOptions {
@@ -22,7 +23,9 @@ export interface MethodOptions {
   readonly configProblems: () => Promise<readonly Problem[]>;
   readonly policyFolder: string;
   readonly controls: Controls;
+  /** For what only reads. */
   readonly run: Run;
+  readonly kernel: KernelAtPeace;
 }
 
 const error = (name: string, cause: unknown): BusError =>
@@ -31,7 +34,9 @@ const error = (name: string, cause: unknown): BusError =>
 export function createMethods(options: MethodOptions): Methods {
   const { policyFolder, controls } = options;
   // It lists the kernel and loads a whole ruleset: whoever asks meanwhile gets the same answer.
-  const preview = shared(async () => readPreview(options.run, requireKnown(options), policyFolder));
+  const right = new KnownRight(options.kernel);
+  const preview = shared(async () => readPreview(options.run, requireKnown(options), { folder: policyFolder, right }));
+  const comparison = shared(async () => readComparison(options.run, requireKnown(options), right));
   /** What is known once all that was saved before the call has been read. */
   const readKnown = async (): Promise<Known> => {
     await refresh(options.session).catch((cause: unknown) => {
@@ -54,6 +59,10 @@ export function createMethods(options: MethodOptions): Methods {
       await readKnown();
       const answer = await preview().catch((cause: unknown) => Promise.reject(error('Failed', cause)));
       return JSON.stringify(answer(namesOf(names)));
+    },
+    Compare: async () => {
+      await readKnown();
+      return JSON.stringify(await comparison().catch((cause: unknown) => Promise.reject(error('Failed', cause))));
     },
     Explain: async (from, to, service, family, source) => {
       const question = {

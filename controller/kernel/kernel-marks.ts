@@ -12,7 +12,7 @@ export interface Marks {
 
 export interface KernelMarks {
   /** `undefined`: nothing is certain, as while something changes, and where there is no answer in time. Never throws. */
-  read(watched?: WatchedFiles): Promise<Marks | undefined>;
+  read(watched?: WatchedFiles, patienceMs?: number): Promise<Marks | undefined>;
   /** The same, however long it takes. */
   readPatiently(watched?: WatchedFiles): Promise<Marks | undefined>;
   /** Of the files alone, as in Marks. Never throws. */
@@ -22,6 +22,8 @@ export interface KernelMarks {
 
 /** What takes longer costs a comparison, which is made then as if there were no marks. */
 const PATIENCE_MS = 1000;
+/** Whoever asks waits longer for all that would be read without them. */
+export const QUESTION_MS = 5000;
 /** Then it hangs. Ten thousand links take a busy machine five seconds. */
 const HANGING_MS = 15_000;
 
@@ -55,9 +57,9 @@ export function openKernelMarks(start: StartResident, hangingMs = HANGING_MS): K
     return kernel === undefined ? undefined : { kernel, files };
   }
   return {
-    read: (watched) => within(PATIENCE_MS, look(watched)),
+    read: (watched, patienceMs = PATIENCE_MS) => within(patienceMs, look(watched)),
     readPatiently: look,
-    readFiles: async (watched) => (await within(PATIENCE_MS, ask('files', watched)))?.files,
+    readFiles: async (watched) => (await within(QUESTION_MS, ask('files', watched)))?.files,
     stop: () => channel.stop(),
   };
 }

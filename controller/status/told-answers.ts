@@ -1,6 +1,7 @@
 /** The daemon's answers on D-Bus, read back: what the command line prints in its own words. */
 import type { Problem } from '../../policies/problem.ts';
-import type { PolicyStatus } from '../assemble.ts';
+import type { ChosenBackend } from '../apply/choose-backend.ts';
+import type { PolicyStatus } from '../choose-policies.ts';
 import { parseObserving } from '../denials/observing.ts';
 import type { ToldChange } from '../explain/describe-changes.ts';
 import type { NicKind } from '../host/containers.ts';
@@ -79,12 +80,20 @@ export function parseCheck(of: Placed): ToldCheck {
   };
 }
 
-export interface ToldPreview {
+/** Between the kernel and what it was compared with. */
+export interface ToldDifference {
   readonly changed: boolean;
   readonly ruleset: string;
   readonly routes: Change;
   readonly neighbourProxies: Change;
   readonly gateways: Change;
+}
+
+export interface ToldComparison extends ToldDifference {
+  readonly backend: ChosenBackend;
+}
+
+export interface ToldPreview extends ToldDifference {
   /** As `--json` prints them. */
   readonly flows: readonly unknown[];
   /** The same in words. */
@@ -94,7 +103,14 @@ export interface ToldPreview {
   readonly panic: PanicState;
 }
 
-export function parsePreview(of: Placed): ToldPreview {
+const BACKENDS: readonly ChosenBackend[] = ['nftables', 'iptables-nft', 'iptables-legacy'];
+
+export const parseComparison = (of: Placed): ToldComparison => ({
+  backend: asOneOf(fieldsOf(of)('backend'), BACKENDS),
+  ...parseDifference(of),
+});
+
+function parseDifference(of: Placed): ToldDifference {
   const field = fieldsOf(of);
   const change = (key: string): Change => {
     const part = fieldsOf(field(key));
@@ -104,6 +120,13 @@ export function parsePreview(of: Placed): ToldPreview {
     changed: asBoolean(field('changed')),
     ruleset: asText(field('ruleset')),
     ...{ routes: change('routes'), neighbourProxies: change('neighbourProxies'), gateways: change('gateways') },
+  };
+}
+
+export function parsePreview(of: Placed): ToldPreview {
+  const field = fieldsOf(of);
+  return {
+    ...parseDifference(of),
     flows: asList(field('flows')).map(({ value }) => value),
     words: asList(field('words')).map(parseWords),
     problems: asList(field('problems')).map(parseProblem),

@@ -66,6 +66,7 @@ it('is answered, or refused by name, and changes nothing for anyone but root', a
         List: note('List'),
         Check: note('Check'),
         Preview: note('Preview'),
+        Compare: note('Compare'),
         Explain: note('Explain'),
         Apply: note('Apply'),
         Confirm: note('Confirm'),
