@@ -1,11 +1,9 @@
 /** Faults one after the other, and after every few of them: is everything as it must be? */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { checkTraffic, settle } from './checks.ts';
 import { diceFrom } from './dice.ts';
 import { inflict, type Step } from './faults.ts';
 import { type Holdings, holdingsOf } from './processes.ts';
-import { FATE_MS } from './traffic.ts';
 import { makeWorld, type World } from './world.ts';
 
 export interface Endured {
@@ -66,7 +64,7 @@ export async function endure(steps: Iterable<Step>, options: EndureOptions = {})
         if (done.length % LOOK_EVERY === 0) await look();
       }
       await look();
-      await sleep(FATE_MS);
+      await world.traffic.fates();
       checkTraffic(world);
     } catch (cause) {
       throw broken(world, cause instanceof Error ? cause.message : String(cause), done);

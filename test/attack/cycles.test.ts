@@ -10,7 +10,6 @@ import { checkTraffic, settle } from './checks.ts';
 import { diceFrom } from './dice.ts';
 import { aliveIn, GAUGE } from './heap.ts';
 import { type Holdings, holdingsOf } from './processes.ts';
-import { FATE_MS } from './traffic.ts';
 import { expectedOf, makeWorld, type World } from './world.ts';
 
 const CYCLES = Number(process.env['ATTACK_CYCLES'] ?? 100);
@@ -128,7 +127,7 @@ test(
       if ((round + 1) % Math.ceil(rounds / 4) === 0) await weigh(round);
     }
     await look();
-    await new Promise((resolve) => setTimeout(resolve, FATE_MS));
+    await world.traffic.fates();
     checkTraffic(world);
     const [first, last] = [holdings[0], holdings.at(-1)];
     console.log(

@@ -12,8 +12,13 @@ it('leaves exactly the steps that matter, wherever they stand', async () => {
   await fc.assert(
     fc.asyncProperty(list, fc.infiniteStream(fc.boolean()), async (steps, coins) => {
       const matter = steps.filter(() => coins.next().value === true);
-      const breaks = async (some: readonly number[]): Promise<boolean> => matter.every((one) => some.includes(one));
+      const tried: string[] = [];
+      const breaks = async (some: readonly number[]): Promise<boolean> => {
+        tried.push(some.join());
+        return matter.every((one) => some.includes(one));
+      };
       expect(await shrink(steps, breaks, () => true)).toEqual(matter);
+      expect(tried, 'none is tried twice').toEqual([...new Set(tried)]);
     }),
   );
 });
@@ -27,8 +32,9 @@ it('gives what it has when the time is over', async () => {
 const DEAF = fileURLToPath(new URL('deaf.mjs', import.meta.url));
 
 it('names the steps that show a daemon that hears of no policy', async () => {
-  // By these seeds the container that starts is the one that gets another policy.
-  const steps = parseSteps('hangup 1, start 5, uplinkAddress 1, edit 4');
+  // By these seeds the second container that starts is the one that gets another policy. After what makes it compare, such as a
+  // hangup, it might find the edit all the same.
+  const steps = parseSteps('start 1, start 5, edit 4');
   const options = { brokenBy: DEAF, patience: 1_500 };
   const broken = await endure(steps, options).catch((cause: unknown) => cause);
   if (!(broken instanceof Broken)) throw new Error('a deaf daemon broke nothing', { cause: broken });
@@ -39,7 +45,7 @@ it('names the steps that show a daemon that hears of no policy', async () => {
     );
   const told = await tellBroken(7, broken, breaks, () => true);
   expect(told.split('\n').slice(0, 4)).toEqual([
-    'seed 7, 4 steps, of which these are enough:',
+    'seed 7, 3 steps, of which these are enough:',
     ...['  start 5', '  edit 4'],
     "ATTACK_CASE='start 5,edit 4'",
   ]);

@@ -22,6 +22,8 @@ export interface Traffic {
   excuse(what: string, ...kinds: readonly Mishap['kind'][]): () => void;
   /** Waits until a packet that is sent from now on has come back. @returns whether one had been lost before. */
   flows(): Promise<boolean>;
+  /** Waits until of each packet that was sent so far it is known whether it was lost. */
+  fates(): Promise<void>;
   /** How many mishaps each reason excused: `the uplink was down: 31 lost`. */
   excused(): readonly string[];
   /** Mishaps outside all windows, of packets sent so long ago that their fate is known. */
@@ -50,8 +52,6 @@ while (1) { my $peer = recv($socket, my $text, 64, 0); send($socket, $text, 0, $
 
 /** One packet each 5 ms; one that has no echo after so many seconds is lost. */
 const PATIENCE_S = 3;
-/** After the last packet, when the fate of all is known. */
-export const FATE_MS = 1000 * PATIENCE_S + 500;
 const STREAM = `
 use IO::Socket::IP;
 use Time::HiRes qw(time);
@@ -73,7 +73,7 @@ while (1) {
     my $old = shift @order;
     printf "lost %d %.0f\\n", $old, 1000 * delete $sent{$old} if exists $sent{$old};
   }
-  print "sent $next\\n" if $next % 100 == 0;
+  printf "sent %d %d\\n", $next, $order[0] // $next if $next % 100 == 0;
   select(undef, undef, undef, 0.005);
 }
 `;
@@ -99,7 +99,7 @@ export interface Wiring {
 export async function startTraffic({ inside, outside, host, to }: Wiring): Promise<Traffic> {
   const mishaps: Mishap[] = [];
   const windows: Window[] = [];
-  let [sent, echoed] = [0, 0];
+  let [sent, open, echoed] = [0, 0, 0];
   const filter = `udp dst port ${FORBIDDEN} or icmp[icmptype] == icmp-echo or (icmp6 and ip6[40] == 128)`;
   const capture = host.spawn('tcpdump', ['-tt', '-n', '-l', '--immediate-mode', '-Q', 'out', '-i', 'eth0', filter], {
     onLine: (text) => {
@@ -112,10 +112,11 @@ export async function startTraffic({ inside, outside, host, to }: Wiring): Promi
   await echo.waitForLine(/echoes/);
   const stream = inside.spawn('perl', ['-e', STREAM, to[0], String(PORT)], {
     onLine: (text) => {
-      const [word, number, at] = text.split(' ');
-      if (word === 'sent') sent = Number(number);
-      if (word === 'echo') echoed = Number(number);
-      if (word === 'lost') mishaps.push({ kind: 'lost', at: Number(at), text });
+      const [word, ...numbers] = text.split(' ');
+      const [first = 0, second = 0] = numbers.map(Number);
+      if (word === 'sent') [sent, open] = [first, second];
+      if (word === 'echo') echoed = first;
+      if (word === 'lost') mishaps.push({ kind: 'lost', at: second, text });
     },
   });
   inside.spawn('perl', ['-e', FLOOD, String(FORBIDDEN), ...to]);
@@ -131,6 +132,11 @@ export async function startTraffic({ inside, outside, host, to }: Wiring): Promi
         throw new Error(`${String(cause)}: ${sent} sent, ${now} of them before, the last echo of ${echoed}, ${last}`);
       });
       return mishaps.length > lost || echoed > now;
+    },
+    fates: async () => {
+      // What `sent` says is behind by one print at most.
+      const now = sent + 100;
+      await eventually('the fate of all is known', () => open >= now, 60_000);
     },
     excused: () => {
       const all = new Map<string, number>();
