@@ -33,12 +33,12 @@ async function timed(work: Work): Promise<number> {
   return performance.now() - begin;
 }
 
-/** Waits until that many lines of the daemon match that were said after the mark. */
+/** Waits until that many lines of the daemon match that were said after the mark; looks at each once, since that counts too. */
 async function said({ daemon }: Routewall, pattern: RegExp, times: number, after: number): Promise<void> {
-  const { lines } = daemon.child();
-  for (let next = after, found = 0; found < times; found += 1) {
-    await daemon.child().waitForLine(pattern, { after: next, timeout: 300_000 });
-    next = lines.findIndex((line, index) => index >= next && pattern.test(line)) + 1;
+  const child = daemon.child();
+  for (let next = after, found = 0; found < times; next += 1) {
+    if (next === child.lines.length) await child.waitForLine(/^/, { after: next, timeout: 300_000 });
+    if (pattern.test(child.lines[next] ?? '')) found += 1;
   }
 }
 
@@ -46,6 +46,28 @@ const batch =
   (place: Namespace, program: 'ip' | 'nft', text: string): Work =>
   () =>
     place.run(program, program === 'ip' ? ['-force', '-batch', '-'] : ['-f', '-'], { input: text, timeout: 300_000 });
+
+/** The same edit as who doesn't rename chains would write it, for a twin that has it: each container's elements lead elsewhere. */
+function byElements(transaction: string): string {
+  const lines = transaction.split('\n');
+  const keys = Array.from({ length: count }, (_, index) => `"vo${index}"`);
+  return [...transaction.matchAll(/^rename chain inet routewall (\S+) (\S+)$/gm)]
+    .flatMap(([, from = '', chain = '']) => {
+      const map = `element inet routewall ${chain.startsWith('egress') ? 'from' : 'to'}_container`;
+      const rule = `add rule inet routewall ${from} `;
+      return [
+        `add chain inet routewall ${chain}x`,
+        `delete ${map} { ${keys.join(', ')} }`,
+        `add ${map} { ${keys.map((key) => `${key} : goto ${chain}x`).join(', ')} }`,
+        ...lines.flatMap((line) =>
+          line.startsWith(rule) ? line.replace(rule, `add rule inet routewall ${chain}x `) : [],
+        ),
+        `flush chain inet routewall ${chain}`,
+        `delete chain inet routewall ${chain}`,
+      ];
+    })
+    .join('\n');
+}
 
 class Storm {
   readonly #routewall: Routewall;
@@ -65,7 +87,13 @@ class Storm {
   }
 
   /** What the daemon says of each container, and the same change without it. */
-  async #measure(title: string, work: Work, pattern: RegExp, times: number, alone: () => Promise<readonly Work[]>) {
+  async #measure(
+    title: string,
+    work: Work,
+    pattern: RegExp,
+    times: number,
+    alone: () => Promise<readonly Work[]>,
+  ): Promise<number> {
     const mark = this.#routewall.mark();
     const ours = await timed(async () => {
       await work();
@@ -76,6 +104,7 @@ class Storm {
       for (const each of works) await each();
     });
     this.#note(title, ours, other);
+    return ours;
   }
 
   async #render(what: 'nft' | 'routing'): Promise<string> {
@@ -106,9 +135,11 @@ class Storm {
       ],
     );
     const edit = (): Promise<void> => writePolicy(PROFILE, profileOf(round + 1));
-    await this.#measure('an edit that touches all', edit, / via .*: enforced in /, count, async () => [
+    const edited = await this.#measure('an edit that touches all', edit, / via .*: enforced in /, count, async () => [
       nft(await this.#transaction()),
     ]);
+    const other = await timed(nft(byElements(await this.#transaction())));
+    this.#note('the same, beside nft changing each element', edited, other);
     await this.#measure(
       'all stop',
       batch(bed.host, 'ip', stopLines(count)),

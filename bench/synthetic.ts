@@ -9,6 +9,7 @@ import { type Address, addressFrom } from '../render/address.ts';
 import { NO_NAMES } from '../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../render/names.ts';
 import { chainNaming } from '../render/nft.ts';
+import { changeMap } from '../render/shared-map.ts';
 
 export const nameOf = chainNaming(chainHash);
 
@@ -83,8 +84,8 @@ export function inputsOf(count: number, policyOf: (index: number) => string): Ho
   };
 }
 
-export const withoutVeth = (inputs: HostInputs, key: string): HostInputs => {
-  const veths = new Map(inputs.veths);
-  veths.delete(key);
-  return { ...inputs, veths };
-};
+/** As the daemon notes a stop. */
+export const withoutVeth = (inputs: HostInputs, key: string): HostInputs => ({
+  ...inputs,
+  veths: changeMap(inputs.veths, [[key, undefined]]),
+});
