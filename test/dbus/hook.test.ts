@@ -128,9 +128,9 @@ describe('a container with the hook', () => {
         const mac = /link\/ether (\S+)/.exec((await inside.run('ip', ['link', 'show', 'eth0'])).stdout)?.[1];
         const { stdout } = await routewall.bed.host.run('nft', ['list', 'set', 'bridge', 'routewall', 'port_mac']);
         expect(stdout).toContain(`"${await container.hostVeth()}" . ${mac}`);
-        // The bridge's carrier came with its first port, and its queue is opened some moments later: what it sends until
+        // The bridge's carrier came with its first port, and the kernel may open its queue a second later: what it sends until
         // then is lost.
-        await inside.run('ping', ['-c', '5', '-i', '0.2', '-W', '5', '198.51.100.129']);
+        await inside.run('ping', ['-c', '1', '-i', '0.2', '-w', '10', '198.51.100.129']);
         await routewall.stop(container);
       }
       await container.destroy();
