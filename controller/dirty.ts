@@ -16,6 +16,8 @@ export interface DirtyParts {
   leases: boolean;
   /** The kernel may differ from what we wrote. */
   resync: boolean;
+  /** Somebody deleted a table of ours. */
+  deleted: boolean;
   /** Host-side veths whose routes the kernel may have dropped. */
   veths: Set<string>;
   /** Addresses of which neighbour proxies went, ours or others'. */
@@ -38,6 +40,7 @@ export const nothingDirty = (): DirtyParts => ({
   links: false,
   leases: false,
   resync: false,
+  deleted: false,
   veths: new Set(),
   proxies: new Set(),
   sysctls: new Set(),
@@ -67,6 +70,12 @@ export const isOfContainers = ({
   uplinks,
 }: DirtyParts): boolean => !(config || tree || running || policies === 'all' || links || leases || resync || uplinks);
 
+/** What is left without the comparison, and that with the links that it goes by. */
+export const splitComparison = ({ resync, links, ...rest }: DirtyParts): [DirtyParts, DirtyParts] => [
+  { ...rest, resync: false, links: false },
+  { ...nothingDirty(), resync, links },
+];
+
 /** For a pass that failed: what it had taken is to be done again, and more may have come meanwhile. */
 export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
   return {
@@ -79,6 +88,7 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     links: a.links || b.links,
     leases: a.leases || b.leases,
     resync: a.resync || b.resync,
+    deleted: a.deleted || b.deleted,
     veths: new Set([...a.veths, ...b.veths]),
     proxies: new Set([...a.proxies, ...b.proxies]),
     sysctls: new Set([...a.sysctls, ...b.sysctls]),

@@ -101,8 +101,11 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('trafficChanged', ({ dev }) => {
       if (context.isShaped(dev)) mark().traffic.add(dev);
     }),
-    bus.on('rulesetCommitted', ({ pid, touchesOurs }) => {
-      if (touchesOurs && !context.isOurProcess(pid)) mark().resync = true;
+    bus.on('rulesetCommitted', ({ pid, touchesOurs, deletesOurs }) => {
+      if (!touchesOurs || context.isOurProcess(pid)) return;
+      const dirty = mark();
+      dirty.resync = true;
+      dirty.deleted ||= deletesOurs;
     }),
     bus.on('leasesChanged', () => {
       mark().leases = true;

@@ -94,6 +94,11 @@ export class Patience {
     }
   }
 
+  /** What it was to find out is known, unless another one has begun. */
+  settle(): void {
+    if (this.#signal === undefined) this.end(undefined);
+  }
+
   /** Nothing of it is known. */
   stop(): void {
     clearInterval(this.#look);

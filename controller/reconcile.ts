@@ -2,6 +2,7 @@
 
 import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import type { HostConfig } from '../policies/config.ts';
+import type { HostLink } from '../policies/host-network.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
@@ -21,6 +22,7 @@ import { HostReader } from './host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import { uplinkChoices } from './host/uplink-facts.ts';
 import { createTurn } from './in-turns.ts';
+import { withoutRunning } from './kernel/file-marks.ts';
 import type { Marks } from './kernel/kernel-marks.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Panic } from './panic/panic.ts';
@@ -88,6 +90,9 @@ export interface Waits {
 /** Interfaces, each with a few settings. */
 const SETTINGS_AT_ONCE = 200;
 
+/** What is to be read again: all there is, or what the kernel holds, by the host's links as they are or as they are known. */
+export type Wrong = 'anything' | 'links' | 'kernel';
+
 const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patiently };
 
 export class Reconciler {
@@ -96,10 +101,14 @@ export class Reconciler {
   readonly #choicesOf = rememberLast((policies: Assembled['policies']) => uplinkChoices(policies.values()));
   readonly #shutOf = rememberLast(shutByErrors);
   readonly reader: HostReader;
+  /** Put back ahead of a pass, which has to come to its end to tell of it: what began meanwhile is judged by that. */
+  readonly #restored: string[] = [];
   /** Of the last pass. */
   #desired: DesiredState | undefined;
   /** The files' mark from before they were last read, all of them. */
   #readUnder: string | undefined;
+  /** The same for a question: of what runs, only what had changed was read. */
+  #askedUnder: string | undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -119,8 +128,9 @@ export class Reconciler {
   ): Promise<Outcome> {
     let dirty = first;
     const { applier, lastGood, panic, traffic, log } = this.#options;
-    // Before anything that takes time: it may be what someone flushed.
-    const isAsProven = dirty.resync && (await applier.proof.look(this.reader.watched));
+    // In a panic what seals comes back first, with the comparison.
+    if (dirty.deleted && !panic.isOn) this.#restored.push(...(await applier.putBack()));
+    const isAsProven = dirty.resync && (await applier.proof.look(this.reader.watched, waits.comparison));
     const { files } = applier.proof;
     const mended = dirty.resync && !isAsProven ? await this.#verifySeal(waits) : [];
     let disk = await this.#readFiles(dirty);
@@ -143,7 +153,8 @@ export class Reconciler {
     // What the disk refuses now is tried again, and told of, below.
     if (!choice.isUnconfirmed) await lastGood.note(assembled.policies, this.reader.files).catch(() => undefined);
     const isSealRead = !(mended instanceof Unread);
-    const { applied, released } = await this.#apply(request, dirty.resync && isSealRead, waits.comparison);
+    const { applied: compared, released } = await this.#apply(request, dirty.resync && isSealRead, waits.comparison);
+    const applied = { ...compared, repaired: [...this.#restored, ...compared.repaired] };
     let unread = isSealRead ? applied.unread : mended;
     const resync = dirty.resync && unread === undefined;
     await panic.settle(this.#panicScope(applied.enforced));
@@ -155,47 +166,60 @@ export class Reconciler {
     };
     if (!resync && dirty.veths.size > 0)
       await repair(async () => {
-        await applier.reassert(dirty.veths, applied);
+        await applier.repairs.reassert(dirty.veths, applied);
         return [];
       });
     if (!resync && dirty.proxies.size > 0)
-      await repair(() => applier.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
+      await repair(() => applier.repairs.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
     if (!resync && dirty.sysctls.size > 0) await repair(() => this.#repairSettings(dirty.sysctls));
     const { veths: links, traffic: edited } = dirty;
     repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited }, waits.traffic)));
-    if (!resync && dirty.uplinks) await repair(() => applier.repairUplinks());
+    if (!resync && dirty.uplinks) await repair(() => applier.repairs.restoreUplinks());
     // The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass.
     lastGood.save().catch((cause: unknown) => {
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     });
     this.#desired = desired;
+    this.#restored.length = 0;
     if (first.resync && first.tree && first.running && first.policies === 'all') this.#readUnder = files;
     const whole = { ...applied, unrouted: applier.unrouted };
     const told = { before, repaired, released, isCompared: resync, unread, traffic: traffic.failures, choice };
     return { assembled, applied: whole, ...told };
   }
 
-  /** Whether all files are as they were when they were last read, and the same containers run. */
-  async areFilesAsRead(): Promise<boolean> {
+  /** The mark of all files and of what runs, to be taken before they are read; `undefined`: nothing is certain of them. */
+  async lookAtFiles(): Promise<string | undefined> {
     const { watched } = this.reader;
-    const now = watched && (await this.#options.applier.proof.lookAtFiles(watched));
-    return now !== undefined && now === this.#readUnder;
+    return watched && (await this.#options.applier.proof.lookAtFiles(watched));
+  }
+
+  /** What of that is as it was when it was last read. */
+  knownOf(mark: string | undefined): 'all' | 'files' | 'nothing' {
+    const known = [this.#readUnder, this.#askedUnder].filter((each) => each !== undefined);
+    if (mark === undefined) return 'nothing';
+    if (known.includes(mark)) return 'all';
+    return known.map(withoutRunning).includes(withoutRunning(mark)) ? 'files' : 'nothing';
+  }
+
+  /** All files have been read since that mark was taken, and what runs that was told otherwise. */
+  noteAsked(mark: string | undefined): void {
+    this.#askedUnder = mark;
   }
 
   /**
-   * Whether a resync would find nothing to do: then there is none to make. By marks, or where containers come and go by a look
-   * at everything, which no pass waits for; `idle` waits until none is at work.
-   * @throws Error where it can't be told.
+   * What a resync would have to do, or may have to where that can't be told: `undefined` where there is none to make. By marks,
+   * or where containers come and go by a look at everything, which no pass waits for; `idle` waits until none is at work.
+   * @throws Error where files can't be read.
    */
-  async isRight(idle: () => Promise<void>): Promise<boolean> {
+  async findWrong(idle: () => Promise<void>): Promise<Wrong | undefined> {
     const { applier, traffic } = this.#options;
     const { watched } = this.reader;
-    if (traffic.isUsed) return false;
+    if (traffic.isUsed) return 'anything';
     const marks = watched && (await applier.proof.lookAhead(watched));
-    if (marks !== undefined && (await this.#isAsItWas(marks))) return true;
-    const isRight = await this.#looksRight(idle);
-    if (isRight) this.#readUnder = marks?.files;
-    return isRight;
+    if (marks !== undefined && (await this.#isAsItWas(marks))) return undefined;
+    const wrong = await this.#lookForWrong(idle);
+    if (wrong === undefined) this.#readUnder = marks?.files;
+    return wrong;
   }
 
   async #isAsItWas(marks: Marks): Promise<boolean> {
@@ -203,17 +227,22 @@ export class Reconciler {
     return (await this.#options.applier.proven(this.#desired, marks)) !== undefined;
   }
 
-  async #looksRight(idle: () => Promise<void>): Promise<boolean> {
+  async #lookForWrong(idle: () => Promise<void>): Promise<Wrong | undefined> {
     const { reader } = this;
     const { applier, panic, read, run } = this.#options;
     const turn = createTurn(idle);
-    if (!(await panic.isAbsent(read ?? run)) || !(await reader.isAsRead(turn))) return false;
+    if (!(await panic.isAbsent(read ?? run)) || !(await reader.isAsRead(turn))) return 'anything';
     await idle();
-    if (this.#desired === undefined) return false;
-    return await applier.isRight(this.#desired, {
-      ...{ turn, idle, lxcProxies: () => this.#lxcProxies() },
-      areLinksKnown: (links) => reader.areLinksKnown(links),
-    });
+    if (this.#desired === undefined) return 'anything';
+    let wrong: Wrong = 'kernel';
+    const areLinksKnown = (links: readonly HostLink[]): boolean => {
+      const areKnown = reader.areLinksKnown(links);
+      if (!areKnown) wrong = 'links';
+      return areKnown;
+    };
+    const request = { turn, idle, lxcProxies: () => this.#lxcProxies(), areLinksKnown };
+    // Why it can't be told is for a pass to find.
+    return (await applier.isRight(this.#desired, request).catch(() => false)) ? undefined : wrong;
   }
 
   /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */
@@ -322,7 +351,7 @@ export class Reconciler {
     const most = devs.has('all') || onPostponed === undefined ? devs.size : SETTINGS_AT_ONCE;
     const now = new Set([...devs].slice(0, most));
     if (devs.size > most) onPostponed?.([...devs].slice(most));
-    return await applier.repairSysctls(now, (dev) => this.#nicsOn(dev));
+    return await applier.repairs.restoreSysctls(now, (dev) => this.#nicsOn(dev));
   }
 
   #nicsOn(veth: string): readonly string[] | undefined {

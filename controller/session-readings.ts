@@ -13,12 +13,14 @@ export interface SessionReadingsOptions {
   readonly timers: Timers;
   /** Asks for a pass, and gives what it is to read again. */
   readonly mark: () => DirtyParts;
+  /** A comparison was put aside, or failed, some time ago. */
+  readonly compareAgain: () => void;
   /** Something failed or was put aside. */
   readonly onUnread: () => void;
 }
 
 /** Among thousands of containers it takes seconds. */
-const COMPARISON_MS = 200;
+const COMPARISON_MS = 50;
 
 export class SessionReadings {
   readonly #comparison: Patience;
@@ -29,14 +31,12 @@ export class SessionReadings {
   readonly #unread = new Map<string, ContainerRef>();
   #why: Unread | undefined;
 
-  constructor({ mark, ...options }: SessionReadingsOptions) {
+  constructor({ mark, compareAgain, ...options }: SessionReadingsOptions) {
     this.#comparison = new Patience({
       ...options,
       what: 'the comparison with the kernel',
       graceMs: COMPARISON_MS,
-      again: () => {
-        mark().resync = true;
-      },
+      again: compareAgain,
     });
     this.#host = new Patience({
       ...options,
@@ -68,6 +68,11 @@ export class SessionReadings {
     const host: Wait = (read) => this.#host.read(isAwaited, read);
     const traffic: Wait = (read) => this.#traffic.read(isAwaited, read);
     return { comparison: isComparing ? this.#comparison.begin(isAwaited) : undefined, host, traffic };
+  }
+
+  /** Found out beside passes that there is nothing to compare. */
+  settleComparison(): void {
+    this.#comparison.settle();
   }
 
   /** What of this container runs keeps being what it was. */

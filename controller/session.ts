@@ -2,18 +2,25 @@
 import { join } from 'node:path';
 import { createHostEventBus, type HostEventBus, type Source } from '../watchers/events.ts';
 import { readFileSignature } from '../watchers/file-signature.ts';
-import { type DirtyParts, everythingDirty, isOfContainers, mergeDirty, nothingDirty } from './dirty.ts';
+import {
+  type DirtyParts,
+  everythingDirty,
+  isOfContainers,
+  mergeDirty,
+  nothingDirty,
+  splitComparison,
+} from './dirty.ts';
 import { containerId } from './host/containers.ts';
 import type { Hint } from './host/hinted-runtime.ts';
 import type { ContainerRef } from './host/known-containers.ts';
 import { messageOf } from './log.ts';
-import { markEvents } from './mark-events.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { concernsContainers } from './patience.ts';
-import { type Outcome, Reconciler } from './reconcile.ts';
+import { type Outcome, Reconciler, type Wrong } from './reconcile.ts';
 import { RegularResync } from './regular-resync.ts';
 import type { Order } from './revisions/revisions.ts';
 import { SessionEnded } from './session-ended.ts';
+import { listenToHost } from './session-events.ts';
 import { createSessionFollowers, type SessionFollowers } from './session-followers.ts';
 import type { SessionOptions } from './session-options.ts';
 import { SessionReadings } from './session-readings.ts';
@@ -58,7 +65,12 @@ export class Session {
       onLacking: () => this.requestEverything(),
       onTraffic: () => this.requestResync(),
     });
-    this.readings = new SessionReadings({ ...options, timers: this.#timers, mark: this.#mark });
+    this.readings = new SessionReadings({
+      ...options,
+      timers: this.#timers,
+      mark: this.#mark,
+      compareAgain: () => this.#regular.retry(),
+    });
     this.reconciler = new Reconciler({
       ...options,
       onUnread: (container, why) => this.readings.note(container, why),
@@ -76,8 +88,15 @@ export class Session {
       ...options,
       timers: this.#timers,
       periodMs: options.config.resyncSeconds * 1000,
-      isRight: async () => !options.isUnsaved() && (await this.reconciler.isRight(() => this.#queue.idle())),
-      request: () => this.requestEverything(),
+      findWrong: () => this.#findWrong(),
+      onSame: (tookMs) => {
+        this.readings.settleComparison();
+        options.onSame(tookMs);
+      },
+      request: (wrong) => {
+        if (wrong === 'anything') this.requestEverything();
+        else Object.assign(this.#mark(), { resync: true, ...(wrong === 'links' && { links: true }) });
+      },
     });
     this.#followers = createSessionFollowers({
       ...options,
@@ -109,7 +128,8 @@ export class Session {
   }
 
   async start(): Promise<void> {
-    this.#listen();
+    listenToHost(this.#bus, { ...this.#options, reader: this.reconciler.reader, mark: this.#mark });
+    this.#sources.listen(this.#bus);
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
     this.#regular.begin();
@@ -164,14 +184,20 @@ export class Session {
     const signature = readFileSignature(configFile)?.text;
     if (signature !== this.#configSignature) this.#dirty.config = true;
     this.#configSignature = signature;
-    const isKnown = !this.#dirty.config && this.#queue.isIdle && this.#retryMs === RETRY_MS.first;
-    if (isKnown && (await this.reconciler.areFilesAsRead())) return;
-    this.#dirty.policies = 'all';
-    this.#dirty.tree = true;
-    for (const container of await this.reconciler.reader.changedRuntimes()) {
+    const isSettled = !this.#dirty.config && this.#queue.isIdle && this.#retryMs === RETRY_MS.first;
+    const mark = await this.reconciler.lookAtFiles();
+    const known = isSettled ? this.reconciler.knownOf(mark) : 'nothing';
+    if (known === 'all') return;
+    if (known === 'nothing') {
+      this.#dirty.policies = 'all';
+      this.#dirty.tree = true;
+    }
+    const changed = await this.reconciler.reader.changedRuntimes();
+    for (const container of changed) {
       this.#dirty.runtimes.set(containerId(container.lxcPath, container.name), container);
     }
-    await this.#nextPass(undefined);
+    if (known === 'nothing' || changed.length > 0) await this.#nextPass(undefined);
+    this.reconciler.noteAsked(this.readings.unread.length === 0 ? mark : undefined);
   }
 
   #passFor({ lxcPath, name }: ContainerRef): Promise<Outcome> {
@@ -187,9 +213,16 @@ export class Session {
     return outcome;
   }
 
-  /** Compares with the kernel what is known. */
+  /** Compares with the kernel what is known, also what no look would miss, such as who owns our tables. */
   requestResync(): void {
+    this.#regular.noteWrong();
     this.#mark().resync = true;
+  }
+
+  async #findWrong(): Promise<Wrong | undefined> {
+    // Any pass tries again what the disk refused.
+    if (this.#options.isUnsaved()) this.#request();
+    return await this.reconciler.findWrong(() => this.#queue.idle());
   }
 
   /** Asks about all names now, whatever their TTL. */
@@ -203,31 +236,6 @@ export class Session {
     this.#request();
   }
 
-  #listen(): void {
-    markEvents(this.#bus, {
-      mark: this.#mark,
-      guard: this.#options.config.guard,
-      uplinks: this.#options.config.uplinks === 'auto' ? [] : this.#options.config.uplinks,
-      hasBridges: () => this.reconciler.reader.hasBridges,
-      ownerOf: (veth) => this.reconciler.reader.ownerOf(veth),
-      hasUplinks: () => this.reconciler.reader.uplinks.facts !== undefined,
-      isProxied: (address) => this.#options.applier.isProxied(address),
-      isOurProcess: this.#options.isOurProcess,
-      isShaped: (dev) => this.#options.traffic.concerns(dev),
-      configFile: this.#options.configFile,
-    });
-    this.#bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
-      if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED') {
-        this.reconciler.reader.runtimes.forget(containerId(lxcPath, name));
-      }
-    });
-    this.#bus.on('shutdownPrepared', ({ begins }) => {
-      this.#options.log('info', begins ? 'the host is going down' : 'the host stays up after all');
-      this.#options.onShutdown(begins);
-    });
-    this.#sources.listen(this.#bus);
-  }
-
   /** What is marked in it at once is read by the pass that this asks for. */
   readonly #mark = (): DirtyParts => {
     this.#request();
@@ -236,6 +244,11 @@ export class Session {
 
   #request(): void {
     if (this.#sources.isReady) this.#queue.request();
+  }
+
+  /** Somebody starts, and all that is ours is there, as far as is known. */
+  #mayCompareLater(dirty: DirtyParts): boolean {
+    return concernsContainers(dirty) && !dirty.deleted && this.#options.applier.enforced !== undefined;
   }
 
   async #pass(): Promise<void> {
@@ -247,10 +260,14 @@ export class Session {
     }
     if (dirty.runtimes.size > 0) this.#regular.noteStart();
     const waiting = this.#waiting.splice(0);
+    const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
+    if (dirty.resync && this.#regular.letsPass(order === undefined && this.#mayCompareLater(dirty))) {
+      [dirty, this.#dirty] = splitComparison(dirty);
+      this.#request();
+    }
     const begin = performance.now();
     this.#passBegan = begin;
     try {
-      const order = waiting.find((waiter) => waiter.order !== undefined)?.order;
       const isAwaited = () => this.#waiting.length > 0 || [dirty, this.#dirty].some(concernsContainers);
       // A hook comes while its container's link is being read about: it need not wait for a pass of its own.
       const join = (): DirtyParts | undefined => {
@@ -264,6 +281,7 @@ export class Session {
       const waits = this.readings.begin(dirty.resync, isAwaited);
       const outcome = await this.reconciler.reconcile(dirty, order, waits, join);
       this.readings.end(outcome);
+      if (outcome.isCompared) this.#regular.noteCompared();
       this.#retryMs = RETRY_MS.first;
       await this.#followers.follow(outcome);
       this.#options.onOutcome(outcome, performance.now() - begin);

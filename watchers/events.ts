@@ -54,13 +54,14 @@ export interface HostEvents {
   sysctlChanged(event: { readonly dev: string }): void;
   /**
    * Someone committed to nftables in this network namespace; `pid` is 0 where the kernel didn't say who.
-   * `touchesOurs`: the commit changed one of the tables named `routewall`.
+   * `touchesOurs`: the commit changed one of the tables named `routewall`; `deletesOurs`: it took one of them away.
    */
   rulesetCommitted(event: {
     readonly generation: number;
     readonly pid: number;
     readonly process: string;
     readonly touchesOurs: boolean;
+    readonly deletesOurs: boolean;
   }): void;
   /** Somebody, maybe we, changed a queueing discipline or a filter of the interface. */
   trafficChanged(event: { readonly dev: string }): void;

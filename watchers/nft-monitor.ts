@@ -7,18 +7,20 @@ import { parseNetlinkSockets, readNetTable, readSocketInodes } from './proc-sock
 export type NftMonitorLine =
   /** `pid` 0 and an empty `process` where the kernel didn't say who. */
   | { readonly kind: 'generation'; readonly generation: number; readonly pid: number; readonly process: string }
-  /** An object of one of our tables. */
-  | { readonly kind: 'ours' }
+  /** An object of one of our tables; `deletes`: the table itself goes. */
+  | { readonly kind: 'ours'; readonly deletes: boolean }
   | { readonly kind: 'error'; readonly message: string };
 
 // A process's name may hold anything, also a line break: the closing parenthesis need not be there.
 const GENERATION = /^# new generation (\d+)(?: by process (\d+) \((.*?)\)?)?$/;
 /** Anchored: comments and log prefixes in a rule may hold any text. */
-const OURS = /^[a-z]+ [a-z]+ (?:inet|arp|bridge) routewall(?:_panic)?(?: |$)/;
+const OURS = /^([a-z]+ [a-z]+) (?:inet|arp|bridge) routewall(?:_panic)?(?: |$)/;
 
 /** Parses one line of `nft monitor`; the objects of others' tables are `undefined`. */
 export function parseNftMonitorLine(line: string): NftMonitorLine | undefined {
-  if (!line.startsWith('# ')) return OURS.test(line) ? { kind: 'ours' } : undefined;
+  const [, what] = OURS.exec(line) ?? [];
+  if (what !== undefined) return { kind: 'ours', deletes: what === 'delete table' };
+  if (!line.startsWith('# ')) return undefined;
   const [, generation, pid = '0', process = ''] = GENERATION.exec(line) ?? [];
   if (generation !== undefined)
     return { kind: 'generation', generation: Number(generation), pid: Number(pid), process };
@@ -38,10 +40,12 @@ export function watchNftMonitor(bus: HostEventBus, options: NftMonitorOptions = 
   // With each deleted rule, nft's monitor forgets the named sets that the rule used; of their elements it then says
   // nothing but "W: Received event for an unknown set.", on the other stream.
   let tellsObjects = false;
+  let deletesOurs = false;
   let last: Commit | undefined;
   const begin = (): void => {
     touchesOurs = false;
     tellsObjects = false;
+    deletesOurs = false;
   };
   const child = monitorProcess({
     command: options.command ?? 'nft',
@@ -53,13 +57,16 @@ export function watchNftMonitor(bus: HostEventBus, options: NftMonitorOptions = 
     onSubscribed: () => bus.emit('synced', { source: 'nft-monitor' }),
     onLine: (line) => {
       const parsed = parseNftMonitorLine(line);
-      if (parsed?.kind === 'ours') touchesOurs = true;
+      if (parsed?.kind === 'ours') {
+        touchesOurs = true;
+        deletesOurs ||= parsed.deletes;
+      }
       if (!line.startsWith('#')) tellsObjects = true;
       // nft goes on after a full receive buffer, and what it missed is lost.
       if (parsed?.kind === 'error') child.fail(new Error(`nft monitor: ${parsed.message}`));
       if (parsed?.kind !== 'generation') return;
       const { generation, pid, process } = parsed;
-      const commit = { generation, pid, process, touchesOurs: touchesOurs || !tellsObjects };
+      const commit = { generation, pid, process, touchesOurs: touchesOurs || !tellsObjects, deletesOurs };
       begin();
       last = commit;
       bus.emit('rulesetCommitted', commit);

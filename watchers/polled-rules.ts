@@ -25,7 +25,8 @@ export function watchPolledRules(bus: HostEventBus, { ask, everyMs = EVERY_MS }:
       known = text;
       if (isStopped) return;
       if (before === undefined) bus.emit('synced', { source: 'iptables-rules' });
-      else if (before !== text) bus.emit('rulesetCommitted', { generation: 0, pid: 0, process: '', touchesOurs: true });
+      else if (before !== text)
+        bus.emit('rulesetCommitted', { generation: 0, pid: 0, process: '', touchesOurs: true, deletesOurs: false });
     } catch (cause) {
       known = undefined;
       const failure = cause instanceof Error ? cause : new Error(String(cause));

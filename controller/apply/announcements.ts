@@ -2,7 +2,6 @@
 import { type HostNetwork, linkLocalAddress } from '../../policies/host-network.ts';
 import { renderAnnouncement } from '../../render/announcement.ts';
 import type { NeighbourProxy } from '../../render/desired.ts';
-import { proxyKey } from '../../render/routing.ts';
 import type { Announcer } from './announcer.ts';
 
 const AGAIN_MS = 1_000;
@@ -12,13 +11,13 @@ export function announce(
   announcer: Announcer,
   proxies: readonly NeighbourProxy[],
   network: HostNetwork,
-  held: () => readonly NeighbourProxy[],
+  heldFor: (address: string) => readonly NeighbourProxy[],
 ): void {
   if (proxies.length === 0) return;
   for (const proxy of proxies) announceOne(announcer, proxy, network);
   const again = (): void => {
-    const keys = new Set(held().map(proxyKey));
-    for (const proxy of proxies) if (keys.has(proxyKey(proxy))) announceOne(announcer, proxy, network);
+    for (const proxy of proxies)
+      if (heldFor(proxy.address).some(({ dev }) => dev === proxy.dev)) announceOne(announcer, proxy, network);
   };
   setTimeout(again, AGAIN_MS).unref();
 }

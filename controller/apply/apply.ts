@@ -2,53 +2,29 @@
 import { chainHash } from '../../policies/chain-hash.ts';
 import type { HostNetwork } from '../../policies/host-network.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
-import type { DesiredState, NicState } from '../../render/desired.ts';
+import type { DesiredState } from '../../render/desired.ts';
 import { chainNaming } from '../../render/nft.ts';
 import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import { PortIsolation } from '../bridged/port-isolation.ts';
-import type { IpChannel } from '../commands/ip-channel.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
-import type { Run } from '../commands/run.ts';
-import type { KernelMarks, Marks } from '../kernel/kernel-marks.ts';
-import { readRouting, readUplinkRoutes } from '../kernel/observe.ts';
-import type { Log } from '../log.ts';
-import type { AddressClaims } from '../probe/address-claims.ts';
-import { rememberLast } from '../remember.ts';
+import type { Marks } from '../kernel/kernel-marks.ts';
+import { readRouting } from '../kernel/observe.ts';
 import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
-import type { Announcer } from './announcer.ts';
 import { type Applied, type ApplyRequest, NO_COMPARISON, rightApplied } from './applied.ts';
-import type { Backend } from './backend.ts';
 import { commitIsolated, repairRules } from './commit-isolated.ts';
-import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
+import { ForeignProxies } from './foreign-proxies.ts';
 import { KernelLook, type LookRequest } from './kernel-look.ts';
+import type { KernelPorts } from './kernel-ports.ts';
 import { KernelProof } from './kernel-proof.ts';
 import { NicSysctls } from './nic-sysctls.ts';
 import { ordinaryLines } from './ordinary-lines.ts';
-import { keysOfMoved, pickNics } from './pick-nics.ts';
+import { keysOfMoved, NO_ROUTING, pickNics } from './pick-nics.ts';
+import { Repairs } from './repairs.ts';
 import { RoutingWriter } from './routing-writer.ts';
-import type { RememberSysctls } from './sysctl-memory.ts';
 import { type Opened, UplinkRouting } from './uplink-routing.ts';
 
-export interface KernelPorts {
-  readonly backend: Backend;
-  readonly ip: IpChannel;
-  readonly announcer: Announcer;
-  readonly run: Run;
-  /** For what is looked at beside passes; `run` without it. */
-  readonly read?: Run;
-  readonly log: Log;
-  /** Told what is about to be changed; without it nobody will put it back. */
-  readonly rememberSysctls?: RememberSysctls;
-  /** Who is asked before a proxy is set. */
-  readonly claims: AddressClaims;
-  /** Without them each resync compares everything. */
-  readonly marks?: KernelMarks;
-}
-
 export const nameOf = chainNaming(chainHash);
-
-const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
 
 export class Applier {
   readonly #ports: KernelPorts;
@@ -62,9 +38,8 @@ export class Applier {
   readonly #isolation: PortIsolation;
   readonly proof: KernelProof;
   readonly look: KernelLook;
-  readonly #proxied = rememberLast(
-    (enforced: DesiredState): ReadonlySet<string> => new Set(routingOf(enforced).proxies.map(({ address }) => address)),
-  );
+  /** For what others take away beside passes. */
+  readonly repairs: Repairs;
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
@@ -73,6 +48,15 @@ export class Applier {
     this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
     this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
     this.#isolation = new PortIsolation(ports.run, ports.ip);
+    this.repairs = new Repairs({
+      enforced: () => this.#enforced,
+      foreign: this.#foreign,
+      routing: this.#routing,
+      sysctls: this.#sysctls,
+      uplinks: this.#uplinks,
+      isolation: this.#isolation,
+      claims: ports.claims,
+    });
     this.proof = new KernelProof(ports.marks);
     this.look = new KernelLook({
       ...ports,
@@ -107,11 +91,6 @@ export class Applier {
     return new Map([...failed, ...this.#withheld]);
   }
 
-  /** Whether a proxy for this address is enforced. */
-  isProxied(address: string): boolean {
-    return this.#enforced !== undefined && this.#proxied(this.#enforced).has(address);
-  }
-
   /** Who may send from what by the kernel, as `VETH PREFIX`. */
   readOwned(): Promise<ReadonlySet<string>> {
     return this.#ports.backend.readOwned();
@@ -122,6 +101,20 @@ export class Applier {
     this.#enforced = undefined;
     // By it links would be taken for read, which a new session hasn't.
     this.proof.forget();
+  }
+
+  /**
+   * The rules that were in force, where somebody deleted them, before anything is read: by readings they would be away longer.
+   * A complete comparison has to follow. @returns what was written. @throws Error when nothing is known of the kernel.
+   */
+  async putBack(): Promise<readonly string[]> {
+    if (this.#enforced === undefined) return [];
+    try {
+      return (await this.#ports.backend.putBack?.(this.#enforced)) ?? [];
+    } catch (cause) {
+      this.distrust();
+      throw cause;
+    }
   }
 
   /** Writes only what changed since the last time. @throws Error when the kernel's state is not known afterwards. */
@@ -154,7 +147,7 @@ export class Applier {
     const old = routingOf(pickNics(before, moved));
     const gone = this.#foreign.spare(diffRouting(old, routingOf(pickNics(desired, moved))).remove);
     const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
-    await this.#routing.write({ add: NOTHING, remove: leaving });
+    await this.#routing.write({ add: NO_ROUTING, remove: leaving });
     const left = keys.filter((key) => before.nics.get(key)?.hostVeth !== desired.nics.get(key)?.hostVeth);
     this.#sysctls.forget(pickNics(before, left));
     this.#isolation.forget(pickNics(before, left));
@@ -173,7 +166,7 @@ export class Applier {
     );
     const remaining = diffRouting(leaving, old).add;
     const fresh = diffRouting(remaining, routingOf(pickNics(result.enforced, moved))).add;
-    const due: Routing = { ...NOTHING, proxies: [...this.#ports.claims.due] };
+    const due: Routing = { ...NO_ROUTING, proxies: [...this.#ports.claims.due] };
     const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
     const unread = await orUnread(() => reading(() => this.#foreign.look(coming.proxies, lxcProxies)));
     // Whose they are isn't known: they come with the comparison.
@@ -251,7 +244,7 @@ export class Applier {
     signal: AbortSignal | undefined,
     onRules: (inForce: DesiredState, commands: readonly string[]) => void,
   ): Promise<Applied> {
-    const { desired: whole, withheld, lines: uplinkLines } = await this.#openUplinks(wanted);
+    const { desired: whole, withheld, lines: uplinkLines } = await this.#uplinks.reopen(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
     const held = await reading(() => this.#ports.backend.read(signal));
@@ -271,11 +264,11 @@ export class Applier {
     const differing = this.#routing.diffObserved(result.enforced, routing, leakable);
     // Nobody took those away: they only waited for an answer.
     const waited = new Set(
-      renderRouting({ add: { ...NOTHING, proxies: [...this.#ports.claims.due] }, remove: NOTHING }),
+      renderRouting({ add: { ...NO_ROUTING, proxies: [...this.#ports.claims.due] }, remove: NO_ROUTING }),
     );
     const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
     const diff = { ...differing, add: { ...differing.add, proxies } };
-    await this.#routing.write({ add: NOTHING, remove: diff.remove });
+    await this.#routing.write({ add: NO_ROUTING, remove: diff.remove });
     const drifted = [...(await this.#sysctls.reread(result.enforced)), ...unset];
     await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
     this.#enforced = this.#last = result.enforced;
@@ -288,69 +281,6 @@ export class Applier {
     return { ...result, unheld, repaired, written: length, unrouted: this.unrouted, unread: undefined, abandoned };
   }
 
-  /** Writes again what the kernel drops with a link that goes down. `applied`: by a change that began after that. */
-  async reassert(veths: ReadonlySet<string>, applied?: Pick<Applied, 'brought' | 'unrouted'>): Promise<void> {
-    if (this.#enforced === undefined) return;
-    const nics = new Map<string, NicState>();
-    for (const [key, nic] of this.#enforced.nics) if (veths.has(nic.hostVeth)) nics.set(key, nic);
-    if (nics.size === 0) return;
-    const part = { ...this.#enforced, nics };
-    // Of two thousand routes that just came, none has gone. Who was refused something may have it now.
-    const brought = applied?.unrouted.size === 0 ? applied.brought : undefined;
-    const routing = this.#foreign.spare(diffRouting(brought ?? NOTHING, routingOf(part)).add);
-    const proxies = this.#ports.claims.spare(routing.proxies);
-    await this.#routing.write({ add: { ...routing, proxies }, remove: NOTHING });
-    // Writing it unasked would be a change of the link, and so the next reason to write it.
-    if ((await reading(() => this.#isolation.reread(part))).length > 0)
-      for (const failure of await this.#isolation.write(part)) this.#routing.complain(failure);
-  }
-
-  /** Puts back proxies for these addresses that someone else took away. @returns what was written. */
-  async restoreProxies(addresses: ReadonlySet<string>, lxcProxies: () => readonly LxcProxy[]): Promise<string[]> {
-    const all = this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies;
-    const wanted = this.#ports.claims.spare(all.filter(({ address }) => addresses.has(address)));
-    if (wanted.length === 0) return [];
-    const proxies = await reading(() => this.#foreign.missing(wanted, lxcProxies));
-    const diff = { add: this.#foreign.spare({ ...NOTHING, proxies }), remove: NOTHING };
-    await this.#routing.write(diff);
-    return renderRouting(diff);
-  }
-
-  /** Puts back what someone else changed of the uplinks' tables and rules. @returns what was written. */
-  async repairUplinks(): Promise<string[]> {
-    if (this.#enforced?.host.uplinkTables === undefined) return [];
-    const { lines } = await this.#openUplinks(this.#enforced);
-    return [...lines, ...(await this.#uplinks.close(this.#enforced.host.uplinkTables))];
-  }
-
-  /** As the kernel is; before rules, which may mark packets for them. */
-  async #openUplinks(desired: DesiredState): Promise<Opened & { readonly lines: string[] }> {
-    const tables = desired.host.uplinkTables;
-    if (tables === undefined) return { desired, withheld: new Map(), lines: [] };
-    await reading(() => this.#uplinks.learn(tables, () => readUplinkRoutes(this.#ports.run)));
-    return { lines: this.#uplinks.missing(tables), ...(await this.#uplinks.open(desired)) };
-  }
-
-  /**
-   * Puts back what someone else changed of these interfaces; `all` stands for any. `nicsOn`: the NICs whose host-side veth it is,
-   * where it is one: nobody else has settings there. @returns what was written.
-   */
-  async repairSysctls(
-    devs: ReadonlySet<string>,
-    nicsOn: (dev: string) => readonly string[] | undefined,
-  ): Promise<string[]> {
-    if (this.#enforced === undefined) return [];
-    const keys = [...devs].map(nicsOn);
-    const isOfVeths = keys.every((some) => some !== undefined);
-    const part = isOfVeths
-      ? pickNics(
-          this.#enforced,
-          keys.flatMap((some) => some ?? []),
-        )
-      : this.#enforced;
-    return await this.#sysctls.repair(part, devs);
-  }
-
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
   async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<Routing> {
     await this.#sysctls.write(enforced, this.#enforced);
@@ -358,10 +288,8 @@ export class Applier {
     const free = this.#foreign.spare(coming);
     const proxies = this.#ports.claims.admit(free.proxies, network, enforced.nics);
     const brought = { ...free, proxies };
-    await this.#routing.write({ add: brought, remove: NOTHING });
-    announce(this.#ports.announcer, proxies, network, () =>
-      this.#enforced === undefined ? [] : routingOf(this.#enforced).proxies,
-    );
+    await this.#routing.write({ add: brought, remove: NO_ROUTING });
+    announce(this.#ports.announcer, proxies, network, (address) => this.repairs.proxiesOf(address));
     return brought;
   }
 }

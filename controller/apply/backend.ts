@@ -45,6 +45,11 @@ export interface Backend {
   readOwned(): Promise<ReadonlySet<string>>;
   /** Takes away all that is ours, and nothing else: another backend serves. */
   remove(): Promise<Committed>;
+  /**
+   * Those of our tables that are gone, as a state that was in force had them. Without it they come with the comparison.
+   * @returns what was written.
+   */
+  putBack?(state: DesiredState): Promise<readonly string[]>;
   /** What `change` would write. */
   describe(before: DesiredState, after: DesiredState): readonly string[];
 }

@@ -1,14 +1,18 @@
 /** Routing lines that `ip` refused: kept until one succeeds or nobody wants it any more, and tried again with each pass. */
-import type { DesiredState, NicState } from '../../render/desired.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import { followNicsBy } from '../../render/followed-nics.ts';
 import { type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import type { FailedLine } from '../commands/ip-channel.ts';
-
-const NOTHING: Routing = { gateways: [], routes: [], proxies: [] };
+import { NO_ROUTING, pickNics } from './pick-nics.ts';
 
 export class FailedRouting {
   /** `ip`'s message by line. */
   readonly #messages = new Map<string, string>();
-  readonly #lines = new WeakMap<NicState, readonly string[]>();
+  /** By what tells of a NIC in a line of its own: its veth, or the address of a proxy. */
+  readonly #byWord = followNicsBy(({ hostVeth, proxies }): string[] => [
+    hostVeth,
+    ...proxies.map(({ address }) => address),
+  ]);
 
   /** After `lines` were written. @returns the failures to remove something, which keep nobody from what it shall have. */
   note(lines: readonly string[], failures: readonly FailedLine[]): FailedLine[] {
@@ -20,10 +24,8 @@ export class FailedRouting {
 
   /** What is still to be had; the rest is forgotten. */
   wanted(enforced: DesiredState): Routing {
-    if (this.#messages.size === 0) return NOTHING;
-    const concerned = new Map<string, NicState>();
-    for (const [key, nic] of enforced.nics) if (this.#failedLine(nic) !== undefined) concerned.set(key, nic);
-    const { gateways, routes, proxies } = routingOf({ ...enforced, nics: concerned });
+    if (this.#messages.size === 0) return NO_ROUTING;
+    const { gateways, routes, proxies } = routingOf(pickNics(enforced, this.#concerned(enforced)));
     const again: Routing = {
       gateways: gateways.filter((gateway) => this.#failed({ gateways: [gateway] })),
       routes: routes.filter((route) => this.#failed({ routes: [route] })),
@@ -37,22 +39,24 @@ export class FailedRouting {
   /** By NIC key: one line that failed, and why. */
   byNic(enforced: DesiredState): ReadonlyMap<string, string> {
     const found = new Map<string, string>();
-    if (this.#messages.size === 0) return found;
-    for (const [key, nic] of enforced.nics) {
-      const line = this.#failedLine(nic);
+    for (const key of this.#concerned(enforced)) {
+      const nic = enforced.nics.get(key);
+      const line = nic && linesOf(nic).find((each) => this.#messages.has(each));
       if (line !== undefined) found.set(key, `ip ${line}: ${this.#messages.get(line)}`);
     }
     return found;
   }
 
-  /** Its lines are remembered: while one fails, each pass asks all NICs. */
-  #failedLine(nic: NicState): string | undefined {
-    const lines = this.#lines.get(nic) ?? linesOf(nic);
-    this.#lines.set(nic, lines);
-    return lines.find((line) => this.#messages.has(line));
+  /** Keys of the NICs that such a line may be of: while one fails, each pass asks. */
+  #concerned(enforced: DesiredState): string[] {
+    if (this.#messages.size === 0) return [];
+    const byWord = this.#byWord(enforced);
+    const words = new Set([...this.#messages.keys()].flatMap((line) => line.split(' ')));
+    return [...new Set([...words].flatMap((word) => [...(byWord.get(word) ?? [])]))];
   }
 
   #failed = (part: Partial<Routing>): boolean => linesOf(part).some((line) => this.#messages.has(line));
 }
 
-const linesOf = (part: Partial<Routing>): string[] => renderRouting({ add: { ...NOTHING, ...part }, remove: NOTHING });
+const linesOf = (part: Partial<Routing>): string[] =>
+  renderRouting({ add: { ...NO_ROUTING, ...part }, remove: NO_ROUTING });

@@ -80,10 +80,12 @@ export class KernelLook {
   ): boolean {
     const wanted = without(state, others);
     const veths = new Set<string>([...wanted.nics.values()].map(({ hostVeth }) => hostVeth));
+    const links = new Set<string>(observed.links.map(({ name }) => name));
+    const isThere = ({ dev }: { readonly dev: string }): boolean => links.has(dev) || !NAMELESS.test(dev);
     const present: Routing = {
       gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
-      routes: observed.routes,
-      proxies: observed.proxies,
+      routes: observed.routes.filter(isThere),
+      proxies: observed.proxies.filter(isThere),
     };
     const { add, remove } = diffRouting(present, routingOf(wanted));
     const left = keysOf(lxcProxies.filter(({ running }) => !running));
@@ -94,6 +96,9 @@ export class KernelLook {
     return !leaked && renderRouting({ add: missing, remove: stray }).length === 0;
   }
 }
+
+/** So `ip` calls an interface that went while it told what goes with that: of a container that stops. */
+const NAMELESS = /^if\d+$/;
 
 const without = (state: DesiredState, others: ReadonlySet<NicState>): DesiredState =>
   others.size === 0 ? state : { ...state, nics: new Map([...state.nics].filter(([, nic]) => !others.has(nic))) };

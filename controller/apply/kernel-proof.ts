@@ -1,7 +1,7 @@
 /** That the kernel holds what it shall, without looking at all of it: it was found so, and has the same marks still. */
 import type { DesiredState } from '../../render/desired.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
-import type { KernelMarks, Marks } from '../kernel/kernel-marks.ts';
+import { type KernelMarks, type Marks, QUESTION_MS } from '../kernel/kernel-marks.ts';
 import type { Applied } from './applied.ts';
 
 /** An hour, as resyncs go: what no mark can tell, such as a mistake in this, doesn't stay for ever. */
@@ -35,14 +35,22 @@ export class KernelProof {
     return this.#ahead;
   }
 
+  /** The kernel's alone, for a question: what passes and resyncs go by stays as it is. */
+  async lookAtKernel(): Promise<Marks | undefined> {
+    return await this.#marks?.read(undefined, QUESTION_MS);
+  }
+
   /** As in Marks. */
   async lookAtFiles(watched: WatchedFiles): Promise<string | undefined> {
     return await this.#marks?.readFiles(watched);
   }
 
-  /** A resync begins, and reads whatever it reads after this. @returns whether the kernel is as it was when it was right. */
-  async look(watched?: WatchedFiles): Promise<boolean> {
-    this.#now = await this.#marks?.read(watched);
+  /**
+   * A resync begins, and reads whatever it reads after this. `signal`: somebody waits for it.
+   * @returns whether the kernel is as it was when it was right.
+   */
+  async look(watched?: WatchedFiles, signal?: AbortSignal): Promise<boolean> {
+    this.#now = await unlessAborted(this.#marks?.read(watched), signal);
     // Too old to prove anything by now, but from before what is read next.
     this.#before = this.#now ?? this.#ahead;
     this.#ahead = undefined;
@@ -89,6 +97,17 @@ export class KernelProof {
   forget(): void {
     this.#proven = this.#noted = this.#now = this.#before = undefined;
   }
+}
+
+async function unlessAborted<T>(answer: Promise<T> | undefined, signal?: AbortSignal): Promise<T | undefined> {
+  if (signal === undefined) return await answer;
+  let end = (): void => undefined;
+  const aborted = new Promise<undefined>((resolve) => {
+    end = () => resolve(undefined);
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end);
+  });
+  return await Promise.race([answer, aborted]).finally(() => signal.removeEventListener('abort', end));
 }
 
 /** Nothing was to be done, and nothing would change without another mark: those of bridges and of uplinks' tables are no part. */

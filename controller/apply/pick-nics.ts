@@ -1,4 +1,7 @@
 import type { DesiredState, NicState } from '../../render/desired.ts';
+import type { Routing } from '../../render/routing.ts';
+
+export const NO_ROUTING: Routing = { gateways: [], routes: [], proxies: [] };
 
 /** The part of a state that these NICs are. */
 export const pickNics = (state: DesiredState, keys: readonly string[]): DesiredState => ({

@@ -65,6 +65,10 @@ export class ServingBackend implements Backend {
     return await this.#serving.holds(state, look);
   }
 
+  async putBack(state: DesiredState): Promise<readonly string[]> {
+    return (await this.#serving.putBack?.(state)) ?? [];
+  }
+
   describe(before: DesiredState, after: DesiredState): readonly string[] {
     return this.#serving.describe(before, after);
   }

@@ -2,7 +2,9 @@
 import type { DesiredState, HostState } from '../../render/desired.ts';
 import { lineKey, renderUplinkLine, type UplinkLine, uplinkLines } from '../../render/uplink.ts';
 import { type FailedLine, parseFailures } from '../commands/ip-channel.ts';
+import { reading } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
+import { readUplinkRoutes } from '../kernel/observe.ts';
 import { readUplinkRules } from '../kernel/observe-uplinks.ts';
 
 type Tables = HostState['uplinkTables'];
@@ -45,6 +47,14 @@ export class UplinkRouting {
     );
     const nics = new Map([...desired.nics].filter(([key]) => !withheld.has(key)));
     return { desired: { ...desired, nics }, withheld };
+  }
+
+  /** The same from what the kernel holds by now. `lines`: what others had taken away. @throws CommandError, Unread */
+  async reopen(desired: DesiredState): Promise<Opened & { readonly lines: string[] }> {
+    const tables = desired.host.uplinkTables;
+    if (tables === undefined) return { desired, withheld: new Map(), lines: [] };
+    await reading(() => this.learn(tables, () => readUplinkRoutes(this.#run)));
+    return { lines: this.missing(tables), ...(await this.open(desired)) };
   }
 
   /** After the rules that marked packets for them are gone. @returns what was written. @throws CommandError */

@@ -22,11 +22,11 @@ const hex = (path: string): string => Buffer.from(path).toString('hex');
 /**
  * A file is told by what a write can't leave as it was: device, inode, time of change and size. Nothing is certain of one that
  * changed less than three seconds ago (perl tells whole ones, and some file systems know two at a time), of what can't be
- * looked at, and of links among policies, which are believed by the folder that they lead to. Of what runs it tells who
- * listens where, as LXC's monitors do for each container.
+ * looked at, and of links among policies, which are believed by the folder that they lead to. Of what runs it tells, behind a
+ * dot, who listens where, as LXC's monitors do for each container.
  */
 export const FILE_MARKS = String.raw`
-my ($seen, $others) = ('', 0);
+my ($seen, $others, $heard, $starts) = ('', 0, '', 0);
 
 sub told {
   my ($path, $follow) = @_;
@@ -70,9 +70,14 @@ sub listeners {
 }
 sub file_mark {
   my %tell = (F => \&folder, T => \&tree, P => sub { told($_[0], 1) });
-  my $now = join "\0", (listeners() // return undef), map { $tell{substr $_, 0, 1}->(pack 'H*', substr $_, 1) // return undef } @_;
+  my $running = listeners() // return undef;
+  my $now = join "\0", map { $tell{substr $_, 0, 1}->(pack 'H*', substr $_, 1) // return undef } @_;
   $others++ if $now ne $seen;
-  $seen = $now;
-  return "$^T-$$-$others";
+  $starts++ if $running ne $heard;
+  ($seen, $heard) = ($now, $running);
+  return "$^T-$$-$others.$starts";
 }
 `;
+
+/** What a mark says of files alone, whatever runs. */
+export const withoutRunning = (mark: string): string => mark.replace(/\.\d+$/, '');

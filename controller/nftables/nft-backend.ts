@@ -5,7 +5,7 @@ import { diffListings, parseListingInPieces } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
 import { diffDesired, renderDesired, renderInPieces, renderNics } from '../../render/nft.ts';
 import { parseOwned } from '../../render/owned.ts';
-import type { Ruleset, TableFamily } from '../../render/ruleset.ts';
+import { EMPTY_RULESET, type Ruleset, type TableFamily } from '../../render/ruleset.ts';
 import { diffRulesets } from '../../render/transaction.ts';
 import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Look, Refusal } from '../apply/backend.ts';
@@ -95,6 +95,18 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     };
   };
 
+  /** Each by itself: a table that is there is refused. */
+  const putBack = async (state: DesiredState): Promise<readonly string[]> => {
+    const written: string[] = [];
+    for (const table of claimed(state)) {
+      const commands = diffRulesets(EMPTY_RULESET, new Map([table])).map(createTable);
+      const { refusal } = await commit(commands);
+      if (refusal === undefined) written.push(...commands);
+    }
+    if (written.length > 0) owner.committed();
+    return written;
+  };
+
   const describe = (before: DesiredState, after: DesiredState): string[] => {
     if (before.host.bridges === undefined && after.host.bridges === undefined)
       return diffDesired(before, after, nameOf);
@@ -117,6 +129,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
       // Also on a kernel without nf_tables, where no nft could be asked to do anything.
       return tables.length === 0 ? NOTHING : await commit(tables.map((table) => `delete table ${table}`));
     },
+    putBack,
     describe,
   };
 }

@@ -56,6 +56,10 @@ export class Panic {
     return this.#state;
   }
 
+  get isOn(): boolean {
+    return isPanic(this.#state);
+  }
+
   get isUnsaved(): boolean {
     return this.#isUnsaved;
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../../render/desired.ts';
 import { changedNames } from '../../render/dns-sets.ts';
+import { changedKeys } from '../../render/shared-map.ts';
 import { type Log, messageOf } from '../log.ts';
 import { type BootFormat, FORMAT_NAMES, nftFormat } from './boot-format.ts';
 import { realDisk, replaceFile } from './durable-disk.ts';
@@ -154,6 +155,5 @@ async function writePanicBlock(file: string, commands: readonly string[]): Promi
 function isSame(a: DesiredState | undefined, b: DesiredState): boolean {
   if (a === undefined || a.nics.size !== b.nics.size || changedNames(a.dns, b.dns).length > 0) return false;
   if (a.host !== b.host && !isDeepStrictEqual(a.host, b.host)) return false;
-  if (a.nics !== b.nics) for (const [key, nic] of b.nics) if (a.nics.get(key) !== nic) return false;
-  return true;
+  return changedKeys(a.nics, b.nics).length === 0;
 }

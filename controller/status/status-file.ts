@@ -2,7 +2,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../../policies/problem.ts';
-import type { PolicyStatus } from '../assemble.ts';
+import type { PolicyStatus } from '../choose-policies.ts';
 import { type Observing, parseObserving } from '../denials/observing.ts';
 import { parseUnenforced, type Unenforced } from '../host/unenforceable-nics.ts';
 import {

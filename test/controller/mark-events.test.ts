@@ -120,14 +120,18 @@ it('minds routers and rules only where a container has an uplink, and of rules o
 
 it('compares the ruleset when someone else touched our tables, and never for its own commits', () => {
   const { bus, marked } = marker();
-  const commit = { generation: 1, process: 'nft' };
+  const commit = { generation: 1, process: 'nft', deletesOurs: false };
   bus.emit('rulesetCommitted', { ...commit, pid: 7, touchesOurs: true });
   bus.emit('rulesetCommitted', { ...commit, pid: 8, touchesOurs: false });
   expect(marked()).toEqual({});
   for (const pid of [8, 0]) {
     bus.emit('rulesetCommitted', { ...commit, pid, touchesOurs: true });
     expect(marked()).toEqual({ resync: true });
+    bus.emit('rulesetCommitted', { ...commit, pid, touchesOurs: true, deletesOurs: true });
+    expect(marked()).toEqual({ resync: true, deleted: true });
   }
+  bus.emit('rulesetCommitted', { ...commit, pid: 7, touchesOurs: true, deletesOurs: true });
+  expect(marked()).toEqual({});
 });
 
 it('tells the main configuration from a policy file', () => {

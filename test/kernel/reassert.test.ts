@@ -25,7 +25,7 @@ it('a route that went before its rules changed is back after that change', async
   await applier.apply(requestOf(stateOf(nicOf(1, 80))));
   await ip('route', 'del', '198.51.100.1/32', 'dev', 'veth1');
   const applied = await applier.apply(requestOf(stateOf(nicOf(1, 443))));
-  await applier.reassert(veths, applied);
+  await applier.repairs.reassert(veths, applied);
   expect(await routes()).toContain('198.51.100.1');
 });
 
@@ -33,7 +33,7 @@ it('a route that was refused while the link was down is tried again', async () =
   const applied = await applier.apply(requestOf(stateOf(nicOf(1, 80))));
   expect(applied.unrouted.size).toBe(1);
   await ip('link', 'set', 'veth1', 'up');
-  await applier.reassert(veths, applied);
+  await applier.repairs.reassert(veths, applied);
   expect(await routes()).toContain('198.51.100.1');
 });
 
@@ -42,9 +42,9 @@ it('what the change itself wrote is not written twice', async () => {
   const applied = await applier.apply(requestOf(stateOf(nicOf(1, 80))));
   expect(await routes()).toContain('198.51.100.1');
   await ip('route', 'del', '198.51.100.1/32', 'dev', 'veth1');
-  await applier.reassert(veths, applied);
+  await applier.repairs.reassert(veths, applied);
   expect(await routes()).toBe('');
   // The route that goes is an event of its own, for the pass after that change.
-  await applier.reassert(veths, await applier.apply(requestOf(stateOf(nicOf(1, 80)))));
+  await applier.repairs.reassert(veths, await applier.apply(requestOf(stateOf(nicOf(1, 80)))));
   expect(await routes()).toContain('198.51.100.1');
 });

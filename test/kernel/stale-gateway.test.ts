@@ -23,7 +23,7 @@ it('takes a gateway off a veth whose container is gone, though the link was made
   expect(await addresses()).toContain('fe80::1/128');
   await renew();
   // What a pass writes that began before the link was replaced.
-  await applier.reassert(new Set([plain.hostVeth]));
+  await applier.repairs.reassert(new Set([plain.hostVeth]));
   expect(await addresses()).toContain('fe80::1/128');
   await applier.resync(requestOf(stateOf()));
   expect(await addresses()).not.toContain('fe80::1/128');

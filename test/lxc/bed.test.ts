@@ -217,6 +217,20 @@ describe('a container', () => {
     expect(received).toBe(20);
     expect(lines[0]).toContain('198.51.100.10');
   });
+
+  test('are not counted where they came before the filter was there', async () => {
+    const { host } = await createHost();
+    // The kernel counts them where they come while tcpdump opens the interface.
+    const flood = host.spawn('ping', ['-f', '-q', '-c', '200000', '127.0.0.1']);
+    const ended: unknown[] = [];
+    const startAndStop = async (): Promise<void> => {
+      const capture = await startCapture(host, { device: 'lo', filter: 'udp port 9999' });
+      ended.push(await capture.stop());
+    };
+    for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 8 }, startAndStop));
+    await flood.stop('SIGINT');
+    expect(ended).toEqual(ended.map(() => ({ lines: [], received: 0 })));
+  });
 });
 
 describe('what runs in a host', () => {

@@ -4,8 +4,10 @@ import { readStatusFile } from '../../controller/status/status-file.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { listen, probe } from '../../sandbox/services.ts';
 import { childrenOf, commandOf } from '../attack/processes.ts';
 import { makeTools, type Tools } from '../attack/tools.ts';
+import { readOwnState } from './kernel-state.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -56,6 +58,22 @@ test.each([
   await tools.setIp();
   await eventually('what was inserted is gone', async () => !(await edited()), 60_000);
   await eventually('the status tells of nothing', async () => !(await isTold()));
+});
+
+test('puts back what somebody flushed while nft lists nothing', async () => {
+  const { tools, routewall, start } = await startWithTools('egress: { rules: [{ allow: tcp/80, to: any }] }\n');
+  const { host, outside } = routewall.bed;
+  const inside = await (await start('one', 20)).inside();
+  await listen(outside, { protocol: 'tcp', port: 80 }, { protocol: 'tcp', port: 81 });
+  const ask = (port: number) => probe(inside, { protocol: 'tcp', to: '203.0.113.80', port });
+  expect(await ask(80)).toBe('allowed');
+  const { tables } = await readOwnState(host);
+  await tools.setNft('hanging');
+  await host.run('nft', ['flush', 'ruleset']);
+  const isBack = async () => JSON.stringify((await readOwnState(host)).tables) === JSON.stringify(tables);
+  await eventually('the rules are as they were', isBack, 5_000);
+  expect(await ask(80)).toBe('allowed');
+  expect(await ask(81)).not.toBe('allowed');
 });
 
 test.each(['hang', 'fail'] as const)(

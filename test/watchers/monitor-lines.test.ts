@@ -123,8 +123,9 @@ describe('lines of nft monitor', () => {
     ['add rule ip other c accept comment "add table inet routewall"', undefined],
     ['add table inet routewall2', undefined],
     ['add table ip routewall', undefined],
-    ['add table inet routewall { flags owner,persist; }', { kind: 'ours' }],
-    ['delete chain arp routewall in', { kind: 'ours' }],
+    ['add table inet routewall { flags owner,persist; }', { kind: 'ours', deletes: false }],
+    ['delete chain arp routewall in', { kind: 'ours', deletes: false }],
+    ['delete table inet routewall', { kind: 'ours', deletes: true }],
   ])('reads %s', (line, expected) => expect(parseNftMonitorLine(line)).toEqual(expected));
 });
 

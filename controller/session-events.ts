@@ -1,0 +1,40 @@
+/** What a session hears of the host: marks for its next pass, and what can't wait for one. */
+import type { HostEventBus } from '../watchers/events.ts';
+import type { DirtyParts } from './dirty.ts';
+import { containerId } from './host/containers.ts';
+import type { HostReader } from './host/host-reader.ts';
+import { markEvents } from './mark-events.ts';
+import type { SessionOptions } from './session-options.ts';
+
+type Listening = Pick<
+  SessionOptions,
+  'config' | 'configFile' | 'applier' | 'traffic' | 'isOurProcess' | 'log' | 'onShutdown'
+> & {
+  readonly reader: HostReader;
+  /** Asks for a pass, and gives what it is to read again. */
+  readonly mark: () => DirtyParts;
+};
+
+export function listenToHost(bus: HostEventBus, options: Listening): void {
+  const { config, configFile, applier, traffic, isOurProcess, log, onShutdown, reader, mark } = options;
+  markEvents(bus, {
+    mark,
+    guard: config.guard,
+    uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
+    hasBridges: () => reader.hasBridges,
+    ownerOf: (veth) => reader.ownerOf(veth),
+    hasUplinks: () => reader.uplinks.facts !== undefined,
+    isProxied: (address) => applier.repairs.isProxied(address),
+    isOurProcess,
+    isShaped: (dev) => traffic.concerns(dev),
+    configFile,
+  });
+  bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
+    if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED')
+      reader.runtimes.forget(containerId(lxcPath, name));
+  });
+  bus.on('shutdownPrepared', ({ begins }) => {
+    log('info', begins ? 'the host is going down' : 'the host stays up after all');
+    onShutdown(begins);
+  });
+}
