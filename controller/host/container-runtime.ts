@@ -121,7 +121,11 @@ export function parseLxcInfo(text: string): LxcInfo {
   const values = (key: string): string[] =>
     text.split('\n').flatMap((line) => new RegExp(`^${key}:\\s+(.*)$`).exec(line)?.[1] ?? []);
   const pid = Number(values('PID')[0]);
-  return { state: values('State')[0] ?? 'STOPPED', pid: pid > 0 ? pid : undefined, links: values('Link') };
+  const state = values('State')[0] ?? 'STOPPED';
+  const links = values('Link');
+  if (!(pid > 0)) return { state, pid: undefined, links };
+  // It asks for one after the other: a container that started in between would count as stopped for as long as it runs.
+  return { state: state === 'STOPPED' ? 'STARTING' : state, pid, links };
 }
 
 /** LXC lists a link for every NIC, whatever its type, in the order of their indexes until one is missing. */

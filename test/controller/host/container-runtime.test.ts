@@ -18,6 +18,11 @@ it('reads a running container with its links in order, whatever their names hold
   expect(parseLxcInfo(RUNNING)).toEqual({ state: 'RUNNING', pid: 4242, links: ['vethAbC123', 'odd name:1'] });
 });
 
+it('takes one that started between its state and its process for starting', () => {
+  const text = RUNNING.replace('RUNNING', 'STOPPED');
+  expect(parseLxcInfo(text)).toMatchObject({ state: 'STARTING', pid: 4242 });
+});
+
 it.each([
   ['State:          STOPPED\n', 'STOPPED'],
   ['', 'STOPPED'],
