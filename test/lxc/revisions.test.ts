@@ -166,9 +166,7 @@ it('follows files unless they were rolled back, until they change again', async 
     await routewall.daemon.restart(signal);
     expect(await reach(outside, 80)).toBe('dropped');
   }
-  expect((await routewall.cli('status')).stdout).toMatch(
-    /revision 3 is in force; containers\/web.yaml differs .*taken back/,
-  );
+  await routewall.statusTells(/revision 3 is in force; containers\/web.yaml differs .*taken back/);
   // A container that comes now is served by what is in force.
   const late = await routewall.addContainer('late', { lines: nic(addressesOf(30)), policy: allow(22, 80, 81) });
   await routewall.start(late);

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { makeFolder } from '../../sandbox/clean-up.ts';
 import { type Container, createContainer } from '../../sandbox/container.ts';
 import { type Daemon, startDaemon } from '../../sandbox/daemon.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import { createHost, type Host, type HostOptions, makeLxcPath } from '../../sandbox/host.ts';
 import { PROGRAM } from '../../sandbox/routewall.ts';
 import type { RunResult } from '../../sandbox/run.ts';
@@ -50,6 +51,8 @@ export interface Routewall {
   command(words: readonly string[]): readonly [string, ...string[]];
   /** The same where the daemon can't be asked. */
   cliAlone(...words: readonly string[]): Promise<RunResult>;
+  /** What `routewall status` prints once it matches: its file is written a little behind what the log says. */
+  statusTells(pattern: RegExp): Promise<string>;
   /** Makes it; nothing runs yet. */
   addContainer(name: string, spec: ContainerSpec): Promise<Container>;
   /** Starts it and waits until the daemon says that each of its NICs (1 by default) is enforced. */
@@ -117,6 +120,11 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
   const enforced: Routewall['enforced'] = (name, { nics = 1, after = 0 } = {}) =>
     said(new RegExp(` ${escaped(name)} \\S+ via .*: enforced in `), nics, after);
 
+  const cli: Routewall['cli'] = async (...words) => {
+    const [program, ...args] = commandOf(words);
+    return await bed.host.runForResult(program, args, { env });
+  };
+
   return {
     bed,
     daemon,
@@ -125,10 +133,12 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     configFile,
     hook: `/usr/bin/env ROUTEWALL_SOCKET=${join(env.RUNTIME_DIRECTORY, 'control.sock')} ${HOOK}`,
     env,
-    cli: async (...words) => {
-      const [program, ...args] = commandOf(words);
-      return await bed.host.runForResult(program, args, { env });
-    },
+    cli,
+    statusTells: async (pattern) =>
+      await eventually(`status tells ${pattern}`, async () => {
+        const { stdout } = await cli('status');
+        return pattern.test(stdout) && stdout;
+      }),
     command: commandOf,
     cliAlone: async (...words) => {
       const [program, ...args] = commandOf(words);

@@ -89,8 +89,9 @@ describe('a container with NICs of several kinds', () => {
       ['eth3', 'wired'],
     ]);
     expect(fieldOf(listed, 'unenforced')).toEqual(['mac1 (macvlan on eth0)']);
-    const status = (await rw.cli('status', '-n', 'many')).stdout;
-    expect(status).toMatch(/^many .*eth0 via veth\w+, eth1 via veth\w+, not on mac1 \(macvlan on eth0\) /m);
+    const status = await rw.statusTells(
+      /^many .*eth0 via veth\w+, eth1 via veth\w+, not on mac1 \(macvlan on eth0\) /m,
+    );
     expect(status).toMatch(/container:many\/eth3 and container:other\/eth3 +up/);
     const check = (await rw.cli('check', '-n', 'many')).stdout
       .split('\n')
