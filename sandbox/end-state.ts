@@ -1,5 +1,6 @@
 /** Reads what must be gone, and what must be as before, when the last container has stopped. */
 import { readXtOwn } from './iptables-state.ts';
+import { withoutFilled } from './nft-listing.ts';
 import type { Place } from './place.ts';
 
 /** Routes, rules of policy routing, neighbour proxies, set elements and policy chains of routewall's, by nft and by iptables; empty when nothing of a container is left. */
@@ -35,7 +36,7 @@ async function readOwnRules(host: Place): Promise<string[]> {
   const [nft, xt] = await Promise.all([host.run('nft', ['list', 'ruleset']), readXtOwn(host)]);
   const own = nft.stdout.split(/^(?=table )/m).filter((table) => /^table \w+ routewall\b/.test(table));
   return (
-    [...own.map((table) => table.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1')), xt]
+    [...own.map(withoutFilled), xt]
       .flatMap((text) => text.split('\n'))
       // The bridge's own network is the host's.
       .map((line) => line.replace(/(198[.]51[.]100[.]128[/]25|2001:db8:200::[/]64)(, )?/, ''))

@@ -5,6 +5,7 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
 import { type DebianHost, OUTSIDE_BRIDGE } from '../../sandbox/debian-host.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { withoutFilled } from '../../sandbox/nft-listing.ts';
 import { listen } from '../../sandbox/services.ts';
 import { addContainer, aMoment, bootServingHost, expectActive, mainPid, waitUntilInForce } from './lxc-host.ts';
 import { startFlood, startPings } from './traffic.ts';
@@ -38,7 +39,7 @@ async function listTables(): Promise<string> {
   const tables: string[] = [];
   for (const family of FAMILIES) {
     const { stdout } = await host.system.run('nft', ['-s', '-a', 'list', 'table', family, 'routewall']);
-    tables.push(stdout.replace(/(\t\tflags dynamic\b[^{}]*)\t\telements = \{[^}]*\}\n/g, '$1'));
+    tables.push(withoutFilled(stdout));
   }
   return tables.join('\n');
 }

@@ -9,6 +9,7 @@ import type { Container } from '../../sandbox/container.ts';
 import { readLeftovers } from '../../sandbox/end-state.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { INTERNET } from '../../sandbox/host.ts';
+import { withoutFilled } from '../../sandbox/nft-listing.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, probe } from '../../sandbox/services.ts';
 import { OPEN, type Routewall, startRoutewall } from './routewall.ts';
@@ -101,7 +102,9 @@ describe('bridged containers, whatever others do', () => {
     const link = await host.run('ip', ['link', 'show', 'dev', BRIDGE]);
     const [, mac = ''] = /link\/ether (\S+)/.exec(link.stdout) ?? [];
     const { stdout } = await host.runForResult('nft', ['-s', 'list', 'table', 'bridge', 'routewall']);
-    const lines = stdout.replaceAll(mac, 'BRIDGE').split(/,\s*|\n|elements = [{] | [}]\n/);
+    const lines = withoutFilled(stdout)
+      .replaceAll(mac, 'BRIDGE')
+      .split(/,\s*|\n|elements = [{] | [}]\n/);
     return lines
       .map((line) => line.trim())
       .sort()
