@@ -45,12 +45,6 @@ const NEVER6 = { unreachable: 1, tooBig: 2, timeExceeded: 3, parameterProblem: 4
 /** Neighbour discovery and multicast listener reports: what a link needs before anything else works. */
 const NEIGHBOUR6 = { report: 131, done: 132, solicit: 135, advert: 136, report2: 143 };
 
-/**
- * A sender that names the way hands its packet to one destination and has it forwarded to another, behind the back of
- * what was decided about the first, and of conntrack: on a host whose administrator has switched source routing on.
- */
-const SOURCE_ROUTED = ['ip hdrlength > 5 iifname @veths jump source_route', 'exthdr rt exists iifname @veths drop'];
-
 /** What every stack says on a link that comes up, from nobody's address: not worth counting. */
 const FIRST_WORDS = ['ip6 saddr :: drop', 'ip6 saddr fe80::/10 drop'];
 
@@ -102,19 +96,20 @@ export function inetChains(
     [
       'antispoof',
       chain(HOOKS.antispoof, [
-        ...SOURCE_ROUTED,
+        ...plainOwners(ownedSets),
+        'iifname @veths goto claimed',
         ...bridged.sourceRouted,
-        ...owners(ownedSets),
-        'iifname @veths goto link_local',
         ...guard('iifname', host, 'goto guard_drop'),
         ...comesElsewhere(ownedSets),
       ]),
     ],
-    ['source_route', chain('', ['ip option lsrr exists drop', 'ip option ssrr exists drop'])],
-    // A neighbour that has no address yet, or speaks from its link-local one.
+    // What a claimed interface sends beside plain packets from its own addresses.
     [
-      'link_local',
+      'claimed',
       chain('', [
+        'ip hdrlength > 5 goto optioned',
+        'exthdr rt exists drop',
+        // A neighbour that has no address yet, or speaks from its link-local one.
         'ip6 saddr :: icmpv6 type @neighbour6 return',
         'ip6 saddr fe80::/10 icmpv6 type @neighbour6 return',
         ...FIRST_WORDS,
@@ -122,6 +117,8 @@ export function inetChains(
         'drop',
       ]),
     ],
+    ['optioned', chain('', ['jump source_route', ...optionedOwners(ownedSets), 'jump spoof_note', 'drop'])],
+    ['source_route', chain('', ['ip option lsrr exists drop', 'ip option ssrr exists drop'])],
     ['elsewhere', chain('', ['jump spoof_note', 'drop'])],
     ['guard_drop', chain('', [...FIRST_WORDS, 'jump guard_note', 'drop'])],
     [
@@ -213,7 +210,16 @@ export const arpChains = (host: HostState, ownedSets: readonly OwnedSet[]): [str
   ...arpBoundingChains(),
 ];
 
-const owners = (sets: readonly OwnedSet[]): string[] => sets.map((set) => `${OWNED.match(set)} return`);
+/**
+ * A sender that names the way hands its packet to one destination and has it forwarded to another, behind the back of
+ * what was decided about the first, and of conntrack: on a host whose administrator has switched source routing on. So
+ * only packets that can't name one are passed by their sender alone; that is all but every packet, in one rule.
+ */
+const plainOwners = (sets: readonly OwnedSet[]): string[] =>
+  sets.map((set) => `${set.family === 4 ? 'ip hdrlength 5' : 'exthdr rt missing'} ${OWNED.match(set)} return`);
+
+const optionedOwners = (sets: readonly OwnedSet[]): string[] =>
+  sets.filter(({ family }) => family === 4).map((set) => `${OWNED.match(set)} return`);
 
 /** The sender is one of the two that the flow is between: `iifname . ct original ip saddr @owned4 accept` */
 const partners = (sets: readonly OwnedSet[]): string[] =>

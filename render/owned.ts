@@ -26,7 +26,7 @@ export const OWNED = {
   /** `iifname . ip saddr & 255.255.255.240 @owned4_28` */
   match: (set: Omit<OwnedSet, 'field'> & { readonly field: string }): string =>
     `iifname . ${maskedField(set)} @${set.name}`,
-  spec: ({ field }: OwnedSet): string => `typeof iifname . ${field}; counter;`,
+  spec: ({ field }: OwnedSet): string => `typeof iifname . ${field};`,
 };
 
 /** Host sets exist always; longest prefix first. */

@@ -259,15 +259,7 @@ test('an edit takes effect without touching anybody else, and five hundred edits
   await listen(await other.inside(), { protocol: 'tcp', port: 22 });
   const flow = await openFlow(await other.inside(), { protocol: 'tcp', to: '192.0.2.2', port: 81, timeout: 3_000 });
   const veth = await other.hostVeth();
-  const elementsOf = async (): Promise<string[]> => {
-    const { stdout } = await bed.host.run('nft', ['list', 'set', 'inet', 'routewall', 'owned4']);
-    return [...stdout.matchAll(new RegExp(`"${veth}" \\. \\S+ counter packets (\\d+)`, 'g'))].map(
-      ([, count]) => count ?? '',
-    );
-  };
   expect(await flow.beat()).toBe('alive');
-  const before = Number((await elementsOf())[0]);
-  expect(before).toBeGreaterThan(2);
   const monitor = bed.host.spawn('nft', ['monitor']);
   await eventually('nft monitor listens', async () => {
     await bed.host.run('nft', ['add', 'table', 'ip', 'somebody']);
@@ -276,7 +268,6 @@ test('an edit takes effect without touching anybody else, and five hundred edits
   });
   await routewall.writePolicy('containers/web.yaml', allow(82));
   await becomes(web, [82]);
-  expect(Number((await elementsOf())[0])).toBeGreaterThanOrEqual(before);
   expect(monitor.lines.filter((line) => line.includes(veth))).toEqual([]);
   const begin = monitor.lines.filter((line) => line.startsWith('# new generation')).length;
   for (let round = 0; round < 500; round += 1)
@@ -289,6 +280,5 @@ test('an edit takes effect without touching anybody else, and five hundred edits
   await sleep(300);
   expect(monitor.lines.filter((line) => line.startsWith('# new generation')).length - begin).toBeLessThan(100);
   expect(monitor.lines.filter((line) => line.includes(veth))).toEqual([]);
-  expect(Number((await elementsOf())[0])).toBeGreaterThanOrEqual(before);
   expect(await flow.beat()).toBe('alive');
 });

@@ -7,6 +7,7 @@ import type { Child } from '../../sandbox/child.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { withoutFilled } from '../../sandbox/nft-listing.ts';
 import { type Flow, listen, openFlow, probe } from '../../sandbox/services.ts';
 import { makeTools } from '../attack/tools.ts';
 import { startFlood } from './forbidden-flood.ts';
@@ -91,6 +92,42 @@ test('an allowed flow goes on and a forbidden one stays shut through ends, kills
   expect(await readOwnState(bed.host)).toEqual(good);
   const { beats, lost } = await stopBeating();
   expect(beats).toBeGreaterThan(20);
+  expect(lost).toBe(0);
+  expect(flood.leaked()).toEqual([]);
+});
+
+test('sets that another release declared otherwise are replaced without a gap', async () => {
+  const routewall = await startRoutewall();
+  const { bed, daemon } = routewall;
+  const web = await add(routewall, 'web', 10);
+  await routewall.start(web);
+  await listen(bed.outside, { protocol: 'tcp', port: 80 });
+  const inside = await web.inside();
+  const flow = await openFlow(inside, { protocol: 'tcp', to: '203.0.113.80', port: 80, timeout: 3_000 });
+  const good = await readOwnState(bed.host);
+  const list = async (family: string): Promise<string> =>
+    withoutFilled((await bed.host.run('nft', ['-s', 'list', 'table', family, 'routewall'])).stdout);
+  await daemon.stop();
+  const older: string[] = [];
+  for (const family of ['inet', 'arp'])
+    older.push(
+      `delete table ${family} routewall`,
+      (await list(family)).replace(/(set owned\S* \{\n\t\ttypeof .*\n)/g, '$1\t\tcounter\n'),
+    );
+  await bed.host.run('nft', ['-f', '-'], { input: older.join('\n') });
+  const isOlder = async (): Promise<boolean> => /set owned\S* \{\n.*\n\t\tcounter/.test(await list('inet'));
+  expect(await isOlder()).toBe(true);
+  const flood = await startFlood(inside, {
+    to: ['203.0.113.80', '2001:db8:ffff::80'],
+    port: 9_999,
+    exit: { place: bed.host, device: 'eth0' },
+  });
+  const stopBeating = keepBeating(flow);
+  await daemon.restart();
+  await eventually('they are as this release has them', async () => !(await isOlder()));
+  expect(await readOwnState(bed.host)).toEqual(good);
+  const { beats, lost } = await stopBeating();
+  expect(beats).toBeGreaterThan(5);
   expect(lost).toBe(0);
   expect(flood.leaked()).toEqual([]);
 });
