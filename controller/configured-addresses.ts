@@ -13,8 +13,9 @@ type PolicyRoutes = ReadonlyMap<string, readonly Prefix[]>;
 /** The same book while neither containers nor the routes in policies change: most edits are of rules. */
 export function createBooks(): (containers: readonly Container[], loaded: LoadedPolicies) => AddressBook {
   const steady = keepEqual((routes: PolicyRoutes) => JSON.stringify([...routes]));
+  const routesIn = rememberLast(policyRoutes);
   const bookOf = rememberLast(buildBook);
-  return (containers, loaded) => bookOf(containers, steady(policyRoutes(containers, loaded)));
+  return (containers, loaded) => bookOf(containers, steady(routesIn(containers, loaded)));
 }
 
 /** Names resolve to what is configured, running or not, so that starts and stops change no one else's policy. */
