@@ -10,6 +10,8 @@ import { CommandError, type Resident, type StartResident } from './run.ts';
 export interface Channel {
   /** @throws CommandError when there is no answer: the text may or may not have been done. */
   send(text: string): Promise<Answer>;
+  /** Starts the child before there is a text for it. */
+  begin(): void;
   stop(): void;
   readonly pid: number | undefined;
 }
@@ -33,7 +35,7 @@ export interface ChannelOptions {
   readonly timeout: number;
 }
 
-/** The child starts with the first text, and anew with the next text after it died. */
+/** The child starts with the first text at the latest, and anew with the next text after it died. */
 export function openChannel({ command, args, start, complaintAbout, timeout, onLost }: ChannelOptions): Channel {
   let child: Resident | undefined;
   let waiting: Waiting | undefined;
@@ -97,6 +99,7 @@ export function openChannel({ command, args, start, complaintAbout, timeout, onL
       last = answer.catch(() => undefined);
       return answer;
     },
+    begin: () => void started(),
     stop: () => fail(new Error('stopped')),
     get pid() {
       return child?.pid;

@@ -1,5 +1,5 @@
 /** Runs routing changes through a resident `ip -force -batch -`; unlike nft's, each line stands alone. */
-import { openChannel } from './channel.ts';
+import { type Channel, openChannel } from './channel.ts';
 import { CommandError, type StartResident } from './run.ts';
 
 export interface FailedLine {
@@ -13,14 +13,28 @@ export interface IpChannel {
   stop(): void;
 }
 
+/** Behind what needs the first one: to fork a large process keeps everybody waiting. */
+const SPARE_MS = 200;
+
 export function openIpChannel(start: StartResident): IpChannel {
-  const channel = openChannel({
-    command: 'ip',
-    args: ['-force', '-batch', '-'],
-    start,
-    complaintAbout: (word) => new RegExp(`Object "${word}" is unknown[^\\n]*\\nCommand failed -:(\\d+)\\n`),
-    timeout: 60_000,
-  });
+  const open = (): Channel =>
+    openChannel({
+      command: 'ip',
+      args: ['-force', '-batch', '-'],
+      start,
+      complaintAbout: (word) => new RegExp(`Object "${word}" is unknown[^\\n]*\\nCommand failed -:(\\d+)\\n`),
+      timeout: 60_000,
+    });
+  let channel = open();
+  let spare = open();
+  let timer: NodeJS.Timeout | undefined;
+  /** Whoever makes interfaces anew under their names once will do so again, with each start of a container. */
+  function renew(): void {
+    channel.stop();
+    [channel, spare] = [spare, open()];
+    clearTimeout(timer);
+    timer = setTimeout(() => spare.begin(), SPARE_MS).unref();
+  }
   async function send(lines: readonly string[]): Promise<FailedLine[]> {
     if (lines.length === 0) return [];
     try {
@@ -41,17 +55,23 @@ export function openIpChannel(start: StartResident): IpChannel {
   return {
     run: async (lines) => {
       const failures = await send(lines);
-      const failed = failures.filter(({ line }) => line.includes(' replace '));
+      const failed = failures.filter(({ line, message }) => line.includes(' replace ') && !NOT_UP.test(message));
       if (failed.length === 0) return failures;
       // ip remembers the index of each name for as long as it lives: to it, an interface that was made anew under the
       // same name (`veth.pair`) is gone. Indexes don't come back, so that it fails and never hits another one.
-      channel.stop();
+      renew();
       const again = await send(failed.map(({ line }) => line));
       return [...failures.filter((failure) => !failed.includes(failure)), ...again];
     },
-    stop: () => channel.stop(),
+    stop: () => {
+      clearTimeout(timer);
+      for (const each of [channel, spare]) each.stop();
+    },
   };
 }
+
+/** The interface was found: `Error: Device for nexthop is not up.`, `RTNETLINK answers: Network is down` */
+const NOT_UP = /is not up|is down/;
 
 /** iproute2 exits over a neighbour proxy that the kernel refuses, one that is gone for example, whatever -force says. */
 const isRefusal = (cause: unknown): cause is CommandError =>

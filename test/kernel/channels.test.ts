@@ -260,6 +260,33 @@ describe('the ip channel', () => {
     channel.stop();
   });
 
+  it('has another child at hand for an interface that is made anew under its name', async () => {
+    const channel = openIpChannel(startIn(namespace, children));
+    const begun: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      await output('ip', 'link', 'add', 'v', 'up', 'type', 'veth', 'peer', 'name', 'w');
+      expect(await channel.run(['route replace 192.0.2.10/32 dev v proto 119'])).toEqual([]);
+      begun.push(children.length);
+      expect(await output('ip', 'route', 'show', 'proto', '119')).toContain('192.0.2.10 dev v');
+      await output('ip', 'link', 'del', 'v');
+      if (round > 0) await eventually('the next one is there', () => Promise.resolve(children.length === round + 2));
+    }
+    // The first one that fails has to wait for its start; the next is served by one that was there before.
+    expect(begun).toEqual([1, 2, 3]);
+    channel.stop();
+  });
+
+  it('asks no other child about an interface that is down', async () => {
+    const channel = openIpChannel(startIn(namespace, children));
+    await output('ip', 'link', 'add', 'v', 'type', 'veth', 'peer', 'name', 'w');
+    const lines = ['192.0.2.10/32', '2001:db8::10/128'].map((prefix) => `route replace ${prefix} dev v proto 119`);
+    expect((await channel.run(lines)).map(({ line }) => line)).toEqual(lines);
+    await output('ip', 'link', 'set', 'v', 'up');
+    expect(await channel.run(lines)).toEqual([]);
+    expect(children).toHaveLength(1);
+    channel.stop();
+  });
+
   it('starts anew after its child was killed', async () => {
     const channel = openIpChannel(startIn(namespace, children));
     await channel.run(links);
