@@ -64,20 +64,36 @@ function keepBeating(flow: Flow): () => Promise<{ beats: number; lost: number }>
 
 const ready = ({ daemon }: Routewall): string => daemon.child().lines.find((line) => line.includes(' ready: ')) ?? '';
 
-test('an allowed flow goes on and a forbidden one stays shut through ends, kills and restarts', async () => {
+/** A container with traffic; the answer of `begin` ends it, and expects that nothing was lost or leaked meanwhile. */
+async function startTraffic() {
   const routewall = await startRoutewall();
-  const { bed, daemon } = routewall;
+  const { bed } = routewall;
   const web = await add(routewall, 'web', 10);
   await routewall.start(web);
   await listen(bed.outside, { protocol: 'tcp', port: 80 });
   const inside = await web.inside();
   const flow = await openFlow(inside, { protocol: 'tcp', to: '203.0.113.80', port: 80, timeout: 3_000 });
-  const flood = await startFlood(inside, {
-    to: ['203.0.113.80', '2001:db8:ffff::80'],
-    port: 9_999,
-    exit: { place: bed.host, device: 'eth0' },
-  });
-  const stopBeating = keepBeating(flow);
+  const begin = async () => {
+    const flood = await startFlood(inside, {
+      to: ['203.0.113.80', '2001:db8:ffff::80'],
+      port: 9_999,
+      exit: { place: bed.host, device: 'eth0' },
+    });
+    const stopBeating = keepBeating(flow);
+    return async (leastBeats: number): Promise<void> => {
+      const { beats, lost } = await stopBeating();
+      expect(beats).toBeGreaterThan(leastBeats);
+      expect(lost).toBe(0);
+      expect(flood.leaked()).toEqual([]);
+    };
+  };
+  return { ...routewall, begin };
+}
+
+test('an allowed flow goes on and a forbidden one stays shut through ends, kills and restarts', async () => {
+  const routewall = await startTraffic();
+  const { bed, daemon, begin } = routewall;
+  const endWell = await begin();
   const good = await readOwnState(bed.host);
   await daemon.stop('SIGTERM');
   expect(daemon.log().at(-1)).toMatch(/SIGTERM: stopped; the rules stay in force/);
@@ -90,20 +106,11 @@ test('an allowed flow goes on and a forbidden one stays shut through ends, kills
   await daemon.waitForLog(/reading everything again/);
   await sleep(500);
   expect(await readOwnState(bed.host)).toEqual(good);
-  const { beats, lost } = await stopBeating();
-  expect(beats).toBeGreaterThan(20);
-  expect(lost).toBe(0);
-  expect(flood.leaked()).toEqual([]);
+  await endWell(20);
 });
 
 test('sets that another release declared otherwise are replaced without a gap', async () => {
-  const routewall = await startRoutewall();
-  const { bed, daemon } = routewall;
-  const web = await add(routewall, 'web', 10);
-  await routewall.start(web);
-  await listen(bed.outside, { protocol: 'tcp', port: 80 });
-  const inside = await web.inside();
-  const flow = await openFlow(inside, { protocol: 'tcp', to: '203.0.113.80', port: 80, timeout: 3_000 });
+  const { bed, daemon, begin } = await startTraffic();
   const good = await readOwnState(bed.host);
   const list = async (family: string): Promise<string> =>
     withoutFilled((await bed.host.run('nft', ['-s', 'list', 'table', family, 'routewall'])).stdout);
@@ -117,19 +124,11 @@ test('sets that another release declared otherwise are replaced without a gap', 
   await bed.host.run('nft', ['-f', '-'], { input: older.join('\n') });
   const isOlder = async (): Promise<boolean> => /set owned\S* \{\n.*\n\t\tcounter/.test(await list('inet'));
   expect(await isOlder()).toBe(true);
-  const flood = await startFlood(inside, {
-    to: ['203.0.113.80', '2001:db8:ffff::80'],
-    port: 9_999,
-    exit: { place: bed.host, device: 'eth0' },
-  });
-  const stopBeating = keepBeating(flow);
+  const endWell = await begin();
   await daemon.restart();
   await eventually('they are as this release has them', async () => !(await isOlder()));
   expect(await readOwnState(bed.host)).toEqual(good);
-  const { beats, lost } = await stopBeating();
-  expect(beats).toBeGreaterThan(5);
-  expect(lost).toBe(0);
-  expect(flood.leaked()).toEqual([]);
+  await endWell(5);
 });
 
 test('what the disk refused is kept once it can be, though nothing else happens', async () => {
