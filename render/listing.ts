@@ -18,7 +18,8 @@ export function* parseListingInPieces(text: string): Pieces<Ruleset> {
   yield;
   for (const block of blocks(lines)) {
     const [, family] = /^table (inet|arp|bridge) routewall$/.exec(block.head) ?? [];
-    if (family === 'inet' || family === 'arp' || family === 'bridge') tables.set(family, yield* parseTable(block.body));
+    if (family === 'inet' || family === 'arp' || family === 'bridge')
+      tables.set(family, joinTables(tables.get(family), yield* parseTable(block.body)));
   }
   return tables;
 }
@@ -56,7 +57,7 @@ function* parseTable(lines: readonly string[]): Pieces<NftTable> {
   for (const { head, body } of blocks(lines)) {
     yield;
     const [kind = '', name = ''] = head.split(' ');
-    if (kind === 'chain') chains.set(name, parseChain(body));
+    if (kind === 'chain') chains.set(name, joinChains(chains.get(name), parseChain(body)));
     else if (kind === 'set' || kind === 'map' || kind === 'limit') sets.set(name, parseSet(kind, body));
   }
   const flags = parseFlags(lines);
@@ -69,6 +70,23 @@ const FLAGS: readonly TableFlag[] = ['dormant', 'owner', 'persist'];
 function parseFlags(lines: readonly string[]): TableFlag[] {
   const [, words = ''] = lines.map((line) => /^\tflags (.*)$/.exec(line)).find((found) => found !== null) ?? [];
   return FLAGS.filter((flag) => words.split(/[\s,]+/).includes(flag));
+}
+
+/**
+ * While somebody's deletion is carried out the kernel, asked for all chains, may tell one twice: what goes is skipped the first
+ * time and counted when it goes on. nft then lists it twice, once with its rules. So with tables.
+ */
+function joinChains(a: NftChain | undefined, b: NftChain): NftChain {
+  return a === undefined ? b : { ...b, rules: [...a.rules, ...b.rules] };
+}
+
+function joinTables(a: NftTable | undefined, b: NftTable): NftTable {
+  if (a === undefined) return b;
+  const [chains, sets] = [new Map(a.chains), new Map(a.sets)];
+  for (const [name, chain] of b.chains) chains.set(name, joinChains(chains.get(name), chain));
+  for (const [name, set] of b.sets)
+    sets.set(name, { ...set, elements: new Map([...(sets.get(name)?.elements ?? []), ...set.elements]) });
+  return { ...b, sets, chains };
 }
 
 function parseChain(body: readonly string[]): NftChain {

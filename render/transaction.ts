@@ -84,7 +84,8 @@ function addChain(table: string, name: string, chain: NftChain): string {
 
 function changeRules(table: string, name: string, before: NftChain | undefined, after: NftChain): string[] {
   if (before !== undefined && sameLines(before.rules, after.rules)) return [];
-  const flush = before === undefined || before.rules.length === 0 ? [] : [`flush chain ${table} ${name}`];
+  // Also one that was listed without rules: were it wrong, each would be there a second time.
+  const flush = before === undefined ? [] : [`flush chain ${table} ${name}`];
   return [...flush, ...after.rules.map((rule) => `add rule ${table} ${name} ${rule}`)];
 }
 

@@ -41,7 +41,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     signal: AbortSignal | undefined,
   ): Promise<string[] | Refusal> =>
     observed.size === 0
-      ? diffRulesets(observed, rendered).map(createTable)
+      ? createTables(observed, diffRulesets(observed, rendered))
       : await reading(() =>
           compared.diff(observed, rendered, () => diffElsewhere(observed, rendered, abortable(run, signal))),
         );
@@ -52,7 +52,8 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     abortableRun: Run,
   ): Promise<string[] | Refusal> => {
     try {
-      return diffListings(observed, await listElsewhere(abortableRun, rendered, observed), rendered);
+      const commands = diffListings(observed, await listElsewhere(abortableRun, rendered, observed), rendered);
+      return createTables(observed, commands);
     } catch (cause) {
       if (cause instanceof CommandError && cause.message.includes('Error:'))
         return { command: undefined, message: messageOf(cause) };
@@ -99,7 +100,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
   const putBack = async (state: DesiredState): Promise<readonly string[]> => {
     const written: string[] = [];
     for (const table of claimed(state)) {
-      const commands = diffRulesets(EMPTY_RULESET, new Map([table])).map(createTable);
+      const commands = createTables(EMPTY_RULESET, diffRulesets(EMPTY_RULESET, new Map([table])));
       const { refusal } = await commit(commands);
       if (refusal === undefined) written.push(...commands);
     }
@@ -135,7 +136,12 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
 }
 
 /** A table that was told to be absent and is there is refused: `add` would put each of its rules there a second time. */
-const createTable = (command: string): string => command.replace(/^add table /, 'create table ');
+const createTables = (told: Ruleset, commands: readonly string[]): string[] => {
+  const known = new Set<string>(told.keys());
+  return commands.map((line) =>
+    line.replace(/^add(?= table (\w+))/, (add, family: string) => (known.has(family) ? add : 'create')),
+  );
+};
 
 const NOTHING: Committed = { refusal: undefined, commands: [] };
 

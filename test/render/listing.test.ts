@@ -107,6 +107,17 @@ describe('listings', () => {
     expect(parseListing('table inet routewall { # progname nft\n\tflags owner,persist\n}\n').size).toBe(1);
   });
 
+  it('that tell a chain or a table twice, once without what it holds, are read as if they told it once', () => {
+    const whole =
+      'table inet routewall {\n\tset s {\n\t\ttype ifname\n\t\telements = { "a" }\n\t}\n\n\tchain c {\n\t\taccept\n\t}\n';
+    const empty = '\tset s {\n\t\ttype ifname\n\t}\n\n\tchain c {\n\t}\n';
+    const once = parseListing(`${whole}}\n`);
+    expect(once.get('inet')?.chains.get('c')?.rules).toEqual(['accept']);
+    expect(parseListing(`${whole}\n\tchain c {\n\t}\n}\n`)).toEqual(once);
+    expect(parseListing(`${whole}}\ntable inet routewall {\n${empty}}\n`)).toEqual(once);
+    expect(parseListing(`table inet routewall {\n${empty}}\n${whole}}\n`)).toEqual(once);
+  });
+
   it('are compared with listings: what is written otherwise but means the same is no difference', () => {
     const rendered = table(chain('icmp type 8 accept'));
     const listed = table(chain('icmp type echo-request accept'));
@@ -114,6 +125,14 @@ describe('listings', () => {
     expect(diffListings(table(chain('drop')), listed, rendered)).toEqual([
       'flush chain inet routewall c',
       'add rule inet routewall c icmp type 8 accept',
+    ]);
+  });
+
+  it('fill a chain that was told to be empty as if it were not', () => {
+    const rendered = table(chain('accept'));
+    expect(diffListings(table(chain()), rendered, rendered)).toEqual([
+      'flush chain inet routewall c',
+      'add rule inet routewall c accept',
     ]);
   });
 
