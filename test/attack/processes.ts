@@ -29,3 +29,9 @@ export function holdingsOf(pid: number): Holdings {
     megabytes: Math.round(Number(kilobytes) / 1024),
   };
 }
+
+/** Those that the daemon has more of than it needs: one of each kind, and of ip another that takes over when the first is outdated. */
+export function surplusOf({ children }: Holdings): string[] {
+  const most = (command: string): number => (command.startsWith('ip -force -batch') ? 2 : 1);
+  return children.filter((command, at) => at - children.indexOf(command) >= most(command));
+}
