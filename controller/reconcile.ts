@@ -278,15 +278,15 @@ export class Reconciler {
   }
 
   async #readFiles({ policies }: DirtyParts): Promise<PolicyFiles> {
-    const { reader } = this;
+    const { folder } = this.reader;
     try {
-      if (policies === 'all' || reader.disk === undefined) return await reader.readDisk();
-      return policies.size === 0 ? reader.disk : await reader.readDisk(policies);
+      if (policies === 'all' || folder.files === undefined) return await folder.read();
+      return policies.size === 0 ? folder.files : await folder.read(policies);
     } catch (cause) {
       // What has to be taken back doesn't wait for a folder that can't be read.
-      if (reader.disk === undefined || this.#options.revisions.book.journal.unconfirmed === null) throw cause;
+      if (folder.files === undefined || this.#options.revisions.book.journal.unconfirmed === null) throw cause;
       this.#options.log('error', messageOf(cause));
-      return reader.disk;
+      return folder.files;
     }
   }
 

@@ -38,7 +38,7 @@ interface Saved {
 }
 
 function readSaved({ reader, assembled }: Known): Saved {
-  const { disk = reader.files } = reader;
+  const disk = reader.folder.files ?? reader.files;
   // Broken policies are answered for as they would be enforced.
   const inputs = reader.inputs(lastGoodOf(assembled));
   if (disk === reader.files || digestOf(disk) === digestOf(reader.files)) return { files: disk, inputs, assembled };

@@ -1,18 +1,13 @@
 /** What is known of this host, read again part by part as events ask for it. */
-import { join, relative } from 'node:path';
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
-import { CONTAINERS, isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
-import { isStrict } from '../../policies/read-file.ts';
-import { readPolicyFile } from '../../policies/read-policy-files.ts';
-import { sameContent } from '../../policies/source-text.ts';
+import type { PolicyFiles } from '../../policies/policy-files.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
 import { matchesPattern } from '../../render/names.ts';
-import { readFolderSignature } from '../../watchers/file-signature.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BackendName } from '../apply/backend.ts';
 import type { HostInputs } from '../assemble.ts';
@@ -28,8 +23,8 @@ import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
 import { claimedNics, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
-import { KeptFiles } from './kept-files.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
+import { PolicyFolder } from './policy-folder.ts';
 import { RuntimeReader } from './runtime-reader.ts';
 import { UplinkReader } from './uplink-facts.ts';
 
@@ -56,16 +51,13 @@ export class HostReader {
   readonly #options: HostReaderOptions;
   readonly #containers: KnownContainers;
   #complete: readonly Container[] = [];
-  /** As on the disk when it was last read, and those that the policies are compiled from; neither map is ever changed. */
-  #disk: PolicyFiles | undefined;
-  readonly #kept = new KeptFiles();
-  /** It was away, or became another one, while its files were read. */
-  #isFolderMissing = false;
+  /** Those that the policies are compiled from. */
   #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
   #links: readonly HostLink[] | undefined;
   /** LXC need not be asked what runs, while its sockets and the links are the same. */
   #isSettled = false;
+  readonly folder: PolicyFolder;
   readonly runtimes: RuntimeReader;
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
@@ -74,6 +66,7 @@ export class HostReader {
   constructor(options: HostReaderOptions) {
     this.#options = options;
     this.#containers = new KnownContainers(options.config);
+    this.folder = new PolicyFolder(options.policyFolder);
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
     this.uplinks = new UplinkReader(options.run);
     this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
@@ -104,23 +97,16 @@ export class HostReader {
     return this.#files;
   }
 
-  /** The policy folder's files when they were last read; `undefined` before. */
-  get disk(): PolicyFiles | undefined {
-    return this.#disk;
-  }
-
   /** How the files that were read last are to be taken. */
   get following(): Following {
-    return { autoApply: this.config.autoApply, isFolderMissing: this.#isFolderMissing };
+    return { autoApply: this.config.autoApply, isFolderMissing: this.folder.isMissing };
   }
 
   /** What was read, now that everything was: `undefined` where no look at it tells that all would be read the same again. */
   get watched(): WatchedFiles | undefined {
-    const isCertain = this.#kept.isComplete && !this.#isFolderMissing && this.#containers.isCertain && this.#isSettled;
+    const isCertain = this.folder.isCertain && this.#containers.isCertain && this.#isSettled;
     if (!isCertain || this.hasBridges || this.uplinks.facts !== undefined) return undefined;
-    const { policyFolder, config } = this.#options;
-    const folders = ['', ...policyFolders].map((part) => join(policyFolder, part));
-    return { folders, trees: config.lxcPaths, paths: this.#containers.includes };
+    return { folders: this.folder.folders, trees: this.config.lxcPaths, paths: this.#containers.includes };
   }
 
   async readAll(): Promise<void> {
@@ -170,11 +156,8 @@ export class HostReader {
    * where that can't be found out beside passes.
    */
   async isAsRead(turn: Turn): Promise<boolean> {
-    if (this.#disk === undefined || this.#isFolderMissing || this.hasBridges || this.uplinks.facts !== undefined)
-      return false;
-    const isSame =
-      (await this.#kept.isSame(this.#options.policyFolder, isStrict(), this.#disk, turn)) &&
-      (await inTurns(this.#containers.isTreeAsRead(), turn));
+    if (this.hasBridges || this.uplinks.facts !== undefined) return false;
+    const isSame = (await this.folder.isAsRead(turn)) && (await inTurns(this.#containers.isTreeAsRead(), turn));
     if (isSame) await this.#tellOfRunning(turn);
     return isSame;
   }
@@ -250,30 +233,7 @@ export class HostReader {
 
   /** Reads the policy folder and compiles from what is there. `files`: absolute paths; without them the whole folder. */
   async readPolicies(files?: Iterable<string>): Promise<void> {
-    this.useFiles(await this.readDisk(files));
-  }
-
-  /** The same without compiling from it. */
-  async readDisk(files?: Iterable<string>): Promise<PolicyFiles> {
-    const { policyFolder } = this.#options;
-    const containers = join(policyFolder, CONTAINERS);
-    const before = readFolderSignature(containers);
-    // What was read without the folder says nothing about the files that nobody tells of now that it is back.
-    const some = this.#isFolderMissing ? undefined : files;
-    const read = some === undefined ? await this.#kept.readAll(policyFolder, isStrict()) : new Map(this.#disk);
-    let isSame = some !== undefined || isSameFiles(read, this.#disk);
-    for (const file of some ?? []) {
-      const path = relative(policyFolder, file);
-      if (!isPolicyFileName(path)) continue;
-      const content = readPolicyFile(policyFolder, path, isStrict());
-      isSame &&= content === undefined ? !read.has(path) : sameContent(content, read.get(path));
-      if (content === undefined) read.delete(path);
-      else read.set(path, content);
-    }
-    // A hook has its container's file read at each start, a resync all: what is the same is compiled by nobody again.
-    if (this.#disk === undefined || !isSame) this.#disk = read;
-    this.#isFolderMissing = before === undefined || before !== readFolderSignature(containers);
-    return this.#disk;
+    this.useFiles(await this.folder.read(files));
   }
 
   useFiles(files: PolicyFiles): void {
@@ -360,6 +320,3 @@ const isSettled = (known: KnownContainer | undefined): boolean =>
   known === undefined || needsNoAnswer(known.container, known.runtime);
 
 const NONE: ReadonlyMap<string, CompiledPolicy> = new Map();
-
-const isSameFiles = (read: PolicyFiles, before: PolicyFiles | undefined): boolean =>
-  read.size === before?.size && [...read].every(([path, content]) => sameContent(content, before.get(path)));

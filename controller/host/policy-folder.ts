@@ -1,0 +1,86 @@
+/** The policy folder's files, read again where events tell of them. */
+import { join, relative } from 'node:path';
+import { CONTAINERS, isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
+import { isStrict } from '../../policies/read-file.ts';
+import { readPolicyFile } from '../../policies/read-policy-files.ts';
+import { sameContent } from '../../policies/source-text.ts';
+import { readFolderSignature } from '../../watchers/file-signature.ts';
+import type { Turn } from '../in-turns.ts';
+import { KeptFiles } from './kept-files.ts';
+
+export class PolicyFolder {
+  readonly #folder: string;
+  readonly #kept = new KeptFiles();
+  #files: PolicyFiles | undefined;
+  #isMissing = false;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** When they were last read; `undefined` before. No map of these is ever changed. */
+  get files(): PolicyFiles | undefined {
+    return this.#files;
+  }
+
+  /** It was away, or became another one, while its files were read. */
+  get isMissing(): boolean {
+    return this.#isMissing;
+  }
+
+  /** Whether all of it is known to be the same while its files are. */
+  get isCertain(): boolean {
+    return this.#kept.isComplete && !this.#isMissing;
+  }
+
+  /** Its own, and those in which it has files. */
+  get folders(): string[] {
+    return ['', ...policyFolders].map((part) => join(this.#folder, part));
+  }
+
+  /**
+   * `some`: absolute paths; without them the whole folder. A hook has its container's file read at each start, a resync all.
+   * @returns the same map where nothing changed, so that nobody compiles from it again.
+   */
+  async read(some?: Iterable<string>): Promise<PolicyFiles> {
+    const containers = join(this.#folder, CONTAINERS);
+    const before = readFolderSignature(containers);
+    // What was read without the folder says nothing about the files that nobody tells of now that it is back.
+    const files = some === undefined || this.#isMissing ? await this.#readAll() : this.#readSome(some);
+    this.#files = files;
+    this.#isMissing = before === undefined || before !== readFolderSignature(containers);
+    return files;
+  }
+
+  /** Whether the files say what was read of them; `false` as well where that can't be told. */
+  async isAsRead(turn: Turn): Promise<boolean> {
+    if (this.#files === undefined || this.#isMissing) return false;
+    return await this.#kept.isSame(this.#folder, isStrict(), this.#files, turn);
+  }
+
+  async #readAll(): Promise<PolicyFiles> {
+    const read = await this.#kept.readAll(this.#folder, isStrict());
+    const before = this.#files;
+    return before !== undefined && isSameFiles(read, before) ? before : read;
+  }
+
+  #readSome(files: Iterable<string>): PolicyFiles {
+    const before = this.#files ?? NONE;
+    const read = new Map(before);
+    let isSame = true;
+    for (const file of files) {
+      const path = relative(this.#folder, file);
+      if (!isPolicyFileName(path)) continue;
+      const content = readPolicyFile(this.#folder, path, isStrict());
+      isSame &&= content === undefined ? !read.has(path) : sameContent(content, read.get(path));
+      if (content === undefined) read.delete(path);
+      else read.set(path, content);
+    }
+    return isSame ? before : read;
+  }
+}
+
+const NONE: PolicyFiles = new Map();
+
+const isSameFiles = (read: PolicyFiles, before: PolicyFiles): boolean =>
+  read.size === before.size && [...read].every(([path, content]) => sameContent(content, before.get(path)));
