@@ -2,7 +2,6 @@
 
 import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import type { HostConfig } from '../policies/config.ts';
-import type { HostLink } from '../policies/host-network.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
@@ -21,14 +20,12 @@ import { type DirtyParts, mergeDirty } from './dirty.ts';
 import { HostReader } from './host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import { uplinkChoices } from './host/uplink-facts.ts';
-import { createTurn } from './in-turns.ts';
-import { withoutRunning } from './kernel/file-marks.ts';
-import type { Marks } from './kernel/kernel-marks.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
 import { rememberLast } from './remember.ts';
+import { ResyncLook } from './resync-look.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { LastGood } from './state/last-good.ts';
 import type { TrafficControl } from './traffic/traffic-control.ts';
@@ -90,9 +87,6 @@ export interface Waits {
 /** Interfaces, each with a few settings. */
 const SETTINGS_AT_ONCE = 200;
 
-/** What is to be read again: all there is, or what the kernel holds, by the host's links as they are or as they are known. */
-export type Wrong = 'anything' | 'links' | 'kernel';
-
 const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patiently };
 
 export class Reconciler {
@@ -103,16 +97,13 @@ export class Reconciler {
   readonly reader: HostReader;
   /** Put back ahead of a pass, which has to come to its end to tell of it: what began meanwhile is judged by that. */
   readonly #restored: string[] = [];
-  /** Of the last pass. */
-  #desired: DesiredState | undefined;
-  /** The files' mark from before they were last read, all of them. */
-  #readUnder: string | undefined;
-  /** The same for a question: of what runs, only what had changed was read. */
-  #askedUnder: string | undefined;
+  /** For what would make a pass needless. */
+  readonly look: ResyncLook;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.reader = new HostReader({ ...options, run: options.read ?? options.run, taken: () => options.claims.taken });
+    this.look = new ResyncLook({ ...options, reader: this.reader, lxcProxies: () => this.#lxcProxies() });
   }
 
   /**
@@ -179,70 +170,12 @@ export class Reconciler {
     lastGood.save().catch((cause: unknown) => {
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     });
-    this.#desired = desired;
     this.#restored.length = 0;
-    if (first.resync && first.tree && first.running && first.policies === 'all') this.#readUnder = files;
+    this.look.notePass(desired);
+    if (first.resync && first.tree && first.running && first.policies === 'all') this.look.noteRead(files);
     const whole = { ...applied, unrouted: applier.unrouted };
     const told = { before, repaired, released, isCompared: resync, unread, traffic: traffic.failures, choice };
     return { assembled, applied: whole, ...told };
-  }
-
-  /** The mark of all files and of what runs, to be taken before they are read; `undefined`: nothing is certain of them. */
-  async lookAtFiles(): Promise<string | undefined> {
-    const { watched } = this.reader;
-    return watched && (await this.#options.applier.proof.lookAtFiles(watched));
-  }
-
-  /** What of that is as it was when it was last read. */
-  knownOf(mark: string | undefined): 'all' | 'files' | 'nothing' {
-    const known = [this.#readUnder, this.#askedUnder].filter((each) => each !== undefined);
-    if (mark === undefined) return 'nothing';
-    if (known.includes(mark)) return 'all';
-    return known.map(withoutRunning).includes(withoutRunning(mark)) ? 'files' : 'nothing';
-  }
-
-  /** All files have been read since that mark was taken, and what runs that was told otherwise. */
-  noteAsked(mark: string | undefined): void {
-    this.#askedUnder = mark;
-  }
-
-  /**
-   * What a resync would have to do, or may have to where that can't be told: `undefined` where there is none to make. By marks,
-   * or where containers come and go by a look at everything, which no pass waits for; `idle` waits until none is at work.
-   * @throws Error where files can't be read.
-   */
-  async findWrong(idle: () => Promise<void>): Promise<Wrong | undefined> {
-    const { applier, traffic } = this.#options;
-    const { watched } = this.reader;
-    if (traffic.isUsed) return 'anything';
-    const marks = watched && (await applier.proof.lookAhead(watched));
-    if (marks !== undefined && (await this.#isAsItWas(marks))) return undefined;
-    const wrong = await this.#lookForWrong(idle);
-    if (wrong === undefined) this.#readUnder = marks?.files;
-    return wrong;
-  }
-
-  async #isAsItWas(marks: Marks): Promise<boolean> {
-    if (marks.files === undefined || marks.files !== this.#readUnder || this.#desired === undefined) return false;
-    return (await this.#options.applier.proven(this.#desired, marks)) !== undefined;
-  }
-
-  async #lookForWrong(idle: () => Promise<void>): Promise<Wrong | undefined> {
-    const { reader } = this;
-    const { applier, panic, read, run } = this.#options;
-    const turn = createTurn(idle);
-    if (!(await panic.isAbsent(read ?? run)) || !(await reader.isAsRead(turn))) return 'anything';
-    await idle();
-    if (this.#desired === undefined) return 'anything';
-    let wrong: Wrong = 'kernel';
-    const areLinksKnown = (links: readonly HostLink[]): boolean => {
-      const areKnown = reader.areLinksKnown(links);
-      if (!areKnown) wrong = 'links';
-      return areKnown;
-    };
-    const request = { turn, idle, lxcProxies: () => this.#lxcProxies(), areLinksKnown };
-    // Why it can't be told is for a pass to find.
-    return (await applier.isRight(this.#desired, request).catch(() => false)) ? undefined : wrong;
   }
 
   /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */

@@ -1,5 +1,5 @@
 /** When a comparison is made that no event asked for, or that one asked for in vain: where something is wrong, and not before a start. */
-import type { Wrong } from './reconcile.ts';
+import type { Wrong } from './resync-look.ts';
 import type { Timers } from './timers.ts';
 
 /** So long nobody has started. */

@@ -16,8 +16,9 @@ import type { ContainerRef } from './host/known-containers.ts';
 import { messageOf } from './log.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
 import { concernsContainers } from './patience.ts';
-import { type Outcome, Reconciler, type Wrong } from './reconcile.ts';
+import { type Outcome, Reconciler } from './reconcile.ts';
 import { RegularResync } from './regular-resync.ts';
+import type { Wrong } from './resync-look.ts';
 import type { Order } from './revisions/revisions.ts';
 import { SessionEnded } from './session-ended.ts';
 import { listenToHost } from './session-events.ts';
@@ -185,8 +186,8 @@ export class Session {
     if (signature !== this.#configSignature) this.#dirty.config = true;
     this.#configSignature = signature;
     const isSettled = !this.#dirty.config && this.#queue.isIdle && this.#retryMs === RETRY_MS.first;
-    const mark = await this.reconciler.lookAtFiles();
-    const known = isSettled ? this.reconciler.knownOf(mark) : 'nothing';
+    const mark = await this.reconciler.look.lookAtFiles();
+    const known = isSettled ? this.reconciler.look.knownOf(mark) : 'nothing';
     if (known === 'all') return;
     if (known === 'nothing') {
       this.#dirty.policies = 'all';
@@ -197,7 +198,7 @@ export class Session {
       this.#dirty.runtimes.set(containerId(container.lxcPath, container.name), container);
     }
     if (known === 'nothing' || changed.length > 0) await this.#nextPass(undefined);
-    this.reconciler.noteAsked(this.readings.unread.length === 0 ? mark : undefined);
+    this.reconciler.look.noteAsked(this.readings.unread.length === 0 ? mark : undefined);
   }
 
   #passFor({ lxcPath, name }: ContainerRef): Promise<Outcome> {
@@ -222,7 +223,7 @@ export class Session {
   async #findWrong(): Promise<Wrong | undefined> {
     // Any pass tries again what the disk refused.
     if (this.#options.isUnsaved()) this.#request();
-    return await this.reconciler.findWrong(() => this.#queue.idle());
+    return await this.reconciler.look.findWrong(() => this.#queue.idle());
   }
 
   /** Asks about all names now, whatever their TTL. */

@@ -1,7 +1,7 @@
 /** A resync that no event asked for comes when nobody starts, and not too late where somebody always does. */
 import { beforeEach, expect, test, vi } from 'vitest';
-import type { Wrong } from '../../controller/reconcile.ts';
 import { RegularResync } from '../../controller/regular-resync.ts';
+import type { Wrong } from '../../controller/resync-look.ts';
 import { createTimers } from '../../controller/timers.ts';
 
 const PERIOD_MS = 60_000;
