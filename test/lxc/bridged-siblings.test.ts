@@ -283,6 +283,9 @@ describe('beside a hostile root in a container on a bridge', () => {
     const claimed = [...TO_CLOSED, ...FROM_OUTSIDE];
     const claims = await seen(arena, lan, claimed, { most: claimed.length });
     expect(namesOf(claimed).filter((name) => !claims.includes(name))).toEqual([]);
+    // Any word of the sibling's own takes its place back.
+    await arena.alice.run('ip', ['link', 'set', 'dev', 'eth0', 'down']);
+    await attack(lan, claimed);
     expect(await portsOfAlice(arena)).toEqual(['lan0']);
     await host.run('ip', ['link', 'set', 'dev', veths.mallory, 'type', 'bridge_slave', 'guard', 'off']);
     await setStp(arena, 1);
