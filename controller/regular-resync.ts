@@ -21,6 +21,8 @@ export class RegularResync {
   /** An event asked for it; and behind the back of the look that is at work. */
   #isUrgent = false;
   #isAskedAgain = false;
+  /** Since the last look began. */
+  #isUntold = false;
   /** Something is, and no pass has compared to its end since. */
   #isWrong = false;
   #startedAt = Number.NEGATIVE_INFINITY;
@@ -52,10 +54,18 @@ export class RegularResync {
   /** That of a pass was put aside: made by the next ones, it would be in the way of each start until it comes to its end. */
   retry(): void {
     if (this.#isWrong) this.#options.request('kernel');
-    else {
-      this.#isUrgent = this.#isAskedAgain = true;
-      void this.#look();
-    }
+    else this.#lookNow();
+  }
+
+  /** Nobody told of what happened meanwhile, if anything did. */
+  noteUntold(): void {
+    this.#isUntold = true;
+    this.#lookNow();
+  }
+
+  #lookNow(): void {
+    this.#isUrgent = this.#isAskedAgain = true;
+    void this.#look();
   }
 
   /** Of a pass that is to compare, `isForStart`: whether that is left to the next one. Not for ever: somebody may always start. */
@@ -84,7 +94,7 @@ export class RegularResync {
 
   /** Why it can't be told is for the pass to find. */
   async #find(): Promise<Wrong | undefined> {
-    this.#isAskedAgain = false;
+    this.#isAskedAgain = this.#isUntold = false;
     return await this.#options.findWrong().catch((): Wrong => 'anything');
   }
 
@@ -101,6 +111,6 @@ export class RegularResync {
     }
     this.#isAtIt = this.#isUrgent = false;
     this.#isWrong = true;
-    request(wrong);
+    request(this.#isUntold ? 'anything' : wrong);
   }
 }

@@ -63,7 +63,8 @@ export class Session {
       log: options.log,
       rules: options.polledRules === undefined ? 'nft-monitor' : 'iptables-rules',
       onReady: () => this.#request(),
-      onLacking: () => this.requestEverything(),
+      // Ten thousand interfaces that are set at once may be more than it can take, and nobody who starts then is to wait for all of them.
+      onLacking: (source) => (source === 'ip-monitor' ? this.#regular.noteUntold() : this.requestEverything()),
       onTraffic: () => this.requestResync(),
     });
     this.readings = new SessionReadings({

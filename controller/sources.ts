@@ -22,7 +22,7 @@ export interface SourcesOptions {
   /** Once: all that are waited for have told what exists. */
   readonly onReady: () => void;
   /** One was away after that: what happened meanwhile, it can't tell. */
-  readonly onLacking: () => void;
+  readonly onLacking: (source: Source) => void;
   /** What tc holds is watched from now on. */
   readonly onTraffic: () => void;
 }
@@ -78,7 +78,7 @@ export class Sources {
     if (source === 'tc-monitor') this.#options.onTraffic();
     else if (this.#ready) {
       this.#options.log('info', `${source}: watching again`);
-      this.#options.onLacking();
+      this.#options.onLacking(source);
     } else this.#checkReady();
   }
 

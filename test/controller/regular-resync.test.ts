@@ -113,6 +113,26 @@ test('one that was put aside while somebody looks is looked for once more: that 
   expect([looks, told]).toEqual([3, ['same after 0', 'same after 0']]);
 });
 
+test('what nobody told of is looked for at once, and read with everything where the look was before it', async () => {
+  const regular = start(answering(kernel, kernel, same));
+  regular.noteUntold();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual(['kernel after 0']);
+  regular.noteUntold();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told.slice(1)).toEqual(['same after 0']);
+});
+
+test('what nobody told of while one waits for who starts is read with everything', async () => {
+  const regular = start(kernel);
+  const starts = setInterval(() => regular.noteStart(), 100);
+  await vi.advanceTimersByTimeAsync(PERIOD_MS + 100);
+  regular.noteUntold();
+  await vi.advanceTimersByTimeAsync(200);
+  clearInterval(starts);
+  expect(told).toEqual(['anything after 60250']);
+});
+
 test('what no look would miss is compared whatever one says', async () => {
   const regular = start(same);
   regular.noteWrong();

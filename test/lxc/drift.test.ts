@@ -194,6 +194,20 @@ test('what another does under the process number of an nft that was ours is mend
   await healed(scene, flush.join(' '));
 });
 
+test('what goes while ip monitor hears nothing comes back once there is another one', async () => {
+  const scene = await makeScene();
+  const { bed, daemon } = scene.routewall;
+  const monitor = childrenOf(daemon.child().pid).find((pid) => / monitor link /.test(commandOf(pid)));
+  process.kill(monitor ?? expect.unreachable(), 'SIGSTOP');
+  for (const lost of ['ip route del 198.51.100.10/32 proto 119', `ip addr del 169.254.0.1/32 dev ${VETH}`]) {
+    const [program = '', ...args] = lost.split(' ');
+    await bed.host.run(program, args);
+  }
+  expect(await readOwnState(bed.host)).not.toEqual(scene.good);
+  process.kill(monitor ?? expect.unreachable(), 'SIGKILL');
+  await healed(scene, 'without its monitor', 10_000);
+});
+
 test('lost routes, gateway addresses and settings come back by their events', async () => {
   const scene = await makeScene();
   const before = await readForeign(scene.routewall.bed.host);
