@@ -33,9 +33,16 @@ export interface CountedElement extends Counting {
 
 /**
  * One fork for all of the sets, beside the resident nft: a long listing must keep no transaction waiting. A line each,
- * since of several commands in one line, nft 1.0.6 finds only the last one's set. @throws CommandError
+ * since of several commands in one line, nft 1.0.6 finds only the last one's set.
+ *
+ * @param whose those that are wanted; all without it
+ * @throws CommandError
  */
-export async function readCounted(run: Run, countings: readonly Counting[]): Promise<CountedElement[]> {
+export async function readCounted(
+  run: Run,
+  countings: readonly Counting[],
+  whose?: ReadonlySet<string>,
+): Promise<CountedElement[]> {
   if (countings.length === 0) return [];
   const sets = countings.flatMap((counting) => (['4', '6'] as const).map((family) => countedSetName(counting, family)));
   const input = sets.map((set) => `list set inet ${TABLE} ${set}\n`).join('');
@@ -43,7 +50,23 @@ export async function readCounted(run: Run, countings: readonly Counting[]): Pro
   // Its exit status tells nothing of single lines.
   const complaints = stderr.replace(NOT_YET, '');
   if (complaints !== '') throw new CommandError(`nft: ${complaints.trim()}`);
-  return await mapInTurns(countedIn(stdout), (element) => element);
+  if (whose === undefined) return await mapInTurns(countedIn(stdout), (element) => element);
+  const found = await mapInTurns(countedIn(linesOf(stdout, whose)), (element) => element);
+  return found.filter((element) => whose.has(element.whose));
+}
+
+/** The first of a line: `"veth0" . 192.0.2.53 …`, also `elements = { 198.51.100.10 . 192.0.2.53 …` */
+const FIRST = /^\s*(?:elements = \{ )?"?([^\s"]+)"? \. /;
+
+/** Where theirs may stand: mostly few of tens of thousands, of which each takes ten times as long to be understood. */
+function linesOf(listing: string, whose: ReadonlySet<string>): string {
+  const isWanted = (line: string): boolean => {
+    const [, first] = FIRST.exec(line) ?? [];
+    const comma = line.indexOf(',');
+    const isAlone = comma < 0 || comma === line.length - 1;
+    return first === undefined || whose.has(first) || !isAlone;
+  };
+  return listing.split('\n').filter(isWanted).join('\n');
 }
 
 /** Containers on bridges are configured, and not served yet. */

@@ -44,7 +44,7 @@ export function createRefusalCleaner(
 
   async function clear(gone: ReadonlySet<string>): Promise<void> {
     for (let attempt = 1; gone.size > 0; attempt += 1) {
-      const elements = (await readCounted(run, countings())).filter(({ whose }) => gone.has(whose));
+      const elements = await readCounted(run, countings(), gone);
       if (elements.length === 0) return;
       const refusal = await nft.commit(deletions(elements));
       if (refusal === undefined) return;

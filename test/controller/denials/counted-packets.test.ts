@@ -1,6 +1,6 @@
 /** nft's listing of what was refused, as `nft --numeric -i` of 1.0.6 prints it. */
 import { expect, test } from 'vitest';
-import { parseCounted } from '../../../controller/denials/counted-packets.ts';
+import { parseCounted, readCounted } from '../../../controller/denials/counted-packets.ts';
 
 const LISTING = `table inet routewall {
 	set refused_egress4 {
@@ -52,4 +52,17 @@ test('each element is read with what it met, its peer, its counters and its age'
 test('a listing without elements, or none at all, holds nothing', () => {
   expect(parseCounted('')).toEqual([]);
   expect(parseCounted('set refused_egress4 {\n}\n')).toEqual([]);
+});
+
+test('those of some interfaces and addresses are the same as among all, however nft breaks its lines', async () => {
+  const all = parseCounted(LISTING);
+  const names = [...new Set(all.map(({ whose }) => whose))];
+  expect(names.length).toBeGreaterThan(1);
+  for (const stdout of [LISTING, LISTING.replace(/,\n\s*/g, ', ')]) {
+    const run = async () => ({ stdout, stderr: '', exitCode: 0 });
+    for (const name of [...names, 'veth404'])
+      expect(await readCounted(run, [{ as: 'refused', by: 'egress' }], new Set([name]).add('veth405'))).toEqual(
+        all.filter(({ whose }) => whose === name || whose === 'veth405'),
+      );
+  }
 });
