@@ -21,8 +21,10 @@ export class RegularResync {
   /** An event asked for it; and behind the back of the look that is at work. */
   #isUrgent = false;
   #isAskedAgain = false;
-  /** Since the last look began. */
-  #isUntold = false;
+  /** How often something may have happened untold; for how many of them a look has begun, and for how many one has ended. */
+  #untold = 0;
+  #looked = 0;
+  #found = 0;
   /** Something is, and no pass has compared to its end since. */
   #isWrong = false;
   #startedAt = Number.NEGATIVE_INFINITY;
@@ -57,9 +59,14 @@ export class RegularResync {
     else this.#lookNow();
   }
 
-  /** Nobody told of what happened meanwhile, if anything did. */
+  /** Nobody told of what happened meanwhile, if anything did. Not for ever: somebody may keep passes going, and looks wait for those. */
   noteUntold(): void {
-    this.#isUntold = true;
+    const { timers, periodMs, request } = this.#options;
+    this.#untold += 1;
+    const own = this.#untold;
+    timers.after(periodMs / 2, () => {
+      if (this.#found < own) request('anything');
+    });
     this.#lookNow();
   }
 
@@ -85,6 +92,7 @@ export class RegularResync {
     let wrong = await this.#find();
     // What a container that stops takes along is missed before anybody tells of it, and only what stays so is wrong.
     if ((wrong !== undefined && wrong !== 'anything') || this.#isAskedAgain) wrong = await this.#find();
+    this.#found = this.#looked;
     if (wrong !== undefined) return this.#requestWhenQuiet(begin, wrong);
     this.#isAtIt = false;
     this.#options.onSame(performance.now() - begin);
@@ -94,7 +102,8 @@ export class RegularResync {
 
   /** Why it can't be told is for the pass to find. */
   async #find(): Promise<Wrong | undefined> {
-    this.#isAskedAgain = this.#isUntold = false;
+    this.#isAskedAgain = false;
+    this.#looked = this.#untold;
     return await this.#options.findWrong().catch((): Wrong => 'anything');
   }
 
@@ -111,6 +120,7 @@ export class RegularResync {
     }
     this.#isAtIt = this.#isUrgent = false;
     this.#isWrong = true;
-    request(this.#isUntold ? 'anything' : wrong);
+    request(this.#found < this.#untold ? 'anything' : wrong);
+    this.#found = this.#untold;
   }
 }

@@ -47,6 +47,11 @@ export class ResyncLook {
     this.#readUnder = mark;
   }
 
+  /** The same, but of what runs only what was told otherwise. */
+  noteAsked(mark: string | undefined): void {
+    this.#askedUnder = mark;
+  }
+
   /** The mark of all files and of what runs, to be taken before they are read; `undefined`: nothing is certain of them. */
   async lookAtFiles(): Promise<string | undefined> {
     const { watched } = this.#options.reader;
@@ -59,11 +64,6 @@ export class ResyncLook {
     if (mark === undefined) return 'nothing';
     if (known.includes(mark)) return 'all';
     return known.map(withoutRunning).includes(withoutRunning(mark)) ? 'files' : 'nothing';
-  }
-
-  /** The same, but of what runs only what was told otherwise. */
-  noteAsked(mark: string | undefined): void {
-    this.#askedUnder = mark;
   }
 
   /**

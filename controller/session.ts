@@ -63,7 +63,8 @@ export class Session {
       log: options.log,
       rules: options.polledRules === undefined ? 'nft-monitor' : 'iptables-rules',
       onReady: () => this.#request(),
-      // Ten thousand interfaces that are set at once may be more than it can take, and nobody who starts then is to wait for all of them.
+      // Ten thousand interfaces that are set at once are more than ip monitor can take: who starts then needn't wait for a
+      // pass that reads everything.
       onLacking: (source) => (source === 'ip-monitor' ? this.#regular.noteUntold() : this.requestEverything()),
       onTraffic: () => this.requestResync(),
     });

@@ -30,7 +30,7 @@ export function holdingsOf(pid: number): Holdings {
   };
 }
 
-/** Those that the daemon has more of than it needs: one of each kind, and of ip another that takes over when the first is outdated. */
+/** Those that the daemon has more of than it needs: one of each kind, and of ip another one at hand. */
 export function surplusOf({ children }: Holdings): string[] {
   const most = (command: string): number => (command.startsWith('ip -force -batch') ? 2 : 1);
   return children.filter((command, at) => at - children.indexOf(command) >= most(command));
