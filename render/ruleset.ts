@@ -1,4 +1,5 @@
 /** The nouns of nft's text: our tables as sets, maps and chains whose elements and rules are single lines. */
+import { atOnce, type Pieces } from './pieces.ts';
 
 /**
  * What rules refer to by name. `elements` maps an element to its data; in a set the data is empty. A limit has no
@@ -51,17 +52,24 @@ export const TABLE = 'routewall';
 export const EMPTY_RULESET: Ruleset = new Map();
 
 /** The whole ruleset as a file that `nft -f` loads into a kernel that has none of it. */
-export function renderRuleset(ruleset: Ruleset): string {
-  return [...ruleset].map(([family, table]) => renderTable(family, table)).join('\n');
+export const renderRuleset = (ruleset: Ruleset): string => atOnce(renderRulesetInPieces(ruleset));
+
+export function* renderRulesetInPieces(ruleset: Ruleset): Pieces<string> {
+  const tables: string[] = [];
+  for (const [family, table] of ruleset) tables.push(yield* renderTable(family, table));
+  return tables.join('\n');
 }
 
-function renderTable(family: TableFamily, table: NftTable): string {
-  const blocks = [
-    ...[...table.sets].map(([name, set]) => block(`${set.kind} ${name}`, setLines(set))),
-    ...[...table.chains].map(([name, chain]) =>
-      block(`chain ${name}`, chain.hook === '' ? chain.rules : [chain.hook, ...chain.rules]),
-    ),
-  ];
+function* renderTable(family: TableFamily, table: NftTable): Pieces<string> {
+  const blocks: string[] = [];
+  for (const [name, set] of table.sets) {
+    blocks.push(block(`${set.kind} ${name}`, setLines(set)));
+    yield;
+  }
+  for (const [name, { hook, rules }] of table.chains) {
+    blocks.push(block(`chain ${name}`, hook === '' ? rules : [hook, ...rules]));
+    yield;
+  }
   return `table ${family} ${TABLE} {\n${flagsLine(table)}${blocks.join('\n')}}\n`;
 }
 

@@ -4,6 +4,7 @@ import type { HostConfig } from '../../policies/config.ts';
 import { isError, uniqueProblems } from '../../policies/problem.ts';
 import type { DesiredState, Sysctl } from '../../render/desired.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
+import { atOnce } from '../../render/pieces.ts';
 import { renderRouting, routingOf } from '../../render/routing.ts';
 import { renderRuleset } from '../../render/ruleset.ts';
 import { renderTraffic, trafficOf } from '../../render/traffic.ts';
@@ -72,7 +73,7 @@ function renderAll(desired: DesiredState, backend: RenderedBackend): Rendered {
 function renderRules(desired: DesiredState, backend: RenderedBackend): string {
   if (backend === 'nftables') return renderRuleset(renderDesired(desired, chainNaming(chainHash)));
   const commands = backend === 'iptables' ? 'system' : backend === 'iptables-legacy' ? 'legacy' : 'nft';
-  return xtFormat(commands).render(holdByXt(desired).state);
+  return atOnce(xtFormat(commands).render(holdByXt(desired).state));
 }
 
 function asText(

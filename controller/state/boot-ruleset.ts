@@ -7,14 +7,16 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../../render/desired.ts';
 import { changedNames } from '../../render/dns-sets.ts';
+import type { Pieces } from '../../render/pieces.ts';
 import { changedKeys } from '../../render/shared-map.ts';
+import { createTurn, inTurns } from '../in-turns.ts';
 import { type Log, messageOf } from '../log.ts';
 import { type BootFormat, FORMAT_NAMES, nftFormat } from './boot-format.ts';
 import { realDisk, replaceFile } from './durable-disk.ts';
 
 /** A boot is rare: a burst of changes is written once. */
 const DELAY_MS = 2000;
-/** Rendering takes 100 ms and more at 10,000 containers, in which nobody starts: one start in a hundred may meet it. */
+/** Rendering takes 100 ms and more at 10,000 containers, which those who start then lack: no more of them than one in a hundred. */
 const DELAY_PER_COST = 100;
 
 export class BootRuleset {
@@ -28,7 +30,9 @@ export class BootRuleset {
   #panic: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #frozen = false;
+  #keeping: Promise<void> = Promise.resolve();
   #writing: Promise<void> = Promise.resolve();
+  /** The processor's time. */
   #costMs = 0;
 
   constructor(stateDirectory: string, log: Log, format: BootFormat = nftFormat(), delayMs = DELAY_MS) {
@@ -82,37 +86,69 @@ export class BootRuleset {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#writing = this.#writing.then(() => this.#write());
-    await this.#writing;
+    this.#keeping = this.#keeping.then(() => this.#keep());
+    await this.#keeping;
   }
 
   /** With the rules that are there, whatever they are: they don't wait for those in force to be rendered. */
   async keepPanic(commands: readonly string[]): Promise<void> {
     if (commands.join('\n') === this.#panic.join('\n')) return;
     this.#panic = commands;
-    const done = this.#writing.then(() => writePanicBlock(this.#file, commands));
-    this.#writing = done.catch(() => {
+    try {
+      await this.#alone(() => writePanicBlock(this.#file, commands));
+    } catch (cause) {
       // It comes with the rules, the next time.
       this.#saved = undefined;
-    });
-    await done;
+      throw cause;
+    }
   }
 
-  async #write(): Promise<void> {
-    const state = this.#wanted;
+  async #keep(): Promise<void> {
+    const [state, format] = [this.#wanted, this.#format];
     if (state === undefined || isSame(this.#saved, state)) return;
     try {
-      const begin = performance.now();
-      const rules = this.#format.render(withoutUplinks(state));
-      this.#costMs = performance.now() - begin;
-      await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
-      for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
-        await rm(join(this.#directory, name), { force: true });
-      this.#saved = state;
+      const rules = await this.#render(state);
+      await this.#alone(async () => {
+        // What is rendered for a backend that serves no more is nobody's.
+        if (this.#format === format) await this.#write(rules, state);
+      });
     } catch (cause) {
       // What is in the kernel is right all the same; the next pass tries again.
       this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
     }
+  }
+
+  /** Who starts has its turn in between, unless the host goes down. */
+  async #render(state: DesiredState): Promise<string> {
+    const turn = createTurn();
+    this.#costMs = 0;
+    return await inTurns(this.#timed(this.#format.render(withoutUplinks(state))), async () => {
+      if (!this.#frozen) await turn();
+    });
+  }
+
+  *#timed<T>(pieces: Pieces<T>): Pieces<T> {
+    for (;;) {
+      const begin = performance.now();
+      const piece = pieces.next();
+      this.#costMs += performance.now() - begin;
+      if (piece.done === true) return piece.value;
+      yield;
+    }
+  }
+
+  async #write(rules: string, state: DesiredState): Promise<void> {
+    await replaceFile(realDisk, this.#file, withPanicBlock(rules, this.#panic));
+    for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
+      await rm(join(this.#directory, name), { force: true });
+    this.#saved = state;
+  }
+
+  /** The file is changed by one at a time. */
+  #alone(work: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(work);
+    this.#writing = done.catch(() => undefined);
+    return done;
   }
 }
 

@@ -19,6 +19,7 @@ import { type DefaultRoute, NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { chainNaming, renderDesired } from '../../render/nft.ts';
+import { atOnce } from '../../render/pieces.ts';
 import { diffRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import { type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import type { LxcConfig, LxcFiles } from '../../watchers/lxc-config/config.ts';
@@ -73,7 +74,7 @@ export async function runCase(name: string): Promise<CaseResult> {
   const said = [...new Set(all.map((problem) => formatProblem(problem)))].sort();
   const files = new Map([
     ['ruleset.nft', renderRuleset(ruleset)],
-    ['rules.iptables', xtFormat('system').render(holdByXt(assembled.desired).state)],
+    ['rules.iptables', atOnce(xtFormat('system').render(holdByXt(assembled.desired).state))],
     ['routing.ip', lines(routing)],
   ]);
   const uplinks = describeUplinks(undefined, assembled.desired.host.uplinkTables);
