@@ -21,8 +21,8 @@ export class RegularResync {
   /** An event asked for it; and behind the back of the look that is at work. */
   #isUrgent = false;
   #isAskedAgain = false;
-  /** How often something may have happened untold; for how many of them a look has begun, and for how many one has ended. */
-  #untold = 0;
+  /** How often a look was due; for how many of them one has begun, and for how many one has ended. */
+  #due = 0;
   #looked = 0;
   #found = 0;
   /** Something is, and no pass has compared to its end since. */
@@ -36,7 +36,10 @@ export class RegularResync {
 
   begin(): void {
     const { timers, periodMs } = this.#options;
-    timers.every(periodMs, () => void this.#look());
+    timers.every(periodMs, () => {
+      this.#noteDue();
+      void this.#look();
+    });
   }
 
   /** Some container starts or stops. */
@@ -59,15 +62,20 @@ export class RegularResync {
     else this.#lookNow();
   }
 
-  /** Nobody told of what happened meanwhile, if anything did. Not for ever: somebody may keep passes going, and looks wait for those. */
+  /** Nobody told of what happened meanwhile, if anything did. */
   noteUntold(): void {
+    this.#noteDue();
+    this.#lookNow();
+  }
+
+  /** Somebody may keep passes going, and looks wait for those: not for ever. */
+  #noteDue(): void {
     const { timers, periodMs, request } = this.#options;
-    this.#untold += 1;
-    const own = this.#untold;
+    this.#due += 1;
+    const own = this.#due;
     timers.after(periodMs / 2, () => {
       if (this.#found < own) request('anything');
     });
-    this.#lookNow();
   }
 
   #lookNow(): void {
@@ -103,7 +111,7 @@ export class RegularResync {
   /** Why it can't be told is for the pass to find. */
   async #find(): Promise<Wrong | undefined> {
     this.#isAskedAgain = false;
-    this.#looked = this.#untold;
+    this.#looked = this.#due;
     return await this.#options.findWrong().catch((): Wrong => 'anything');
   }
 
@@ -120,7 +128,7 @@ export class RegularResync {
     }
     this.#isAtIt = this.#isUrgent = false;
     this.#isWrong = true;
-    request(this.#found < this.#untold ? 'anything' : wrong);
-    this.#found = this.#untold;
+    request(this.#found < this.#due ? 'anything' : wrong);
+    this.#found = this.#due;
   }
 }

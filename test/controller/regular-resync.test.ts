@@ -132,6 +132,12 @@ test('what nobody told of is read with everything where no look comes to its end
   expect(told).toEqual(['anything after 30000', 'anything after 50000']);
 });
 
+test('everything is read and compared where no regular look comes to its end', async () => {
+  start(() => new Promise(() => undefined));
+  await vi.advanceTimersByTimeAsync(3 * PERIOD_MS);
+  expect(told).toEqual(['anything after 90000', 'anything after 150000']);
+});
+
 test('what nobody told of while one waits for who starts is read with everything', async () => {
   const regular = start(kernel);
   const starts = setInterval(() => regular.noteStart(), 100);
