@@ -9,6 +9,7 @@ import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import type { DaemonOptions } from './daemon-options.ts';
 import { everythingDirty, nothingDirty } from './dirty.ts';
+import { createHeap } from './heap.ts';
 import { takeLock } from './lock.ts';
 import { messageOf } from './log.ts';
 import { openMetrics } from './metrics/open-metrics.ts';
@@ -79,6 +80,7 @@ async function reconcileOnce(options: DaemonOptions, config: HostConfig, parts: 
 
 async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): Promise<number> {
   const { log } = options;
+  const heap = createHeap(setFlagsFromString);
   let session: Session | undefined;
   let present = config;
   // One change of session at a time, in the order in which they are asked for.
@@ -101,8 +103,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   // What it owned is anyone's until it is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
   parts.listeners.push((report) => {
-    // All was made at once until now. With this from the beginning, half of the start's time goes into collecting garbage.
-    if (!isReady) setFlagsFromString('--optimize-for-size');
+    heap.settle(report.outcome.applied.enforced.nics.size);
     isReady = true;
     metrics.observe(report);
   });
