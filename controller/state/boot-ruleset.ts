@@ -32,7 +32,7 @@ export class BootRuleset {
   #frozen = false;
   #keeping: Promise<void> = Promise.resolve();
   #writing: Promise<void> = Promise.resolve();
-  /** The processor's time. */
+  /** The processor's time for the last rendering. */
   #costMs = 0;
 
   constructor(stateDirectory: string, log: Log, format: BootFormat = nftFormat(), delayMs = DELAY_MS) {
@@ -106,6 +106,8 @@ export class BootRuleset {
   async #keep(): Promise<void> {
     const [state, format] = [this.#wanted, this.#format];
     if (state === undefined || isSame(this.#saved, state)) return;
+    // What comes meanwhile is to be written behind this, though it be what the file has now.
+    this.#saved = undefined;
     try {
       const rules = await this.#render(state);
       await this.#alone(async () => {
@@ -121,20 +123,15 @@ export class BootRuleset {
   /** Who starts has its turn in between, unless the host goes down. */
   async #render(state: DesiredState): Promise<string> {
     const turn = createTurn();
-    this.#costMs = 0;
-    return await inTurns(this.#timed(this.#format.render(withoutUplinks(state))), async () => {
+    let costMs = 0;
+    const pieces = timed(this.#format.render(withoutUplinks(state)), (ms) => {
+      costMs += ms;
+    });
+    const rules = await inTurns(pieces, async () => {
       if (!this.#frozen) await turn();
     });
-  }
-
-  *#timed<T>(pieces: Pieces<T>): Pieces<T> {
-    for (;;) {
-      const begin = performance.now();
-      const piece = pieces.next();
-      this.#costMs += performance.now() - begin;
-      if (piece.done === true) return piece.value;
-      yield;
-    }
+    this.#costMs = costMs;
+    return rules;
   }
 
   async #write(rules: string, state: DesiredState): Promise<void> {
@@ -149,6 +146,16 @@ export class BootRuleset {
     const done = this.#writing.then(work);
     this.#writing = done.catch(() => undefined);
     return done;
+  }
+}
+
+function* timed<T>(pieces: Pieces<T>, onTime: (ms: number) => void): Pieces<T> {
+  for (;;) {
+    const begin = performance.now();
+    const piece = pieces.next();
+    onTime(performance.now() - begin);
+    if (piece.done === true) return piece.value;
+    yield;
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { BootFormat } from '../../../controller/state/boot-format.ts';
 import { BootRuleset } from '../../../controller/state/boot-ruleset.ts';
 import type { DesiredState } from '../../../render/desired.ts';
@@ -25,7 +25,10 @@ beforeEach(async () => {
   pieces = 0;
   most = PIECES;
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(folder, { recursive: true });
+});
 
 /** In pieces, each of which takes longer than one turn. */
 const slow = (name: BootFormat['name'] = 'last-good.nft'): BootFormat => ({
@@ -41,7 +44,8 @@ const slow = (name: BootFormat['name'] = 'last-good.nft'): BootFormat => ({
   seal: () => [DROP],
 });
 
-const open = (format = slow()): BootRuleset => new BootRuleset(folder, (_, text) => complaints.push(text), format, 1e6);
+const open = (format = slow(), delayMs = 1e6): BootRuleset =>
+  new BootRuleset(folder, (_, text) => complaints.push(text), format, delayMs);
 const written = (name: BootFormat['name'] = 'last-good.nft'): Promise<string> => readFile(join(folder, name), 'utf8');
 const one: DesiredState = stateOf(nicOf(1, 80));
 const two: DesiredState = stateOf(nicOf(1, 80), nicOf(2, 80));
@@ -69,6 +73,25 @@ it('has what came meanwhile once that is to be written', async () => {
   boot.keep(two);
   await Promise.all([first, boot.flush()]);
   expect(await written()).toBe('rules for c1 c2\n');
+});
+
+it('comes so seldom that it takes a hundredth of the time, also where a change comes while it is rendered', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const boot = open(slow(), 1);
+  boot.keep(one);
+  await boot.flush();
+  boot.keep(two);
+  const second = boot.flush();
+  while (pieces === PIECES) await setImmediate();
+  boot.keep(one);
+  await second;
+  // A rendering has taken a tenth of a second and more.
+  vi.advanceTimersByTime(5_000);
+  expect(boot.isUnsaved).toBe(false);
+  vi.advanceTimersByTime(600_000);
+  expect(boot.isUnsaved).toBe(true);
+  await boot.flush();
+  expect(await written()).toBe('rules for c1\n');
 });
 
 it('keeps no panic waiting, and loses none', async () => {
@@ -118,7 +141,7 @@ it('writes nothing for a backend that serves no more', async () => {
 });
 
 it('comes again with the next pass where it could not be written', async () => {
-  const boot = new BootRuleset(join(folder, 'away'), (_, text) => complaints.push(text), slow(), 1e6);
+  const boot = new BootRuleset(join(folder, 'away'), (_, text) => complaints.push(text), slow());
   boot.keep(one);
   await boot.flush();
   expect(complaints).toEqual([expect.stringContaining("can't be written")]);
