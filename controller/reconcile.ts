@@ -284,11 +284,7 @@ export class Reconciler {
     const most = devs.has('all') || onPostponed === undefined ? devs.size : SETTINGS_AT_ONCE;
     const now = new Set([...devs].slice(0, most));
     if (devs.size > most) onPostponed?.([...devs].slice(most));
-    return await applier.repairs.restoreSysctls(now, (dev) => this.#nicsOn(dev));
-  }
-
-  #nicsOn(veth: string): readonly string[] | undefined {
-    return this.reader.ownerOf(veth)?.container.endpoints.map(({ key }) => key);
+    return await applier.repairs.restoreSysctls(now);
   }
 
   #lxcProxies(): LxcProxy[] {

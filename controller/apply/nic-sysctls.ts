@@ -61,9 +61,9 @@ export class NicSysctls {
     return (await readDrift(uniqueSysctls(enforced))).map(settingLine);
   }
 
-  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns lines for what was written. */
-  async repair(enforced: DesiredState, devs: ReadonlySet<string>): Promise<string[]> {
-    const drifted = await readDrift(uniqueSysctls(enforced, devs.has('all') ? undefined : devs));
+  /** Puts back what someone else changed, `devs`: of these interfaces alone. @returns lines for what was written. */
+  async repair(enforced: DesiredState, devs?: ReadonlySet<string>): Promise<string[]> {
+    const drifted = await readDrift(uniqueSysctls(enforced, devs));
     for (const { key } of drifted) this.#written.delete(key);
     if (drifted.length > 0) await this.write(enforced, enforced);
     return drifted.map(settingLine);
@@ -91,8 +91,8 @@ export function uniqueSysctls(enforced: DesiredState, devs?: ReadonlySet<string>
   return [...unique.values()];
 }
 
-/** Found once for each: every start is told as a change of its own veth's settings, and asks all NICs. */
-function deviceOf(sysctl: Sysctl): string {
+/** Found once for each, since all are asked. */
+export function deviceOf(sysctl: Sysctl): string {
   const device = devices.get(sysctl) ?? sysctlDevice(sysctl.key);
   devices.set(sysctl, device);
   return device;

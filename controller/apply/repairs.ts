@@ -7,7 +7,7 @@ import { reading } from '../commands/reading.ts';
 import type { AddressClaims } from '../probe/address-claims.ts';
 import type { Applied } from './applied.ts';
 import type { ForeignProxies, LxcProxy } from './foreign-proxies.ts';
-import type { NicSysctls } from './nic-sysctls.ts';
+import { deviceOf, type NicSysctls } from './nic-sysctls.ts';
 import { NO_ROUTING, pickNics } from './pick-nics.ts';
 import type { RoutingWriter } from './routing-writer.ts';
 import type { UplinkRouting } from './uplink-routing.ts';
@@ -27,6 +27,7 @@ export class Repairs {
   readonly #parts: RepairParts;
   readonly #byVeth = followNicsBy(({ hostVeth }): string[] => [hostVeth]);
   readonly #byProxied = followNicsBy(({ proxies }): string[] => proxies.map(({ address }) => address));
+  readonly #bySetDevice = followNicsBy(({ sysctls }) => new Set(sysctls.map(deviceOf)));
 
   constructor(parts: RepairParts) {
     this.#parts = parts;
@@ -83,23 +84,12 @@ export class Repairs {
     return [...lines, ...(await this.#parts.uplinks.close(this.#enforced.host.uplinkTables))];
   }
 
-  /**
-   * Puts back what someone else changed of these interfaces; `all` stands for any. `nicsOn`: the NICs whose host-side veth it is,
-   * where it is one: nobody else has settings there. @returns what was written.
-   */
-  async restoreSysctls(
-    devs: ReadonlySet<string>,
-    nicsOn: (dev: string) => readonly string[] | undefined,
-  ): Promise<string[]> {
+  /** Puts back what someone else changed of these interfaces; `all` stands for any. @returns what was written. */
+  async restoreSysctls(devs: ReadonlySet<string>): Promise<string[]> {
     if (this.#enforced === undefined) return [];
-    const keys = [...devs].map(nicsOn);
-    const isOfVeths = keys.every((some) => some !== undefined);
-    const part = isOfVeths
-      ? pickNics(
-          this.#enforced,
-          keys.flatMap((some) => some ?? []),
-        )
-      : this.#enforced;
-    return await this.#parts.sysctls.repair(part, devs);
+    if (devs.has('all')) return await this.#parts.sysctls.repair(this.#enforced);
+    const found = this.#bySetDevice(this.#enforced);
+    const keys = new Set([...devs].flatMap((dev) => [...(found.get(dev) ?? [])]));
+    return await this.#parts.sysctls.repair(pickNics(this.#enforced, [...keys]), devs);
   }
 }
