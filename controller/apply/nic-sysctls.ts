@@ -61,11 +61,14 @@ export class NicSysctls {
     return (await readDrift(uniqueSysctls(enforced))).map(settingLine);
   }
 
-  /** Puts back what someone else changed, `devs`: of these interfaces alone. @returns lines for what was written. */
-  async repair(enforced: DesiredState, devs?: ReadonlySet<string>): Promise<string[]> {
-    const drifted = await readDrift(uniqueSysctls(enforced, devs));
+  /**
+   * Puts back what someone else changed. `devs`: of these interfaces alone, of which `part` has the settings.
+   * @returns lines for what was written.
+   */
+  async repair(enforced: DesiredState, part = enforced, devs?: ReadonlySet<string>): Promise<string[]> {
+    const drifted = await readDrift(uniqueSysctls(part, devs));
     for (const { key } of drifted) this.#written.delete(key);
-    if (drifted.length > 0) await this.write(enforced, enforced);
+    if (drifted.length > 0) await this.write(part, enforced);
     return drifted.map(settingLine);
   }
 }

@@ -90,6 +90,6 @@ export class Repairs {
     if (devs.has('all')) return await this.#parts.sysctls.repair(this.#enforced);
     const found = this.#bySetDevice(this.#enforced);
     const keys = new Set([...devs].flatMap((dev) => [...(found.get(dev) ?? [])]));
-    return await this.#parts.sysctls.repair(pickNics(this.#enforced, [...keys]), devs);
+    return await this.#parts.sysctls.repair(this.#enforced, pickNics(this.#enforced, [...keys]), devs);
   }
 }

@@ -16,7 +16,7 @@ import { realDisk, replaceFile } from './durable-disk.ts';
 
 /** A boot is rare: a burst of changes is written once. */
 const DELAY_MS = 2000;
-/** Rendering takes 100 ms and more at 10,000 containers, which those who start then lack: no more of them than one in a hundred. */
+/** Rendering takes 100 ms and more at 10,000 containers, which who starts then may lack: a hundredth of the time at most. */
 const DELAY_PER_COST = 100;
 
 export class BootRuleset {
