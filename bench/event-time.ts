@@ -9,6 +9,7 @@ import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { makeTwin, timeByHand, timed } from './by-hand.ts';
+import { packagedFlags, timeOf } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
 import { quantile, report } from './report.ts';
 import { type StartWatch, untilCleared, watchStarts } from './start-watch.ts';
@@ -78,7 +79,10 @@ async function addContainers(
 }
 
 async function measure(others: number): Promise<string[][]> {
-  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n' });
+  const routewall = await startRoutewall({
+    config: 'uplinks: [eth0]\n',
+    daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') },
+  });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);
   const plain = await addContainers(routewall, 'c', 50, () => []);
@@ -95,13 +99,20 @@ async function measure(others: number): Promise<string[][]> {
     if (started === undefined) throw new Error('no container');
     return await timeStart(routewall, started, watch);
   };
+  // What one leaves to be done falls into the next.
+  const used = async () => 1000 * (await timeOf([routewall.daemon.child().pid]));
+  let before = 0;
   // The first round warms up.
   for (let round = -1; round < rounds; round += 1) {
     const one = await next(plain, round + 1);
     const other = await next(hooked, round + 1);
     const third = await next(named, round + 1);
+    const after = await used();
+    const taken = (after - before) / 3;
+    before = after;
     if (round < 0) continue;
     await timeByHand(twin, byHand);
+    note(times, "the daemon's processor time for a start and its stop", taken);
     note(times, 'STARTING to enforced', one.fromStarting);
     note(times, "the veth's event to enforced", one.fromLink);
     note(times, 'RUNNING to enforced', one.fromRunning);
@@ -128,7 +139,7 @@ async function measure(others: number): Promise<string[][]> {
 const tell = (rows: readonly (readonly string[])[]): Promise<void> =>
   report('event-time', {
     title: 'From an event to rules in force',
-    about: `Milliseconds over ${rounds} starts of real containers, without the hook, with it, and with a fixed name of the veth in turn, beside others that run. Whose a veth is that has no fixed name only LXC knows, which can be asked once the container runs, or the hook. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
+    about: `Milliseconds over ${rounds} starts of real containers, without the hook, with it, and with a fixed name of the veth in turn, beside others that run. The daemon's processor time is a mean of the three, with that of commands that ended; it runs as packaged. Whose a veth is that has no fixed name only LXC knows, which can be asked once the container runs, or the hook. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
     command: `node scripts/bench.mjs event-time ${counts.join(',')} ${rounds}`,
     columns: ['others', 'what', 'median', 'p90', 'p99'],
     rows,

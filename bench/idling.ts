@@ -43,7 +43,7 @@ const statOf = async (pid: number | string): Promise<string[]> =>
 const parentOf = async (pid: string): Promise<number> => Number((await statOf(pid))[1]);
 
 /** User and system time so far, children that ended included; in seconds. */
-async function timeOf(pids: readonly number[]): Promise<number> {
+export async function timeOf(pids: readonly number[]): Promise<number> {
   const stats = await Promise.all(pids.map((pid) => statOf(pid).catch(() => [])));
   return stats.flatMap((stat) => stat.slice(11, 15).map(Number)).reduce((sum, ticks) => sum + ticks, 0) / TICKS;
 }
