@@ -51,8 +51,8 @@ test('a comparison that finds nothing is in the way of those who start once at m
     await routewall.start(some);
     await routewall.stop(some, 'kill');
   };
-  // Another interface of the host's comes, and might have taken routes along.
-  await host.run('ip', ['link', 'add', 'lan0', 'type', 'veth', 'peer', 'name', 'lan1']);
+  // Told by one event, as a pair that comes is not: each asks for a comparison, and might have taken routes along.
+  await host.run('ip', ['link', 'set', 'eth0', 'group', '7']);
   const isUnread = async (): Promise<boolean> => {
     const { unread = [] } = (await readStatusFile(routewall.env['RUNTIME_DIRECTORY'] ?? '')) ?? {};
     return unread.length > 0;
