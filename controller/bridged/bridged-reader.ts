@@ -41,12 +41,12 @@ export class BridgedReader {
   }
 
   /**
-   * Of the bridges on which a NIC has no static address; who runs keeps what was leased to it. What can't be read leases
+   * `bridges`: those on which a NIC has no static address; who runs keeps what was leased to it. What can't be read leases
    * nothing, and is told.
    */
-  async readLeases(containers: Iterable<Container>): Promise<void> {
+  async readLeases(bridges: readonly InterfaceName[]): Promise<void> {
     const read = await Promise.all(
-      leasingBridges(containers).map(async (bridge) => {
+      bridges.map(async (bridge) => {
         const file = leaseFile(this.#options.leases, bridge);
         return await readLeases(file).then(
           (leases) => ({ bridge, leases, failure: undefined }),
@@ -168,9 +168,9 @@ export const isBridged = ({ endpoints }: Container): boolean =>
 
 export const hasBridged = (containers: readonly Container[]): boolean => containers.some(isBridged);
 
-export const leasingBridges = (containers: Iterable<Container>): InterfaceName[] => [
+export const leasingBridges = (containers: readonly Container[]): InterfaceName[] => [
   ...new Set(
-    [...containers].flatMap(({ endpoints }) =>
+    containers.flatMap(({ endpoints }) =>
       endpoints.flatMap(({ attachment }) => (attachment?.isLeased === true ? [attachment.bridge] : [])),
     ),
   ),

@@ -62,6 +62,7 @@ export class HostReader {
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
   readonly #hasBridged = rememberLast(hasBridged);
+  readonly #leasingBridges = rememberLast(leasingBridges);
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
@@ -244,13 +245,15 @@ export class HostReader {
 
   /** Of the bridges on which containers have no static address. */
   async readLeases(): Promise<void> {
-    await this.#bridged.readLeases(this.#containers.sorted);
+    await this.#bridged.readLeases(this.#leasingBridges(this.#containers.sorted));
   }
 
   /** The files that `readLeases` reads. */
   get leaseFiles(): string[] {
     if (!this.hasBridges) return [];
-    return leasingBridges(this.#containers.sorted).map((bridge) => leaseFile(this.#options.config.leases, bridge));
+    return this.#leasingBridges(this.#containers.sorted).map((bridge) =>
+      leaseFile(this.#options.config.leases, bridge),
+    );
   }
 
   get hasBridges(): boolean {
