@@ -1,5 +1,5 @@
 /** What LXC's configuration says of networks that no rule of this host stands before. */
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Container, UnenforceableNic } from '../../policies/endpoint.ts';
 import { nameUnenforceable } from '../../policies/unenforceable.ts';
 import { parseInterfaceName } from '../../render/names.ts';
@@ -20,11 +20,18 @@ export function parseUnenforced(of: Placed): Unenforced {
   return names === undefined ? {} : { unenforced: names };
 }
 
-/** Whether LXC would hand a veth for that link to Open vSwitch: it decides so by these very folders. */
-const isOtherBridge = (link: string): boolean => {
-  const folder = `/sys/class/net/${link}`;
-  return parseInterfaceName(link) !== undefined && existsSync(folder) && !existsSync(`${folder}/bridge`);
-};
+/**
+ * Whether LXC would hand a veth for that link to Open vSwitch. LXC decides so by the folder `bridge`, which a bridge of Linux's
+ * gets a moment after it is there and loses a moment before it goes; its kind is told as long as it is there.
+ */
+export function isOtherBridge(link: string, links = '/sys/class/net'): boolean {
+  if (parseInterfaceName(link) === undefined) return false;
+  try {
+    return !/^DEVTYPE=bridge$/m.test(readFileSync(`${links}/${link}/uevent`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
 
 /** None for a network of `type = empty`: there is nothing in it to enforce anything on. */
 export function unenforceableNics(lxc: LxcConfig, isOther = isOtherBridge): UnenforceableNic[] {
