@@ -11,7 +11,8 @@ export interface DirtyParts {
   configs: Map<string, ContainerRef>;
   runtimes: Map<string, ContainerRef>;
   policies: 'all' | Set<string>;
-  links: boolean;
+  /** By name, those that changed. */
+  links: 'all' | Set<string>;
   /** What DHCP servers have leased to bridged containers. */
   leases: boolean;
   /** The kernel may differ from what we wrote. */
@@ -37,7 +38,7 @@ export const nothingDirty = (): DirtyParts => ({
   configs: new Map(),
   runtimes: new Map(),
   policies: new Set(),
-  links: false,
+  links: new Set(),
   leases: false,
   resync: false,
   deleted: false,
@@ -53,7 +54,7 @@ export const everythingDirty = (): DirtyParts => ({
   tree: true,
   running: true,
   policies: 'all',
-  links: true,
+  links: 'all',
   leases: true,
   resync: true,
 });
@@ -68,13 +69,17 @@ export const isOfContainers = ({
   leases,
   resync,
   uplinks,
-}: DirtyParts): boolean => !(config || tree || running || policies === 'all' || links || leases || resync || uplinks);
+}: DirtyParts): boolean =>
+  !(config || tree || running || policies === 'all' || links === 'all' || leases || resync || uplinks);
 
-/** What is left without the comparison, and that with the links that it goes by. */
-export const splitComparison = ({ resync, links, ...rest }: DirtyParts): [DirtyParts, DirtyParts] => [
-  { ...rest, resync: false, links: false },
-  { ...nothingDirty(), resync, links },
-];
+/** What is left without the comparison, and that with all links, by which it goes. */
+export const splitComparison = ({ resync, links, ...rest }: DirtyParts): [DirtyParts, DirtyParts] => {
+  const none = new Set<string>();
+  return [
+    { ...rest, resync: false, links: links === 'all' ? none : links },
+    { ...nothingDirty(), resync, links: links === 'all' ? links : none },
+  ];
+};
 
 /** For a pass that failed: what it had taken is to be done again, and more may have come meanwhile. */
 export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
@@ -84,8 +89,8 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     running: a.running || b.running,
     configs: new Map([...a.configs, ...b.configs]),
     runtimes: new Map([...a.runtimes, ...b.runtimes]),
-    policies: a.policies === 'all' || b.policies === 'all' ? 'all' : new Set([...a.policies, ...b.policies]),
-    links: a.links || b.links,
+    policies: mergeNames(a.policies, b.policies),
+    links: mergeNames(a.links, b.links),
     leases: a.leases || b.leases,
     resync: a.resync || b.resync,
     deleted: a.deleted || b.deleted,
@@ -96,3 +101,6 @@ export function mergeDirty(a: DirtyParts, b: DirtyParts): DirtyParts {
     uplinks: a.uplinks || b.uplinks,
   };
 }
+
+const mergeNames = (a: 'all' | Set<string>, b: 'all' | Set<string>): 'all' | Set<string> =>
+  a === 'all' || b === 'all' ? 'all' : new Set([...a, ...b]);

@@ -39,6 +39,10 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     context.ownerOf(name) !== undefined ||
     (context.guard.some((pattern) => matchesPattern(name, pattern)) &&
       !context.uplinks.some((uplink) => uplink === name));
+  const markLink = (name: string): void => {
+    const { links } = mark();
+    if (links !== 'all') links.add(name);
+  };
 
   const unbind = [
     bus.on('containerConfigChanged', ({ lxcPath, name }) => {
@@ -68,16 +72,16 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
         if (!deleted) dirty.veths.add(name);
       } else if (isVeth(name)) {
         if (!deleted) for (const [id, ref] of starting) mark().runtimes.set(id, ref);
-        if (context.hasBridges?.() === true) mark().links = true;
+        if (context.hasBridges?.() === true) markLink(name);
       } else {
         // An uplink that goes down takes routes and proxies along, and says nothing of the proxies.
         const dirty = mark();
-        dirty.links = true;
+        dirty.links = 'all';
         dirty.resync = true;
       }
     }),
     bus.on('addressChanged', ({ dev, deleted }) => {
-      if (!isVeth(dev)) mark().links = true;
+      if (!isVeth(dev)) markLink(dev);
       // A gateway's address: only its going matters, since putting it back is told too.
       else if (deleted && context.ownerOf(dev) !== undefined) mark().veths.add(dev);
     }),

@@ -125,7 +125,7 @@ export class Reconciler {
     const { files } = applier.proof;
     const mended = dirty.resync && !isAsProven ? await this.#verifySeal(waits) : [];
     let disk = await this.#readFiles(dirty);
-    await this.#read(isAsProven ? { ...dirty, links: false } : dirty, waits, isAsProven);
+    await this.#read(isAsProven ? { ...dirty, links: new Set() } : dirty, waits, isAsProven);
     const late = join();
     if (late !== undefined) {
       disk = await this.#readFiles(late);
@@ -134,7 +134,7 @@ export class Reconciler {
     }
     this.#options.claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
-    const isStale = dirty.links || dirty.uplinks || dirty.resync;
+    const isStale = dirty.links === 'all' || dirty.links.size > 0 || dirty.uplinks || dirty.resync;
     const assembled = await this.#assemble(choice, isStale, waits);
     const before = applier.enforced;
     const { desired, network } = assembled;
@@ -234,7 +234,7 @@ export class Reconciler {
   /** `isAsProven`: the links too are as they were read. */
   async #read(dirty: DirtyParts, { host }: Waits, isAsProven: boolean): Promise<void> {
     const { reader } = this;
-    const isRead = dirty.links && (await reader.readLinks(host));
+    const isRead = await reader.readLinks(dirty.links, host);
     // What is compared by links that may be others proves nothing.
     if (dirty.resync && !isRead && !isAsProven) this.#options.applier.proof.forget();
     if (dirty.tree) {

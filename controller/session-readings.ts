@@ -42,7 +42,7 @@ export class SessionReadings {
       ...options,
       what: "the host's links and routes",
       again: () => {
-        mark().links = true;
+        mark().links = 'all';
       },
     });
     this.#lxc = new Patience({

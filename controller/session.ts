@@ -98,7 +98,7 @@ export class Session {
       },
       request: (wrong) => {
         if (wrong === 'anything') this.requestEverything();
-        else Object.assign(this.#mark(), { resync: true, ...(wrong === 'links' && { links: true }) });
+        else Object.assign(this.#mark(), { resync: true, ...(wrong === 'links' && { links: 'all' }) });
       },
     });
     this.#followers = createSessionFollowers({

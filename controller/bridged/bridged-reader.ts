@@ -168,6 +168,15 @@ export const isBridged = ({ endpoints }: Container): boolean =>
 
 export const hasBridged = (containers: readonly Container[]): boolean => containers.some(isBridged);
 
+/** Their bridges, and the hardware addresses that are theirs. */
+export function attachedTo(containers: readonly Container[]): { bridges: Set<string>; macs: Set<string> } {
+  const attachments = containers.flatMap(({ endpoints }) => endpoints.flatMap(({ attachment }) => attachment ?? []));
+  return {
+    bridges: new Set(attachments.map(({ bridge }) => bridge)),
+    macs: new Set(attachments.flatMap(({ mac }) => mac ?? [])),
+  };
+}
+
 export const leasingBridges = (containers: readonly Container[]): InterfaceName[] => [
   ...new Set(
     containers.flatMap(({ endpoints }) =>

@@ -11,18 +11,19 @@ import { matchesPattern } from '../../render/names.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BackendName } from '../apply/backend.ts';
 import type { HostInputs } from '../assemble.ts';
-import { BridgedReader, hasBridged, leasingBridges } from '../bridged/bridged-reader.ts';
+import { attachedTo, BridgedReader, hasBridged, leasingBridges } from '../bridged/bridged-reader.ts';
 import { leaseFile } from '../bridged/leases.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
-import { abortable, orUnread, patiently, reading, Unread } from '../commands/reading.ts';
+import { orUnread, patiently, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
+import type { DirtyParts } from '../dirty.ts';
 import { inTurns, mapInTurns, type Turn } from '../in-turns.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
-import { readLinks } from '../kernel/observe.ts';
 import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
 import { claimedNics, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
+import { HostLinks } from './host-links.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
 import { PolicyFolder } from './policy-folder.ts';
 import { RuntimeReader } from './runtime-reader.ts';
@@ -54,14 +55,15 @@ export class HostReader {
   /** Those that the policies are compiled from. */
   #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
-  #links: readonly HostLink[] | undefined;
   /** LXC need not be asked what runs, while its sockets and the links are the same. */
   #isSettled = false;
   readonly folder: PolicyFolder;
   readonly runtimes: RuntimeReader;
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
+  readonly #links: HostLinks;
   readonly #hasBridged = rememberLast(hasBridged);
+  readonly #attachedOf = rememberLast(attachedTo);
   readonly #leasingBridges = rememberLast(leasingBridges);
 
   constructor(options: HostReaderOptions) {
@@ -71,6 +73,11 @@ export class HostReader {
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
     this.uplinks = new UplinkReader(options.run);
     this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
+    this.#links = new HostLinks({
+      run: options.run,
+      isVeth: (name) => this.#isVeth(name),
+      attached: () => (this.hasBridges ? this.#attachedOf(this.#completed(this.#containers.sorted)) : undefined),
+    });
   }
 
   /** By container id, with what was found out of those on bridges. */
@@ -176,18 +183,15 @@ export class HostReader {
     );
   }
 
-  /** Whether links say of the host what is known. Containers' veths come and go; of them only addresses count, as of the host. */
+  /** Whether links say of the host what is known. */
   areLinksKnown(links: readonly HostLink[]): boolean {
+    return this.#links.areKnown(links);
+  }
+
+  #isVeth(name: string): boolean {
     const { guard, uplinks } = this.#options.config;
-    const isVeth = ({ name }: HostLink): boolean =>
-      (this.ownerOf(name) !== undefined || guard.some((pattern) => matchesPattern(name, pattern))) &&
-      (uplinks === 'auto' || !uplinks.some((uplink) => uplink === name));
-    const told = (list: readonly HostLink[]): string =>
-      JSON.stringify([
-        list.filter((link) => !isVeth(link)),
-        list.filter(isVeth).flatMap(({ addresses }) => addresses.filter(({ scope }) => scope !== 'link')),
-      ]);
-    return told(links) === told(this.#links ?? []);
+    if (uplinks !== 'auto' && uplinks.some((uplink) => uplink === name)) return false;
+    return this.ownerOf(name) !== undefined || guard.some((pattern) => matchesPattern(name, pattern));
   }
 
   /** Those that run though they weren't known to, and the other way round; costs no fork. */
@@ -265,13 +269,9 @@ export class HostReader {
     return this.#bridged.leaseEnds;
   }
 
-  /** `wait`: for those that are known already. @returns whether they were read. @throws Unread */
-  async readLinks(wait = patiently): Promise<boolean> {
-    const before = this.#links;
-    const read = (signal?: AbortSignal) => reading(() => readLinks(abortable(this.#options.run, signal)));
-    const links = await (before === undefined ? patiently : wait)(read);
-    if (links !== undefined && JSON.stringify(links) !== JSON.stringify(before)) this.#links = links;
-    return links !== undefined;
+  /** As `HostLinks.read`. */
+  async readLinks(which: DirtyParts['links'] = 'all', wait = patiently): Promise<boolean> {
+    return await this.#links.read(which, wait);
   }
 
   /** The host-side veths of what runs. */
@@ -286,7 +286,7 @@ export class HostReader {
       backend,
       loaded: this.#loaded,
       containers: this.#completed(this.#containers.sorted),
-      links: this.#links ?? [],
+      links: this.#links.all,
       veths: this.#containers.veths,
       lastGood,
       answers: this.#options.answers?.() ?? NO_NAMES,
@@ -300,7 +300,7 @@ export class HostReader {
   #completed(containers: readonly Container[]): readonly Container[] {
     if (!this.#hasBridged(containers)) return containers;
     const now = Date.now();
-    const completed = containers.map((container) => this.#bridged.complete(container, this.#links ?? [], now));
+    const completed = containers.map((container) => this.#bridged.complete(container, this.#links.all, now));
     const before = this.#complete;
     if (completed.length !== before.length || completed.some((each, index) => each !== before[index]))
       this.#complete = completed;

@@ -18,6 +18,7 @@ import {
 import type { UplinkLine } from '../../render/uplink.ts';
 import { CommandError, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
 import { createTurn, inTurns, mapInTurns, type Turn } from '../in-turns.ts';
+import { messageOf } from '../log.ts';
 import { type Fields, readJson, records, text } from './ip-json.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
 
@@ -88,6 +89,16 @@ async function listWholeElsewhere(run: Run, ruleset: Ruleset, turn: Turn): Promi
 export async function readLinks(run: Run, turn = createTurn()): Promise<HostLink[]> {
   const links = records(await readJson(run, ['address', 'show'], turn));
   return (await mapInTurns(links, (link) => parseLinks([link]), turn)).flat();
+}
+
+/** One of them, at a cost that the others have no part in; `undefined` where it isn't there. */
+export async function readLink(run: Run, name: string): Promise<HostLink | undefined> {
+  const shown = await readJson(run, ['address', 'show', 'dev', name]).catch((cause: unknown) => {
+    if (messageOf(cause).includes('does not exist')) return [];
+    throw cause;
+  });
+  // Another may have it as an alternative name.
+  return parseLinks(shown).find((link) => link.name === name);
 }
 
 export interface ObservedRouting {

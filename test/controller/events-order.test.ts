@@ -92,7 +92,7 @@ it('ends in the state that a fresh reading gives, and one pass more changes noth
       const pass = async () => {
         if (dirty.policies === 'all') await reader.readPolicies();
         else if (dirty.policies.size > 0) await reader.readPolicies(dirty.policies);
-        if (dirty.links) await reader.readLinks();
+        await reader.readLinks(dirty.links);
         if (dirty.tree) reader.readTree();
         for (const container of dirty.configs.values()) reader.readConfig(container);
         dirty = nothingDirty();

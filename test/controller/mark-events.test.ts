@@ -7,7 +7,7 @@ import { certain, veth } from './states.ts';
 
 const WEB = { lxcPath: '/lxc', name: 'web' };
 
-function marker(hasUplinks = false) {
+function marker({ hasUplinks = false, hasBridges = false } = {}) {
   const bus = createHostEventBus();
   let dirty = nothingDirty();
   let asked = 0;
@@ -21,6 +21,7 @@ function marker(hasUplinks = false) {
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
     isProxied: (address) => address === '192.0.2.10',
     hasUplinks: () => hasUplinks,
+    hasBridges: () => hasBridges,
     isOurProcess: (pid) => pid === 7,
     isShaped: (dev) => dev === 'vethweb' || dev === 'rwl-0123456789',
     configFile: '/etc/routewall/routewall.yaml',
@@ -73,9 +74,22 @@ it('writes again what the kernel drops with a veth, and compares all when an upl
   expect(marked()).toEqual({ runtimes });
   for (const name of ['eth0', 'vethup']) {
     bus.emit('linkChanged', { name, deleted: false });
-    expect(marked()).toEqual({ links: true, resync: true });
+    expect(marked()).toEqual({ links: 'all', resync: true });
     bus.emit('addressChanged', { dev: name, deleted: false });
-    expect(marked()).toEqual({ links: true });
+    expect(marked()).toEqual({ links: new Set([name]) });
+    // What reads all of them reads this one too.
+    bus.emit('linkChanged', { name, deleted: false });
+    bus.emit('addressChanged', { dev: name, deleted: false });
+    expect(marked()).toEqual({ links: 'all', resync: true });
+  }
+});
+
+it('looks at a veth that is no known one where NICs are on bridges', () => {
+  for (const hasBridges of [false, true]) {
+    const { bus, marked } = marker({ hasBridges });
+    bus.emit('linkChanged', { name: 'vethNew', deleted: false });
+    bus.emit('linkChanged', { name: 'vethNew', deleted: true });
+    expect(marked()).toEqual(hasBridges ? { links: new Set(['vethNew']) } : {});
   }
 });
 
@@ -96,7 +110,7 @@ it('minds the going of a gateway address and of a route of ours, and no other', 
 
 it('minds routers and rules only where a container has an uplink, and of rules only the going of ours', () => {
   const changes = (hasUplinks: boolean): (boolean | undefined)[] => {
-    const { bus, marked } = marker(hasUplinks);
+    const { bus, marked } = marker({ hasUplinks });
     const route = { dev: 'eth1', table: '', isDefault: true, protocol: 'static', deleted: false };
     const ownRoute = { ...route, dev: '', table: '11937', protocol: '119', deleted: true };
     const rule = { protocol: '119', deleted: true };

@@ -11,7 +11,7 @@ import { judgePacket } from '../../controller/doctor/judge-packet.ts';
 import { parseLxcInfo } from '../../controller/host/container-runtime.ts';
 import { parseJson } from '../../controller/json-shape.ts';
 import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
-import { readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
+import { readLink, readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
 import { readHostRouting, readUplinkRules } from '../../controller/kernel/observe-uplinks.ts';
 import { parseInterfaceCounters } from '../../controller/metrics/interface-counters.ts';
 import { parseListing, parsePanicListing } from '../../render/listing.ts';
@@ -79,6 +79,12 @@ const iproute: readonly Reader[] = [
   { name: "ip monitor's line", corpus: corpora.ipMonitorLines, read: parseIpMonitorLine, longest: LINE },
   { name: "tc monitor's line", corpus: corpora.tcMonitorLines, read: parseTcMonitorLine, longest: LINE },
   { name: 'links in JSON', corpus: corpora.linkTexts, read: (text) => readLinks(answering(text)), longest: FILE },
+  {
+    name: 'a link in JSON',
+    corpus: corpora.linkTexts,
+    read: (text) => readLink(answering(text), 'eth0'),
+    longest: FILE,
+  },
   {
     name: 'routes and proxies in JSON',
     corpus: corpora.routeTexts,
