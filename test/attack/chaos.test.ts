@@ -8,7 +8,7 @@ import { tellBroken } from './tell-broken.ts';
 
 /** `ATTACK_ONLY=clockJumps,start ATTACK_STEPS=40` for some kinds of faults alone. */
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_260_607);
-const STEPS = Number(process.env['ATTACK_STEPS'] ?? 300);
+const STEPS = Number(process.env['ATTACK_STEPS'] ?? 200);
 const ONLY = process.env['ATTACK_ONLY']?.split(',');
 /** `startReal 5,killMonitor 7`: these steps, as a failure prints them. */
 const CASE = process.env['ATTACK_CASE'];
