@@ -13,6 +13,7 @@ const benches = [
   { name: 'packet-rate', minutes: 4, full: ['40'], quick: ['2'] },
   { name: 'event-time', minutes: 20, full: ['0,1000,10000', '40'], quick: ['0,100', '3'] },
   { name: 'hook-time', minutes: 3, full: ['30'], quick: ['2'] },
+  { name: 'first-starts', minutes: 12, full: ['10000', '3', '12'], quick: ['100', '1', '3'] },
   { name: 'storm', minutes: 15, full: ['1000', '200', '100000', '5'], quick: ['100', '4', '1000', '1'] },
   { name: 'scale', minutes: 35, full: ['0,1000,10000', '600', '1000'], quick: ['0,100', '3', '8'] },
   { name: 'commit', minutes: 6, full: ['10,1000,10000', '40'], quick: ['10,100', '5'] },
