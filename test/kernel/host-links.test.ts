@@ -17,7 +17,7 @@ const ip = async (...lines: string[]): Promise<void> =>
   void (await host.run('ip', ['-batch', '-'], { input: lines.map((line) => `${line}\n`).join('') }));
 
 const linksOf = (options: Partial<HostLinksOptions> = {}): HostLinks =>
-  new HostLinks({ run, isVeth: () => false, attached: () => undefined, ...options });
+  new HostLinks({ run: (...words) => run(...words), isVeth: () => false, attached: () => undefined, ...options });
 
 const readNamed = (links: HostLinks, ...names: string[]): Promise<boolean> => links.read(new Set(names), patiently);
 
@@ -67,8 +67,9 @@ it("are what was known where ip fails or isn't waited for", async () => {
   expect(await links.read(new Set(['eth0']), async () => undefined)).toBe(false);
   expect(links.all).toBe(all);
   run = async () => ({ stdout: '', stderr: 'Cannot send dump request: No buffer space', exitCode: 1 });
-  const failing = linksOf();
-  await expect(readNamed(failing, 'eth0')).rejects.toThrow('No buffer space');
+  await expect(readNamed(links, 'eth0')).rejects.toThrow('No buffer space');
+  expect(links.all).toBe(all);
+  await expect(readNamed(linksOf(), 'eth0')).rejects.toThrow('No buffer space');
 });
 
 it("asks for no container's veth without bridges, and takes in of it what concerns those on bridges", async () => {

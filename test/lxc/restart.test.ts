@@ -238,7 +238,7 @@ test('what came, went, rebooted and changed while it was away is in force afterw
     await expectedOf(comes, 13),
   ]);
   const tcp = (port: number) => ({ protocol: 'tcp' as const, to: '192.0.2.2', port, timeout: 1_500 });
-  // Whoever asked for his gateway in vain before is told so once more by his own kernel.
+  // Who asked for his gateway in vain before may be refused once more, without a packet that leaves him.
   for (const container of [comes, reboots]) {
     const inside = await container.inside();
     await eventually('it is served', async () => (await probe(inside, tcp(80))) === 'allowed');
