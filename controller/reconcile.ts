@@ -48,6 +48,7 @@ export interface ReconcilerOptions {
   readonly onConfigRead: (known: KnownContainer) => void;
   /** See HostReaderOptions. */
   readonly onLate?: (container: ContainerRef) => void;
+  readonly onLateLeases?: () => void;
   readonly onUnread?: (container: ContainerRef, why: Unread) => void;
   /** The settings of these interfaces are for the next pass. */
   readonly onPostponed?: (devs: readonly string[]) => void;

@@ -86,6 +86,9 @@ export class Session {
       onLate: ({ lxcPath, name }) => {
         this.#mark().runtimes.set(containerId(lxcPath, name), { lxcPath, name });
       },
+      onLateLeases: () => {
+        this.#mark().leases = true;
+      },
     });
     this.#regular = new RegularResync({
       ...options,

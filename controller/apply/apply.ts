@@ -63,6 +63,7 @@ export class Applier {
       run: ports.read ?? ports.run,
       foreign: this.#foreign,
       sysctls: this.#sysctls,
+      isolation: this.#isolation,
     });
   }
 
@@ -201,13 +202,12 @@ export class Applier {
 
   /**
    * Whether a comparison would find nothing to do, found out while passes go on; `idle` waits until none runs. False too where
-   * that can't be told so: for containers on bridges, with uplinks of their own, what was refused or waits.
+   * that can't be told so: for containers with uplinks of their own, what was refused or waits.
    * @throws Error where a reading fails
    */
   async isRight(desired: DesiredState, request: Omit<LookRequest, 'state'>): Promise<boolean> {
-    const { host } = desired;
-    const isPlain = host.bridges === undefined && host.uplinkTables === undefined;
-    if (!isPlain || desired !== this.#enforced || this.#isDue || this.unrouted.size > 0) return false;
+    if (desired.host.uplinkTables !== undefined || desired !== this.#enforced) return false;
+    if (this.#isDue || this.unrouted.size > 0) return false;
     const found = await this.look.compare({ ...request, state: desired });
     if (found === 'alone' && desired === this.#enforced) this.proof.noteLook(desired, rightApplied(desired));
     return found !== 'differs';

@@ -4,6 +4,7 @@ import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { changedNames } from '../../render/dns-sets.ts';
 import { diffRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
+import type { PortIsolation } from '../bridged/port-isolation.ts';
 import type { Run } from '../commands/run.ts';
 import type { Turn } from '../in-turns.ts';
 import { type ObservedRouting, readRouting } from '../kernel/observe.ts';
@@ -18,6 +19,7 @@ export interface KernelLookPorts {
   readonly foreign: ForeignProxies;
   readonly claims: AddressClaims;
   readonly sysctls: NicSysctls;
+  readonly isolation: PortIsolation;
 }
 
 export interface LookRequest {
@@ -52,7 +54,7 @@ export class KernelLook {
 
   /** To be begun while no pass is at work. @throws Error where a reading fails, or the rest of the state changed meanwhile. */
   async compare({ state, lxcProxies, areLinksKnown, turn, idle }: LookRequest): Promise<Found> {
-    const { backend, run, sysctls } = this.#ports;
+    const { backend, run, sysctls, isolation } = this.#ports;
     const states: InForce[] = [state];
     this.#followed.add(states);
     const touched = async (): Promise<ReadonlySet<NicState>> => {
@@ -65,7 +67,9 @@ export class KernelLook {
       const others = await touched();
       if (!areLinksKnown(routing.links) || !this.#isRouted(state, routing, others, lxcProxies())) return 'differs';
       await turn();
-      if (await sysctls.hasDrift(without(state, others), async () => without(state, await touched()))) return 'differs';
+      const rest = async () => without(state, await touched());
+      if (await isolation.hasDrift(await rest(), { run, turn, state: rest })) return 'differs';
+      if (await sysctls.hasDrift(await rest(), rest)) return 'differs';
       return (await touched()).size === 0 && states.length === 1 ? 'alone' : 'beside';
     } finally {
       this.#followed.delete(states);

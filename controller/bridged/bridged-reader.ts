@@ -1,4 +1,5 @@
 /** What is found out about NICs on bridges: hardware addresses once they run, and what is leased to them. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import type { Mac } from '../../render/mac.ts';
@@ -21,7 +22,7 @@ const PATIENCE_MS = 500;
 
 export class BridgedReader {
   readonly #options: BridgedReaderOptions;
-  readonly #macs = new Map<string, { readonly link: string; readonly mac: Mac }>();
+  readonly #macs = new Map<string, SeenMac>();
   /** By endpoint key, of all that run. */
   readonly #present = new Map<string, Mac>();
   #leases: ReadonlyMap<string, readonly Lease[]> = new Map();
@@ -45,6 +46,20 @@ export class BridgedReader {
    * nothing, and is told.
    */
   async readLeases(bridges: readonly InterfaceName[]): Promise<void> {
+    const { leases, failures } = await this.#readLeases(bridges);
+    this.#found = undefined;
+    this.#leases = leases;
+    this.#failures = failures;
+  }
+
+  /** Whether `readLeases` would come to what is known, and none of it has ended since. */
+  async areLeasesKnown(bridges: readonly InterfaceName[]): Promise<boolean> {
+    const { leases, failures } = await this.#readLeases(bridges);
+    if (this.#found !== undefined && Date.now() >= this.#found.until) return false;
+    return isDeepStrictEqual(leases, this.#leases) && isDeepStrictEqual(failures, this.#failures);
+  }
+
+  async #readLeases(bridges: readonly InterfaceName[]): Promise<Pick<Found, 'leases' | 'failures'>> {
     const read = await Promise.all(
       bridges.map(async (bridge) => {
         const file = leaseFile(this.#options.leases, bridge);
@@ -54,17 +69,18 @@ export class BridgedReader {
         );
       }),
     );
-    this.#found = undefined;
     const present = new Set(this.#present.values());
     const keep = (bridge: string): Lease[] =>
       (this.#leases.get(bridge) ?? []).filter(({ mac, expires }) => present.has(mac) && expires > Date.now());
-    this.#leases = new Map(
+    const leases = new Map(
       read.map(({ bridge, leases, failure }) => [
         bridge,
         failure === undefined ? keepLeases(keep(bridge), leases) : leases,
       ]),
     );
-    this.#failures = new Map(read.flatMap(({ bridge, failure }) => (failure === undefined ? [] : [[bridge, failure]])));
+    const failed = ({ bridge, failure }: (typeof read)[number]) =>
+      failure === undefined ? [] : [[bridge, failure] as const];
+    return { leases, failures: new Map(read.flatMap(failed)) };
   }
 
   /**
@@ -81,18 +97,18 @@ export class BridgedReader {
     return isAnswered;
   }
 
+  /** Whether `readMacs` would ask for none. */
+  hasMacs(container: Container, runtime: Runtime): boolean {
+    return lacking(container, runtime, this.#macs).length === 0;
+  }
+
   async #lookUp({ lxcPath, name, container }: Asked, runtime: Runtime): Promise<boolean> {
-    const wanted = container.endpoints.flatMap(({ key, attachment }) => {
-      if (attachment === undefined) return [];
-      const veth = runtime.veths.get(key);
-      const link = veth && linkIdentity(veth);
-      const isKnown = link !== undefined && this.#macs.get(key)?.link === link;
-      // One that was made anew under its name has another hardware address: the old one isn't its own.
-      if (!isKnown && this.#macs.delete(key)) this.#found = undefined;
-      return attachment.mac !== undefined || veth === undefined || link === undefined || isKnown
-        ? []
-        : [{ key, veth, link, hwaddr: attachment.hwaddr ?? '' }];
-    });
+    // One that was made anew under its name has another hardware address: the old one isn't its own.
+    for (const { key, attachment } of container.endpoints) {
+      if (attachment === undefined) continue;
+      if (!isSameLink(runtime.veths.get(key), this.#macs.get(key)) && this.#macs.delete(key)) this.#found = undefined;
+    }
+    const wanted = lacking(container, runtime, this.#macs);
     // While it starts, LXC's monitor may be waiting for our own hook.
     const isBetween = runtime.state === 'STARTING' || runtime.state === 'STOPPING';
     if (wanted.length === 0 || (isBetween && runtime.initPid === undefined)) return true;
@@ -149,6 +165,27 @@ export class BridgedReader {
       for (const key of known.keys()) if (key.startsWith(`${id}/`)) known.delete(key);
   }
 }
+
+interface SeenMac {
+  /** As in `linkIdentity`. */
+  readonly link: string;
+  readonly mac: Mac;
+}
+
+function isSameLink(veth: InterfaceName | undefined, seen: SeenMac | undefined): boolean {
+  const link = veth && linkIdentity(veth);
+  return link !== undefined && seen?.link === link;
+}
+
+/** Those NICs that run, and whose hardware address neither a configuration fixes nor anyone has seen. */
+const lacking = ({ endpoints }: Container, { veths }: Runtime, macs: ReadonlyMap<string, SeenMac>) =>
+  endpoints.flatMap(({ key, attachment }) => {
+    const veth = veths.get(key);
+    if (attachment === undefined || attachment.mac !== undefined || veth === undefined) return [];
+    const link = linkIdentity(veth);
+    if (link === undefined || macs.get(key)?.link === link) return [];
+    return [{ key, veth, link, hwaddr: attachment.hwaddr ?? '' }];
+  });
 
 interface Completed {
   readonly container: Container;

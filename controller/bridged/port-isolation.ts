@@ -2,8 +2,9 @@
 import type { DesiredState } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
-import { type Run, runOrThrow } from '../commands/run.ts';
-import { parseLinksJson } from './links-json.ts';
+import type { Run } from '../commands/run.ts';
+import type { Turn } from '../in-turns.ts';
+import { type Fields, readJson, readJsonOf, records } from '../kernel/ip-json.ts';
 
 /** The bridge table says so too; this holds while someone has flushed it. A port takes the setting along when it goes. */
 export class PortIsolation {
@@ -41,8 +42,7 @@ export class PortIsolation {
   async reread(part: DesiredState, run = this.#run): Promise<string[]> {
     const ports = wanted(part);
     if (ports.length === 0) return [];
-    const present = portSettings(await runOrThrow(run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge_slave']));
-    const learning = learningBridges(await runOrThrow(run, 'ip', ['-j', '-d', 'link', 'show', 'type', 'bridge']));
+    const { present, learning } = await observe(run, ports);
     for (const [veth, setting] of ports) this.#written.set(veth, present.get(veth) ?? setting);
     const lines = ports.filter(([veth, setting]) => this.#written.get(veth) !== setting).map(lineFor);
     const told = new Set<InterfaceName>();
@@ -53,6 +53,22 @@ export class PortIsolation {
       }
     return [...[...told].map(unlearning), ...lines];
   }
+
+  /** Whether a `write` is due. `state`: what is in force behind the reading. @throws CommandError */
+  async hasDrift(part: DesiredState, { run, turn, state }: DriftLook): Promise<boolean> {
+    const ports = wanted(part);
+    if (ports.length === 0) return false;
+    const { present, learning } = await observe(run, ports, turn);
+    const isRight = ([veth, setting, bridge]: Port): boolean =>
+      !learning.has(bridge) && (present.get(veth) ?? setting) === setting;
+    return !wanted(await state()).every(isRight);
+  }
+}
+
+export interface DriftLook {
+  readonly run: Run;
+  readonly turn: Turn;
+  readonly state: () => Promise<DesiredState>;
 }
 
 /** `isolated on guard on` */
@@ -79,27 +95,38 @@ const wanted = ({ nics }: DesiredState): Port[] =>
 
 const lineFor = ([veth, setting]: Port): string => `link set dev ${veth} type bridge_slave ${setting}`;
 
-/** Of `ip -j -d link show type bridge_slave`: `"isolated":false,"guard":false`. */
-function portSettings(json: string): Map<string, Setting> {
-  const links = parseLinksJson(json);
-  const ports = new Map<string, Setting>();
-  for (const link of Array.isArray(links) ? links : []) {
-    const name = field(link, 'ifname');
-    const slave = field(field(link, 'linkinfo'), 'info_slave_data');
-    const [isolated, guard] = [field(slave, 'isolated'), field(slave, 'guard')];
-    if (typeof name === 'string' && typeof isolated === 'boolean' && typeof guard === 'boolean')
-      ports.set(name, settingOf(isolated, guard));
-  }
-  return ports;
+/** Among ten thousand links, all ports take as long as so many by name. */
+const NAMES_AT_ONCE = 8;
+
+interface Observed {
+  readonly present: ReadonlyMap<unknown, Setting>;
+  readonly learning: ReadonlySet<unknown>;
 }
 
-/** Of `ip -j -d link show type bridge`: `"no_linklocal_learn":0`. */
-function learningBridges(json: string): Set<unknown> {
-  const links = parseLinksJson(json);
-  const learns = (link: unknown): boolean =>
-    Number(field(field(field(link, 'linkinfo'), 'info_data'), 'no_linklocal_learn')) === 0;
-  return new Set((Array.isArray(links) ? links : []).filter(learns).map((link) => field(link, 'ifname')));
+async function observe(run: Run, ports: readonly Port[], turn?: Turn): Promise<Observed> {
+  const names = [...new Set(ports.flatMap(([veth, , bridge]) => [veth, bridge]))];
+  const details = ['-d', 'link', 'show'];
+  const read =
+    names.length > NAMES_AT_ONCE
+      ? ['bridge_slave', 'bridge'].map(async (type) => records(await readJson(run, [...details, 'type', type], turn)))
+      : names.map((name) => readJsonOf(run, details, name));
+  const links = (await Promise.all(read)).flat();
+  return { present: new Map(links.flatMap(portSetting)), learning: new Set(links.filter(isLearning).map(nameIn)) };
 }
+
+/** Of a port, `"isolated":false,"guard":false`. */
+function portSetting(link: Fields): [unknown, Setting][] {
+  const slave = field(link['linkinfo'], 'info_slave_data');
+  const [isolated, guard] = [field(slave, 'isolated'), field(slave, 'guard')];
+  if (typeof isolated !== 'boolean' || typeof guard !== 'boolean') return [];
+  return [[nameIn(link), settingOf(isolated, guard)]];
+}
+
+/** Of a bridge, `"no_linklocal_learn":0`. */
+const isLearning = ({ linkinfo }: Fields): boolean =>
+  Number(field(field(linkinfo, 'info_data'), 'no_linklocal_learn')) === 0;
+
+const nameIn = ({ ifname }: Fields): unknown => ifname;
 
 const field = (value: unknown, key: string): unknown =>
   typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;

@@ -17,13 +17,14 @@ import { forEachLimited } from '../commands/for-each-limited.ts';
 import { orUnread, patiently, reading, Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import type { DirtyParts } from '../dirty.ts';
-import { inTurns, mapInTurns, type Turn } from '../in-turns.ts';
+import type { Turn } from '../in-turns.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
 import { claimedNics, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { HostLinks } from './host-links.ts';
+import { isHostAsRead } from './host-look.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
 import { PolicyFolder } from './policy-folder.ts';
 import { RuntimeReader } from './runtime-reader.ts';
@@ -37,6 +38,8 @@ export interface HostReaderOptions {
   readonly run: Run;
   /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
   readonly onLate?: (container: ContainerRef) => void;
+  /** The same where leases differ from what is known of them. */
+  readonly onLateLeases?: () => void;
   /** What runs of it couldn't be read, and stays what it was; without it, nothing else is read then either. */
   readonly onUnread?: (container: ContainerRef, why: Unread) => void;
   /** What DNS told; the same object while nothing changed. Nothing without it. */
@@ -84,8 +87,12 @@ export class HostReader {
   get known(): ReadonlyMap<string, KnownContainer> {
     const known = this.#containers.byId;
     if (!this.hasBridges) return known;
-    const completed = new Map(this.#completed(this.#containers.sorted).map((container) => [container.id, container]));
-    return new Map([...known].map(([id, one]) => [id, { ...one, container: completed.get(id) ?? one.container }]));
+    const completed = new Map(known);
+    for (const container of this.#completed(this.#containers.sorted)) {
+      const one = known.get(container.id);
+      if (one !== undefined && one.container !== container) completed.set(container.id, { ...one, container });
+    }
+    return completed;
   }
 
   get config(): HostConfig {
@@ -159,28 +166,12 @@ export class HostReader {
     this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
 
-  /**
-   * Whether files say what was read of them; of which containers run, only those whose own differs are told to `onLate`. False
-   * where that can't be found out beside passes.
-   */
+  /** Whether what can be looked at without a pass is as it was read; see `isHostAsRead`. */
   async isAsRead(turn: Turn): Promise<boolean> {
-    if (this.hasBridges || this.uplinks.facts !== undefined) return false;
-    const isSame = (await this.folder.isAsRead(turn)) && (await inTurns(this.#containers.isTreeAsRead(), turn));
-    if (isSame) await this.#tellOfRunning(turn);
-    return isSame;
-  }
-
-  async #tellOfRunning(turn: Turn): Promise<void> {
-    const known = [...this.#containers.byId.values()];
-    const running = await readRunningContainers(this.#options.config.lxcPaths, known);
-    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
-    await mapInTurns(
-      known,
-      (one) => {
-        if (!runsAsKnown(one, ids.has(one.container.id))) this.#options.onLate?.(one);
-      },
-      turn,
-    );
+    if (this.uplinks.facts !== undefined) return false;
+    const bridges = this.#leasingBridges(this.#containers.sorted);
+    const parts = { folder: this.folder, containers: this.#containers, bridged: this.#bridged, bridges };
+    return await isHostAsRead({ ...this.#options, ...parts, turn });
   }
 
   /** Whether links say of the host what is known. */
@@ -306,17 +297,6 @@ export class HostReader {
       this.#complete = completed;
     return this.#complete;
   }
-}
-
-/** Whether a reading would come to the same. `isListening`: to LXC's commands, as what runs does. */
-function runsAsKnown({ container, runtime }: KnownContainer, isListening: boolean): boolean {
-  const nics = claimedNics(container);
-  const isLive =
-    isListening ||
-    runtime.veths.size > 0 ||
-    nics.some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
-  if (!isLive || nics.length === 0) return (runtime.state !== 'STOPPED') === isLive;
-  return needsNoAnswer(container, runtime) && [...runtime.veths.values()].every(linkExists);
 }
 
 const isSettled = (known: KnownContainer | undefined): boolean =>

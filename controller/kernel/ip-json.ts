@@ -2,6 +2,7 @@
 import type { Pieces } from '../../render/pieces.ts';
 import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
 import { createTurn, inTurns } from '../in-turns.ts';
+import { messageOf } from '../log.ts';
 
 /** `ip -j` prints nothing at all for an empty list of some objects; anything else that is no JSON is an error. */
 export async function readJson(run: Run, args: readonly string[], turn = createTurn()): Promise<unknown> {
@@ -12,6 +13,16 @@ export async function readJson(run: Run, args: readonly string[], turn = createT
   } catch (cause) {
     throw new CommandError(`ip -j ${args.join(' ')}: no JSON`, { cause });
   }
+}
+
+/** Of a link alone, at a cost that the others have no part in; none where it isn't there. */
+export async function readJsonOf(run: Run, args: readonly string[], link: string): Promise<Fields[]> {
+  const shown = await readJson(run, [...args, 'dev', link]).catch((cause: unknown) => {
+    if (messageOf(cause).includes('does not exist')) return [];
+    throw cause;
+  });
+  // Another may have it as an alternative name.
+  return records(shown).filter(({ ifname }) => ifname === link);
 }
 
 /** So much is parsed in a millisecond. */

@@ -18,8 +18,7 @@ import {
 import type { UplinkLine } from '../../render/uplink.ts';
 import { CommandError, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
 import { createTurn, inTurns, mapInTurns, type Turn } from '../in-turns.ts';
-import { messageOf } from '../log.ts';
-import { type Fields, readJson, records, text } from './ip-json.ts';
+import { type Fields, readJson, readJsonOf, records, text } from './ip-json.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
 
 /**
@@ -91,15 +90,9 @@ export async function readLinks(run: Run, turn = createTurn()): Promise<HostLink
   return (await mapInTurns(links, (link) => parseLinks([link]), turn)).flat();
 }
 
-/** One of them, at a cost that the others have no part in; `undefined` where it isn't there. */
-export async function readLink(run: Run, name: string): Promise<HostLink | undefined> {
-  const shown = await readJson(run, ['address', 'show', 'dev', name]).catch((cause: unknown) => {
-    if (messageOf(cause).includes('does not exist')) return [];
-    throw cause;
-  });
-  // Another may have it as an alternative name.
-  return parseLinks(shown).find((link) => link.name === name);
-}
+/** One of them; `undefined` where it isn't there. */
+export const readLink = async (run: Run, name: string): Promise<HostLink | undefined> =>
+  parseLinks(await readJsonOf(run, ['address', 'show'], name))[0];
 
 export interface ObservedRouting {
   readonly routes: readonly Route[];

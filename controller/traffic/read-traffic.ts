@@ -11,7 +11,7 @@ const LINKS = '/proc/sys/net/ipv4/conf';
 /** Filters only of those in `devs`, and of all where that is left out. @throws CommandError */
 export async function readTraffic(run: Run, devs?: ReadonlySet<InterfaceName>): Promise<ObservedTraffic> {
   const names = (await readdir(LINKS)).flatMap((name) => parseInterfaceName(name) ?? []);
-  const qdiscs = parseQdiscs(parseJson(await runOrThrow(run, 'tc', ['-j', 'qdisc', 'show'])));
+  const qdiscs = parseQdiscs(parseTcJson(await runOrThrow(run, 'tc', ['-j', 'qdisc', 'show'])));
   // One that is down has none.
   const devices = new Map(names.map((name) => [name, qdiscs.get(name) ?? BARE]));
   const asked = [...devices].filter(([name, { ingress }]) => ingress.qdisc !== 'none' && (devs?.has(name) ?? true));
@@ -34,12 +34,13 @@ async function readFilters(
   const lines = stdout.split('\n').filter((line) => line.startsWith('['));
   if (lines.length !== told.length) throw new CommandError(`tc filter show: ${stderr.trim() || 'no list'}`);
   return told.map(([name, device], index) => {
-    const ingress = { ...device.ingress, ...parseFilters(parseJson(lines[index] ?? '')) };
+    const ingress = { ...device.ingress, ...parseFilters(parseTcJson(lines[index] ?? '')) };
     return [name, { ...device, ingress }];
   });
 }
 
-function parseJson(text: string): unknown {
+/** What `tc -j` prints. @throws CommandError */
+export function parseTcJson(text: string): unknown {
   try {
     return text.trim() === '' ? [] : JSON.parse(text);
   } catch (cause) {

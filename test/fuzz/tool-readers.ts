@@ -1,6 +1,5 @@
 /** Readers of what nft, ip, tc, iptables, LXC and the kernel print. */
 
-import { parseLinksJson } from '../../controller/bridged/links-json.ts';
 import { parseFailures } from '../../controller/commands/ip-channel.ts';
 import { parseRefusal } from '../../controller/commands/nft-channel.ts';
 import { parseTrackedFlow } from '../../controller/connections/tracked-flows.ts';
@@ -14,6 +13,7 @@ import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
 import { readLink, readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
 import { readHostRouting, readUplinkRules } from '../../controller/kernel/observe-uplinks.ts';
 import { parseInterfaceCounters } from '../../controller/metrics/interface-counters.ts';
+import { parseTcJson } from '../../controller/traffic/read-traffic.ts';
 import { parseListing, parsePanicListing } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
 import { parseOwned } from '../../render/owned.ts';
@@ -106,13 +106,13 @@ const iproute: readonly Reader[] = [
   {
     name: "tc's queueing disciplines",
     corpus: corpora.qdiscTexts,
-    read: (text) => parseQdiscs(parseLinksJson(text)),
+    read: (text) => parseQdiscs(parseTcJson(text)),
     longest: FILE,
   },
   {
     name: "tc's filters",
     corpus: corpora.filterTexts,
-    read: (text) => parseFilters(parseLinksJson(text)),
+    read: (text) => parseFilters(parseTcJson(text)),
     longest: FILE,
   },
   {

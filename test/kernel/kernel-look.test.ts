@@ -1,11 +1,12 @@
 /** A look at the kernel beside passes finds whatever differs, and takes no container for a difference that comes or goes meanwhile. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Applier } from '../../controller/apply/apply.ts';
 import type { Run } from '../../controller/commands/run.ts';
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
+import { parseMac } from '../../render/mac.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Namespace } from '../../sandbox/namespace.ts';
-import { nicOf, stateOf } from '../controller/states.ts';
+import { certain, nicOf, stateOf, veth } from '../controller/states.ts';
 import { openApplier, requestOf } from './applier-bed.ts';
 
 let host: Namespace;
@@ -22,6 +23,17 @@ const state = stateOf(one, two);
 const more = stateOf(one, two, three);
 /** What the third one has of its own goes to another port. */
 const other = stateOf(one, two, nicOf(3, 84));
+
+const bridge = veth('br0');
+
+const onBridge = (nic: NicState, isApart: boolean): NicState => ({
+  ...{ ...nic, routes: [], gateways: [] },
+  port: { bridge, mac: certain(parseMac('02:16:3e:00:00:01')), isLeased: false, isApart },
+});
+
+const bridgedHost = { ...state.host, bridges: { bridges: [{ name: bridge }], elsewhere: [] } };
+
+const onHostWithBridge = (...nics: readonly NicState[]): DesiredState => ({ ...stateOf(...nics), host: bridgedHost });
 
 const happens = async (all: Map<string, () => Promise<unknown>>, command: string): Promise<void> => {
   for (const [text, act] of all) if (command.includes(text) && all.delete(text)) await act();
@@ -177,4 +189,68 @@ it('proves nothing of what changed meanwhile', async () => {
   count = 0;
   await applier.resync(requestOf(state));
   expect(count).toBeGreaterThan(0);
+});
+
+describe.each([2, 9])('of %i containers on a bridge', (length) => {
+  const numbers = Array.from({ length }, (_, index) => 2 * index + 1);
+  const ports = numbers.map((number) => onBridge(nicOf(number, 80), number > 1));
+  const last = ports.at(-1);
+  const all = onHostWithBridge(...ports);
+  const fewer = onHostWithBridge(...ports.slice(0, -1));
+
+  beforeEach(async () => {
+    const names = numbers.map((number) => `${number}`).join(' ');
+    await change(`ip link add br0 up type bridge; for n in ${names}; do
+      [ -e /sys/class/net/veth$n ] || ip link add veth$n up type veth peer name veth$((n + 1))
+      ip link set veth$n master br0; done`);
+    await applier.resync(requestOf(all));
+  });
+
+  it('finds nothing where all is right', async () => {
+    expect(await isRight(all)).toBe(true);
+  });
+
+  it.each([
+    'ip link set dev veth1 type bridge_slave guard off',
+    'ip link set dev veth1 type bridge_slave isolated on',
+    'ip link set dev veth3 type bridge_slave isolated off',
+    'ip link set dev br0 type bridge no_linklocal_learn 0',
+    'nft delete element bridge routewall apart { "veth3" }',
+    'nft flush set bridge routewall owned4',
+    'nft delete table bridge routewall',
+  ])('finds `%s`', async (drift) => {
+    await change(drift);
+    expect(await isRight(all)).toBe(false);
+  });
+
+  it('takes a port that is off its bridge for no difference', async () => {
+    await change('ip link set veth3 nomaster');
+    expect(await isRight(all)).toBe(true);
+  });
+
+  it('takes one that starts, stops or does both at any point for no difference', async () => {
+    const name = `dev ${last?.hostVeth}`;
+    const start = () => bring(all);
+    const stop = async () => {
+      await bring(fewer);
+      // Its next one comes with the kernel's settings.
+      await change(`ip link set ${name} nomaster; ip link set ${name} master br0`);
+    };
+    for (const point of ['list table inet', 'list table bridge', 'address show', ports.length > 4 ? 'slave' : name])
+      for (const when of [before, behind])
+        for (const [from, steps] of [
+          [fewer, [start]],
+          [all, [stop]],
+          [all, [stop, start]],
+        ] as const) {
+          // One that isn't there is asked for by no name.
+          if (from === fewer && point === name) continue;
+          await bring(from);
+          when.set(point, async () => {
+            for (const step of steps) await step();
+          });
+          expect(await isRight(from), point).toBe(true);
+          expect(when.size, `${point} doesn't come`).toBe(0);
+        }
+  });
 });

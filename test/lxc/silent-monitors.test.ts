@@ -7,6 +7,7 @@ import { eventually } from '../../sandbox/eventually.ts';
 import { run } from '../../sandbox/run.ts';
 import { type OwnState, readOwnState } from './kernel-state.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
+import { stopMonitors } from './stop-monitors.ts';
 
 afterEach(cleanUp);
 
@@ -26,20 +27,6 @@ interface State extends OwnState {
 async function readState({ bed }: Routewall): Promise<State> {
   const { stdout: settings } = await bed.host.run('sh', ['-c', `cd /proc/sys && cat ${SETTINGS.join(' ')}`]);
   return { ...(await readOwnState(bed.host)), settings };
-}
-
-/** Nothing tells the daemon of the kernel's state from then on. @returns how many were stopped. */
-async function stopMonitors({ daemon }: Routewall): Promise<number> {
-  const { pid } = daemon.child();
-  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean);
-  let count = 0;
-  for (const child of children) {
-    const command = (await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
-    if (!/\bmonitor\b/.test(command) && !command.includes('print "listed')) continue;
-    process.kill(Number(child), 'SIGSTOP');
-    count += 1;
-  }
-  return count;
 }
 
 const POLICY = 'egress: { rules: [{ allow: tcp/80, to: any }] }\n';
