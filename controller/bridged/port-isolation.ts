@@ -3,6 +3,7 @@ import type { DesiredState } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
 import type { Run } from '../commands/run.ts';
+import { linkIdentity } from '../host/container-runtime.ts';
 import type { Turn } from '../in-turns.ts';
 import { type Fields, readJson, readJsonOf, records } from '../kernel/ip-json.ts';
 
@@ -11,21 +12,27 @@ export class PortIsolation {
   readonly #run: Run;
   readonly #ip: IpChannel;
   readonly #written = new Map<InterfaceName, Setting>();
+  /** Bridges, each as in `linkIdentity`, that have been told. */
+  readonly #unlearning = new Map<InterfaceName, string>();
 
   constructor(run: Run, ip: IpChannel) {
     this.#run = run;
     this.#ip = ip;
   }
 
-  /** What of these NICs isn't known to be set. @returns what `ip` refused. */
+  /**
+   * What of these NICs isn't known to be set. A bridge tells of each writing, changed or not, and everything would be compared
+   * again for that: so a bridge is written once. @returns what `ip` refused.
+   */
   async write(part: DesiredState): Promise<readonly FailedLine[]> {
-    const fresh = wanted(part).filter(([veth, setting]) => this.#written.get(veth) !== setting);
-    if (fresh.length === 0) return [];
-    const bridges = new Set(fresh.map(([, , bridge]) => bridge));
-    const failed = await this.#ip.run([...[...bridges].map(unlearning), ...fresh.map(lineFor)]);
-    for (const [veth, setting] of fresh) this.#written.set(veth, setting);
-    for (const { line } of failed)
-      for (const [veth] of fresh) if (line.includes(` dev ${veth} `)) this.#written.delete(veth);
+    const ports = wanted(part);
+    const fresh = ports.filter(([veth, setting]) => this.#written.get(veth) !== setting);
+    const bridges = [...bridgesOf(ports)].filter((bridge) => this.#unlearning.get(bridge) !== linkIdentity(bridge));
+    if (fresh.length + bridges.length === 0) return [];
+    const failed = await this.#ip.run([...bridges.map(unlearning), ...fresh.map(lineFor)]);
+    const isDone = (name: InterfaceName): boolean => !failed.some(({ line }) => line.includes(` dev ${name} `));
+    for (const bridge of bridges) if (isDone(bridge)) this.#unlearning.set(bridge, linkIdentity(bridge));
+    for (const [veth, setting] of fresh) if (isDone(veth)) this.#written.set(veth, setting);
     return failed;
   }
 
@@ -45,13 +52,9 @@ export class PortIsolation {
     const { present, learning } = await observe(run, ports);
     for (const [veth, setting] of ports) this.#written.set(veth, present.get(veth) ?? setting);
     const lines = ports.filter(([veth, setting]) => this.#written.get(veth) !== setting).map(lineFor);
-    const told = new Set<InterfaceName>();
-    for (const [veth, , bridge] of ports)
-      if (learning.has(bridge)) {
-        this.#written.delete(veth);
-        told.add(bridge);
-      }
-    return [...[...told].map(unlearning), ...lines];
+    const told = [...bridgesOf(ports)].filter((bridge) => learning.has(bridge));
+    for (const bridge of told) this.#unlearning.delete(bridge);
+    return [...told.map(unlearning), ...lines];
   }
 
   /** Whether a `write` is due. `state`: what is in force behind the reading. @throws CommandError */
@@ -92,6 +95,8 @@ const wanted = ({ nics }: DesiredState): Port[] =>
   [...nics.values()].flatMap(({ hostVeth, port }) =>
     port === undefined ? [] : [[hostVeth, settingOf(port.isApart, true), port.bridge] as const],
   );
+
+const bridgesOf = (ports: readonly Port[]): ReadonlySet<InterfaceName> => new Set(ports.map(([, , bridge]) => bridge));
 
 const lineFor = ([veth, setting]: Port): string => `link set dev ${veth} type bridge_slave ${setting}`;
 

@@ -1,15 +1,28 @@
 /** Who starts comes before a comparison with the kernel, and waits for none over and over again. */
 import { afterEach, expect, test } from 'vitest';
 import { readStatusFile } from '../../controller/status/status-file.ts';
-import { BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
+import { BRIDGE, BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { makeTools } from '../attack/tools.ts';
-import { addressesOf, nic, OPEN, type RoutewallOptions, startRoutewall } from './routewall.ts';
+import { addressesOf, nic, OPEN, type Routewall, type RoutewallOptions, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
 
 const PUT_ASIDE = /the comparison with the kernel: a container waits, and it is put aside/;
+
+const WITH_BRIDGE: RoutewallOptions = {
+  host: { routedPrefixes: BRIDGE_ROUTES },
+  prepare: async ({ host }) => {
+    await createBridge(host);
+    // Otherwise it has that of one of its ports, and each that comes may change it.
+    await host.run('ip', ['link', 'set', 'dev', BRIDGE, 'address', '02:16:3e:00:00:99']);
+  },
+};
+
+const addBridged = ({ addContainer }: Routewall, last: number) =>
+  addContainer(`bridged${last}`, { lines: bridgedNic([`198.51.100.${last}`]), policy: OPEN });
 
 async function startHost(options: RoutewallOptions = {}) {
   const tools = await makeTools();
@@ -80,3 +93,28 @@ test.each(['among routed containers', 'beside one on a bridge'])(
     expect(linesSince(mark).filter((line) => PUT_ASIDE.test(line))).toHaveLength(1);
   },
 );
+
+test('a start beside a bridge reads no link but its own', async () => {
+  const { tools, routewall, add, linesSince, host } = await startHost(WITH_BRIDGE);
+  await routewall.start(await addBridged(routewall, 150));
+  const state = `/sys/class/net/${BRIDGE}/operstate`;
+  await eventually('the bridge is up', async () => (await host.run('cat', [state])).stdout === 'up');
+  // What it told of that is behind us with this.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await routewall.cli('apply');
+  await tools.setIp({ words: '-j\\ address\\ show', does: 'hang' });
+  const mark = routewall.mark();
+  const [routed, bridged] = [await add('routed', 20), await addBridged(routewall, 151)];
+  const startsAndStops = async (...containers: readonly Container[]): Promise<void> => {
+    for (const container of containers) {
+      await routewall.start(container);
+      await routewall.stop(container, 'kill');
+    }
+  };
+  await startsAndStops(routed, bridged, routed, bridged, routed);
+  expect(linesSince(mark).filter((line) => /; again in/.test(line))).toEqual([]);
+  // What reads all of them hangs indeed.
+  await host.run('ip', ['link', 'set', 'eth0', 'group', '7']);
+  await startsAndStops(routed);
+  await routewall.daemon.child().waitForLine(/links.*; again in/, { after: mark });
+});
