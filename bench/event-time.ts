@@ -54,6 +54,8 @@ async function timeStart(routewall: Routewall, { container, address }: Started, 
     fromStarting: enforced - watch.state(container.name, 'STARTING', begin),
     fromLink: enforced - watch.link(begin),
     fromRunning: enforced - watch.state(container.name, 'RUNNING', begin),
+    committed: watch.commit(enforced) - watch.state(container.name, 'RUNNING', begin),
+    committedFromLink: watch.commit(enforced) - watch.link(begin),
     reply: reply - begin,
     returned: returned - begin,
     pass: Number(/enforced in ([\d.]+) ms/.exec(line)?.[1]),
@@ -116,11 +118,13 @@ async function measure(others: number): Promise<string[][]> {
     note(times, 'STARTING to enforced', one.fromStarting);
     note(times, "the veth's event to enforced", one.fromLink);
     note(times, 'RUNNING to enforced', one.fromRunning);
+    note(times, "RUNNING to the kernel's commit", one.committed);
     note(times, 'the pass', one.pass);
     note(times, 'lxc-start to enforced', one.enforced);
     note(times, 'lxc-start to the first answered packet', one.reply);
     note(times, 'lxc-start, until it returns', one.returned);
     note(times, "with veth.pair: the veth's event to enforced", third.fromLink);
+    note(times, "with veth.pair: the veth's event to the kernel's commit", third.committedFromLink);
     note(times, 'with veth.pair: the pass', third.pass);
     note(times, 'with our hook: lxc-start to enforced', other.enforced);
     note(times, 'with our hook: to the first answered packet', other.reply);
@@ -139,7 +143,7 @@ async function measure(others: number): Promise<string[][]> {
 const tell = (rows: readonly (readonly string[])[]): Promise<void> =>
   report('event-time', {
     title: 'From an event to rules in force',
-    about: `Milliseconds over ${rounds} starts of real containers, without the hook, with it, and with a fixed name of the veth in turn, beside others that run. The daemon's processor time is a mean of the three, with that of commands that ended; it runs as packaged. Whose a veth is that has no fixed name only LXC knows, which can be asked once the container runs, or the hook. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
+    about: `Milliseconds over ${rounds} starts of real containers, without the hook, with it, and with a fixed name of the veth in turn, beside others that run. The daemon's processor time is a mean of the three, with that of commands that ended; it runs as packaged. Enforced are rules, routes and settings, as its log tells; the kernel tells of each commit of rules. Whose a veth is that has no fixed name only LXC knows, which can be asked once the container runs, or the hook. The first answered packet is a ping's from beyond the uplink, sent each 4 ms.`,
     command: `node scripts/bench.mjs event-time ${counts.join(',')} ${rounds}`,
     columns: ['others', 'what', 'median', 'p90', 'p99'],
     rows,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { packagedFlags } from './idling.ts';
 import { median, quantile, report } from './report.ts';
 import { untilCleared } from './start-watch.ts';
 
@@ -51,7 +52,7 @@ async function makeScript(name: string, text: string): Promise<string> {
 }
 
 try {
-  const routewall = await startRoutewall();
+  const routewall = await startRoutewall({ daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') } });
   const empty = await makeScript('empty', '#!/bin/sh\n');
   const shell = await makeScript('shell', SHELL_HOOK);
   const upAndDown = (hook: string): string[] => ['up', 'down'].map((type) => `lxc.net.0.script.${type} = ${hook}`);

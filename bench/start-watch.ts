@@ -14,6 +14,8 @@ export interface StartWatch {
   state(name: string, state: string, begin: number): number;
   /** When the kernel told of a container's new veth, after `begin`. */
   link(begin: number): number;
+  /** When the kernel told of the last commit of rules before `until`. */
+  commit(until: number): number;
   /** Asks the address from beyond the uplink each 4 ms; answers when the first reply came. */
   firstReply(address: string): Promise<number>;
 }
@@ -22,6 +24,20 @@ interface Seen {
   readonly line: string;
   readonly at: number;
 }
+
+/** `nft monitor` would look up all that it tells of. NFNLGRP_NFTABLES 7; NFT_MSG_NEWGEN 15 of subsystem 10, once a commit. */
+const COMMITS = String.raw`
+$| = 1;
+socket(my $netlink, 16, 3, 12) or die "netlink: $!\n";
+bind($netlink, pack('SSLL', 16, 0, 0, 1 << 6)) or die "netlink: $!\n";
+print "listening\n";
+while (defined recv($netlink, my $data, 1 << 18, 0) || $!{ENOBUFS}) {
+  for (my $at = 0; $at + 16 <= length $data;) {
+    my ($length, $type) = unpack("\@$at IS", $data);
+    print "commit\n" if $type == 10 << 8 | 15;
+    $at += ($length + 3) & ~3;
+  }
+}`;
 
 export function watchStarts({ bed }: Routewall): StartWatch {
   const states: Seen[] = [];
@@ -46,11 +62,14 @@ export function watchStarts({ bed }: Routewall): StartWatch {
       hasten(line);
     },
   });
+  const commits: Seen[] = [];
+  bed.host.spawn('perl', ['-e', COMMITS], { onLine: note(commits) });
   const first = (seen: readonly Seen[], begin: number, is: (line: string) => boolean): number =>
     seen.find(({ line, at }) => at >= begin && is(line))?.at ?? Number.NaN;
   return {
     state: (name, state, begin) => first(states, begin, (line) => line === `'${name}' changed state to [${state}]`),
     link: (begin) => first(links, begin, (line) => /^\d+: veth/.test(line)),
+    commit: (until) => commits.findLast(({ line, at }) => at < until && line === 'commit')?.at ?? Number.NaN,
     firstReply: (address) =>
       new Promise((resolve) => {
         let ping: Child | undefined;
