@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, probe } from '../../sandbox/services.ts';
 import { OPEN, startRoutewall } from './routewall.ts';
@@ -23,6 +24,11 @@ test('the doctor and explain name the chain that drops neighbour discovery, and 
     await rw.start(container);
     const place = await container.inside();
     await listen(place, { protocol: 'tcp', port: 80 });
+    // Until nobody else is known to have its address, which takes up to two seconds, it answers none who looks for it.
+    await eventually(
+      'its address is its own',
+      async () => (await place.run('ip', ['-6', 'address', 'show', 'tentative'])).stdout === '',
+    );
     places.push(place);
   }
   const said = async (): Promise<string[]> => {

@@ -24,6 +24,15 @@ const WITH_BRIDGE: RoutewallOptions = {
 const addBridged = ({ addContainer }: Routewall, last: number) =>
   addContainer(`bridged${last}`, { lines: bridgedNic([`198.51.100.${last}`]), policy: OPEN });
 
+/** The bridge comes up with its first port, and everything is compared for what it tells of that: it is over by then. */
+async function startOnBridge(routewall: Routewall): Promise<void> {
+  await routewall.start(await addBridged(routewall, 150));
+  const state = `/sys/class/net/${BRIDGE}/operstate`;
+  await eventually('it is up', async () => (await routewall.bed.host.run('cat', [state])).stdout === 'up');
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await routewall.cli('apply');
+}
+
 async function startHost(options: RoutewallOptions = {}) {
   const tools = await makeTools();
   const routewall = await startRoutewall({ config: 'resync: 86400\n', env: { PATH: tools.path }, ...options });
@@ -58,12 +67,8 @@ test('a start that comes with a change by somebody else is enforced before that 
 test.each(['among routed containers', 'beside one on a bridge'])(
   'a comparison that finds nothing is in the way of those who start once at most, %s',
   async (where) => {
-    const { tools, routewall, add, linesSince, host } = await startHost({
-      host: { routedPrefixes: BRIDGE_ROUTES },
-      prepare: async (bed) => createBridge(bed.host),
-    });
-    const bridged = await routewall.addContainer('bridged', { lines: bridgedNic(['198.51.100.150']), policy: OPEN });
-    if (where === 'beside one on a bridge') await routewall.start(bridged);
+    const { tools, routewall, add, linesSince, host } = await startHost(WITH_BRIDGE);
+    if (where === 'beside one on a bridge') await startOnBridge(routewall);
     const some = await add('some', 20);
     await routewall.start(await add('zero', 19));
     await tools.setNft('slower');
@@ -96,12 +101,7 @@ test.each(['among routed containers', 'beside one on a bridge'])(
 
 test('a start beside a bridge reads no link but its own', async () => {
   const { tools, routewall, add, linesSince, host } = await startHost(WITH_BRIDGE);
-  await routewall.start(await addBridged(routewall, 150));
-  const state = `/sys/class/net/${BRIDGE}/operstate`;
-  await eventually('the bridge is up', async () => (await host.run('cat', [state])).stdout === 'up');
-  // What it told of that is behind us with this.
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  await routewall.cli('apply');
+  await startOnBridge(routewall);
   await tools.setIp({ words: '-j\\ address\\ show', does: 'hang' });
   const mark = routewall.mark();
   const [routed, bridged] = [await add('routed', 20), await addBridged(routewall, 151)];
