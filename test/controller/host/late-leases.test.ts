@@ -96,7 +96,7 @@ test('no lease matters where none on the bridge is without an address', async ()
   expect(await tells(reader)).toBe(false);
 });
 
-test('a hardware address is wanted of who runs and has none by configuration, until it is seen for that veth', async () => {
+test('a hardware address is wanted of who runs and has none by configuration, and of nobody else', async () => {
   const file = join(folder, 'config');
   const containerWith = async (hwaddr?: string) => {
     await writeFile(
