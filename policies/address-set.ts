@@ -2,6 +2,7 @@
 import { type AddressRange, mergeRanges, parseRange } from '../render/address.ts';
 import { parseContent } from './parse-content.ts';
 import { hostBitsWarning } from './peer-words.ts';
+import type { Place } from './places.ts';
 import { problemOf } from './policy-document.ts';
 import { isError, type Problem } from './problem.ts';
 import {
@@ -31,8 +32,8 @@ export function readAddressSet(file: string, content: FileContent): AddressSet {
   const problems = findings.map((finding) => problemOf(file, finding));
   if (problems.some(isError)) return brokenSet(file, problems);
   const merged = mergeRanges(ranges);
-  const ofFamily = (family: 4 | 6) => merged.filter((range) => range.family === family);
-  return { file, ok: true, ranges: { 4: ofFamily(4), 6: ofFamily(6) }, problems };
+  const count4 = merged.findLastIndex(({ family }) => family === 4) + 1;
+  return { file, ok: true, ranges: { 4: merged.slice(0, count4), 6: merged.slice(count4) }, problems };
 }
 
 export const brokenSet = (file: string, problems: readonly Problem[]): AddressSet => ({
@@ -51,31 +52,44 @@ interface ParsedAddresses {
 /** One address, prefix or range a line; `#` begins a comment. */
 function parseAddressList(text: string): ParsedAddresses {
   const parsed: ParsedAddresses = { ranges: [], findings: [], errors: 0 };
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (parsed.errors >= maxFindings) break;
-    const entry = line.replace(/#.*/, '').trim();
-    if (entry !== '') addEntry(parsed, entry, { line: index + 1, column: line.indexOf(entry) + 1 });
+  for (let start = 0, number = 1; start <= text.length && parsed.errors < maxFindings; number += 1) {
+    const end = text.indexOf('\n', start);
+    const line = text.slice(start, end < 0 ? undefined : end);
+    addLine(parsed, line, number);
+    start += line.length + 1;
   }
   return parsed;
+}
+
+function addLine(parsed: ParsedAddresses, line: string, number: number): void {
+  const comment = line.indexOf('#');
+  const entry = (comment < 0 ? line : line.slice(0, comment)).trim();
+  const mistake = entry === '' ? undefined : addEntry(parsed, entry);
+  if (mistake !== undefined) parsed.findings.push({ line: number, column: line.indexOf(entry) + 1, ...mistake });
 }
 
 function parseAddressYaml(text: string, syntax: 'yaml' | 'json'): ParsedAddresses {
   const { data, places, findings } = parseContent('set', text, syntax);
   const parsed: ParsedAddresses = { ranges: [], findings: [...findings], errors: 0 };
-  for (const [index, entry] of (data ?? []).entries()) addEntry(parsed, entry, places.placeOf([index]));
+  for (const [index, entry] of (data ?? []).entries()) {
+    const mistake = addEntry(parsed, entry);
+    if (mistake !== undefined) parsed.findings.push({ ...places.placeOf([index]), ...mistake });
+  }
   return parsed;
 }
 
-/** However many are wrong: the first error already makes the set a broken one, while warnings leave nothing out. */
-function addEntry(parsed: ParsedAddresses, entry: string, place: { line: number; column: number }): void {
+/**
+ * However many are wrong: the first error already makes the set a broken one, while warnings leave nothing out.
+ * @returns what is to be told of it.
+ */
+function addEntry(parsed: ParsedAddresses, entry: string): Omit<Finding, keyof Place> | undefined {
   const range = parseRange(entry);
   if (range === undefined) {
     parsed.errors += 1;
-    parsed.findings.push({ ...place, message: `"${entry}" is no address, prefix or range` });
-    return;
+    return { message: `"${entry}" is no address, prefix or range` };
   }
   parsed.ranges.push(range);
   const warning = hostBitsWarning(entry, range);
-  if (warning === undefined || parsed.findings.length >= maxFindings) return;
-  parsed.findings.push({ ...place, message: warning, severity: 'warning' });
+  if (warning === undefined || parsed.findings.length >= maxFindings) return undefined;
+  return { message: warning, severity: 'warning' };
 }

@@ -1,5 +1,5 @@
 /** Peer words of a policy, such as `container:builder` or `192.0.2.0/24`, before any name is looked up. */
-import { type AddressRange, formatRange, parseAddress, parseRange } from '../render/address.ts';
+import { type AddressRange, formatRange, hasHostBits, parseRange } from '../render/address.ts';
 import { type DnsName, parseDnsName } from '../render/dns-name.ts';
 import { closestWord } from './suggest.ts';
 
@@ -46,10 +46,7 @@ function rangeWord(text: string, range: AddressRange): PeerWord {
 
 /** `192.0.2.1/24` may mean the address or the network; it reads as the network, and says so. */
 export function hostBitsWarning(text: string, range: AddressRange): string | undefined {
-  const slash = text.indexOf('/');
-  if (slash < 0 || parseAddress(text.slice(0, slash)) === parseAddress(formatRange(range).split('/')[0] ?? '')) {
-    return undefined;
-  }
+  if (!hasHostBits(text, range)) return undefined;
   return `"${text}" has host bits: it reads as ${formatRange(range)}`;
 }
 

@@ -36,37 +36,57 @@ function parseBare(text: string): Address | undefined {
 }
 
 /** ::ffff:192.0.2.1 never appears on the wire as such; a rule that names it would silently match nothing. */
-const isMapped = (address: Address): boolean => familyOf(address) === 6 && addressNumber(address) >> 32n === 0xffffn;
+const isMapped = (address: Address): boolean => familyOf(address) === 6 && isMappedNumber(addressNumber(address));
+
+const isMappedNumber = (number: bigint): boolean => number >> 32n === 0xffffn;
 
 /** Host bits are cleared: `192.0.2.1/24` reads as `192.0.2.0/24`; a bare address reads as a host prefix. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf('/');
   const address = parseBare(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;
-  const bits = bitsOf(familyOf(address));
-  const lengthText = slash < 0 ? String(bits) : text.slice(slash + 1);
-  if (!/^(0|[1-9]\d{0,2})$/.test(lengthText) || Number(lengthText) > bits) return undefined;
-  if (isMapped(address) && Number(lengthText) > 96) return undefined;
-  return prefixOf(addressNumber(address), Number(lengthText), familyOf(address));
+  const family = familyOf(address);
+  const length = slash < 0 ? bitsOf(family) : parseLength(text.slice(slash + 1), family);
+  if (length === undefined || (isMapped(address) && length > 96)) return undefined;
+  return prefixOf(addressNumber(address), length, family);
+}
+
+function parseLength(text: string, family: Family): number | undefined {
+  const length = /^(0|[1-9]\d{0,2})$/.test(text) ? Number(text) : Number.NaN;
+  return length <= bitsOf(family) ? length : undefined;
 }
 
 /** An address, a prefix or `first-last` of one family; `undefined` for anything else, also for a reversed range. */
 export function parseRange(text: string): AddressRange | undefined {
-  // What long lists mostly consist of.
-  if (isIP(text) === 4) {
-    const number = addressNumber(text as Address);
-    return { family: 4, first: number, last: number };
-  }
-  const [firstText = '', lastText] = text.split('-', 2);
-  if (lastText === undefined) {
-    const prefix = parsePrefix(text);
-    return prefix === undefined ? undefined : rangeOf(prefix);
-  }
-  const first = parseAddress(firstText.trim());
-  const last = parseAddress(text.slice(text.indexOf('-') + 1).trim());
+  const slash = text.indexOf('/');
+  const start = slash < 0 ? text : text.slice(0, slash);
+  const family = isIP(start);
+  if (family === 4 || family === 6) return prefixRange(start, family, slash < 0 ? undefined : text.slice(slash + 1));
+  const dash = text.indexOf('-');
+  if (dash < 0) return undefined;
+  const first = parseAddress(text.slice(0, dash).trim());
+  const last = parseAddress(text.slice(dash + 1).trim());
   if (first === undefined || last === undefined || familyOf(first) !== familyOf(last)) return undefined;
   const range = { family: familyOf(first), first: addressNumber(first), last: addressNumber(last) };
   return range.first > range.last ? undefined : range;
+}
+
+/** Long lists mostly consist of these, so that no text is made of them that would be parsed again. */
+function prefixRange(start: string, family: Family, lengthText: string | undefined): AddressRange | undefined {
+  const length = lengthText === undefined ? bitsOf(family) : parseLength(lengthText, family);
+  if (length === undefined || start.includes('%')) return undefined;
+  const number = addressNumber(start as Address);
+  if (family === 6 && isMappedNumber(number) && length > 96) return undefined;
+  const hostBits = BigInt(bitsOf(family) - length);
+  const first = hostBits === 0n ? number : (number >> hostBits) << hostBits;
+  return { family, first, last: hostBits === 0n ? first : first + (1n << hostBits) - 1n };
+}
+
+/** Whether what reads as that range was written with another address than its first: `192.0.2.1/24`. */
+export function hasHostBits(text: string, { first }: AddressRange): boolean {
+  const slash = text.indexOf('/');
+  const address = slash < 0 ? undefined : parseBare(text.slice(0, slash));
+  return address !== undefined && addressNumber(address) !== first;
 }
 
 export const addressNumber = (address: Address): bigint =>
@@ -119,7 +139,7 @@ export const contains = (range: AddressRange, address: Address): boolean =>
 
 /** Sorted by family and first address; overlapping and adjacent ranges become one. */
 export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
-  const sorted = [...ranges].sort(compareRanges);
+  const sorted = isSorted(ranges) ? ranges : [...ranges].sort(compareRanges);
   const merged: AddressRange[] = [];
   for (const range of sorted) {
     const top = merged.at(-1);
@@ -129,6 +149,13 @@ export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
   return merged;
 }
 
+/** As long lists mostly are, of which a copy would be garbage to collect. */
+const isSorted = (ranges: readonly AddressRange[]): boolean =>
+  ranges.every((range, index) => {
+    const next = ranges[index + 1];
+    return next === undefined || compareRanges(range, next) <= 0;
+  });
+
 function compareRanges(a: AddressRange, b: AddressRange): number {
   if (a.family !== b.family) return a.family - b.family;
   if (a.first === b.first) return a.last < b.last ? -1 : 1;
@@ -136,19 +163,26 @@ function compareRanges(a: AddressRange, b: AddressRange): number {
 }
 
 /** As nft writes it: an address, a prefix where the range is one, else `first-last`. */
-export function formatRange({ family, first, last }: AddressRange): string {
+export function formatRange(range: AddressRange): string {
+  const { family, first, last } = range;
   if (first === last) return addressFrom(first, family);
-  const size = last - first + 1n;
-  if ((size & (size - 1n)) === 0n && first % size === 0n) {
-    return `${addressFrom(first, family)}/${bitsOf(family) - (size.toString(2).length - 1)}`;
-  }
-  return `${addressFrom(first, family)}-${addressFrom(last, family)}`;
+  const length = lengthOfPrefix(range);
+  return `${addressFrom(first, family)}${length === undefined ? `-${addressFrom(last, family)}` : `/${length}`}`;
+}
+
+/** `undefined` where the range is no prefix. */
+function lengthOfPrefix({ family, first, last }: AddressRange): number | undefined {
+  const mask = first ^ last;
+  if ((mask & (mask + 1n)) !== 0n || (first & mask) !== 0n) return undefined;
+  return bitsOf(family) - (mask === 0n ? 0 : mask.toString(2).length);
 }
 
 /** The fewest prefixes that are the range together, none of them shorter than `shortest`. */
-export function prefixesOf({ family, first, last }: AddressRange, shortest = 0): Prefix[] {
+export function prefixesOf(range: AddressRange, shortest = 0): Prefix[] {
+  const { family, first, last } = range;
   const bits = bitsOf(family);
-  if (first === last) return [`${addressFrom(first, family)}/${bits}` as Prefix];
+  const length = lengthOfPrefix(range);
+  if (length !== undefined && length >= shortest) return [`${addressFrom(first, family)}/${length}` as Prefix];
   const found: Prefix[] = [];
   for (let next = first; next <= last; ) {
     let hostBits = Math.min(next === 0n ? bits : trailingZeros(next), bits - shortest);

@@ -99,7 +99,9 @@ function changeElements(table: string, name: string, before: NftSet | undefined,
   const gone: string[] = [];
   for (const [key, data] of old) if (after.elements.get(key) !== data) gone.push(key);
   const added: string[] = [];
-  for (const [key, data] of after.elements) if (old.get(key) !== data) added.push(element(key, data));
+  after.elements.forEach((data, key) => {
+    if (old.get(key) !== data) added.push(element(key, data));
+  });
   return [
     ...chunked(gone).map((keys) => `delete element ${table} ${name} { ${keys.join(', ')} }`),
     ...chunked(added).map((list) => `add element ${table} ${name} { ${list.join(', ')} }`),

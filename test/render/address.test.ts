@@ -10,6 +10,7 @@ import {
   type Family,
   familyOf,
   formatRange,
+  hasHostBits,
   hostPrefix,
   isHostPrefix,
   mergeRanges,
@@ -17,6 +18,7 @@ import {
   parseAddress,
   parsePrefix,
   parseRange,
+  prefixesOf,
   prefixLength,
   prefixOf,
   rangeOf,
@@ -132,6 +134,29 @@ describe('a prefix', () => {
     expect(hostPrefix(parseAddress('192.0.2.1') ?? expect.unreachable())).toBe('192.0.2.1/32');
   });
 
+  it('is the same as a range', () => {
+    const length = fc.oneof(fc.nat(140).map(String), fc.constantFrom('', '08', '+8', '1.', ' 8', '8 ', '8-9'));
+    fc.assert(
+      fc.property(familyAndNumber, length, ({ of, number }, text) => {
+        const word = `${of === 4 ? addressFrom(number, 4) : long6(number)}/${text}`;
+        const prefix = parsePrefix(word);
+        const read = parseRange(word);
+        expect(read).toEqual(prefix === undefined ? undefined : rangeOf(prefix));
+        if (read !== undefined) expect(hasHostBits(word, read)).toBe(number !== read.first);
+      }),
+    );
+    for (const word of [
+      '192.0.2.1',
+      '2001:DB8::1',
+      '::ffff:192.0.2.1',
+      '::ffff:0:0/96',
+      '::ffff:0:0/97',
+      'fe80::1%eth0',
+    ])
+      expect(parseRange(word), word).toEqual(parsePrefix(word) && rangeOf(parsePrefix(word) ?? expect.unreachable()));
+    expect(hasHostBits('192.0.2.1-192.0.2.9', parseRange('192.0.2.1-192.0.2.9') ?? expect.unreachable())).toBe(false);
+  });
+
   it('loses its host bits', () => {
     expect(parsePrefix('192.0.2.77/24')).toBe('192.0.2.0/24');
     expect(parsePrefix('2001:db8::77/64')).toBe('2001:db8::/64');
@@ -179,6 +204,27 @@ describe('a range', () => {
     '192.0.2.1-3',
   ])('is not %j', (text) => {
     expect(parseRange(text)).toBeUndefined();
+  });
+
+  it('is the fewest prefixes that are not too short', () => {
+    fc.assert(
+      fc.property(range, fc.nat(128), (one, least) => {
+        const shortest = Math.min(least, bits[one.family]);
+        fc.pre((one.last - one.first) >> BigInt(bits[one.family] - shortest) < 20n);
+        const prefixes = prefixesOf(one, shortest);
+        const ranges = prefixes.map(rangeOf);
+        expect(mergeRanges(ranges)).toEqual([one]);
+        for (const [index, prefix] of prefixes.entries()) {
+          const length = prefixLength(prefix);
+          expect(length).toBeGreaterThanOrEqual(shortest);
+          const next = ranges[index + 1];
+          if (length === shortest || next === undefined) continue;
+          // One of them and the next would be one prefix.
+          const { first, last } = rangeOf(prefixOf(addressNumber(networkOf(prefix)), length - 1, one.family));
+          expect(ranges[index]?.first === first && next.last === last).toBe(false);
+        }
+      }),
+    );
   });
 
   it('overlaps another where some address is in both', () => {
