@@ -174,7 +174,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const onReport = (report: Report): void => {
     for (const listener of listeners) listener(report);
   };
-  const keeper = createFollowedKeeper(revisions, run, log);
+  const keeper = createFollowedKeeper(revisions, log);
   listeners.push((report) => keeper.observe(report));
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },

@@ -2,7 +2,6 @@
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
-import type { Run } from '../commands/run.ts';
 import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain/describe-changes.ts';
 import { hint } from '../host/name-hint.ts';
 import type { Panic } from '../panic/panic.ts';
@@ -47,7 +46,6 @@ export interface ControlOptions extends AdmissionOptions {
   /** A panic began or ended. */
   readonly onPanic: () => void;
   readonly policyFolder: string;
-  readonly run: Run;
 }
 
 export function createControls(options: ControlOptions): Controls {
@@ -95,7 +93,7 @@ async function turnPanic({ session, panic, onPanic }: ControlOptions, order: Pan
   }
 }
 
-async function carryOut({ session, revisions, policyFolder, run }: ControlOptions, order: Order): Promise<Ordered> {
+async function carryOut({ session, revisions, policyFolder }: ControlOptions, order: Order): Promise<Ordered> {
   return await withSession(session, async (present) => {
     const { reader } = present.reconciler;
     const filesBefore = reader.files;
@@ -104,7 +102,7 @@ async function carryOut({ session, revisions, policyFolder, run }: ControlOption
     const files = diffFiles(filesBefore, outcome.choice.files);
     const changed = allPaths(files).length > 0;
     const { before, applied, assembled } = outcome;
-    const flows = changed ? await readFlowsBetween(run, before, applied.enforced, assembled, reader.loaded) : [];
+    const flows = changed ? readFlowsBetween(before, applied.enforced, assembled, reader.loaded) : [];
     const words = tellChanges(flows);
     const record = revisions.book.current?.record;
     if (record?.flows === null && record.digest === digestOf(outcome.choice.files))

@@ -1,7 +1,6 @@
 /** Keeps each change that was followed as a revision, a moment after it is in force: a burst of edits is one. */
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import type { DesiredState } from '../../render/desired.ts';
-import type { Run } from '../commands/run.ts';
 import { tellChanges } from '../explain/describe-changes.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { Report } from '../status/report.ts';
@@ -20,7 +19,7 @@ export interface FollowedKeeper {
   readonly isUnsaved: boolean;
 }
 
-export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): FollowedKeeper {
+export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKeeper {
   let latest: Report | undefined;
   /** As the last pass had them; the reader itself is the same one all the time. */
   let seen: PolicyFiles | undefined;
@@ -42,7 +41,7 @@ export function createFollowedKeeper(revisions: Revisions, run: Run, log: Log): 
       log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
       // After a start nobody knows what there was before.
       if (old === undefined) return;
-      const flows = await readFlowsBetween(run, old, kept.applied.enforced, kept.assembled, loaded);
+      const flows = readFlowsBetween(old, kept.applied.enforced, kept.assembled, loaded);
       await revisions.book.amend(record.number, { flows: tellChanges(flows).map(({ text }) => text) });
     } catch (cause) {
       // The kernel has it all the same; the next pass tries again.
