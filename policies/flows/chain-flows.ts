@@ -14,11 +14,13 @@ import { wholeFamily } from './address-ranges.ts';
 import {
   type FlowTable,
   mapLabels,
+  overlayStretches,
   type Row,
   RowPool,
   type Segment,
   StretchBuilder,
   type Stretches,
+  type StretchesOf,
 } from './flow-table.ts';
 import { type HostAddresses, rangesOfPeer } from './peer-addresses.ts';
 import { LINE, spansOfService } from './service-line.ts';
@@ -108,12 +110,13 @@ function flowsOfFamily(
 ): Stretches<Decision> {
   const { painters, peers } = paintersOf(chain, family, addresses);
   const pool = new RowPool<Decision>();
-  const builder = new StretchBuilder<Decision>();
+  const builder = new StretchBuilder<Row<Decision>>();
   const rows = new Map<bigint, Row<Decision>>();
-  for (const [start, here] of cutAddresses(peers, family)) {
+  const cuts = cutAddresses(peers, family);
+  for (const [index, here] of cuts.rows.entries()) {
     const row = rows.get(here) ?? pool.intern(paintRow(painters, here, family, decisions));
     rows.set(here, row);
-    builder.add(start, row);
+    builder.add(cuts.starts[index] ?? 0n, row);
   }
   return builder;
 }
@@ -150,40 +153,28 @@ function peerBit(
   return bit;
 }
 
-/** Where the set of peers changes, from address 0 on: the address, and the peers from there on as bits. */
-function* cutAddresses(peers: readonly (readonly AddressRange[])[], family: Family): Generator<[bigint, bigint]> {
-  const edges = peers
-    .flatMap((ranges, index) =>
-      ranges.flatMap(({ first, last }) => [
-        { at: first, index },
-        { at: last + 1n, index },
-      ]),
-    )
-    // Lists are sorted already, which makes this a merge.
-    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
-  const next = nextPeers();
-  let here = 0n;
-  let start = 0n;
-  for (const { at, index } of edges) {
-    if (at !== start) {
-      yield [start, here];
-      start = at;
-    }
-    here = next(here, index);
-  }
-  if (start <= wholeFamily(family).last) yield [start, here];
+/** Where the set of peers changes, with the peers from there on as bits. `peers`: sorted lists. */
+function cutAddresses(peers: readonly (readonly AddressRange[])[], family: Family): StretchesOf<bigint> {
+  const cut = (from: number, to: number): StretchesOf<bigint> => {
+    if (to - from <= 1) return cutByList(peers[from] ?? [], 1n << BigInt(from), family);
+    const middle = (from + to) >> 1;
+    const builder = new StretchBuilder<bigint>();
+    overlayStretches(cut(from, middle), cut(middle, to), (start, a, b) => builder.add(start, a | b));
+    return builder;
+  };
+  return cut(0, peers.length);
 }
 
-/** Long lists cross the same few edges again and again: remembered, they cost a look-up each. */
-function nextPeers(): (here: bigint, index: number) => bigint {
-  const known = new Map<bigint, bigint[]>();
-  return (here, index) => {
-    const row = known.get(here) ?? [];
-    known.set(here, row);
-    const next = row[index] ?? here ^ (1n << BigInt(index));
-    row[index] = next;
-    return next;
-  };
+function cutByList(ranges: readonly AddressRange[], bit: bigint, family: Family): StretchesOf<bigint> {
+  const builder = new StretchBuilder<bigint>();
+  if (ranges[0]?.first !== 0n) builder.add(0n, 0n);
+  const end = wholeFamily(family).last;
+  for (const [index, { first, last }] of ranges.entries()) {
+    builder.add(first, bit);
+    const next = last + 1n;
+    if (last < end && ranges[index + 1]?.first !== next) builder.add(next, 0n);
+  }
+  return builder;
 }
 
 function paintRow(

@@ -19,11 +19,13 @@ export interface Segment<L> extends Span {
 export type Row<L> = readonly Segment<L>[];
 
 /** A stretch begins at its `start` and ends before the next one's; the first one begins at 0. */
-export interface Stretches<L> {
+export interface StretchesOf<R> {
   readonly starts: readonly bigint[];
   /** One for each start. */
-  readonly rows: readonly Row<L>[];
+  readonly rows: readonly R[];
 }
+
+export type Stretches<L> = StretchesOf<Row<L>>;
 
 export type FlowTable<L> = Readonly<Record<Family, Stretches<L>>>;
 
@@ -60,11 +62,11 @@ export class RowPool<L> {
 }
 
 /** Collects stretches from the lowest address on; those that go on with the same row are one. */
-export class StretchBuilder<L> {
+export class StretchBuilder<R> {
   readonly starts: bigint[] = [];
-  readonly rows: Row<L>[] = [];
+  readonly rows: R[] = [];
 
-  add(start: bigint, row: Row<L>): void {
+  add(start: bigint, row: R): void {
     if (this.rows.at(-1) === row) return;
     this.starts.push(start);
     this.rows.push(row);
@@ -78,7 +80,7 @@ export function overlay<A, B, C>(a: FlowTable<A>, b: FlowTable<B>, combine: (a: 
 
 function overlayFamily<A, B, C>(a: Stretches<A>, b: Stretches<B>, combine: (a: A, b: B) => C): Stretches<C> {
   const pool = new RowPool<C>();
-  const builder = new StretchBuilder<C>();
+  const builder = new StretchBuilder<Row<C>>();
   const known = new Map<Row<A>, Map<Row<B>, Row<C>>>();
   const rowOf = (one: Row<A>, other: Row<B>): Row<C> => {
     const pairs = known.get(one) ?? new Map<Row<B>, Row<C>>();
@@ -89,13 +91,23 @@ function overlayFamily<A, B, C>(a: Stretches<A>, b: Stretches<B>, combine: (a: A
     pairs.set(other, row);
     return row;
   };
+  overlayStretches(a, b, (start, one, other) => builder.add(start, rowOf(one, other)));
+  return builder;
+}
+
+/** `add`: is told where either of both goes on with another row, from the lowest address on. */
+export function overlayStretches<A, B>(
+  a: StretchesOf<A>,
+  b: StretchesOf<B>,
+  add: (start: bigint, a: A, b: B) => void,
+): void {
   for (let i = 0, j = 0; ; ) {
     const [one, other] = [a.rows[i], b.rows[j]];
-    if (one === undefined || other === undefined) return builder;
-    const [startA, startB] = [a.starts[i] ?? 0n, b.starts[j] ?? 0n];
-    builder.add(startA > startB ? startA : startB, rowOf(one, other));
+    if (one === undefined || other === undefined) return;
+    const [startA = 0n, startB = 0n] = [a.starts[i], b.starts[j]];
+    add(startA > startB ? startA : startB, one, other);
     const [nextA, nextB] = [a.starts[i + 1], b.starts[j + 1]];
-    if (nextA === undefined && nextB === undefined) return builder;
+    if (nextA === undefined && nextB === undefined) return;
     const step = nextA === undefined ? 1 : nextB === undefined ? -1 : nextA < nextB ? -1 : nextA > nextB ? 1 : 0;
     if (step <= 0) i += 1;
     if (step >= 0) j += 1;
@@ -124,7 +136,7 @@ export function mapLabels<A, B>(table: FlowTable<A>, label: (label: A) => B): Fl
 function mapFamily<A, B>({ starts, rows }: Stretches<A>, label: (label: A) => B): Stretches<B> {
   const pool = new RowPool<B>();
   const known = new Map<Row<A>, Row<B>>();
-  const builder = new StretchBuilder<B>();
+  const builder = new StretchBuilder<Row<B>>();
   for (const [index, row] of rows.entries()) {
     const mapped = known.get(row) ?? pool.intern(row.map((segment) => ({ ...segment, label: label(segment.label) })));
     known.set(row, mapped);
