@@ -69,9 +69,7 @@ export async function readHostUnder(
   if (shared.stateFile !== undefined) return readFromState(reader, config, await readStateFile(shared.stateFile));
   if (depth !== 'files') await reader.readAll();
   else {
-    await reader.readPolicies();
-    reader.readTree();
-    await reader.readLinks().catch((cause: unknown) => {
+    await reader.readFiles((cause) => {
       io.err.write(`conflicts with this host's addresses are not checked: ${messageOf(cause)}\n`);
     });
   }

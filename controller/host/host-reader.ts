@@ -125,11 +125,22 @@ export class HostReader {
   }
 
   async readAll(): Promise<void> {
-    await this.readPolicies();
-    await this.readLinks();
-    this.readTree();
+    await this.readFiles();
     await this.readLeases();
     await this.readRunning();
+  }
+
+  /** Without what runs. `onNoLinks`: is told why the host can't be asked for them, where that is no failure. */
+  async readFiles(onNoLinks?: (cause: unknown) => void): Promise<void> {
+    // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
+    const links = this.readLinks().catch((cause: unknown) => {
+      if (onNoLinks === undefined) throw cause;
+      onNoLinks(cause);
+    });
+    links.catch(() => undefined);
+    await this.readPolicies();
+    this.readTree();
+    await links;
   }
 
   /** The container whose NIC has this host-side veth, or will have it by its configuration. */
