@@ -147,6 +147,16 @@ describe('check', () => {
     expect((await bed.rw('check -n tinderbox')).out).not.toMatch(warning);
   });
 
+  test('checks what it can where the host cannot be asked for its addresses, which explain needs', async () => {
+    bed.write('pol/routewall.yaml', 'backend: nftables\n');
+    const given = '--policies pol -P lxc --config pol/routewall.yaml';
+    const checked = await bed.cli(`check ${given}`);
+    expect(checked).toMatchObject({ exitCode: 0, out: expect.stringMatching(/4 containers checked: no errors/) });
+    expect(checked.err).toMatch(/^conflicts with this host's addresses are not checked: ip: not in this test$/m);
+    const explained = await bed.cli(`explain ${given} --from container:web --to 203.0.113.80 tcp/443`);
+    expect(explained).toMatchObject({ exitCode: 3, out: '', err: expect.stringContaining('ip: not in this test') });
+  });
+
   test('checks just the files named, by their folder, by their name, or as a policy', async () => {
     bed.write('pol/containers/db.yaml', 'ingres: {}\n');
     bed.write('draft.yaml', 'egress:\n  rules:\n    - allow: ssh\n      to: container:wbe\n');
