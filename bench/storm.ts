@@ -169,7 +169,8 @@ class Storm {
     );
     await settle(/ large .*: enforced in /, () => writePolicy(SET, setOf(2 * round)));
     await batch(this.#twin, 'nft', await this.#render('nft'))();
-    const edit = (): Promise<void> => writePolicy(SET, setOf(2 * round + 1));
+    const content = setOf(2 * round + 1);
+    const edit = (): Promise<void> => writePolicy(SET, content);
     await untilCompared();
     await this.#measure(
       `a set of ${members.toLocaleString('en')}, one member changed`,

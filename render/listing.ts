@@ -58,7 +58,7 @@ function* parseTable(lines: readonly string[]): Pieces<NftTable> {
     yield;
     const [kind = '', name = ''] = head.split(' ');
     if (kind === 'chain') chains.set(name, joinChains(chains.get(name), parseChain(body)));
-    else if (kind === 'set' || kind === 'map' || kind === 'limit') sets.set(name, parseSet(kind, body));
+    else if (kind === 'set' || kind === 'map' || kind === 'limit') sets.set(name, yield* parseSet(kind, body));
   }
   const flags = parseFlags(lines);
   return flags.length === 0 ? { sets, chains } : { flags, sets, chains };
@@ -95,18 +95,26 @@ function parseChain(body: readonly string[]): NftChain {
   return { hook, rules: hook === '' ? lines : lines.slice(1) };
 }
 
-function parseSet(kind: NftSet['kind'], body: readonly string[]): NftSet {
-  const text = body.map((line) => line.trim()).join('\n');
-  const start = text.indexOf('elements = {');
-  const spec = (start < 0 ? text : text.slice(0, start))
-    .trim()
-    .split('\n')
-    .map((line) => `${line};`)
-    .join(' ');
+/** So many lines of elements take a millisecond or two. */
+const LINES = 1000;
+
+function* parseSet(kind: NftSet['kind'], body: readonly string[]): Pieces<NftSet> {
+  const lines = body.map((line) => line.trim());
+  const start = lines.findIndex((line) => line.startsWith('elements = {'));
+  const spec = (start < 0 ? lines : lines.slice(0, start)).map((line) => `${line};`).join(' ');
   const dynamic = spec.includes('dynamic');
-  const elements =
-    start < 0 || dynamic ? [] : splitElements(text.slice(start + 'elements = {'.length, text.lastIndexOf('}')));
-  return { kind, spec, dynamic, elements: new Map(elements.map(parseElement).filter(([key]) => key !== '')) };
+  const elements = new Map<string, string>();
+  const end = start < 0 || dynamic ? start : lines.findLastIndex((line) => line.endsWith('}')) + 1;
+  for (let from = start; from < end; from += LINES) {
+    const text = lines.slice(from, Math.min(from + LINES, end)).join('\n');
+    const list = text.slice(from === start ? text.indexOf('{') + 1 : 0, from + LINES < end ? undefined : -1);
+    for (const element of splitElements(list)) {
+      const [key, data] = parseElement(element.trim());
+      if (key !== '') elements.set(key, data);
+    }
+    yield;
+  }
+  return { kind, spec, dynamic, elements };
 }
 
 /** At commas, but not at those in an interface's name. */
@@ -114,10 +122,9 @@ const splitElements = (text: string): string[] => text.match(/(?:"[^"]*"|[^",])+
 
 /** `"veth0" . 198.51.100.10 counter packets 3 bytes 252` or `"veth0" : goto egress_…` */
 function parseElement(text: string): [string, string] {
-  const [key = '', data = ''] = text
-    .trim()
-    .replace(/ counter( packets \d+ bytes \d+)?/, '')
-    .split(' : ');
+  // As in lists of a hundred thousand addresses.
+  if (!text.includes(' ')) return [text, ''];
+  const [key = '', data = ''] = text.replace(/ counter( packets \d+ bytes \d+)?/, '').split(' : ');
   return [key.replace(/\s+/g, ' ').trim(), data.trim()];
 }
 
@@ -159,9 +166,9 @@ export function* withoutListed(
     const known = new Map<string, NftSet['elements']>();
     const sets = new Map<string, NftSet>();
     for (const [name, set] of table.sets) {
-      const elements = sayTheSame(set, listed?.get(name));
+      const elements = yield* sayTheSame(set, listed?.get(name));
       known.set(name, elements);
-      sets.set(name, without(set, elements));
+      sets.set(name, yield* without(set, elements));
       yield;
     }
     same.set(family, known);
@@ -172,21 +179,40 @@ export function* withoutListed(
 
 const NONE: NftSet['elements'] = new Map();
 
-function sayTheSame(set: NftSet, listed: NftSet | undefined): NftSet['elements'] {
+/** So many elements take a millisecond at most. */
+const AT_ONCE = 2000;
+
+function* sayTheSame(set: NftSet, listed: NftSet | undefined): Pieces<NftSet['elements']> {
   if (listed === undefined || set.dynamic || set.spec.includes('interval') || listed.spec.includes('interval'))
     return NONE;
   const validated = new Set<string>();
-  const isSame = ([key, data]: [string, string]): boolean => {
+  return yield* filterElements(set.elements, (key, data) => {
     if (listed.elements.get(key) !== data) return false;
     if (data === '' || validated.has(data)) return true;
     validated.add(data);
     return false;
-  };
-  return new Map([...set.elements].filter(isSame));
+  });
 }
 
-const without = (set: NftSet, elements: NftSet['elements']): NftSet =>
-  elements.size === 0 ? set : { ...set, elements: new Map([...set.elements].filter(([key]) => !elements.has(key))) };
+function* without(set: NftSet, elements: NftSet['elements']): Pieces<NftSet> {
+  if (elements.size === 0) return set;
+  if (elements.size === set.elements.size) return { ...set, elements: NONE };
+  return { ...set, elements: yield* filterElements(set.elements, (key) => !elements.has(key)) };
+}
+
+function* filterElements(
+  elements: NftSet['elements'],
+  test: (key: string, data: string) => boolean,
+): Pieces<NftSet['elements']> {
+  const kept = new Map<string, string>();
+  let seen = 0;
+  for (const [key, data] of elements) {
+    if (test(key, data)) kept.set(key, data);
+    seen += 1;
+    if (seen % AT_ONCE === 0) yield;
+  }
+  return kept;
+}
 
 /**
  * The listing of all, out of that of the rest. `undefined` where a set isn't declared as in `observed`: then its elements

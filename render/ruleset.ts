@@ -63,7 +63,7 @@ export function* renderRulesetInPieces(ruleset: Ruleset): Pieces<string> {
 function* renderTable(family: TableFamily, table: NftTable): Pieces<string> {
   const blocks: string[] = [];
   for (const [name, set] of table.sets) {
-    blocks.push(block(`${set.kind} ${name}`, setLines(set)));
+    blocks.push(block(`${set.kind} ${name}`, yield* setLines(set)));
     yield;
   }
   for (const [name, { hook, rules }] of table.chains) {
@@ -75,11 +75,19 @@ function* renderTable(family: TableFamily, table: NftTable): Pieces<string> {
 
 const flagsLine = ({ flags = [] }: NftTable): string => (flags.length === 0 ? '' : `\tflags ${flags.join(', ')};\n`);
 
-function setLines(set: NftSet): string[] {
+/** So many elements take some hundred microseconds. */
+const AT_ONCE = 1000;
+
+function* setLines(set: NftSet): Pieces<string[]> {
   const lines = set.spec.split(/(?<=;) /);
   if (set.elements.size === 0) return lines;
-  const elements = [...set.elements].map(([key, data]) => `\t${element(key, data)},`);
-  return [...lines, 'elements = {', ...elements, '}'];
+  lines.push('elements = {');
+  for (const [key, data] of set.elements) {
+    lines.push(`\t${element(key, data)},`);
+    if (lines.length % AT_ONCE === 0) yield;
+  }
+  lines.push('}');
+  return lines;
 }
 
 /** One element as nft takes it: `"veth0" . 198.51.100.10`, or with data `"veth0" : goto egress_…`. */
