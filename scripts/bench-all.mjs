@@ -16,6 +16,7 @@ const benches = [
   { name: 'first-starts', minutes: 12, full: ['10000', '3', '12'], quick: ['100', '1', '3'] },
   { name: 'storm', minutes: 15, full: ['1000', '200', '100000', '5'], quick: ['100', '4', '1000', '1'] },
   { name: 'scale', minutes: 35, full: ['0,1000,10000', '600', '1000'], quick: ['0,100', '3', '8'] },
+  { name: 'long-list', minutes: 2, full: ['100000', '12'], quick: ['1000', '2'] },
   { name: 'commit', minutes: 6, full: ['10,1000,10000', '40'], quick: ['10,100', '5'] },
   { name: 'channels', minutes: 6, full: ['10,1000,10000', '20'], quick: ['10', '2'] },
   { name: 'flows', minutes: 4, full: ['10000', '5'], quick: ['100', '1'] },

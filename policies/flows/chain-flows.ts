@@ -10,21 +10,11 @@
  */
 import type { AddressRange, Family } from '../../render/address.ts';
 import type { Origin, PeerMatch, PolicyChain, Rule, Verdict } from '../../render/rule.ts';
-import { wholeFamily } from './address-ranges.ts';
-import {
-  type FlowTable,
-  mapLabels,
-  overlayStretches,
-  type Row,
-  RowPool,
-  type Segment,
-  StretchBuilder,
-  type Stretches,
-  type StretchesOf,
-} from './flow-table.ts';
+import { type FlowTable, overlayRows, RowPool, type Segment, StretchBuilder, type Stretches } from './flow-table.ts';
 import { type HostAddresses, rangesOfPeer } from './peer-addresses.ts';
 import { LINE, spansOfService } from './service-line.ts';
 import { intersectSpans, type Span, subtractSpans } from './spans.ts';
+import { sweepPeers } from './sweep-peers.ts';
 import { sameNow, type Terms, termsAt } from './terms.ts';
 
 /** What becomes of a flow, and by which rule; one object for each rule of a chain and what comes after its end. */
@@ -42,21 +32,65 @@ export function flowsOfChain(
   reached: (rule: Rule) => void = () => undefined,
 ): FlowTable<Decision> {
   const decisions = createDecisions(chain, reached);
-  const table = {
-    4: flowsOfFamily(chain, 4, addresses, decisions),
-    6: flowsOfFamily(chain, 6, addresses, decisions),
+  const ofFamily = (family: Family): Stretches<Decision> => {
+    const lists: PeerLists = new Map();
+    return cutByPeers(lists, family, paintersOf(chain, family, addresses, lists, decisions));
   };
-  return chain.observe === undefined ? table : mapLabels(table, createObserver(chain.observe));
+  return { 4: ofFamily(4), 6: ofFamily(6) };
+}
+
+/**
+ * The table of both chains' decisions at each flow, combined, as `overlay` of their tables; but what is combined to the same
+ * never becomes stretches of its own, of which a list of a hundred thousand has twice as many.
+ */
+export function overlayChains<C>(
+  a: PolicyChain,
+  b: PolicyChain,
+  addresses: HostAddresses,
+  combine: (a: Decision, b: Decision) => C,
+): FlowTable<C> {
+  const [decisionsA, decisionsB] = [createDecisions(a), createDecisions(b)];
+  const ofFamily = (family: Family): Stretches<C> => {
+    const lists: PeerLists = new Map();
+    const rowOfA = paintersOf(a, family, addresses, lists, decisionsA);
+    const rowOfB = paintersOf(b, family, addresses, lists, decisionsB);
+    return cutByPeers(lists, family, (peers) => overlayRows(rowOfA(peers), rowOfB(peers), combine));
+  };
+  return { 4: ofFamily(4), 6: ofFamily(6) };
+}
+
+/** The ranges of peers that rules name, each with its bit in a set of peers. */
+type PeerLists = Map<readonly AddressRange[], bigint>;
+
+function cutByPeers<L>(
+  lists: PeerLists,
+  family: Family,
+  rowOf: (peers: bigint) => readonly Segment<L>[],
+): Stretches<L> {
+  const pool = new RowPool<L>();
+  const builder = new StretchBuilder<L>();
+  sweepPeers(
+    [...lists.keys()],
+    family,
+    (peers) => pool.intern(rowOf(peers)),
+    (start, row) => builder.add(start, row),
+  );
+  return builder;
 }
 
 interface Decisions {
   readonly reached: (rule: Rule) => void;
   readonly default: Decision;
+  /** What becomes of it while the chain observes. */
+  readonly observed: (decision: Decision) => Decision;
   /** `later`: what the flow meets when the rule has ended, where it ends. */
   readonly by: (rule: Rule, action: Verdict, later?: Decision) => Decision;
 }
 
-function createDecisions({ default: { verdict, origin } }: PolicyChain, reached: Decisions['reached']): Decisions {
+function createDecisions(
+  { default: { verdict, origin }, observe }: PolicyChain,
+  reached: Decisions['reached'] = () => undefined,
+): Decisions {
   const known = new Map<Rule, Map<Decision | undefined, Decision>>();
   const by: Decisions['by'] = (rule, action, later) => {
     const ofRule = known.get(rule) ?? new Map<Decision | undefined, Decision>();
@@ -65,7 +99,8 @@ function createDecisions({ default: { verdict, origin } }: PolicyChain, reached:
     ofRule.set(later, decision);
     return decision;
   };
-  return { reached, default: { verdict, rule: null, origin }, by };
+  const observed = observe === undefined ? (decision: Decision) => decision : createObserver(observe);
+  return { reached, default: { verdict, rule: null, origin }, observed, by };
 }
 
 /** An end after which the flow is treated the same is none. */
@@ -102,79 +137,31 @@ interface Painter {
   readonly peer: bigint;
 }
 
-function flowsOfFamily(
-  chain: PolicyChain,
+/** What the chain makes of each set of peers; the lists that it names are added to those. */
+function paintersOf(
+  { rules }: PolicyChain,
   family: Family,
   addresses: HostAddresses,
+  lists: PeerLists,
   decisions: Decisions,
-): Stretches<Decision> {
-  const { painters, peers } = paintersOf(chain, family, addresses);
-  const pool = new RowPool<Decision>();
-  const builder = new StretchBuilder<Row<Decision>>();
-  const rows = new Map<bigint, Row<Decision>>();
-  const cuts = cutAddresses(peers, family);
-  for (const [index, here] of cuts.rows.entries()) {
-    const row = rows.get(here) ?? pool.intern(paintRow(painters, here, family, decisions));
-    rows.set(here, row);
-    builder.add(cuts.starts[index] ?? 0n, row);
-  }
-  return builder;
-}
-
-interface FamilyRules {
-  readonly painters: readonly Painter[];
-  /** The ranges behind each bit, lowest bit first. */
-  readonly peers: readonly (readonly AddressRange[])[];
-}
-
-function paintersOf({ rules }: PolicyChain, family: Family, addresses: HostAddresses): FamilyRules {
-  const bits = new Map<readonly AddressRange[], bigint>();
+): (peers: bigint) => Segment<Decision>[] {
   const painters = rules.flatMap((rule): Painter[] => {
     if (rule.family !== undefined && rule.family !== family) return [];
     const spans = spansOfService(rule.service, family);
-    const peer = peerBit(rule.peer, family, addresses, bits);
+    const peer = peerBit(rule.peer, family, addresses, lists);
     return spans.length === 0 || peer === undefined ? [] : [{ rule, spans, peer }];
   });
-  return { painters, peers: [...bits.keys()] };
+  return (peers) => paintRow(painters, peers, family, decisions);
 }
 
 /** `undefined` for a peer that matches nothing. */
-function peerBit(
-  peer: PeerMatch,
-  family: Family,
-  addresses: HostAddresses,
-  bits: Map<readonly AddressRange[], bigint>,
-): bigint | undefined {
+function peerBit(peer: PeerMatch, family: Family, addresses: HostAddresses, lists: PeerLists): bigint | undefined {
   if (peer.kind === 'any') return 0n;
   const ranges = rangesOfPeer(peer, family, addresses);
   if (ranges.length === 0) return undefined;
-  const bit = bits.get(ranges) ?? 1n << BigInt(bits.size);
-  bits.set(ranges, bit);
+  const bit = lists.get(ranges) ?? 1n << BigInt(lists.size);
+  lists.set(ranges, bit);
   return bit;
-}
-
-/** Where the set of peers changes, with the peers from there on as bits. `peers`: sorted lists. */
-function cutAddresses(peers: readonly (readonly AddressRange[])[], family: Family): StretchesOf<bigint> {
-  const cut = (from: number, to: number): StretchesOf<bigint> => {
-    if (to - from <= 1) return cutByList(peers[from] ?? [], 1n << BigInt(from), family);
-    const middle = (from + to) >> 1;
-    const builder = new StretchBuilder<bigint>();
-    overlayStretches(cut(from, middle), cut(middle, to), (start, a, b) => builder.add(start, a | b));
-    return builder;
-  };
-  return cut(0, peers.length);
-}
-
-function cutByList(ranges: readonly AddressRange[], bit: bigint, family: Family): StretchesOf<bigint> {
-  const builder = new StretchBuilder<bigint>();
-  if (ranges[0]?.first !== 0n) builder.add(0n, 0n);
-  const end = wholeFamily(family).last;
-  for (const [index, { first, last }] of ranges.entries()) {
-    builder.add(first, bit);
-    const next = last + 1n;
-    if (last < end && ranges[index + 1]?.first !== next) builder.add(next, 0n);
-  }
-  return builder;
 }
 
 function paintRow(
@@ -184,7 +171,9 @@ function paintRow(
   decisions: Decisions,
 ): Segment<Decision>[] {
   const present = painters.filter(({ peer }) => peer === 0n || (here & peer) !== 0n);
-  return paint(present, LINE[family], decisions).sort((a, b) => a.first - b.first);
+  return paint(present, LINE[family], decisions)
+    .map(({ label, ...span }) => ({ ...span, label: decisions.observed(label) }))
+    .sort((a, b) => a.first - b.first);
 }
 
 /** What the rules make of a part of the line: each takes what those before it left. */

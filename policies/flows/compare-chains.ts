@@ -1,7 +1,7 @@
 /** What differs between two chains of one direction, exactly: a flow is in the difference iff it is treated differently. */
 import type { Origin, PolicyChain, Rule } from '../../render/rule.ts';
-import { type Decision, flowsOfChain } from './chain-flows.ts';
-import { type FlowTable, overlay, someLabel } from './flow-table.ts';
+import { type Decision, overlayChains } from './chain-flows.ts';
+import { type FlowTable, someLabel } from './flow-table.ts';
 import type { HostAddresses } from './peer-addresses.ts';
 import { type Terms, termsKey } from './terms.ts';
 
@@ -23,13 +23,9 @@ export interface Ruling {
 export type ChangeTable = FlowTable<VerdictChange | null>;
 
 export function compareChains(before: PolicyChain, after: PolicyChain, addresses: HostAddresses): ChangeTable {
-  return compareTables(flowsOfChain(before, addresses), flowsOfChain(after, addresses));
-}
-
-function compareTables(before: FlowTable<Decision>, after: FlowTable<Decision>): ChangeTable {
   const changes = new Map<Decision, Map<Decision, VerdictChange | null>>();
   const meanings = new Map<string, VerdictChange>();
-  return overlay(before, after, (old, next) => {
+  return overlayChains(before, after, addresses, (old, next) => {
     const row = changes.get(old) ?? new Map<Decision, VerdictChange | null>();
     changes.set(old, row);
     const known = row.get(next);

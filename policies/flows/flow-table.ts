@@ -19,13 +19,11 @@ export interface Segment<L> extends Span {
 export type Row<L> = readonly Segment<L>[];
 
 /** A stretch begins at its `start` and ends before the next one's; the first one begins at 0. */
-export interface StretchesOf<R> {
+export interface Stretches<L> {
   readonly starts: readonly bigint[];
   /** One for each start. */
-  readonly rows: readonly R[];
+  readonly rows: readonly Row<L>[];
 }
-
-export type Stretches<L> = StretchesOf<Row<L>>;
 
 export type FlowTable<L> = Readonly<Record<Family, Stretches<L>>>;
 
@@ -62,11 +60,11 @@ export class RowPool<L> {
 }
 
 /** Collects stretches from the lowest address on; those that go on with the same row are one. */
-export class StretchBuilder<R> {
+export class StretchBuilder<L> {
   readonly starts: bigint[] = [];
-  readonly rows: R[] = [];
+  readonly rows: Row<L>[] = [];
 
-  add(start: bigint, row: R): void {
+  add(start: bigint, row: Row<L>): void {
     if (this.rows.at(-1) === row) return;
     this.starts.push(start);
     this.rows.push(row);
@@ -80,7 +78,7 @@ export function overlay<A, B, C>(a: FlowTable<A>, b: FlowTable<B>, combine: (a: 
 
 function overlayFamily<A, B, C>(a: Stretches<A>, b: Stretches<B>, combine: (a: A, b: B) => C): Stretches<C> {
   const pool = new RowPool<C>();
-  const builder = new StretchBuilder<Row<C>>();
+  const builder = new StretchBuilder<C>();
   const known = new Map<Row<A>, Map<Row<B>, Row<C>>>();
   const rowOf = (one: Row<A>, other: Row<B>): Row<C> => {
     const pairs = known.get(one) ?? new Map<Row<B>, Row<C>>();
@@ -91,30 +89,21 @@ function overlayFamily<A, B, C>(a: Stretches<A>, b: Stretches<B>, combine: (a: A
     pairs.set(other, row);
     return row;
   };
-  overlayStretches(a, b, (start, one, other) => builder.add(start, rowOf(one, other)));
-  return builder;
-}
-
-/** `add`: is told where either of both goes on with another row, from the lowest address on. */
-export function overlayStretches<A, B>(
-  a: StretchesOf<A>,
-  b: StretchesOf<B>,
-  add: (start: bigint, a: A, b: B) => void,
-): void {
   for (let i = 0, j = 0; ; ) {
     const [one, other] = [a.rows[i], b.rows[j]];
-    if (one === undefined || other === undefined) return;
+    if (one === undefined || other === undefined) return builder;
     const [startA = 0n, startB = 0n] = [a.starts[i], b.starts[j]];
-    add(startA > startB ? startA : startB, one, other);
+    builder.add(startA > startB ? startA : startB, rowOf(one, other));
     const [nextA, nextB] = [a.starts[i + 1], b.starts[j + 1]];
-    if (nextA === undefined && nextB === undefined) return;
+    if (nextA === undefined && nextB === undefined) return builder;
     const step = nextA === undefined ? 1 : nextB === undefined ? -1 : nextA < nextB ? -1 : nextA > nextB ? 1 : 0;
     if (step <= 0) i += 1;
     if (step >= 0) j += 1;
   }
 }
 
-function overlayRows<A, B, C>(a: Row<A>, b: Row<B>, combine: (a: A, b: B) => C): Segment<C>[] {
+/** The labels of both at each place of the line, combined. */
+export function overlayRows<A, B, C>(a: Row<A>, b: Row<B>, combine: (a: A, b: B) => C): Segment<C>[] {
   const segments: Segment<C>[] = [];
   for (let i = 0, j = 0; ; ) {
     const [one, other] = [a[i], b[j]];
@@ -136,7 +125,7 @@ export function mapLabels<A, B>(table: FlowTable<A>, label: (label: A) => B): Fl
 function mapFamily<A, B>({ starts, rows }: Stretches<A>, label: (label: A) => B): Stretches<B> {
   const pool = new RowPool<B>();
   const known = new Map<Row<A>, Row<B>>();
-  const builder = new StretchBuilder<Row<B>>();
+  const builder = new StretchBuilder<B>();
   for (const [index, row] of rows.entries()) {
     const mapped = known.get(row) ?? pool.intern(row.map((segment) => ({ ...segment, label: label(segment.label) })));
     known.set(row, mapped);
