@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
-import type { HostConfig } from '../policies/config.ts';
+import type { HostConfig, ParsedConfig } from '../policies/config.ts';
+import { formatProblem, isError, type Problem } from '../policies/problem.ts';
 import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
 import { run } from './commands/run.ts';
 import { openControlSocket } from './control/control-socket.ts';
@@ -24,7 +25,8 @@ const END_MS = 1_000;
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   outliveFailedSpawns();
   const { runDirectory } = options;
-  const config = await options.readConfig();
+  const { config, problems } = await options.readConfig();
+  for (const problem of problems) options.log(problem.severity, formatProblem(problem));
   if (config === undefined) return 1;
   const lock = await takeLock();
   await mkdir(runDirectory, { recursive: true });
@@ -83,6 +85,8 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   const heap = createHeap(setFlagsFromString);
   let session: Session | undefined;
   let present = config;
+  /** Of its file as it was last read. */
+  let configProblems: readonly Problem[] = [];
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
   let isReady = false;
@@ -119,6 +123,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       ...options,
       ...parts,
       config: next,
+      configProblems: () => configProblems,
       run,
       read: parts.forks.run,
       backend: parts.servingBackend(),
@@ -139,10 +144,9 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
 
   function reload(): void {
     const change = async (): Promise<void> => {
-      const next = await options.readConfig().catch((cause: unknown) => {
-        log('error', messageOf(cause));
-        return undefined;
-      });
+      const { config: next, problems } = await readAnew(options);
+      configProblems = problems.filter(isError);
+      for (const problem of problems) if (!isError(problem)) log(problem.severity, formatProblem(problem));
       // A broken configuration changes nothing, the one in force stays; and the watcher tells of an unchanged file too,
       // each time it begins, which must not replace the session that it belongs to.
       if (next === undefined || isDeepStrictEqual(next, present)) session?.requestEverything();
@@ -172,6 +176,14 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   await parts.reporter.settle();
   log('info', `${signal}: stopped; the rules stay in force, and containers started from now on stay shut`);
   return 0;
+}
+
+/** What went wrong with the file itself is a problem of it, too. */
+async function readAnew({ readConfig, configFile }: DaemonOptions): Promise<ParsedConfig> {
+  return await readConfig().catch((cause: unknown) => {
+    const problem: Problem = { file: configFile, line: 1, column: 1, message: messageOf(cause), severity: 'error' };
+    return { config: undefined, problems: [problem] };
+  });
 }
 
 function untilSignal(onHangup: () => void): Promise<NodeJS.Signals> {

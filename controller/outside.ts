@@ -1,8 +1,9 @@
 /** What the outside sees of the daemon: systemd, D-Bus, and the rules for the next boot. */
-import type { Problem } from '../policies/problem.ts';
+
 import type { Applier } from './apply/apply.ts';
 import type { ForkServer } from './commands/fork-server.ts';
 import type { Controls } from './control/controls.ts';
+import type { DaemonOptions } from './daemon-options.ts';
 import { createMethods } from './dbus/methods.ts';
 import { type BusService, createBusService } from './dbus/service.ts';
 import { describeProperties, tellReport } from './dbus/tell-report.ts';
@@ -19,7 +20,7 @@ import type { Report, Reporter } from './status/report.ts';
 export interface OutsideOptions {
   readonly log: Log;
   readonly policyFolder: string;
-  readonly configProblems: () => Promise<readonly Problem[]>;
+  readonly readConfig: DaemonOptions['readConfig'];
   readonly controls: Controls;
 }
 
@@ -58,6 +59,7 @@ export function openOutside(
     properties: () => describeProperties(latest),
     methods: createMethods({
       ...options,
+      configProblems: async () => (await options.readConfig()).problems,
       session,
       run: forks.run,
       kernel: {

@@ -3,6 +3,7 @@
 import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import type { HostConfig } from '../policies/config.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
+import type { Problem } from '../policies/problem.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
@@ -33,6 +34,8 @@ import type { TrafficControl } from './traffic/traffic-control.ts';
 export interface ReconcilerOptions {
   readonly config: HostConfig;
   readonly policyFolder: string;
+  /** See HostReaderOptions. */
+  readonly configProblems?: () => readonly Problem[];
   /** That serves. */
   readonly backend: BackendName;
   readonly applier: Applier;

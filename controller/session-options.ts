@@ -1,5 +1,6 @@
 /** What a session takes, and who is told of what it does. */
 import type { HostConfig } from '../policies/config.ts';
+import type { Problem } from '../policies/problem.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
@@ -17,6 +18,8 @@ import type { TrafficControl } from './traffic/traffic-control.ts';
 export interface SessionOptions {
   readonly config: HostConfig;
   readonly configFile: string;
+  /** See HostReaderOptions. */
+  readonly configProblems: () => readonly Problem[];
   readonly policyFolder: string;
   /** That serves. */
   readonly backend: BackendName;

@@ -1,6 +1,5 @@
 /** `routewall daemon`: the service. */
 
-import { formatProblem } from '../../policies/problem.ts';
 import { startResident } from '../commands/run.ts';
 import { runDaemon } from '../daemon.ts';
 import { openLog } from '../log.ts';
@@ -18,12 +17,8 @@ export async function runDaemonCommand({ io, shared }: Invocation, { once, debug
     debug,
   });
   const ended = runDaemon({
-    readConfig: async () => {
-      const { config, problems } = await readConfig(shared);
-      for (const problem of problems) log('error', formatProblem(problem));
-      return config;
-    },
-    configProblems: async () => (await readConfig(shared)).problems,
+    // By its whole path, since whoever is told of its mistakes is somewhere else.
+    readConfig: () => readConfig({ ...shared, shown: { ...shared.shown, config: shared.configFile } }),
     configFile: shared.configFile,
     policyFolder: shared.policyFolder,
     runDirectory: shared.runtimeDirectory,

@@ -5,6 +5,7 @@ import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
+import type { Problem } from '../../policies/problem.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
 import { matchesPattern } from '../../render/names.ts';
@@ -33,6 +34,8 @@ import { UplinkReader } from './uplink-facts.ts';
 export interface HostReaderOptions {
   readonly config: HostConfig;
   readonly policyFolder: string;
+  /** Why the configuration's file as it is now isn't in force; the same list while it is the same file. */
+  readonly configProblems?: () => readonly Problem[];
   /** See HostInputs. */
   readonly backend?: BackendName | undefined;
   readonly run: Run;
@@ -97,6 +100,10 @@ export class HostReader {
 
   get config(): HostConfig {
     return this.#options.config;
+  }
+
+  get configProblems(): readonly Problem[] {
+    return this.#options.configProblems?.() ?? NO_PROBLEMS;
   }
 
   get lxcPaths(): readonly string[] {
@@ -313,4 +320,5 @@ export class HostReader {
 const isSettled = (known: KnownContainer | undefined): boolean =>
   known === undefined || needsNoAnswer(known.container, known.runtime);
 
+const NO_PROBLEMS: readonly Problem[] = [];
 const NONE: ReadonlyMap<string, CompiledPolicy> = new Map();

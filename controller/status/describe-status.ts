@@ -60,7 +60,7 @@ export async function describeStatus(outcome: Outcome, reader: HostReader, facts
     generation: null,
     containers: await mapInTurns([...reader.known.values()], (known) => describeContainer(known, outcome, facts)),
     sysctls: await uniqueSysctls(enforced.nics.values()),
-    problems: [...sharedProblems(reader.loaded), ...outcome.assembled.wireProblems],
+    problems: [...reader.configProblems, ...sharedProblems(reader.loaded), ...outcome.assembled.wireProblems],
     ...describeWires(reader.config.wires, outcome),
     watchers: Object.fromEntries(facts.watchers),
     ...(unread.length === 0 ? {} : { unread }),

@@ -36,7 +36,8 @@ export class ProblemLog {
   /** Nothing else is asked while these are what they were, and most passes find them so. */
   #inFiles({ assembled }: Outcome, reader: HostReader): readonly [string, Told][] {
     const { containers, policies, problems, unenforceable, wireProblems } = assembled;
-    return this.#filesOf(containers, policies, problems, unenforceable, reader.loaded, wireProblems);
+    const ofContainers = [containers, policies, problems, unenforceable] as const;
+    return this.#filesOf(...ofContainers, reader.loaded, reader.configProblems, wireProblems);
   }
 
   /** @returns those that weren't there before. */
@@ -62,14 +63,18 @@ function problemsInFiles(
   policies: Assembled['policies'],
   problems: Assembled['problems'],
   unenforceable: Assembled['unenforceable'],
-  ...[loaded, wireProblems]: [loaded: HostReader['loaded'], wireProblems: Assembled['wireProblems']]
+  ...[loaded, configProblems, wireProblems]: [
+    loaded: HostReader['loaded'],
+    configProblems: HostReader['configProblems'],
+    wireProblems: Assembled['wireProblems'],
+  ]
 ): [string, Told][] {
   const ofContainers = containers.flatMap((container) =>
     problemsOf({ policies, problems, unenforceable }, container).map((problem) =>
       describe(problem, { CONTAINER: container.name }),
     ),
   );
-  const shared = [...sharedProblems(loaded), ...wireProblems];
+  const shared = [...configProblems, ...sharedProblems(loaded), ...wireProblems];
   return [...shared.map((problem) => describe(problem, {})), ...ofContainers];
 }
 

@@ -268,11 +268,17 @@ test('SIGHUP reads everything again, and a broken main configuration changes not
     await daemon.child().waitForLine(/reading everything again/, { after });
     await sleep(200);
     expect(await readOwnState(bed.host), broken).toEqual(good);
+    await routewall.statusTells(/routewall\.yaml:\d+:\d+: error: /);
+    expect((await routewall.cli('status')).exitCode).toBe(1);
   }
+  const gone = routewall.mark();
   await bed.host.run('rm', [configFile]);
-  await sleep(300);
+  await daemon.child().waitForLine(/routewall\.yaml:1:1: error: .*there is no such file/, { after: gone });
   expect(await readOwnState(bed.host)).toEqual(good);
+  const mended = routewall.mark();
   await writeFile(configFile, 'uplinks: [eth0]\nwithoutPolicy: open\nguard: ["veth*", "tap*"]\n');
+  await daemon.child().waitForLine(/no longer: .*there is no such file/, { after: mended });
+  await eventually('nothing is wrong', async () => (await routewall.cli('status')).exitCode === 0);
   const target = { protocol: 'tcp' as const, to: '192.0.2.2', port: 82 };
   const inside = await open.inside();
   await eventually('open without a policy', async () => (await probe(inside, target)) === 'allowed');
