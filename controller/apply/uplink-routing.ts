@@ -4,7 +4,7 @@ import { lineKey, renderUplinkLine, type UplinkLine, uplinkLines } from '../../r
 import { type FailedLine, parseFailures } from '../commands/ip-channel.ts';
 import { reading } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
-import { readUplinkRoutes } from '../kernel/observe.ts';
+import { type ObservedRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import { readUplinkRules } from '../kernel/observe-uplinks.ts';
 
 type Tables = HostState['uplinkTables'];
@@ -54,7 +54,11 @@ export class UplinkRouting {
     const tables = desired.host.uplinkTables;
     if (tables === undefined) return { desired, withheld: new Map(), lines: [] };
     await reading(() => this.learn(tables, () => readUplinkRoutes(this.#run)));
-    return { lines: this.missing(tables), ...(await this.open(desired)) };
+    const missing = uplinkLines(tables).filter((line) => !this.#holds(line));
+    const opened = await this.open(desired);
+    // A way out by a link that is gone is refused each time, and nobody took it away.
+    const lines = missing.filter((line) => this.#holds(line)).map((line) => shown(line, 'add'));
+    return { ...opened, lines };
   }
 
   /** After the rules that marked packets for them are gone. @returns what was written. @throws CommandError */
@@ -77,15 +81,12 @@ export class UplinkRouting {
     this.#held = new Map(lines.map((line) => [lineKey(line), line]));
   }
 
-  /** What `open` would write. */
-  missing(tables: Tables): string[] {
-    return uplinkLines(tables)
-      .filter((line) => !this.#held.has(lineKey(line)))
-      .map((line) => shown(line, 'add'));
+  #holds(line: UplinkLine): boolean {
+    return this.#held.has(lineKey(line));
   }
 
   async #add(lines: readonly UplinkLine[]): Promise<FailedLine[]> {
-    const fresh = lines.filter((line) => !this.#held.has(lineKey(line)));
+    const fresh = lines.filter((line) => !this.#holds(line));
     const failures = (await this.#write(fresh, 'add')).filter(({ message }) => !message.includes('File exists'));
     const failed = new Set(failures.map(({ line }) => line));
     for (const line of fresh) if (!failed.has(shown(line, 'add'))) this.#held.set(lineKey(line), line);
@@ -124,10 +125,16 @@ export function describeUplinks(before: Tables, after: Tables): string[] {
   return [...remove.map((line) => shown(line, 'del')), ...add.map((line) => shown(line, 'add'))];
 }
 
-/** Against the kernel, whose routes are known. @throws CommandError */
-export async function compareUplinks(run: Run, tables: Tables, routes: readonly UplinkLine[]) {
-  if (tables === undefined && routes.length === 0) return { add: [], remove: [] };
-  const { add, remove } = diffLines([...routes, ...(await readUplinkRules(run))], uplinkLines(tables));
+/** Against the kernel, whose routes and links are known. Ways out by links that can't have any now are no difference. @throws CommandError */
+export async function compareUplinks(
+  run: Run,
+  tables: Tables,
+  { uplinkRoutes, links }: Pick<ObservedRouting, 'uplinkRoutes' | 'links'>,
+) {
+  if (tables === undefined && uplinkRoutes.length === 0) return { add: [], remove: [] };
+  const present = new Set<string>(links.filter(({ down }) => down !== true).map(({ name }) => name));
+  const possible = (tables ?? []).map((table) => (present.has(table.dev) ? table : { ...table, gateways: [] }));
+  const { add, remove } = diffLines([...uplinkRoutes, ...(await readUplinkRules(run))], uplinkLines(possible));
   const words = ({ object, text }: UplinkLine): string => (object === 'rule' ? `rule ${text}` : text);
   return { add: add.map(words), remove: remove.map(words) };
 }

@@ -55,7 +55,7 @@ export async function compareWithKernel(
   const { observed, expected, holdable } = await listRules(run, rules, desired);
   const ruleset = diffTexts(observed.text, expected.text);
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
-  const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing.uplinkRoutes);
+  const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing);
   const routes = {
     add: [...add.routes.map(describeRoute), ...uplinks.add],
     remove: [...remove.routes.map(describeRoute), ...uplinks.remove],

@@ -1,4 +1,5 @@
 /** Containers that leave by an uplink of their own: the way out, the way back, and what happens when it is gone. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
@@ -17,6 +18,8 @@ const rulesOf = async (host: Place): Promise<string> => {
   const lists = await Promise.all(['-4', '-6'].map(async (f) => (await host.run('ip', [f, 'rule'])).stdout));
   return lists.join('').replace(/ +$/gm, '');
 };
+const tableOf = async (host: Place): Promise<string> =>
+  /lookup (11\d+) proto 119/.exec(await rulesOf(host))?.[1] ?? expect.unreachable();
 const ownRules = async (host: Place): Promise<number> =>
   (await rulesOf(host)).split('\n').filter((line) => line.includes('proto 119')).length;
 
@@ -135,6 +138,27 @@ describe('a container with an uplink', () => {
     await eventually('it leaves by the first', async () => (await waysOut(rw, inside)).join() === 'first,first');
   });
 
+  test('waits for a link that is not there, which nobody took away', async () => {
+    const policy = `uplink: eth7\ngateway: ${LINK.router[0]}\n${OPEN}`;
+    const rw = await startTwoUplinks({ config: 'resync: 1\n', policies: { 'containers/web.yaml': policy } });
+    const { host } = rw.bed;
+    await rw.start(await rw.addContainer('web', { lines: nic(addressesOf(10)) }));
+    const mark = rw.mark();
+    // Three comparisons' time.
+    await sleep(3_500);
+    expect(rw.daemon.child().lines.filter((line) => line.includes(' repaired: '))).toEqual([]);
+    await rw.statusTells(/uplink eth7 is not there/);
+    expect((await rw.cli('status')).stdout).toMatch(/^the kernel holds what the files say$/m);
+    expect((await rw.cli('preview')).stdout).toMatch(/^nothing would change/);
+    await host.run('ip', ['link', 'set', 'eth1', 'down']);
+    await host.run('ip', ['link', 'set', 'eth1', 'name', 'eth7', 'up']);
+    const wayOut = async () => (await host.run('ip', ['route', 'show', 'table', 'all', 'proto', '119'])).stdout;
+    await eventually('its way out is there', async () => / via \S+ dev eth7 /.test(await wayOut()));
+    await host.run('ip', ['route', 'flush', 'table', await tableOf(host), 'proto', '119', 'dev', 'eth7']);
+    await eventually('and put back', async () => / via \S+ dev eth7 /.test(await wayOut()));
+    await rw.daemon.child().waitForLine(/repaired: .* via .* dev eth7/, { after: mark });
+  });
+
   test('has its rules and routes put back, and leaves those of others alone', async () => {
     const rw = await startTwoUplinks({
       policies: { 'containers/web.yaml': SECOND },
@@ -157,13 +181,13 @@ describe('a container with an uplink', () => {
     const inside = await web.inside();
     expect(await waysOut(rw, inside)).toEqual(['second', 'second']);
     const count = await ownRules(host);
-    const [, table] = /lookup (11\d+) proto 119/.exec(await rulesOf(host)) ?? [];
+    const table = await tableOf(host);
     for (const family of ['-4', '-6']) {
       await host.run('sh', [
         '-c',
         `ip ${family} rule | sed -n 's/^\\([0-9]*\\):.*proto 119.*/\\1/p' | while read p; do ip ${family} rule del pref $p protocol 119; done`,
       ]);
-      await host.run('ip', [family, 'route', 'flush', 'table', table ?? '', 'proto', '119']);
+      await host.run('ip', [family, 'route', 'flush', 'table', table, 'proto', '119']);
     }
     await eventually('the rules are back', async () => (await ownRules(host)) === count);
     await eventually('it leaves again', async () => (await waysOut(rw, inside)).join() === 'second,second');
