@@ -13,6 +13,7 @@ import { type Backoff, lineProcess } from './line-process.ts';
  */
 const SCRIPT = `
 use strict; use Socket 'inet_ntop'; $| = 1;
+$0 = 'routewall: watches neighbour proxies';
 my $seconds = shift;
 socket(my $s, 16, 3, 0) or die "socket: $!\\n";
 sub ask {

@@ -7,6 +7,7 @@ import type { Resident, StartResident } from '../commands/run.ts';
 
 /** Reads `INTERFACE HEX` a line. AF_PACKET 17, SOCK_RAW 3, SIOCGIFINDEX 0x8933; sockaddr_ll is family, protocol, index. */
 const SENDER = `
+$0 = 'routewall: announces addresses';
 socket(my $s, 17, 3, 0) or die "packet socket: $!\\n";
 while (<STDIN>) {
   my ($name, $hex) = split;

@@ -6,7 +6,7 @@ import type { Resident, StartResident } from '../commands/run.ts';
 
 /** Reads a message in hex a line. AF_UNIX 1, SOCK_DGRAM 2; a socket whose name begins with @ has no file. */
 const SENDER = `
-my $name = shift; $name =~ s/^@/\\0/;
+my $name = shift; $0 = "routewall: tells $name"; $name =~ s/^@/\\0/;
 socket(my $s, 1, 2, 0) or die "socket: $!\\n";
 while (<STDIN>) { chomp; send($s, pack('H*', $_), 0, pack('Sa*', 1, $name)) or warn "$!\\n" }
 `;

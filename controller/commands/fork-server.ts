@@ -13,6 +13,7 @@ import { CommandError, type CommandResult, type Run, type RunOptions, type Start
  */
 const PROGRAM = String.raw`
 require strict;
+$0 = 'routewall: starts commands';
 sub run { eval shift; print STDERR $@; exit($@ eq '' ? 0 : 255) }
 my ($input, %jobs) = ('');
 sub answer {

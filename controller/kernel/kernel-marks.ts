@@ -29,6 +29,7 @@ const HANGING_MS = 15_000;
 
 const PROGRAM = String.raw`
 use strict;
+$0 = 'routewall: looks for changes';
 $| = 1;
 ${NETLINK_MARKS}
 ${FILE_MARKS}

@@ -73,7 +73,7 @@ async function withDeafDaemon(work: () => Promise<void>): Promise<void> {
   const monitors: number[] = [];
   for (const child of children) {
     const command = (await readFile(`/proc/${child}/cmdline`, 'utf8')).replaceAll('\0', ' ');
-    if (/\bmonitor\b/.test(command) || command.includes('print "listed')) monitors.push(child);
+    if (/\bmonitor\b|watches neighbour proxies/.test(command)) monitors.push(child);
   }
   expect(monitors.length).toBeGreaterThanOrEqual(3);
   for (const monitor of monitors) process.kill(monitor, 'SIGSTOP');

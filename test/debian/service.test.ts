@@ -50,6 +50,13 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     expect(level).toBeLessThanOrEqual(most);
   });
 
+  test('systemctl status names what each of its processes is for', async () => {
+    const { stdout } = await host.system.run('systemctl', ['status', '--no-pager', '--full', 'routewall.service']);
+    for (const what of ['starts commands', 'looks for changes', 'announces addresses', 'watches neighbour proxies'])
+      expect(stdout).toContain(`routewall: ${what}`);
+    for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThan(300);
+  });
+
   test('what it could do harm with is out of its reach: secrets of the host, and a way past its filters', async () => {
     const pid = String(await mainPid(host));
     const secret = ['head', '-c', '1', '/etc/shadow'];

@@ -9,7 +9,7 @@ export async function stopMonitors({ daemon }: Routewall): Promise<number> {
   let count = 0;
   for (const child of children) {
     const command = (await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
-    if (!/\bmonitor\b/.test(command) && !command.includes('print "listed')) continue;
+    if (!/\bmonitor\b|watches neighbour proxies/.test(command)) continue;
     process.kill(Number(child), 'SIGSTOP');
     count += 1;
   }
