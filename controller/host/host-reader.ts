@@ -228,7 +228,8 @@ export class HostReader {
       if (current === undefined) return;
       this.#containers.setRuntime(current, runtime);
       if (!(await this.#bridged.readMacs(current, runtime))) this.#options.onLate?.(current);
-      if (runtime.veths.size === 0 && hasNoFile(current)) this.readConfig(current);
+      // What was kept for what ran.
+      if (hasNoFile(current) ? runtime.veths.size === 0 : current.kept !== undefined) this.readConfig(current);
     });
   }
 

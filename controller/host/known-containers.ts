@@ -13,6 +13,7 @@ import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
 import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
 import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
+import { type KeptNics, keepRunningNics } from './running-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
 export interface KnownContainer {
@@ -21,6 +22,8 @@ export interface KnownContainer {
   readonly lxc: LxcConfig;
   readonly container: Container;
   readonly runtime: Runtime;
+  /** Absent where all that runs is as configured. */
+  readonly kept?: KeptNics;
 }
 
 export interface ContainerRef {
@@ -171,15 +174,17 @@ export class KnownContainers {
     const { lxcPath, name } = ref;
     const id = containerId(lxcPath, name);
     const before = this.#known.get(id);
-    if (before !== undefined && this.#readFrom.get(id)?.isSame(seen) && isOnSameLinks(before)) return before;
+    const isSettled = before !== undefined && before.kept === undefined && isOnSameLinks(before);
+    if (isSettled && this.#readFrom.get(id)?.isSame(seen)) return before;
     const readFrom = new ReadFrom();
     const lxc = parseLxcConfig(configFile(ref), readFrom.noting(files, seen), files);
     this.#readFrom.set(id, readFrom);
-    if (before !== undefined && JSON.stringify(before.lxc) === JSON.stringify(lxc) && isOnSameLinks(before))
-      return before;
+    if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
-    const container = keepLoadable(describeContainer(lxcPath, name, lxc, wired), lxc, before);
-    const known = { lxcPath, name, lxc, container, runtime: before?.runtime ?? STOPPED };
+    const described = describeContainer(lxcPath, name, lxc, wired);
+    const runs = lxc.loadable ? keepRunningNics(described, before) : keepUnloadable(described, before);
+    const known = { lxcPath, name, lxc, ...runs, runtime: before?.runtime ?? STOPPED };
+    if (before?.kept !== undefined && JSON.stringify(known) === JSON.stringify(before)) return before;
     this.#known.set(id, known);
     this.#forgetLists();
     return known;
@@ -221,7 +226,11 @@ const isOnSameLinks = ({ lxc, container: { unenforceable = [] } }: KnownContaine
   JSON.stringify(unenforceableNics(lxc)) === JSON.stringify(unenforceable);
 
 /** LXC would refuse the new configuration: what runs was started with the old one, and keeps it. */
-function keepLoadable(container: Container, lxc: LxcConfig, before: KnownContainer | undefined): Container {
-  if (lxc.loadable || before === undefined || before.runtime.veths.size === 0) return container;
-  return { ...before.container, problems: container.problems };
+function keepUnloadable(
+  container: Container,
+  before: KnownContainer | undefined,
+): Pick<KnownContainer, 'container' | 'kept'> {
+  if (before === undefined || before.runtime.veths.size === 0) return { container };
+  const { kept } = before;
+  return { container: { ...before.container, problems: container.problems }, ...(kept && { kept }) };
 }
