@@ -1,5 +1,5 @@
 /** `routewall learn`: a policy proposed from what a container did while it was observed. */
-import { createTwoFilesPatch } from 'diff';
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import type { ProposedRule } from '../../policies/learn/propose-rules.ts';
 import type { LeftOut } from '../../policies/learn/seen.ts';
 import { formatMoment } from '../../policies/moment.ts';
@@ -76,11 +76,8 @@ const describe = ({ packets, lastSeen, wider }: ProposedRule): string[] => [
   ...wider.map((what) => `wider than seen: ${what}`),
 ];
 
-function patchText(from: string, before: string, to: string, after: string): string {
-  return createTwoFilesPatch(from, to, before, after, '', '', { context: 3 })
-    .replace(/^=+\n/, '')
-    .replaceAll(/\t$/gm, '');
-}
+const patchText = (from: string, before: string, to: string, after: string): string =>
+  createTwoFilesPatch(from, to, before, after, undefined, undefined, { context: 3, headerOptions: FILE_HEADERS_ONLY });
 
 /** By reason, with the first few of each. */
 function leftOutText(leftOut: readonly LeftOut[]): string {

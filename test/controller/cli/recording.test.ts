@@ -57,6 +57,13 @@ test('a container without a file gets one, on top of what _default says', async 
   expect(err).toBe('');
 });
 
+test('a diff begins with its two files where both have one name, too', async () => {
+  bed.write('pol/containers/stray.yaml', 'egress:\n  default: reject\n');
+  const run = nft({ observed_egress4: [`198.51.100.40 . ${HOST_SSH}`] });
+  const { out } = await bed.rw('learn -n stray --diff', { run });
+  expect(out).toMatch(/^--- pol\/containers\/stray\.yaml\n\+{3} pol\/containers\/stray\.yaml\n@@ -1,2 \+1,6 @@\n/);
+});
+
 test('JSON becomes YAML, and its file has to go', async () => {
   bed.write('pol/containers/stray.json', '{ "egress": { "default": "reject" } }');
   const run = nft({ observed_egress4: [`198.51.100.40 . ${HOST_SSH}`] });
