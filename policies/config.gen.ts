@@ -91,7 +91,7 @@ export type Wires = Wire[];
  */
 export type Resync = number;
 /**
- * What enforces the policies. `auto` (the default): nftables, or the old iptables where the kernel has no nf_tables. `iptables`: the variant that the host's own iptables is, with ipset and arptables; what else of routewall doesn't know it yet is in docs/iptables.md.
+ * What enforces the policies. `auto` (the default): nftables, or the old iptables where the kernel has no nf_tables. `iptables`: the variant that the host's own iptables is, with ipset and arptables; what else of routewall doesn't know it yet is in /usr/share/doc/routewall/iptables.md.
  */
 export type Backend = 'auto' | 'nftables' | 'iptables';
 

@@ -78,6 +78,9 @@ async function stage() {
   }
   await put(`${DOC}/copyright`, await renderCopyright(root, { outputs }));
   await put(`${DOC}/changelog.gz`, compress(await readChangelog()));
+  // Plain, as messages name them; with the example files that they show.
+  for (const name of await readdir(join(root, 'docs')))
+    await put(`${DOC}/${name}`, await readFile(join(root, 'docs', name)));
 }
 
 async function readMetafile(name) {

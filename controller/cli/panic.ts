@@ -17,6 +17,8 @@ import { readHost } from './read-host.ts';
 /** Who seals doesn't wait for a daemon that hangs. */
 const PATIENCE_MS = 5_000;
 
+const PAGE = '/usr/share/doc/routewall/bridged.md';
+
 interface Turned {
   readonly state: PanicState;
   readonly changed: boolean;
@@ -47,7 +49,7 @@ async function tellUnsealed(invocation: Invocation): Promise<number> {
     const isMeant = (name: string): boolean => shared.names.length === 0 || shared.names.includes(name);
     const names = inputs.containers.filter((one) => isMeant(one.name) && isBridged(one)).map(({ name }) => name);
     if (names.length === 0) return EXIT.fine;
-    io.err.write(`not sealed, since iptables doesn't reach bridges: ${names.join(', ')}; see docs/bridged.md\n`);
+    io.err.write(`not sealed, since iptables doesn't reach bridges: ${names.join(', ')}; see ${PAGE}\n`);
     return EXIT.no;
   } catch (cause) {
     io.err.write(`whether containers on bridges are left unsealed isn't known: ${messageOf(cause)}\n`);

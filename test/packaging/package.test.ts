@@ -58,6 +58,30 @@ test('holds what an administrator expects where Debian expects it', async () => 
   }
 });
 
+test('brings the pages that it names, plain, and what they link to', async () => {
+  const doc = inTree('usr/share/doc/routewall');
+  const there = await readdir(doc);
+  const pages = there.filter((name) => name.endsWith('.md'));
+  expect(pages.sort()).toEqual((await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).sort());
+  const texts = await Promise.all(pages.map((name) => readFile(join(doc, name), 'utf8')));
+  const linked = texts.flatMap((text) =>
+    [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? ''),
+  );
+  expect(linked.filter((name) => !there.includes(name))).toEqual([]);
+  const { stdout: named } = await execa(
+    'sh',
+    [
+      '-c',
+      `{ cat usr/lib/routewall/*.mjs usr/lib/routewall/parts/*.mjs usr/share/routewall/*; zcat usr/share/man/*/*; } | tr -d '\\\\'`,
+    ],
+    { cwd: inTree('') },
+  );
+  const names = [...named.matchAll(/\/usr\/share\/doc\/routewall\/([\w-]+\.md)/g)].map((match) => match[1] ?? '');
+  expect(names).toContain('iptables.md');
+  expect(names.filter((name) => !pages.includes(name))).toEqual([]);
+  expect(named).not.toMatch(/(?<!\/)\bdocs\/[\w-]+\.md/);
+});
+
 test('keeps every file below /etc when the administrator has changed it', async () => {
   const { stdout } = await execa('find', ['etc', '-type', 'f'], { cwd: inTree('') });
   const conffiles = (await readFile(inTree('DEBIAN/conffiles'), 'utf8')).trim().split('\n').sort();
