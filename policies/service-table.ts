@@ -132,7 +132,8 @@ function resolveEntry(name: string, entry: Entry, table: Table): ResolvedService
 function fromCatalogue(name: string, { entries }: Table): ResolvedService {
   const entry = catalogue.get(name);
   if (entry === undefined) {
-    return { message: `unknown service "${name}"${didYouMean(name, [...entries.keys(), ...catalogue.keys()])}` };
+    const hint = didYouMean(name, [...entries.keys(), ...catalogue.keys()]) || ' (names: man routewall-policy)';
+    return { message: `unknown service "${name}"${hint}` };
   }
   const words = entry.services.map((service) => parseServiceWord(service));
   return { matches: words.flatMap((word) => (word.kind === 'matches' ? word.matches : [])) };

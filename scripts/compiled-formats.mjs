@@ -1,27 +1,16 @@
 // What policies/compile-formats.ts would compile at each start, as code: that takes Node 100 ms, and ajv 210 KB of the bundle.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import standalone from 'ajv/dist/standalone/index.js';
-import { build } from 'esbuild';
+import { loadSource } from './load-source.mjs';
 
 /** A module with the same `validatorOf`. */
 export async function compileFormats() {
-  const { createAjv, references } = await load('policies/compile-formats.ts');
+  const { createAjv, references } = await loadSource('policies/compile-formats.ts');
   const ajv = createAjv({ source: true, esm: true });
   const names = Object.keys(references);
   for (const name of names) ajv.addSchema({ $id: `format-${name}`, $ref: references[name] });
   const code = standalone.default(ajv, Object.fromEntries(names.map((name) => [name, `format-${name}`])));
   return `${code}\nconst validators = { ${names.join(', ')} };\nexport const validatorOf = (format) => validators[format];\n`;
-}
-
-async function load(file) {
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external', write: false };
-  const { outputFiles } = await build({ ...options, entryPoints: [file] });
-  const built = resolve(`.cache/formats-${process.pid}.mjs`);
-  await mkdir('.cache', { recursive: true });
-  await writeFile(built, outputFiles[0].contents);
-  return await import(pathToFileURL(built).href).finally(() => rm(built));
 }
 
 /** For esbuild. */

@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { bold, item, page, paragraph, section, subsection, text, verbatim } from './roff.mjs';
+import { loadSource } from './load-source.mjs';
+import { bold, item, page, paragraph, section, subsection, table, text, verbatim } from './roff.mjs';
 
 /**
  * @param {{ root: string, help: ReturnType<typeof import('./read-help.mjs').readHelp>, version: string, date: string }} of
@@ -15,7 +16,11 @@ export async function renderManuals({ root, help, version, date }) {
   return {
     'routewall.8': renderProgram(common, help, await prose('routewall')),
     'routewall.yaml.5': renderConfig(common, await schema('config'), await prose('routewall.yaml')),
-    'routewall-policy.5': renderPolicy(common, await schema('policy'), await prose('routewall-policy')),
+    'routewall-policy.5': renderPolicy(common, {
+      schema: await schema('policy'),
+      catalogue: (await loadSource('policies/catalogue.ts')).catalogue,
+      prose: await prose('routewall-policy'),
+    }),
   };
 }
 
@@ -64,7 +69,7 @@ function renderConfig(common, schema, prose) {
   ]);
 }
 
-function renderPolicy(common, schema, prose) {
+function renderPolicy(common, { schema, catalogue, prose }) {
   const { egressRule, ingressRule, expectation, expectations, service, peers, profile, ownServices, addressSet } =
     schema.$defs;
   // A rule of egress has `to`, one of ingress `from`; all else is the same.
@@ -90,6 +95,8 @@ function renderPolicy(common, schema, prose) {
       ...renderKeys(schema, expectation),
       ...section('SERVICES'),
       ...paragraph(service.description),
+      ...paragraph('The names of the catalogue:'),
+      ...renderCatalogue(catalogue),
       ...section('PEERS'),
       ...paragraph(peers.description),
       ...section('OTHER FILES'),
@@ -109,6 +116,15 @@ function renderPolicy(common, schema, prose) {
     ],
   );
 }
+
+const renderCatalogue = (catalogue) =>
+  table(
+    16,
+    [...catalogue].map(([name, { services, description }]) => [
+      bold(name),
+      `${services.map((word) => `\`${word}\``).join(', ')}: ${description}`,
+    ]),
+  );
 
 /** Each key with its description and one example; a key that holds keys of its own is followed by them. */
 function renderKeys(schema, { properties }, prefix = '') {

@@ -21,6 +21,13 @@ export const section = (title) => [`.SH ${title}`];
 export const subsection = (title) => [`.SS ${guard(text(title))}`];
 /** `term` is already roff. */
 export const item = (term, line) => ['.TP', guard(term), guard(text(line))];
+/** Close together; `width` of the terms, which are already roff. */
+export const table = (width, rows) => [
+  '.PP',
+  '.PD 0',
+  ...rows.flatMap(([term, line]) => [`.TP ${width}`, guard(term), guard(text(line))]),
+  '.PD',
+];
 export const verbatim = (lines) => [
   '.PP',
   '.RS 4',

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { catalogue } from '../../policies/catalogue.ts';
 import { buildInto, packageFile, root, unpackedPackage } from './unpacked-package.ts';
 
 const unpacked = unpackedPackage();
@@ -114,6 +115,27 @@ test('has manual pages that render without a warning', async () => {
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^NAME\n +routewall[\w.-]* - \w/m);
   }
+});
+
+/** As a terminal of 80 columns shows it. */
+async function manual(page: string): Promise<string> {
+  const { stdout } = await execa('man', ['-E', 'UTF-8', '-l', inTree(`usr/share/man/${page}.gz`)], {
+    env: { LC_ALL: 'C.UTF-8', MANROFFSEQ: '', MANWIDTH: '80' },
+  });
+  return stdout;
+}
+
+test('has a manual page that lists every service with a name', async () => {
+  const lines = (await manual('man5/routewall-policy.5')).split('\n');
+  const isListed = (name: string, service: string) =>
+    lines.some(
+      (line) =>
+        line
+          .trim()
+          .split(/,? +|: /, 2)
+          .join() === `${name},${service}`,
+    );
+  expect([...catalogue].filter(([name, { services }]) => !isListed(name, services[0] ?? ''))).toEqual([]);
 });
 
 test('has scripts that can be read, and in which shellcheck finds nothing', async () => {

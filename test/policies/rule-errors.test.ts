@@ -117,7 +117,7 @@ describe('names', () => {
 describe('services', () => {
   expectProblems([
     [allow('shh'), '3:14: error: unknown service "shh": did you mean "ssh"?'],
-    [allow('frobnicate'), '3:14: error: unknown service "frobnicate"'],
+    [allow('frobnicate'), '3:14: error: unknown service "frobnicate" (names: man routewall-policy)'],
     [allow('80'), '3:14: error: "allow" must be text or a list, not 80: did you mean "tcp/80"?'],
     [allow('[tcp/80, 443]'), '3:23: error: an item of "allow" must be text, not 443: did you mean "tcp/443"?'],
     [allow('80/tcp'), '3:14: error: "80/tcp" is no service: did you mean "tcp/80"?'],
