@@ -13,7 +13,10 @@ function addApply(program: Command, act: Act): void {
       'put what the policy files say into force, and say what that changes; for good, or until it is confirmed',
     )
     .option('--confirm <TIME>', 'take it back after this time (60s, 5m) unless `routewall confirm` comes before')
-    .addHelpText('after', '\nThe daemon keeps the time, also across a crash and a reboot.')
+    .addHelpText(
+      'after',
+      '\n--confirm needs `autoApply: false` in routewall.yaml: otherwise files come into force when they are saved, and nothing is\nleft to confirm. The daemon keeps the time, also across a crash and a reboot.',
+    )
     .addHelpText('after', example('routewall apply --confirm 60s', 'routewall confirm'))
     .action((flags: { confirm?: string }) =>
       act(async (invocation) => (await import('./apply.ts')).runApply(invocation, { confirm: flags.confirm })),

@@ -22,6 +22,10 @@ describe('the command line', () => {
     expect(out).toContain('--policies <DIR>');
   });
 
+  test('apply says what --confirm needs', async () => {
+    expect((await bed.cli('apply --help')).out).toContain('--confirm needs `autoApply: false`');
+  });
+
   test('takes shared options before and after the command, and repeated ones from both sides', async () => {
     const shared = '--policies pol -P lxc --state state.json';
     const after = await bed.cli(`list --json -n db -n web ${shared}`);
