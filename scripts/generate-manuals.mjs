@@ -46,6 +46,7 @@ const renderCommand = (command) => [
   ...paragraph(`${command.about[0].toUpperCase()}${command.about.slice(1)}.`),
   ...renderEntries(command, 'Arguments'),
   ...renderEntries(command, 'Options'),
+  ...command.notes.flatMap((note) => (note.startsWith(' ') ? verbatim([note.trim()]) : paragraph(note))),
   ...(command.sections.get('Examples') ?? command.sections.get('Example') ?? []).flatMap(({ flags }) =>
     verbatim([flags]),
   ),

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 /**
  * @typedef {{ flags: string, text: string }} Entry
  * @typedef {{ name: string, usage: string, about: string, notes: string[], sections: Map<string, Entry[]> }} Help
+ * `notes`: what is said behind the options, a paragraph each; lines that begin with blanks stand alone
  */
 
 /** @returns {{ program: Help, commands: Help[] }} one for the program, and one for each of its commands. */
@@ -22,22 +23,31 @@ const ask = (bundle, args) =>
 
 /** @returns {Help} */
 function parseHelp(name, text) {
-  const usage = /^Usage: (.*)$/m.exec(text)?.[1] ?? '';
+  const [usage = '', ...blocks] = joinBroken(text).trimEnd().split(/\n\n+/);
   const sections = new Map();
   const [about, notes] = [[], []];
-  let title = '';
-  for (const line of joinBroken(text).split('\n')) {
-    const [, flags, meaning = ''] = /^ {2}(\S.*?)(?: {2,}(\S.*))?$/.exec(line) ?? [];
-    if (/^[A-Z][\w ]*:$/.test(line)) title = line.slice(0, -1);
-    else if (flags !== undefined) add(sections, title, { flags, text: meaning });
-    else if (line !== '' && !line.startsWith('Usage: ')) (title === '' ? about : notes).push(line);
+  for (const [first = '', ...rest] of blocks.map((block) => block.split('\n'))) {
+    if (/^[A-Z][\w ]*:$/.test(first)) sections.set(first.slice(0, -1), rest.map(parseEntry));
+    else if (sections.size === 0) about.push([first, ...rest].join(' '));
+    else notes.push(...paragraphs([first, ...rest]));
   }
-  return { name, usage, about: about.join(' '), notes, sections };
+  return { name, usage: usage.replace(/^Usage: /, ''), about: about.join(' '), notes, sections };
+}
+
+function parseEntry(line) {
+  const [, flags = '', text = ''] = /^ {2}(\S.*?)(?: {2,}(\S.*))?$/.exec(line) ?? [];
+  return { flags, text };
+}
+
+function paragraphs(lines) {
+  const found = [];
+  for (const line of lines) {
+    const before = found.at(-1);
+    if (before === undefined || line.startsWith(' ') || before.startsWith(' ')) found.push(line);
+    else found[found.length - 1] = `${before} ${line}`;
+  }
+  return found;
 }
 
 /** Takes back the line breaks that fit the text to a terminal. */
 const joinBroken = (text) => text.replace(/\n {8,}(?=\S)/g, ' ');
-
-function add(sections, title, entry) {
-  sections.set(title, [...(sections.get(title) ?? []), entry]);
-}

@@ -125,6 +125,21 @@ async function manual(page: string): Promise<string> {
   return stdout;
 }
 
+test('has a manual page with all that commands say of themselves', async () => {
+  const program = join(root, 'dist/routewall.mjs');
+  const words = (text: string) => text.replaceAll(/[-\u2010\u2011`'’]|\s+/g, '');
+  const shown = words(await manual('man8/routewall.8'));
+  const { stdout: all } = await execa('node', [program, '--help']);
+  for (const [, name = ''] of all.slice(all.indexOf('\nCommands:')).matchAll(/^ {2}([a-z]+)\b/gm)) {
+    if (name === 'help') continue;
+    const { stdout } = await execa('node', [program, name, '--help']);
+    const behind = stdout.slice(stdout.indexOf('\n\n', stdout.indexOf('\nGlobal Options:')));
+    for (const line of behind.split('\n').filter((each) => !/^(?:Examples?:)?$/.test(each))) {
+      expect(shown, `${name}: ${line}`).toContain(words(line));
+    }
+  }
+});
+
 test('has a manual page that lists every service with a name', async () => {
   const lines = (await manual('man5/routewall-policy.5')).split('\n');
   const isListed = (name: string, service: string) =>
