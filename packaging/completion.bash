@@ -55,37 +55,53 @@ _routewall_peer() {
 
 _routewall() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word command='' words=''
-  local commands='@COMMANDS@ help'
+  local commands='@COMMANDS@ help' valued='@VALUED@'
   local -a options=(@SHARED@)
+  # How many arguments of the command stand before the cursor; options and their values are none.
+  local -i position=0 skip=0
+  COMPREPLY=()
   # `--from container:we` is `--from`, `container`, `:`, `we`.
   [[ $prev == : ]] && prev=${COMP_WORDS[COMP_CWORD - 3]}
   [[ $cur == : ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case " $commands " in *" $word "*) command=$word && break ;; esac
+    if [[ $word == [:=] ]]; then
+      skip=1
+    elif ((skip)); then
+      skip=0
+    elif [[ $word == -* ]]; then
+      [[ " $valued " == *" $word "* ]] && skip=1
+    elif [[ -n $command ]]; then
+      position+=1
+    elif [[ " $commands " == *" $word "* ]]; then
+      command=$word
+    fi
   done
   case $prev in
     -n | --name) _routewall_reply "$(_routewall_containers)" "$cur" && return ;;
-    -P | --lxc-path | --policies) _routewall_files -d "$cur" && return ;;
-    --config | --state) _routewall_files -f "$cur" && return ;;
     --from | --to) _routewall_peer "$cur" && return ;;
   esac
   case "$command $prev" in
-@CHOICES@
+@VALUES@
   esac
   if [[ -n $words ]]; then
     _routewall_words "$words" "$cur"
     return
   fi
+  [[ " $valued " == *" $prev "* ]] && return
   case $command in
 @OPTIONS@
   esac
   if [[ $cur == -* ]]; then
     _routewall_words "${options[*]}" "$cur"
+    return
   elif [[ -z $command || $command == help ]]; then
     _routewall_words "$commands" "$cur"
-  elif [[ $command == check ]]; then
-    _routewall_files -f "$cur"
+    return
   fi
+  case "$command $position" in
+@ARGUMENTS@
+  esac
+  [[ -z $words ]] || _routewall_words "$words" "$cur"
 }
 
 complete -F _routewall routewall

@@ -180,6 +180,29 @@ test('completes every command that the program has, and their options', async ()
   expect(await complete(['routewall', 'render', '--what', 'n'])).toEqual(['nft']);
 });
 
+test('completes choices, files and folders by what an option or argument is', async () => {
+  const folder = join(unpacked.folder, 'completed');
+  await execa('mkdir', ['-p', join(folder, 'in')]);
+  await writeFile(join(folder, 'it.fw'), '');
+  const both = [join(folder, 'in'), join(folder, 'it.fw')];
+  const at = async (...words: string[]) => (await complete(['routewall', ...words])).sort();
+  expect(await at('panic', '')).toEqual(['off', 'on']);
+  expect(await at('-n', 'map', 'panic', '-n', 'web', 'of')).toEqual(['off']);
+  expect(await at('panic', 'on', '')).toEqual([]);
+  expect(await at('import', '')).toEqual(['incus', 'proxmox']);
+  expect(await at('import', '--force', 'proxmox', join(folder, 'i'))).toEqual(both);
+  expect(await at('import', 'proxmox', both[1] ?? '', '--cluster', join(folder, 'i'))).toEqual(both);
+  expect(await at('import', 'proxmox', both[1] ?? '', '-o', join(folder, 'i'))).toEqual(both.slice(0, 1));
+  expect(await at('map', '--output', join(folder, 'i'))).toEqual(both);
+  expect(await at('check', '--expect-file', join(folder, 'i'))).toEqual(both);
+  expect(await at('check', 'one', 'two', join(folder, 'i'))).toEqual(both);
+  expect(await at('--policies', join(folder, 'i'))).toEqual(both.slice(0, 1));
+  expect(await at('apply', '--confirm', '')).toEqual([]);
+  expect(await at('preview', '--h')).toEqual(['--help']);
+  const options = await at('preview', '-');
+  expect(options).toEqual([...new Set(options)]);
+});
+
 test('completes the names of containers', async () => {
   const lxc = join(unpacked.folder, 'lxc');
   await execa('mkdir', ['-p', join(lxc, 'web'), join(lxc, 'no-container')]);
