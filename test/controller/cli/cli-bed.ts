@@ -29,7 +29,8 @@ interface CliOptions {
 
 const noCommands: Run = (command) => Promise.reject(new CommandError(`${command}: not in this test`));
 
-function createCliBed(): CliBed {
+/** Empty. */
+export function createCliBed(): CliBed {
   const folder = mkdtempSync(join(tmpdir(), 'routewall-cli-'));
   const write = (file: string, text: string): void => {
     const path = join(folder, file);
