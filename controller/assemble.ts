@@ -16,7 +16,7 @@ import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
-import type { InterfaceName } from '../render/names.ts';
+import { type InterfaceName, matchesPattern } from '../render/names.ts';
 import type { BackendName } from './apply/backend.ts';
 import { type ContainerPolicy, choosePolicies, lazyFacts, type PolicyArguments } from './choose-policies.ts';
 import { createBooks } from './configured-addresses.ts';
@@ -41,6 +41,8 @@ export interface HostInputs {
   readonly uplinkFacts?: UplinkFacts | undefined;
   /** See AddressClaims. */
   readonly taken?: TakenAddresses | undefined;
+  /** See UnclaimedVeths; the same list while they are the same. */
+  readonly unclaimed?: readonly InterfaceName[];
   /** Milliseconds since 1970, as Date.now() tells them. */
   readonly now: number;
 }
@@ -106,7 +108,8 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const factsOf = rememberLast(lazyFacts);
   return {
     assemble: (inputs) => {
-      const { config, loaded, containers, links, veths, lastGood, answers, uplinkFacts, taken, now } = inputs;
+      const { config, loaded, containers, links, veths, lastGood, answers, uplinkFacts, taken, unclaimed, now } =
+        inputs;
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers, uplinkFacts);
       present = now;
@@ -116,7 +119,15 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const enforced = enforcedOf(policies);
       const names = namesOf(enforced);
       const { dns, ignored: ignoredAnswers } = answersOf(names, answers, network, book, config.dns.accept);
-      const input = { containers, policies: enforced, veths, network, dns, taken, settings: settingsOf(config) };
+      const input = {
+        containers,
+        policies: enforced,
+        veths,
+        network,
+        dns,
+        taken,
+        settings: settingsOf(config, unclaimed),
+      };
       const ends = endsOfAll(policies);
       const unenforceable = unenforceableOf(containers, policies, loaded, config, inputs.backend);
       const common = { containers, policies, network, book, unenforceable, names, ignoredAnswers, ends, chosenAt };
@@ -170,12 +181,17 @@ export const problemsOf = (
 const enforcedPolicies = (policies: ReadonlyMap<string, ContainerPolicy>): ReadonlyMap<string, EnforcedPolicy> =>
   new Map([...policies].map(([id, { enforced }]) => [id, enforced]));
 
-const buildSettings = (config: HostConfig) => ({
+const NO_VETHS: readonly InterfaceName[] = [];
+
+const buildSettings = (config: HostConfig, unclaimed: readonly InterfaceName[] = NO_VETHS) => ({
   guardPatterns: config.guard,
   log: config.log,
   connections: config.connections,
   uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
-  wireEnds: config.wires.flatMap(({ a, b }) => [a, b].flatMap((end) => (end.kind === 'interface' ? [end.dev] : []))),
+  guardedToo: [
+    ...config.wires.flatMap(({ a, b }) => [a, b].flatMap((end) => (end.kind === 'interface' ? [end.dev] : []))),
+    ...unclaimed.filter((name) => !config.guard.some((pattern) => matchesPattern(name, pattern))),
+  ],
 });
 
 function buildNetwork(

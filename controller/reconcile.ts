@@ -20,6 +20,7 @@ import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, mergeDirty } from './dirty.ts';
 import { HostReader } from './host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
+import { UnclaimedVeths } from './host/unclaimed-veths.ts';
 import { uplinkChoices } from './host/uplink-facts.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Panic } from './panic/panic.ts';
@@ -96,6 +97,7 @@ const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patien
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #assembler: Assembler | undefined;
+  #unclaimed = new UnclaimedVeths([]);
   readonly #choicesOf = rememberLast((policies: Assembled['policies']) => uplinkChoices(policies.values()));
   readonly #shutOf = rememberLast(shutByErrors);
   readonly reader: HostReader;
@@ -265,9 +267,14 @@ export class Reconciler {
   async #assembleRecalled({ isLost }: Choice): Promise<Assembled> {
     const { lastGood, applier } = this.#options;
     // Whoever had an address or a published port before this run keeps it.
-    this.#assembler ??= createAssembler(await applier.readOwned());
+    if (this.#assembler === undefined) {
+      const owned = await applier.readOwned();
+      this.#assembler = createAssembler(owned);
+      this.#unclaimed = new UnclaimedVeths(owned);
+    }
     const inputsWith = (recalled?: ReadonlyMap<string, CompiledPolicy>): HostInputs => {
-      const read = this.reader.inputs(recalled);
+      const known = this.reader.inputs(recalled);
+      const read = { ...known, unclaimed: this.#unclaimed.without(known.veths) };
       return isLost ? { ...read, config: { ...read.config, withoutPolicy: 'closed' } } : read;
     };
     const inputs = inputsWith();

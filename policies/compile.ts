@@ -36,7 +36,8 @@ export interface CompileInput {
   readonly settings: Pick<HostState, 'guardPatterns' | 'log' | 'connections'> & {
     readonly uplinks: readonly InterfaceName[];
     /** Interfaces of the host that are ends of wires. */
-    readonly wireEnds?: readonly InterfaceName[];
+    /** What else is guarded: ends of wires, and veths that nobody claims. */
+    readonly guardedToo?: readonly InterfaceName[];
   };
 }
 
@@ -206,7 +207,7 @@ function describeHostState({ containers, policies, network, settings }: CompileI
   );
   return {
     guardPatterns: settings.guardPatterns,
-    guardedNames: [...new Set([...fixed, ...(settings.wireEnds ?? [])])].sort(),
+    guardedNames: [...new Set([...fixed, ...(settings.guardedToo ?? [])])].sort(),
     uplinks: settings.uplinks,
     lan: [...new Set(network.onLink.map(({ prefix }) => prefix))].sort(),
     log: settings.log,

@@ -23,6 +23,8 @@ export interface RuntimeQuestion {
   readonly container: Container;
   /** What the last reading found. */
   readonly before: Runtime | undefined;
+  /** Whether a link of that name tells nothing of who has it. */
+  readonly isAmbiguous?: (veth: InterfaceName) => boolean;
 }
 
 type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
@@ -47,8 +49,10 @@ export function linkIdentity(name: InterfaceName): string {
 
 /** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
 export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
-  const { container, before } = question;
+  const { container, before, isAmbiguous } = question;
   const nics = claimedNics(container);
+  if (nics.some(({ fixedVeth }) => fixedVeth !== undefined && isAmbiguous?.(fixedVeth) === true))
+    return askLxc(run, question);
   const fixed = vethsByName(nics);
   if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
   if (before !== undefined && hasAll(nics, before) && allExist(before.veths))
@@ -70,6 +74,12 @@ const hasAll = (nics: readonly ClaimedNic[], { veths }: Runtime): boolean =>
   veths.size > 0 && veths.size === nics.length;
 
 const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean => [...veths.values()].every(linkExists);
+
+/** Whether a link that exists tells that the container has it. */
+export const hasNamedLink = (container: Container, isAmbiguous: (veth: InterfaceName) => boolean): boolean =>
+  claimedNics(container).some(
+    ({ fixedVeth }) => fixedVeth !== undefined && !isAmbiguous(fixedVeth) && linkExists(fixedVeth),
+  );
 
 /** Whether the next reading comes to the same without a question to LXC, while the links are the same. */
 export const needsNoAnswer = (container: Container, runtime: Runtime): boolean =>
@@ -135,7 +145,8 @@ function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[
     if (nic.index !== position) break;
     const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
     const veth = parseInterfaceName(links[position] ?? '');
-    if (endpoint !== undefined && veth !== undefined) veths.set(endpoint.key, veth);
+    // Renamed since, it is found by its peer.
+    if (endpoint !== undefined && veth !== undefined && linkExists(veth)) veths.set(endpoint.key, veth);
   }
   return veths;
 }

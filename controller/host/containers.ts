@@ -24,12 +24,13 @@ export const nicName = (nic: LxcNic): string => nic.name ?? String(nic.index);
 
 export const containerId = (lxcPath: string, name: string): string => `${lxcPath}/${name}`;
 
-/** `wired`: NICs that a wire names, by name or index. */
+/** `wired`: NICs that a wire names, by name or index. `isHostsOwn`: of a name that a configuration can't have for a veth. */
 export function describeContainer(
   lxcPath: string,
   name: string,
   config: LxcConfig,
   wired: ReadonlySet<string> = new Set(),
+  isHostsOwn: (name: InterfaceName) => boolean = () => false,
 ): Container {
   const id = containerId(lxcPath, name);
   const problems: Problem[] = config.problems.map((problem) => ({ ...problem }));
@@ -38,10 +39,18 @@ export function describeContainer(
   const isOurs = ({ index, place }: LxcNic): boolean =>
     plugged.wired?.some((end) => end.index === index) !== true && !unenforceable.some((other) => other.place === place);
   const endpoints = config.nics.filter(isOurs).flatMap((nic) => describeNic(`${id}/${nic.index}`, nic, problems));
+  const unnamed = <T extends Pick<Endpoint, 'index' | 'fixedVeth'>>(end: T): T => {
+    const { fixedVeth } = end;
+    if (fixedVeth === undefined || !isHostsOwn(fixedVeth)) return end;
+    const place = config.nics.find(({ index }) => index === end.index)?.place ?? { file: config.file, line: 1 };
+    problems.push(errorAt(place, `veth.pair ${fixedVeth} is an interface of this host's own: LXC can't make it`));
+    return { ...end, fixedVeth: undefined };
+  };
   return {
-    ...{ id, name, groups: config.groups, endpoints, file: config.file, problems },
+    ...{ id, name, groups: config.groups, endpoints: endpoints.map(unnamed), file: config.file, problems },
     ...(unenforceable.length === 0 ? unconnected(config) : { unenforceable, asksAtStart: asksAtStart(config) }),
     ...plugged,
+    ...(plugged.wired && { wired: plugged.wired.map(unnamed) }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { InterfaceName } from '../../render/names.ts';
 import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BridgedReader } from '../bridged/bridged-reader.ts';
 import { inTurns, mapInTurns, type Turn } from '../in-turns.ts';
-import { claimedNics, linkExists, needsNoAnswer } from './container-runtime.ts';
+import { claimedNics, hasNamedLink, linkExists, needsNoAnswer } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import type { ContainerRef, KnownContainer, KnownContainers } from './known-containers.ts';
 import type { PolicyFolder } from './policy-folder.ts';
@@ -40,19 +40,21 @@ async function tellOfRunning({ config, containers, bridged, turn, onLate }: Host
     known,
     (one) => {
       const { container, runtime } = one;
-      if (!runsAsKnown(one, ids.has(container.id)) || !bridged.hasMacs(container, runtime)) onLate?.(one);
+      if (!runsAsKnown(one, ids.has(container.id), containers.isAmbiguous) || !bridged.hasMacs(container, runtime))
+        onLate?.(one);
     },
     turn,
   );
 }
 
 /** Whether a reading would come to the same. `isListening`: to LXC's commands, as what runs does. */
-function runsAsKnown({ container, runtime }: KnownContainer, isListening: boolean): boolean {
+function runsAsKnown(
+  { container, runtime }: KnownContainer,
+  isListening: boolean,
+  isAmbiguous: KnownContainers['isAmbiguous'],
+): boolean {
   const nics = claimedNics(container);
-  const isLive =
-    isListening ||
-    runtime.veths.size > 0 ||
-    nics.some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
+  const isLive = isListening || runtime.veths.size > 0 || hasNamedLink(container, isAmbiguous);
   if (!isLive || nics.length === 0) return (runtime.state !== 'STOPPED') === isLive;
   return needsNoAnswer(container, runtime) && [...runtime.veths.values()].every(linkExists);
 }

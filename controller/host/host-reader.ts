@@ -22,7 +22,7 @@ import type { Turn } from '../in-turns.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
-import { claimedNics, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
+import { hasNamedLink, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { HostLinks } from './host-links.ts';
 import { isHostAsRead } from './host-look.ts';
@@ -173,9 +173,7 @@ export class HostReader {
     const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
     // A link with a name that a configuration fixes tells of a container too, as it does when its event comes.
     const isLive = ({ container, runtime }: KnownContainer): boolean =>
-      ids.has(container.id) ||
-      runtime.veths.size > 0 ||
-      claimedNics(container).some(({ fixedVeth }) => fixedVeth !== undefined && linkExists(fixedVeth));
+      ids.has(container.id) || runtime.veths.size > 0 || hasNamedLink(container, this.#containers.isAmbiguous);
     const known = [...this.#containers.byId.values()];
     for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
     const live = known.filter(isLive);
@@ -237,9 +235,11 @@ export class HostReader {
     const before = known.runtime;
     const renewed = () => {
       const now = this.readConfig(known);
-      return now && { ...now, before: now.runtime };
+      return now && { ...now, before: now.runtime, isAmbiguous };
     };
-    const runtime = await orUnread(() => reading(() => this.runtimes.read({ ...known, before }, renewed)));
+    const { isAmbiguous } = this.#containers;
+    const question = { ...known, before, isAmbiguous };
+    const runtime = await orUnread(() => reading(() => this.runtimes.read(question, renewed)));
     if (!(runtime instanceof Unread)) return runtime;
     if (this.#options.onUnread === undefined) throw runtime;
     this.#options.onUnread(known, runtime);

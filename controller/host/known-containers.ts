@@ -13,6 +13,7 @@ import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
 import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
 import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
+import { isHostsOwn } from './hosts-own.ts';
 import { type KeptNics, keepRunningNics } from './running-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
@@ -41,7 +42,7 @@ export class KnownContainers {
   #vethChanges: [before: Runtime, after: Runtime][] = [];
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
-  #namedVeths: ReadonlyMap<string, string> | undefined;
+  #namedVeths: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(config: HostConfig) {
     this.#config = config;
@@ -92,15 +93,16 @@ export class KnownContainers {
 
   /** The container whose NIC has this host-side veth, or will have it by its configuration. */
   ownerOf(veth: string): KnownContainer | undefined {
-    this.#namedVeths ??= new Map(
-      [...this.#known.values()].flatMap(({ container }) =>
-        claimedNics(container).flatMap(({ fixedVeth }): [string, string][] =>
-          fixedVeth === undefined ? [] : [[fixedVeth, container.id]],
-        ),
-      ),
-    );
-    const id = this.#usedVeths.get(veth) ?? this.#namedVeths.get(veth);
+    const id = this.#usedVeths.get(veth) ?? this.#named.get(veth)?.at(-1);
     return id === undefined ? undefined : this.#known.get(id);
+  }
+
+  /** Whether several configurations have it, such as that of a copy, so that a link of that name tells of none of them. */
+  readonly isAmbiguous = (veth: string): boolean => (this.#named.get(veth)?.length ?? 0) > 1;
+
+  get #named(): ReadonlyMap<string, readonly string[]> {
+    this.#namedVeths ??= namesOf([...this.#known.values()].map(({ container }) => container));
+    return this.#namedVeths;
   }
 
   /**
@@ -163,9 +165,11 @@ export class KnownContainers {
 
   setRuntime(known: KnownContainer, runtime: Runtime): void {
     if (known.runtime === runtime) return;
-    for (const veth of known.runtime.veths.values()) this.#usedVeths.delete(veth);
-    for (const veth of runtime.veths.values()) this.#usedVeths.set(veth, known.container.id);
-    this.#known.set(known.container.id, { ...known, runtime });
+    const { id } = known.container;
+    // Another may have got it before this one was known to have ended.
+    for (const veth of known.runtime.veths.values()) if (this.#usedVeths.get(veth) === id) this.#usedVeths.delete(veth);
+    for (const veth of runtime.veths.values()) this.#usedVeths.set(veth, id);
+    this.#known.set(id, { ...known, runtime });
     if (this.#veths !== undefined && !isSameMap(known.runtime.veths, runtime.veths))
       this.#vethChanges.push([known.runtime, runtime]);
   }
@@ -181,7 +185,7 @@ export class KnownContainers {
     this.#readFrom.set(id, readFrom);
     if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
-    const described = describeContainer(lxcPath, name, lxc, wired);
+    const described = describeContainer(lxcPath, name, lxc, wired, (veth) => isHostsOwn(veth, this.#config));
     const runs = lxc.loadable ? keepRunningNics(described, before) : keepUnloadable(described, before);
     const known = { lxcPath, name, lxc, ...runs, runtime: before?.runtime ?? STOPPED };
     if (before?.kept !== undefined && JSON.stringify(known) === JSON.stringify(before)) return before;
@@ -210,6 +214,18 @@ export class KnownContainers {
     this.#vethChanges = [];
     this.#namedVeths = undefined;
   }
+}
+
+function namesOf(containers: readonly Container[]): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const container of containers)
+    for (const { fixedVeth } of claimedNics(container)) {
+      if (fixedVeth === undefined) continue;
+      const ids = names.get(fixedVeth);
+      if (ids === undefined) names.set(fixedVeth, [container.id]);
+      else ids.push(container.id);
+    }
+  return names;
 }
 
 const isSameMap = (a: Runtime['veths'], b: Runtime['veths']): boolean =>
