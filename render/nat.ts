@@ -105,7 +105,7 @@ function masqueradeSets(family: Family, nics: readonly NicState[]): [string, Nft
   const addresses = new Map<string, string>();
   for (const { hostVeth, nat } of nics) {
     const as: MasqueradeAs | undefined = nat?.masquerade[family];
-    if (as?.kind === 'uplink') veths.set(`"${hostVeth}"`, '');
+    if (as !== undefined) veths.set(`"${hostVeth}"`, '');
     if (as?.kind === 'address') addresses.set(`"${hostVeth}"`, as.address);
   }
   return [
@@ -135,6 +135,7 @@ const HOOKS = {
   in: 'type nat hook prerouting priority dstnat - 5; policy accept;',
   local: 'type nat hook output priority -105; policy accept;',
   out: 'type nat hook postrouting priority srcnat - 5; policy accept;',
+  translated: 'type filter hook postrouting priority srcnat + 5; policy accept;',
 };
 
 /** `hasBridges`: whether containers hang on bridges. */
@@ -184,22 +185,36 @@ const PORTS = '32768-65535';
 const PORTED = [6, 17, 132];
 
 function masqueradeChains(hasBridges: boolean): [string, NftChain][] {
+  const elsewhere = [
+    'oifname != @masquerade_uplinks accept',
+    // Their bridge may be an uplink.
+    ...(hasBridges ? FAMILIES.map((family) => `${IP[family]} daddr @bridged_held${family} accept`) : []),
+  ];
+  const masqueraded = FAMILIES.map((family) => `meta nfproto ipv${family} iifname @masqueraded${family}`);
   return [
     [
       'masquerade_out',
       {
         hook: HOOKS.out,
         rules: [
-          'oifname != @masquerade_uplinks accept',
-          // Their bridge may be an uplink.
-          ...(hasBridges ? FAMILIES.map((family) => `${IP[family]} daddr @bridged_held${family} accept`) : []),
-          ...FAMILIES.map(
-            (family) => `meta nfproto ipv${family} iifname @masqueraded${family} goto masquerade_as_uplink`,
-          ),
+          ...elsewhere,
           ...FAMILIES.flatMap((family) => {
             const by = `snat ${IP[family]} to iifname map @masqueraded_as${family}`;
             return [...PORTED.map((protocol) => `meta l4proto ${protocol} ${by}:${PORTS}`), by];
           }),
+          ...masqueraded.map((match) => `${match} goto masquerade_as_uplink`),
+        ],
+      },
+    ],
+    [
+      // What conntrack makes nothing of, such as a wrong checksum, passes no chain of translations: it would leave as it is.
+      'masquerade_only',
+      {
+        hook: HOOKS.translated,
+        rules: [
+          'ct state established,related,new accept',
+          ...elsewhere,
+          ...masqueraded.map((match) => `${match} drop`),
         ],
       },
     ],

@@ -1,9 +1,12 @@
 /** Masquerade and published ports with real containers: who gets where, as whom, and that explain says the same. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { HOST_ADDRESSES, INTERNET } from '../../sandbox/host.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, type Outcome, probe, receipts } from '../../sandbox/services.ts';
+import { attack } from './hostile.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
 type Family = 4 | 6;
@@ -125,6 +128,25 @@ describe('translated addresses', () => {
       })),
     ),
   );
+
+  it.each(['both', 'given'] as const)('%s sends nothing that conntrack makes nothing of as itself', async (name) => {
+    const { host, outside } = routewall.bed;
+    const own = addressesOf(LAST[name]);
+    const { stdout } = await routewall.cli('status', '--json');
+    const [, veth = ''] = new RegExp(`"container": "${name}".*?"hostVeth": "(\\w+)"`, 's').exec(stdout) ?? [];
+    const hostMac = (await host.run('cat', [`/sys/class/net/${veth}/address`])).stdout.trim();
+    const filter = own.map((address) => `src host ${address}`).join(' or ');
+    const seen = await startCapture(outside, { device: 'eth0', filter, direction: 'in' });
+    const sctp = 'Raw(bytes([4,0,0,9,0,0,0,1,0,0,0,0])+b"\\0\\0\\0\\x20"+b"x"*28)';
+    await attack({ place: placeOf(name), hostMac, own }, [
+      ['wrong checksums', `E/IP(src=ME4,dst="${INTERNET[0]}")/UDP(sport=1002,dport=9,chksum=0x1234)/M`],
+      ['the same', `E/IPv6(src=ME6,dst="${INTERNET[1]}")/UDP(sport=1002,dport=9,chksum=0x1234)/M`],
+      ['the same of ICMP', `E/IP(src=ME4,dst="${INTERNET[0]}")/ICMP(chksum=0x1234)/M`],
+      ['SCTP from the middle', `E/IP(src=ME4,dst="${INTERNET[0]}",proto=132)/${sctp}`],
+    ]);
+    await sleep(500);
+    expect((await seen.stop()).lines).toEqual([]);
+  });
 
   it('explain says of each attempt what the kernel does', async () => {
     const wrong: string[] = [];
