@@ -23,15 +23,22 @@ export interface Explanation {
   readonly reason: string;
 }
 
+/** They ask the daemon, or read what it has kept: whose files those are isn't theirs to say. */
+const WITHOUT_FILES: readonly (string | undefined)[] = ['apply', 'confirm', 'rollback', 'history'];
+
+/** The options by which a command reads these in place of this machine's, where it reads any. */
+export const fileOptions = (
+  [command]: readonly string[],
+  { config, policies, lxcPaths }: Pick<Installation, 'config' | 'policies'> & { readonly lxcPaths: readonly string[] },
+): string[] =>
+  WITHOUT_FILES.includes(command)
+    ? []
+    : ['--config', config, '--policies', policies, ...lxcPaths.flatMap((path) => ['-P', path])];
+
 export const commandOf = ({ config, policies, lxcPath }: Installation, words: readonly string[]): string[] => [
   PROGRAM,
   ...words,
-  '--config',
-  config,
-  '--policies',
-  policies,
-  '--lxc-path',
-  lxcPath,
+  ...fileOptions(words, { config, policies, lxcPaths: [lxcPath] }),
 ];
 
 /** Answers 0 and 1 are results; anything else is an error with all that was said. */

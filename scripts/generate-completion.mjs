@@ -6,9 +6,11 @@ export async function renderCompletion(root, { program, commands }) {
   const template = await readFile(`${root}/packaging/completion.bash`, 'utf8');
   const shared = program.sections.get('Options') ?? [];
   const own = commands.map((command) => ({ ...command, options: withoutHelp(command.sections.get('Options')) }));
-  const options = own.flatMap((each) =>
-    each.options.length === 0 ? [] : [`    ${each.name}) options+=(${words(each.options)}) ;;`],
-  );
+  // Its own, and which of those that commands share it honours.
+  const options = own.map(({ name, options, sections }) => {
+    const honoured = sections.get('Global Options') ?? [];
+    return `    ${name}) options=(${words([...options, ...honoured, HELP])}) ;;`;
+  });
   const values = [
     ...shared.flatMap(valuesOf('*')),
     ...own.flatMap((each) => each.options.flatMap(valuesOf(each.name))),
@@ -24,7 +26,8 @@ export async function renderCompletion(root, { program, commands }) {
 }
 
 /** All commands share it. */
-const withoutHelp = (entries = []) => entries.filter(({ flags }) => flags !== '-h, --help');
+const HELP = { flags: '-h, --help' };
+const withoutHelp = (entries = []) => entries.filter(({ flags }) => flags !== HELP.flags);
 
 const namesIn = (flags) => flags.match(/(?<=^|, )--?[\w-]+/g) ?? [];
 

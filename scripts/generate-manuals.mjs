@@ -33,7 +33,7 @@ function renderProgram(common, { program, commands }, prose) {
     ...section('COMMANDS'),
     ...commands.flatMap(renderCommand),
     ...section('OPTIONS'),
-    ...paragraph('All commands share these:'),
+    ...paragraph('Before or behind a command that takes them:'),
     ...renderEntries(program, 'Options'),
     ...section('EXIT STATUS'),
     ...program.notes.flatMap((line) => paragraph(line.replace(/^Exit status: /, ''))),
@@ -46,11 +46,20 @@ const renderCommand = (command) => [
   ...paragraph(`${command.about[0].toUpperCase()}${command.about.slice(1)}.`),
   ...renderEntries(command, 'Arguments'),
   ...renderEntries(command, 'Options'),
+  ...renderShared(command),
   ...command.notes.flatMap((note) => (note.startsWith(' ') ? verbatim([note.trim()]) : paragraph(note))),
   ...(command.sections.get('Examples') ?? command.sections.get('Example') ?? []).flatMap(({ flags }) =>
     verbatim([flags]),
   ),
 ];
+
+/** Without what every command takes. */
+function renderShared({ sections }) {
+  const flags = (sections.get('Global Options') ?? [])
+    .map(({ flags }) => flags.replace(/ <.*/, ''))
+    .filter((each) => !/--(version|no-color)$/.test(each));
+  return flags.length === 0 ? [] : paragraph(`Takes also ${flags.map((each) => `\`${each}\``).join('; ')}.`);
+}
 
 const renderEntries = ({ sections }, title) =>
   (sections.get(title) ?? [])

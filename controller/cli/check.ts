@@ -41,6 +41,8 @@ export async function runCheck(
   expectFile: string | undefined,
 ): Promise<number> {
   const { io, shared, colours } = invocation;
+  if (files.length > 0 && shared.names.length > 0)
+    throw new CliError(EXIT.usage, 'check: a file that is named is checked whole; leave out -n, or the files');
   const checked = files.length > 0 ? await checkFiles(invocation, files) : await checkAll(invocation);
   const expected = expectFile === undefined ? NOTHING : await checkExpectFile(invocation, expectFile);
   const problems = [...checked.problems, ...expected.problems];

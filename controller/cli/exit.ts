@@ -17,13 +17,22 @@ export class CliError extends Error {
 const DENIED = new Set(['EACCES', 'EPERM']);
 const DENIED_TEXT = /Operation not permitted|Permission denied|must be root/;
 
+interface Asker {
+  readonly isRoot: boolean;
+  /** Whether `--state` would spare the question that was refused. */
+  readonly offline?: boolean;
+}
+
 /** What to print, and the exit status, for whatever a command threw. */
-export function describeFailure(cause: unknown): { readonly message: string; readonly exitCode: number } {
+export function describeFailure(
+  cause: unknown,
+  { isRoot, offline = false }: Asker,
+): { readonly message: string; readonly exitCode: number } {
   if (cause instanceof CliError) return { message: cause.message, exitCode: cause.exitCode };
   const message = messageOf(cause);
   const denied = isDenied(cause) || DENIED_TEXT.test(message);
-  const advice = denied && process.getuid?.() !== 0 ? '; run it as root, or give --state FILE' : '';
-  return { message: `${message}${advice}`, exitCode: EXIT.refused };
+  const advice = offline ? '; run it as root, or give --state FILE' : '; run it as root';
+  return { message: `${message}${denied && !isRoot ? advice : ''}`, exitCode: EXIT.refused };
 }
 
 function isDenied(cause: unknown): boolean {

@@ -82,7 +82,7 @@ async function judgeForeign(
     const sysctl = await readSysctls([], []);
     return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer, sysctl) : []));
   } catch (cause) {
-    io.err.write(`what other programs drop isn't known: ${describeFailure(cause).message}\n`);
+    io.err.write(`what other programs drop isn't known: ${describeFailure(cause, io).message}\n`);
     return [];
   }
 }

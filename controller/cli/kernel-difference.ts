@@ -23,7 +23,11 @@ export async function readDifference(invocation: Invocation, daemonAnswers: bool
     return await compareHost(invocation);
   } catch (cause) {
     if (cause instanceof CliError && cause.exitCode === EXIT.usage) throw cause;
-    return { known: false, why: `not compared with the kernel: ${describeFailure(cause).message}`, failed: true };
+    return {
+      known: false,
+      why: `not compared with the kernel: ${describeFailure(cause, invocation.io).message}`,
+      failed: true,
+    };
   }
 }
 

@@ -1,10 +1,13 @@
 /** The command that seals. */
 import { Argument, type Command } from 'commander';
 import { type Act, example } from './command.ts';
+import { FILES, honouring } from './honoured-options.ts';
 
 export function addPanic(program: Command, act: Act): void {
-  program
-    .command('panic')
+  honouring(program.command('panic'), {
+    options: [...FILES, 'name', 'json'],
+    instead: 'seals the live host',
+  })
     .description('seal all containers, or those that -n names: nothing passes in or out until it is switched off')
     .addArgument(new Argument('<ON|OFF>', 'whether').choices(['on', 'off'] as const))
     .addHelpText(

@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import type { Family } from '../../render/address.ts';
 import { type Act, example } from './command.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
+import { FILES, globalOptionsOf, honouring, isOffline, requireHonoured } from './honoured-options.ts';
 import type { Io } from './io.ts';
 import { addSharedOptions, readShared } from './options.ts';
 import { addPanic } from './panic-command.ts';
@@ -13,25 +14,31 @@ import { VERSION } from './version.ts';
 
 /** Never throws; answers the exit status. `args`: without the program itself. */
 export async function runCommandLine(args: readonly string[], io: Io): Promise<number> {
-  let exitCode: number = EXIT.fine;
-  const program = createProgram(io, (code) => {
-    exitCode = code;
-  });
+  const ran: Ran = { exitCode: EXIT.fine };
+  const program = createProgram(io, ran);
   try {
     await program.parseAsync([...args], { from: 'user' });
-    return exitCode;
+    return ran.exitCode;
   } catch (cause) {
     if (cause instanceof CommanderError) return cause.exitCode === 0 ? EXIT.fine : EXIT.usage;
-    const failure = describeFailure(cause);
+    const failure = describeFailure(cause, { isRoot: io.isRoot, offline: isOffline(ran.command) });
     const { errColours } = readShared(program, io);
     io.err.write(`${errColours.red('routewall:')} ${failure.message}\n`);
     return failure.exitCode;
   }
 }
 
-function createProgram(io: Io, setExitCode: (code: number) => void): Command {
+/** What came of the line. */
+interface Ran {
+  command?: Command;
+  exitCode: number;
+}
+
+function createProgram(io: Io, ran: Ran): Command {
   const program = new Command('routewall');
-  const act: Act = async (work) => setExitCode(await work(readShared(program, io)));
+  const act: Act = async (work) => {
+    ran.exitCode = await work(readShared(program, io));
+  };
   program
     .description('routed firewall controller for LXC hosts')
     .version(VERSION, '-V, --version', 'print the version')
@@ -42,7 +49,11 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: globalOptionsOf })
+    .hook('preAction', (_program, command) => {
+      ran.command = command;
+      requireHonoured(program, command);
+    })
     .showSuggestionAfterError()
     .addHelpText(
       'after',
@@ -60,8 +71,10 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
 }
 
 function addDaemon(program: Command, act: Act): void {
-  program
-    .command('daemon')
+  honouring(program.command('daemon'), {
+    options: FILES,
+    instead: 'serves the live host, with all of its containers',
+  })
     .description('the service: keeps the kernel in the state that the files describe')
     .option('--once', 'reconcile once and leave')
     .option('--debug', 'log more')
@@ -75,8 +88,10 @@ function addDaemon(program: Command, act: Act): void {
 }
 
 function addCheck(program: Command, act: Act): void {
-  program
-    .command('check')
+  honouring(program.command('check'), {
+    options: [...FILES, 'name', 'json', 'state'],
+    isOffline: true,
+  })
     .description('validate the configuration and all policies, or just the files named; every error with its place')
     .argument('[FILE...]', 'policies, sets, services.yaml, routewall.yaml, or LXC configurations')
     .option('--expect-file <FILE>', 'and what must hold between any two ends, all policies taken together')
@@ -98,16 +113,19 @@ function addCheck(program: Command, act: Act): void {
 }
 
 function addList(program: Command, act: Act): void {
-  program
-    .command('list')
+  honouring(program.command('list'), {
+    options: [...FILES, 'name', 'json', 'state'],
+    isOffline: true,
+  })
     .description('what is known of each container: NICs, addresses, policy, problems')
     .addHelpText('after', example('routewall list', 'routewall list -n tinderbox --json'))
     .action(() => act(async (invocation) => (await import('./list.ts')).runList(invocation)));
 }
 
 function addPreview(program: Command, act: Act): void {
-  program
-    .command('preview')
+  honouring(program.command('preview'), {
+    options: [...FILES, 'name', 'json', 'state'],
+  })
     .description(
       "what would change in the kernel: the ruleset as a diff in nft's own words, routes, proxies, and flows",
     )
@@ -137,8 +155,11 @@ interface ExplainRaw {
 }
 
 function addExplain(program: Command, act: Act): void {
-  program
-    .command('explain')
+  honouring(program.command('explain'), {
+    options: [...FILES, 'json', 'state'],
+    isOffline: true,
+    instead: 'is about the flow from --from to --to alone',
+  })
     .description('the verdict about a flow, and the path to it through every chain and rule; 0 if it is allowed')
     .argument('SERVICE', 'as in a policy, with exact ports: tcp/873, udp/53, icmp/echo-request, ssh')
     .requiredOption('--from <PEER>', 'container:NAME, host, or an address')
@@ -164,16 +185,19 @@ function addExplain(program: Command, act: Act): void {
 }
 
 function addStatus(program: Command, act: Act): void {
-  program
-    .command('status')
+  honouring(program.command('status'), {
+    options: [...FILES, 'name', 'json', 'state'],
+  })
     .description('what is enforced and since when, what is wrong, and what differs; 0 if all is well')
     .addHelpText('after', example('routewall status', 'routewall status -n tinderbox'))
     .action(() => act(async (invocation) => (await import('./status.ts')).runStatus(invocation)));
 }
 
 function addMap(program: Command, act: Act): void {
-  program
-    .command('map')
+  honouring(program.command('map'), {
+    options: [...FILES, 'name', 'json', 'state'],
+    isOffline: true,
+  })
     .description('who can reach whom with what, as a table, as Graphviz DOT, or as a picture')
     .addOption(
       new Option('--format <FORMAT>', 'what to make of it')
@@ -192,8 +216,10 @@ function addMap(program: Command, act: Act): void {
 }
 
 function addImport(program: Command, act: Act): void {
-  program
-    .command('import')
+  honouring(program.command('import'), {
+    options: ['name', 'json'],
+    instead: 'reads the file that it is given, and nothing of a host',
+  })
     .description('a policy that means what another firewall allows; a line for each thing that no policy can say')
     .addArgument(new Argument('<PEER>', 'whose file it is').choices(['incus', 'proxmox'] as const))
     .argument('<FILE>', "an Incus network ACL's YAML, or a Proxmox guest's or cluster's .fw")
@@ -218,8 +244,10 @@ function addImport(program: Command, act: Act): void {
 }
 
 function addDoctor(program: Command, act: Act): void {
-  program
-    .command('doctor')
+  honouring(program.command('doctor'), {
+    options: [...FILES, 'name', 'json'],
+    instead: 'examines the live host',
+  })
     .description(
       'what on this host works against the policies: whom it hits, and the line that mends it; changes nothing',
     )
@@ -233,8 +261,10 @@ function addDoctor(program: Command, act: Act): void {
 
 /** Only for `--help`: /usr/sbin/routewall starts the script itself, without Node. */
 function addHook(program: Command, act: Act): void {
-  program
-    .command('hook')
+  honouring(program.command('hook'), {
+    options: [],
+    instead: 'is what LXC calls',
+  })
     .description("for LXC's script.up, script.down and lxc.hook.start-host: no container starts without its rules")
     .argument('[ARGUMENT...]', "LXC's own")
     .addHelpText('after', example('lxc.net.0.script.up = /usr/lib/routewall/hook'))

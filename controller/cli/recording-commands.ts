@@ -1,6 +1,7 @@
 /** The commands that read what the ruleset has recorded, with their options. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Act, example } from './command.ts';
+import { FILES, honouring } from './honoured-options.ts';
 
 interface DenialsRaw {
   readonly follow?: boolean;
@@ -14,8 +15,9 @@ export function addRecordingCommands(program: Command, act: Act): void {
 }
 
 function addDenials(program: Command, act: Act): void {
-  program
-    .command('denials')
+  honouring(program.command('denials'), {
+    options: [...FILES, 'name', 'json', 'state'],
+  })
     .description('what was refused within the last hour, by container, peer and service, and what refused it')
     .option('-f, --follow', 'print what is refused from now on, until Ctrl-C')
     .addOption(
@@ -36,8 +38,9 @@ function addDenials(program: Command, act: Act): void {
 }
 
 function addLearn(program: Command, act: Act): void {
-  program
-    .command('learn')
+  honouring(program.command('learn'), {
+    options: [...FILES, 'name', 'json', 'state'],
+  })
     .description('a policy that allows what a container did while it was observed (`mode: observe`); needs -n')
     .option('--diff', 'print what it changes in the present file, instead of the whole of it')
     .option('--refused', 'learn also from what was refused within the last hour')

@@ -1,11 +1,14 @@
 /** The command that prints what would be enforced. */
 import { type Command, Option } from 'commander';
 import { type Act, example } from './command.ts';
+import { FILES, honouring } from './honoured-options.ts';
 import { BACKENDS, type RenderOptions, WHAT } from './render-options.ts';
 
 export function addRender(program: Command, act: Act): void {
-  program
-    .command('render')
+  honouring(program.command('render'), {
+    options: [...FILES, 'name', 'json', 'state'],
+    isOffline: true,
+  })
     .description('the rules and the ip batch that follow from the files, as text')
     .addOption(new Option('--what <WHAT>', 'which part; nft: the rules, for nftables').choices(WHAT).default('all'))
     .addOption(

@@ -1,14 +1,17 @@
 /** The commands that change what is in force, with their options. */
 import type { Command } from 'commander';
 import { type Act, example } from './command.ts';
+import { honouring } from './honoured-options.ts';
 
 export function addRevisionCommands(program: Command, act: Act): void {
   for (const add of [addApply, addConfirm, addRollback, addHistory]) add(program, act);
 }
 
 function addApply(program: Command, act: Act): void {
-  program
-    .command('apply')
+  honouring(program.command('apply'), {
+    options: ['json'],
+    instead: 'takes the files that the daemon serves, all of them',
+  })
     .description(
       'put what the policy files say into force, and say what that changes; for good, or until it is confirmed',
     )
@@ -24,16 +27,20 @@ function addApply(program: Command, act: Act): void {
 }
 
 function addConfirm(program: Command, act: Act): void {
-  program
-    .command('confirm')
+  honouring(program.command('confirm'), {
+    options: ['json'],
+    instead: 'keeps what the daemon has in force',
+  })
     .description('keep what `apply --confirm` put into force')
     .addHelpText('after', example('routewall confirm'))
     .action(() => act(async (invocation) => (await import('./apply.ts')).runConfirm(invocation)));
 }
 
 function addRollback(program: Command, act: Act): void {
-  program
-    .command('rollback')
+  honouring(program.command('rollback'), {
+    options: ['json'],
+    instead: 'takes a revision that the daemon has kept, all of it',
+  })
     .description('go back to an earlier revision; without a number to the one before. The files stay as they are')
     .argument('[REVISION]', 'its number in `routewall history`')
     .addHelpText('after', '\nThe files are not followed again until they change, or `routewall apply` comes.')
@@ -44,8 +51,10 @@ function addRollback(program: Command, act: Act): void {
 }
 
 function addHistory(program: Command, act: Act): void {
-  program
-    .command('history')
+  honouring(program.command('history'), {
+    options: ['json'],
+    instead: 'lists what the daemon has kept',
+  })
     .description('the revisions of the policies: when, by whom, which files, what it opened and closed')
     .addHelpText(
       'after',

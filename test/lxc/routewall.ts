@@ -6,7 +6,7 @@ import { type Container, createContainer } from '../../sandbox/container.ts';
 import { type Daemon, startDaemon } from '../../sandbox/daemon.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createHost, type Host, type HostOptions, makeLxcPath } from '../../sandbox/host.ts';
-import { PROGRAM } from '../../sandbox/routewall.ts';
+import { fileOptions, PROGRAM } from '../../sandbox/routewall.ts';
 import type { RunResult } from '../../sandbox/run.ts';
 
 export interface RoutewallOptions {
@@ -98,11 +98,7 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
     process.execPath,
     PROGRAM,
     ...words,
-    '--config',
-    configFile,
-    '--policies',
-    policyFolder,
-    ...lxcPaths.flatMap((path) => ['-P', path]),
+    ...fileOptions(words, { config: configFile, policies: policyFolder, lxcPaths }),
   ];
   const daemon = await startDaemon({
     ...{ host: bed.host, command: commandOf(['daemon']), ready: / ready: / },

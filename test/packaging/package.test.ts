@@ -178,6 +178,8 @@ test('completes every command that the program has, and their options', async ()
   expect((await complete(['routewall', ''])).sort()).toEqual(commands.sort());
   expect(await complete(['routewall', 'preview', '--ex'])).toEqual(['--exit-code']);
   expect(await complete(['routewall', 'render', '--what', 'n'])).toEqual(['nft']);
+  const ofAll = ['--help', '--version', '--no-color'];
+  expect((await complete(['routewall', 'apply', '--'])).sort()).toEqual([...ofAll, '--confirm', '--json'].sort());
 });
 
 test('completes choices, files and folders by what an option or argument is', async () => {

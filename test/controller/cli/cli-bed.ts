@@ -25,6 +25,8 @@ interface CliOptions {
   readonly terminal?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly run?: Run;
+  /** It is unless told. */
+  readonly isRoot?: boolean;
 }
 
 const noCommands: Run = (command) => Promise.reject(new CommandError(`${command}: not in this test`));
@@ -37,7 +39,7 @@ export function createCliBed(): CliBed {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
   };
-  const cli: CliBed['cli'] = async (words, { terminal = false, env = {}, run = noCommands } = {}) => {
+  const cli: CliBed['cli'] = async (words, { terminal = false, env = {}, run = noCommands, isRoot = true } = {}) => {
     const said = { out: '', err: '' };
     const stream = (name: 'out' | 'err') => ({
       write: (text: string) => {
@@ -51,7 +53,7 @@ export function createCliBed(): CliBed {
       err: stream('err'),
       env,
       folder,
-      isRoot: true,
+      isRoot,
       loadRun: () => Promise.resolve(run),
     };
     return { exitCode: await runCommandLine(args, io), ...said };
