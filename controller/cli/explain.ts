@@ -34,18 +34,23 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   const foreign = await judgeForeign(invocation, answers, readOnce);
   const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
   if (shared.json) {
-    // JSON has one answer, and of each rule its line.
-    const [{ json, verdict }] = answers;
-    const withoutWhole = (key: string, value: unknown): unknown => (key === 'whole' ? undefined : value);
-    const drops = foreign[0] ?? [];
-    const shown = drops.length === 0 ? json : { ...asObject(placed(json)), foreign: drops };
-    io.out.write(`${JSON.stringify(shown, withoutWhole, 2)}\n`);
-    return isFine({ verdict }, drops) ? EXIT.fine : EXIT.no;
+    io.out.write(`${toJson(told, foreign)}\n`);
+    return fine ? EXIT.fine : EXIT.no;
   }
   const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? [], colours));
   io.out.write(texts.join('\n'));
   if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
   return fine ? EXIT.fine : EXIT.no;
+}
+
+/** The first answer's keys are at the top too, for programs that know of no others; of each rule there is its line. */
+function toJson({ answers, lastGood }: ToldAnswers, foreign: readonly (readonly ForeignVerdict[])[]): string {
+  const shown = answers.map(({ json }, index) => {
+    const drops = foreign[index] ?? [];
+    return { ...asObject(placed(json)), ...(drops.length > 0 && { foreign: drops }) };
+  });
+  const withoutWhole = (key: string, value: unknown): unknown => (key === 'whole' ? undefined : value);
+  return JSON.stringify({ ...shown[0], answers: shown, lastGood }, withoutWhole, 2);
 }
 
 type AsIfRunning = CliHost & { readonly assembled: Assembled };

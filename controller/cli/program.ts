@@ -169,6 +169,12 @@ function addExplain(program: Command, act: Act): void {
     .addOption(new Option('-6', 'only IPv6'))
     .addHelpText(
       'after',
+      '\nOne answer for each family that both ends have, and for each packet that the service stands for; the exit status is\n' +
+        'about all of them. In JSON: all in `answers`, the first one at the top too, and in `lastGood` the policy files that\n' +
+        'have errors, in whose place the last good ones answered.',
+    )
+    .addHelpText(
+      'after',
       example(
         'routewall explain --from container:tinderbox --to host tcp/873',
         'routewall explain --from 203.0.113.80 --to container:web https --json',

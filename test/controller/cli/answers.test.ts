@@ -217,7 +217,10 @@ describe('explain', () => {
   test('gives the verdict and each rule with its place and text', async () => {
     const { out, exitCode } = await bed.rw('explain --from container:tinderbox --to host tcp/873 --json');
     expect(exitCode).toBe(0);
-    expect(JSON.parse(out)).toEqual({
+    const { answers, lastGood, ...first } = JSON.parse(out);
+    expect(answers).toMatchObject([first, { verdict: 'allow', family: 6, source: '2001:db8:100::10' }]);
+    expect(lastGood).toEqual([]);
+    expect(first).toEqual({
       verdict: 'allow',
       from: 'container:tinderbox',
       to: 'host',
@@ -238,6 +241,21 @@ describe('explain', () => {
         },
       ],
     });
+  });
+
+  test.each([
+    ['http', ['allow 4', 'drop 6']],
+    ['dns', ['allow 4', 'drop 4', 'drop 6', 'drop 6']],
+  ])('JSON has all answers, and the exit status is about them all: %s', async (service, expected) => {
+    bed.write('pol/containers/web.yaml', 'ingress: { rules: [{ allow: [http, tcp/53], from: 0.0.0.0/0 }] }\n');
+    const asked = `explain --from host --to container:web ${service}`;
+    const { out, exitCode } = await bed.rw(`${asked} --json`);
+    const answers: { verdict: string; family: number }[] = JSON.parse(out).answers;
+    expect(answers.map(({ verdict, family }) => `${verdict} ${family}`)).toEqual(expected);
+    expect(JSON.parse(out)).toMatchObject({ ...answers[0], lastGood: [] });
+    expect(exitCode).toBe(1);
+    expect((await bed.rw(asked)).exitCode).toBe(1);
+    expect((await bed.rw(`${asked.replace('dns', 'tcp/53')} -4 --json`)).exitCode).toBe(0);
   });
 
   test('answers for both families, with whole rules, and for a stopped container as if it ran', async () => {
