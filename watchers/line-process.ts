@@ -52,6 +52,7 @@ const OPTIONS = {
   reject: false,
   cleanup: true,
   env: { LC_ALL: 'C' },
+  cwd: '/',
   forceKillAfterDelay: KILL_AFTER_MS,
 } as const;
 

@@ -15,7 +15,7 @@ export class CliError extends Error {
 }
 
 const DENIED = new Set(['EACCES', 'EPERM']);
-const DENIED_TEXT = /Operation not permitted|Permission denied|must be root/;
+const DENIED_TEXT = /Operation not permitted|Permission denied|must be root|Insufficen?t privileges/;
 
 interface Asker {
   readonly isRoot: boolean;

@@ -24,6 +24,9 @@ const FAULTS: readonly unknown[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'S
 /** Messages, numbers and the dates in nft's listings must not depend on who started the daemon. */
 const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC' };
 
+/** Whoever calls may stand where this user can't go, as behind `su` in /root: there nothing starts. No argument is a relative path. */
+const FOLDER = '/';
+
 /** The seam that everything above takes, so that a test can say what a command answered. */
 export type Run = (command: string, args: readonly string[], options?: RunOptions) => Promise<CommandResult>;
 
@@ -44,6 +47,7 @@ export const run: Run = async (command, args, { input, timeout = 30_000, signal 
   try {
     const child = execa(command, args, {
       env: ENVIRONMENT,
+      cwd: FOLDER,
       reject: false,
       stripFinalNewline: false,
       maxBuffer: 512 * 1024 * 1024,
@@ -116,7 +120,7 @@ export const streamLines: StreamLines = async function* (command, args, input) {
 function startStream(command: string, args: readonly string[], input: string) {
   try {
     return execa(command, args, {
-      ...{ env: ENVIRONMENT, input, reject: false, stripFinalNewline: false, timeout: STREAM_MS },
+      ...{ env: ENVIRONMENT, cwd: FOLDER, input, reject: false, stripFinalNewline: false, timeout: STREAM_MS },
       buffer: { stdout: false, stderr: true },
     });
   } catch (cause) {
@@ -144,6 +148,7 @@ export type StartTalker = (command: string, args: readonly string[]) => Talker;
 
 const TALKER = {
   env: ENVIRONMENT,
+  cwd: FOLDER,
   stdin: 'pipe',
   stdout: 'pipe',
   stderr: 'pipe',

@@ -62,3 +62,13 @@ test('--state is advised where it spares the question that was refused', async (
   expect(await refused('preview')).toMatch(/Operation not permitted; run it as root$/m);
   expect(await refused('doctor')).toMatch(/Operation not permitted; run it as root$/m);
 });
+
+test.each(['map', 'denials', 'doctor', 'render', 'learn -n web'])(
+  '%s advises root where LXC refuses',
+  async (words) => {
+    const run = () => Promise.reject(new CommandError('lxc-info --name=web: Insufficent privileges to control /v:web'));
+    const { exitCode, err } = await bed.cli(`${words} --policies pol -P lxc`, { run, isRoot: false });
+    expect(exitCode).toBe(3);
+    expect(err).toMatch(/control \/v:web; run it as root(, or give --state FILE)?$/m);
+  },
+);

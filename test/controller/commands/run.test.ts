@@ -1,9 +1,9 @@
 /** A command that takes too long is an error in time, though what it started holds its pipes open. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { CommandError, run } from '../../../controller/commands/run.ts';
+import { CommandError, run, startTalker, streamLines } from '../../../controller/commands/run.ts';
 import { cleanUp, makeFolder } from '../../../sandbox/clean-up.ts';
 import { eventually } from '../../../sandbox/eventually.ts';
 
@@ -23,4 +23,21 @@ test('one that ends before is answered for', async () => {
   expect(await run('sh', ['-c', 'cat; exit 3'], { input: 'text', timeout: 20_000 })).toMatchObject({
     ...{ stdout: 'text', exitCode: 3 },
   });
+});
+
+test('commands start where whoever calls may not stand', async () => {
+  const before = process.cwd();
+  const folder = await makeFolder();
+  process.chdir(folder);
+  try {
+    await rm(folder, { recursive: true });
+    expect((await run('pwd', [])).stdout).toBe('/\n');
+    const lines: string[] = [];
+    for await (const some of streamLines('pwd', [], '')) lines.push(...some);
+    expect(lines).toEqual(['/']);
+    const said = new Promise((resolve) => startTalker('pwd', []).onOutput((data) => resolve(String(data))));
+    expect(await said).toBe('/\n');
+  } finally {
+    process.chdir(before);
+  }
 });
