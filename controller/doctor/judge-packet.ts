@@ -7,7 +7,7 @@ import type { ForeignChain } from './foreign-ruleset.ts';
 export interface ForeignDrop {
   readonly chain: ForeignChain;
   readonly sure: boolean;
-  /** `its policy`, or the chain that says so: `rule 3 of chain DOCKER`. */
+  /** `that chain's default (policy drop)`, or the chain that says so: `rule 3 of chain DOCKER`. */
   readonly by: string;
 }
 
@@ -58,7 +58,8 @@ interface Walk {
 function judgeChain(all: readonly ForeignChain[], chain: ForeignChain, packet: ForeignPacket): ForeignDrop | undefined {
   const walk: Walk = { mayPass: false, drop: undefined };
   const end = walkChain(all, chain, packet, walk, 0);
-  if (end === 'return' && chain.base?.policy === 'drop') note(walk, !walk.mayPass, 'its policy');
+  if (end === 'return' && chain.base?.policy === 'drop')
+    note(walk, !walk.mayPass, "that chain's default (policy drop)");
   return walk.drop && { ...walk.drop, chain };
 }
 

@@ -128,7 +128,7 @@ describe('all kinds at once', () => {
     };
     const [found, ...more] = await diagnosed();
     expect([fieldOf(found, 'message'), more]).toEqual([
-      'chain FORWARD of table ip filter drops tcp/22 to fixed, which its policy allows: by its policy',
+      "chain FORWARD of table ip filter drops tcp/22 to fixed, which its policy allows: by that chain's default (policy drop)",
       [],
     ]);
     const mend = String(fieldOf(found, 'mend'));

@@ -44,7 +44,8 @@ it('names the chain that drops what a policy allows, and how to mend it', async 
     {
       severity: 'error',
       container: 'web',
-      message: 'chain FORWARD of table ip filter drops tcp/80 to web, which its policy allows: by its policy',
+      message:
+        "chain FORWARD of table ip filter drops tcp/80 to web, which its policy allows: by that chain's default (policy drop)",
       mend: 'iptables -I DOCKER-USER -i veth+ -j ACCEPT && iptables -I DOCKER-USER -o veth+ -j ACCEPT',
     },
   ]);
@@ -52,7 +53,7 @@ it('names the chain that drops what a policy allows, and how to mend it', async 
   const question = ['explain', '--from', '203.0.113.80', '--to', 'container:web', 'tcp/80'];
   const explained = await routewall.cli(...question);
   expect(explained.stdout).toContain(
-    'allowed by routewall, but chain FORWARD of table ip filter would drop it: by its policy',
+    "allowed by routewall, but chain FORWARD of table ip filter would drop it: by that chain's default (policy drop)",
   );
   expect(explained.exitCode).toBe(1);
   expect(JSON.parse((await routewall.cli(...question, '--json')).stdout)).toMatchObject({

@@ -25,7 +25,12 @@ const TO_WEB = {
 } as const;
 
 test.each<[string, Way, ForeignPacket, string[]]>([
-  ["Docker's policy hits what it doesn't know", 'forward', TO_WEB, ['ip filter FORWARD drops by its policy']],
+  [
+    "Docker's policy hits what it doesn't know",
+    'forward',
+    TO_WEB,
+    ["ip filter FORWARD drops by that chain's default (policy drop)"],
+  ],
   [
     'not IPv6, which it has no rules for',
     'forward',
@@ -37,20 +42,20 @@ test.each<[string, Way, ForeignPacket, string[]]>([
     'what may be dropped before is dropped by the policy all the same',
     'forward',
     { ...TO_WEB, source: '192.0.2.7', port: 22 },
-    ['ip filter FORWARD drops by its policy'],
+    ["ip filter FORWARD drops by that chain's default (policy drop)"],
   ],
   ['what an earlier rule accepts is through', 'forward', { ...TO_WEB, iifname: 'docker0' }, []],
   [
     'a chain that is jumped to may accept',
     'forward',
     { ...TO_WEB, oifname: 'docker0', destination: '172.17.0.9' },
-    ['ip filter FORWARD may drop by its policy'],
+    ["ip filter FORWARD may drop by that chain's default (policy drop)"],
   ],
   [
     'sets, ranges, prefixes and wildcards are read',
     'forward',
     { ...TO_WEB, iifname: 'vethAbc', oifname: 'eth9', destination: '203.0.113.80', protocol: 'tcp', port: 150 },
-    ['ip filter FORWARD drops by its policy', 'inet mine f drops by rule 1 of chain f'],
+    ["ip filter FORWARD drops by that chain's default (policy drop)", 'inet mine f drops by rule 1 of chain f'],
   ],
   [
     'and what is just beside them is not hit',
@@ -80,11 +85,15 @@ const chain = (name: string, rules: ForeignChain['rules'], policy?: string): For
 });
 
 test.each<[string, ForeignChain[], string[]]>([
-  ['a loop of jumps ends', [chain('a', [[{ jump: { target: 'a' } }]], 'drop')], ['inet t a may drop by its policy']],
+  [
+    'a loop of jumps ends',
+    [chain('a', [[{ jump: { target: 'a' } }]], 'drop')],
+    ["inet t a may drop by that chain's default (policy drop)"],
+  ],
   [
     'goto does not come back',
     [chain('a', [[{ goto: { target: 'b' } }], [{ accept: null }]], 'drop'), chain('b', [])],
-    ['inet t a drops by its policy'],
+    ["inet t a drops by that chain's default (policy drop)"],
   ],
   [
     'a named set can hold anything',
@@ -97,16 +106,20 @@ test.each<[string, ForeignChain[], string[]]>([
     ],
     ['inet t a may drop by rule 1 of chain a'],
   ],
-  ['a map of verdicts may accept', [chain('a', [[{ vmap: {} }]], 'drop')], ['inet t a may drop by its policy']],
+  [
+    'a map of verdicts may accept',
+    [chain('a', [[{ vmap: {} }]], 'drop')],
+    ["inet t a may drop by that chain's default (policy drop)"],
+  ],
   [
     'a limit may not match',
     [chain('a', [[{ limit: {} }, { accept: null }]], 'drop')],
-    ['inet t a may drop by its policy'],
+    ["inet t a may drop by that chain's default (policy drop)"],
   ],
   [
     'log and counter decide nothing',
     [chain('a', [[{ log: null }, { counter: null }]], 'drop')],
-    ['inet t a drops by its policy'],
+    ["inet t a drops by that chain's default (policy drop)"],
   ],
 ])('%s', (_, all, expected) => {
   expect(said('forward', TO_WEB, all)).toEqual(expected);
