@@ -63,9 +63,12 @@ export function turn(state: PanicState, { on, containers, by }: PanicOrder, sinc
   if (containers.length > 0) return withoutNames(state, containers);
   if (state.all !== null) return { ...state, all: null, damaged: null };
   if (state.containers.size === 0) return state;
-  const names = [...state.containers.keys()].join(', ');
-  throw new PanicRefused(`not all containers are sealed, but by name ${names}: routewall panic off -n NAME`);
+  throw new PanicRefused(onlySealed([...state.containers.keys()]));
 }
+
+/** With the very line that ends it. */
+const onlySealed = (names: readonly string[]): string =>
+  `only ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} sealed: routewall panic off ${names.map((name) => `-n ${name}`).join(' ')}`;
 
 function withoutNames(state: PanicState, names: readonly string[]): PanicState {
   if (state.all !== null)

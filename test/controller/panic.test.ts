@@ -53,7 +53,8 @@ describe('orders', () => {
 
   test.each([
     [state(ANNE, 'web'), off('web'), 'all containers are sealed: routewall panic off, without -n, ends that'],
-    [state(null, 'web'), off(), 'not all containers are sealed, but by name web: routewall panic off -n NAME'],
+    [state(null, 'web'), off(), 'only web is sealed: routewall panic off -n web'],
+    [state(null, 'web', 'db'), off(), 'only web, db are sealed: routewall panic off -n web -n db'],
   ])('refuses what would do nothing', (before, order, message) => {
     expect(() => turn(before, order, EVE.since)).toThrow(message);
   });
