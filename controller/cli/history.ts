@@ -35,19 +35,20 @@ export async function runHistory({ io, shared, colours }: Invocation): Promise<n
 }
 
 function entry(record: RevisionRecord, isInForce: boolean, colours: Colours): string {
-  const { number, at, by, flows } = record;
+  const { number, at, flows } = record;
   const mark = isInForce ? colours.green('* ') : '  ';
   const when = at.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
-  const head = `${mark}${colours.bold(String(number))}  ${when}  ${HOW[record.how](record)} by ${by}${confirmation(record)}`;
+  const head = `${mark}${colours.bold(String(number))}  ${when}  ${HOW[record.how](record)}${confirmation(record)}`;
   const lines = [describeFiles(record.files), ...(flows ?? [])].map((line) => `     ${line.replace(/\p{Cc}/gu, '?')}`);
   return `${[head, ...lines].join('\n')}\n`;
 }
 
+/** Who edited a file isn't known. */
 const HOW: Readonly<Record<RevisionRecord['how'], (record: RevisionRecord) => string>> = {
-  first: () => 'first taken up',
-  edited: () => 'followed',
-  apply: () => 'applied',
-  rollback: ({ of }) => `rolled back to ${of}`,
+  first: () => 'first seen',
+  edited: () => 'edited',
+  apply: ({ by }) => `applied by ${by}`,
+  rollback: ({ of, by }) => `rolled back to ${of} by ${by}`,
 };
 
 function confirmation({ confirmation: state }: RevisionRecord): string {

@@ -142,14 +142,14 @@ it('keeps each edit that it follows, a moment later, and tells what that opened 
   await eventually('what the last opened is told', async () => /tcp\/81 now allowed/.test(await history()), 10_000);
   const lines = (await history()).split('\n').map((line) => line.replace(/ {2}\d{4}-\S+ \S+ UTC /, ''));
   expect(lines.filter((line) => line !== '')).toEqual([
-    '* 3 followed by edited files',
+    '* 3 edited',
     '     containers/web.yaml',
     '     web: from any tcp/81 now allowed by web.yaml:3 (was dropped)',
     '     web: from any http now dropped (was allowed by web.yaml:3)',
-    '  2 followed by edited files',
+    '  2 edited',
     '     containers/web.yaml',
     '     web: from any http now allowed by web.yaml:3 (was dropped)',
-    '  1 first taken up by edited files',
+    '  1 first seen',
     '     +containers/web.yaml',
   ]);
 });
