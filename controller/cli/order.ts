@@ -44,7 +44,12 @@ async function ask(runDirectory: string, request: Request): Promise<Placed> {
     return await askControl(runDirectory, request);
   } catch (cause) {
     if (cause instanceof NoDaemon) {
-      const advice = 'start it (systemctl start routewall), or reconcile once: routewall daemon --once';
+      const start = 'systemctl start routewall';
+      // What waits for a word, and what was before, only a daemon that stays knows.
+      const advice =
+        request.order === 'apply'
+          ? `start it (${start}), or reconcile once: routewall daemon --once`
+          : `start it: ${start}`;
       throw new CliError(EXIT.refused, `no daemon runs that could do it: ${advice}`, { cause });
     }
     if (cause instanceof OrderFailed) {
