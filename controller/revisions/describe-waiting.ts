@@ -9,12 +9,15 @@ export function describeWaiting(files: readonly string[], reason: WaitingReason)
   const shown = files.slice(0, LISTED).join(', ');
   const more = files.length > LISTED ? ` and ${files.length - LISTED} more` : '';
   const verb = files.length === 1 ? ['differs', 'waits'] : ['differ', 'wait'];
-  return `${shown}${more} ${verb[0]} from what is in force and ${verb[1]} ${WHAT_FOR[reason]}`;
+  return `${shown}${more} ${verb[0]} from what is in force and ${verb[1]} ${WHAT_FOR[reason](files.length === 1)}`;
 }
 
-const WHAT_FOR: Readonly<Record<WaitingReason, string>> = {
-  apply: 'for routewall apply',
-  confirm: 'until the revision in force is confirmed or taken back',
-  refused: 'until they change again, or for routewall apply: they were taken back',
-  missing: `until ${CONTAINERS}/ is there again: ${NO_POLICIES}`,
+const WHAT_FOR: Readonly<Record<WaitingReason, (isOne: boolean) => string>> = {
+  apply: () => 'for routewall apply',
+  confirm: () => 'until the revision in force is confirmed or taken back',
+  refused: (isOne) =>
+    isOne
+      ? 'until it changes again, or for routewall apply: it was taken back'
+      : 'until they change again, or for routewall apply: they were taken back',
+  missing: () => `until ${CONTAINERS}/ is there again: ${NO_POLICIES}`,
 };
