@@ -25,7 +25,7 @@ import { type Difference, readDifference } from './kernel-difference.ts';
 import type { Invocation } from './options.ts';
 import { patientRun } from './patient-run.ts';
 import { changeText, colourDiff } from './preview.ts';
-import { placeProblems, printProblems, shownPath } from './print-problems.ts';
+import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
 import { readKnownPanic } from './read-host.ts';
 import { renderTable } from './table.ts';
 
@@ -167,8 +167,8 @@ function printStatus({ io, colours }: Invocation, status: StatusFile): void {
   for (const { what, since, why } of status.unread ?? [])
     io.out.write(`${colours.red(`${what}: not read to the end since ${timeText(since)}: ${why}`)}\n`);
   if (status.drift.count > 0) {
-    const last = status.drift.last === null ? '' : `, last: ${status.drift.last}`;
-    io.out.write(`\nput back ${status.drift.count} times what others changed${last}\n`);
+    const last = status.drift.last === null ? '' : `, last ${timeText(status.drift.last)}`;
+    io.out.write(`\nput back what others changed: ${plural(status.drift.count, 'part')}${last}\n`);
   }
   for (const { container, refused } of status.containers) {
     if (refused !== null) io.out.write(`${colours.red(`${container}: ${refused}`)}\n`);

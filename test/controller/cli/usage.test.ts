@@ -169,6 +169,16 @@ describe('status', () => {
     expect(out).toMatch(/\nthe comparison with the kernel: not read to the end since \S+ \S+ UTC: nft: timed out\n/);
   });
 
+  test.each([
+    [1, '1 part'],
+    [7, '7 parts'],
+  ])('tells how much was put back, and when at last: %i', async (count, parts) => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    await writeStatusFile(bed.folder, { ...status, drift: { count, last: '2026-11-29T02:51:04.123Z' } });
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(out).toContain(`\nput back what others changed: ${parts}, last 2026-11-29 02:51:04 UTC\n`);
+  });
+
   test('counts down to the end of a rule', async () => {
     const status = statusOf((await readProcessStart(process.pid)) ?? 0);
     const until = new Date(Date.now() + (3 * 24 + 4.5) * 3_600_000).toISOString();
