@@ -51,7 +51,11 @@ export async function runStatus(invocation: Invocation): Promise<number> {
     if (status !== undefined) io.out.write(revisionLines(status.revision, colours));
     if (status !== undefined) printStatus(invocation, status);
     const source = status?.revision.reason ? `revision ${status.revision.inForce} says` : 'the files say';
-    io.out.write(differenceText(difference, source, colours));
+    // The difference is the whole ruleset then, and that nothing is enforced has been said.
+    const isBare = !running && difference.known && !difference.holdsRules && differs;
+    io.out.write(
+      isBare ? '\nroutewall preview shows what would be in force\n' : differenceText(difference, source, colours),
+    );
   }
   return fine ? EXIT.fine : EXIT.no;
 }

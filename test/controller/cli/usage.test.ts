@@ -145,6 +145,17 @@ describe('status', () => {
     expect(out).toContain('systemctl start routewall');
   });
 
+  test('of a kernel that holds nothing of ours it says so, instead of all that it lacks', async () => {
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(out).toBe(
+      'not running; the kernel holds no rules of ours: nothing is enforced\nstart it: systemctl start routewall\n\n' +
+        'routewall preview shows what would be in force\n',
+    );
+    expect(JSON.parse((await bed.rw('status --json', { env: env(), run: emptyKernel })).out).difference).toMatchObject({
+      changed: true,
+    });
+  });
+
   test('tells a live daemon from a process that only has its number', async () => {
     const started = await readProcessStart(process.pid);
     await writeStatusFile(bed.folder, statusOf(started ?? 0));
