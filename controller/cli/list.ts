@@ -11,6 +11,7 @@ import { readConfig } from './read-config.ts';
 import { readHost, selectNamed } from './read-host.ts';
 import { askServing } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
+import { policyInVain } from './without-nics.ts';
 
 export async function runList(invocation: Invocation): Promise<number> {
   const { io, shared, colours, errColours } = invocation;
@@ -69,10 +70,7 @@ function rows(container: ListedContainer, colours: Colours): string[][] {
 
 function policyText({ policy, nics, problems, sealed, unenforced = [] }: ListedContainer, colours: Colours): string {
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
-  if (!nics.some((nic) => isOurs(nic, unenforced)))
-    return unenforced.length > 0 && policy.file !== null
-      ? colours.red(`${name}: not enforced`)
-      : colours.dim('not ours');
+  if (!nics.some((nic) => isOurs(nic, unenforced))) return policyInVain(policy.file, unenforced, colours);
   if (sealed) return colours.red(`${name}: sealed by panic`);
   switch (policy.status) {
     case 'ok':

@@ -28,6 +28,7 @@ import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
 import { readKnownPanic } from './read-host.ts';
 import { renderTable } from './table.ts';
+import { policyInVain } from './without-nics.ts';
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
@@ -202,18 +203,31 @@ function endText({ container }: ContainerStatus, { file, line, until }: EndStatu
   return `${container}: the rule at ${file}:${line} ends in ${leftUntil(until)} (${timeText(until)})\n`;
 }
 
-function row({ container, state, policy, nics, since, unenforced = [] }: ContainerStatus, colours: Colours): string[] {
+function row(status: ContainerStatus, colours: Colours): string[] {
+  const { container, state, policy, nics, since, unenforced = [] } = status;
+  const where = [
+    ...nics.map(({ nic, hostVeth }) => `${nicLabel(nic)} via ${hostVeth}`),
+    ...unenforced.map((name) => colours.yellow(`not on ${nicLabel(name)}`)),
+  ];
+  return [
+    container,
+    state.toLowerCase(),
+    status.ours === false ? policyInVain(policy.file, unenforced, colours) : policyText(policy, colours),
+    where.join(', ') || '-',
+    since === null ? '-' : timeText(since),
+  ];
+}
+
+/** As in the list: one without a name goes by its index. */
+const nicLabel = (name: string): string => name.replace(/^\d+(?= |$)/, '#$&');
+
+function policyText(policy: ContainerStatus['policy'], colours: Colours): string {
   const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
   const said = [
     ...(policy.status === 'ok' ? [] : [policy.status]),
     ...(policy.observing === null ? [] : [observingText(policy.observing)]),
   ];
-  const shown = said.length === 0 ? name : colours.yellow(`${name}: ${said.join(', ')}`);
-  const where = [
-    ...nics.map(({ nic, hostVeth }) => `${nic} via ${hostVeth}`),
-    ...unenforced.map((name) => colours.yellow(`not on ${name}`)),
-  ];
-  return [container, state.toLowerCase(), shown, where.join(', ') || '-', since === null ? '-' : timeText(since)];
+  return said.length === 0 ? name : colours.yellow(`${name}: ${said.join(', ')}`);
 }
 
 function wireRow({ a, b, state, why }: WireStatus, colours: Colours): string[] {

@@ -105,6 +105,7 @@ function describeContainer(
         .at(-1) ?? null,
     problems: [...problemsOf(assembled, container), ...nics.flatMap((nic) => limitProblems(nic, failures))],
     nics: nics.map(describeNic),
+    ...(container.endpoints.length === 0 ? { ours: false } : {}),
     ...unenforcedOf(container),
     ends: policy === undefined ? [] : describeEnds(policy.enforced),
     refused,

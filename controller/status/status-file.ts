@@ -91,6 +91,8 @@ export interface ContainerStatus extends Unenforced {
   readonly problems: readonly Problem[];
   /** Those that are enforced. */
   readonly nics: readonly NicStatus[];
+  /** It has no NIC that a policy could be for, running or not; absent otherwise. */
+  readonly ours?: false;
   /** The next one first. */
   readonly ends: readonly EndStatus[];
   /** Why its rules, or one of its routes, are not in force; where they were refused, what it had before stays; what the backend can't say gets nothing. */
@@ -224,6 +226,7 @@ function parseContainer(of: Placed): ContainerStatus {
     since: orNull(field('since'), asText),
     problems: asList(field('problems')).map(parseProblem),
     nics: asList(field('nics')).map(parseNic),
+    ...(orNull(field('ours'), asBoolean) === false ? { ours: false } : {}),
     ...parseUnenforced(field('unenforced')),
     // A daemon of an earlier release doesn't tell.
     ends: orNull(field('ends'), asList)?.map(parseEnd) ?? [],

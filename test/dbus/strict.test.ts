@@ -68,7 +68,7 @@ describe.each([0, 1])('with hook version %i, a container that demands its policy
     expect(await errorsOf(container)).toContain('1 (macvlan on eth0)');
     await routewall.writePolicy(`containers/${name}.yaml`, OPEN);
     await container.start();
-    await routewall.statusTells(new RegExp(`${name} .*eth0 via veth\\w+, not on 1 \\(macvlan on eth0\\)`));
+    await routewall.statusTells(new RegExp(`${name} .*eth0 via veth\\w+, not on #1 \\(macvlan on eth0\\)`));
     await container.stop();
   });
 

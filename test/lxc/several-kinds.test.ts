@@ -53,6 +53,7 @@ describe('a container with NICs of several kinds', () => {
         ...wired,
       ],
     });
+    await rw.addContainer('away', { lines: key(0, 'type = macvlan', 'link = eth0') });
     await rw.start(other);
     await rw.start(many, 2);
     inside = await many.inside();
@@ -93,6 +94,8 @@ describe('a container with NICs of several kinds', () => {
       /^many .*eth0 via veth\w+, eth1 via veth\w+, not on mac1 \(macvlan on eth0\) /m,
     );
     expect(status).toMatch(/container:many\/eth3 and container:other\/eth3 +up/);
+    expect(status).toMatch(/^away +stopped +not ours +not on #0 \(macvlan on eth0\) /m);
+    expect((await rw.cli('list', '-n', 'away')).stdout).toMatch(/^away +stopped +not ours +#0 \(macvlan on eth0\) /m);
     const check = (await rw.cli('check', '-n', 'many')).stdout
       .split('\n')
       .filter((line) => line.includes(': warning: '));

@@ -190,6 +190,33 @@ describe('status', () => {
     expect(out).toContain(`\nput back what others changed: ${parts}, last 2026-11-29 02:51:04 UTC\n`);
   });
 
+  test('says of a container without a NIC of ours what the list says, and names NICs as it does', async () => {
+    bed.write('lxc/away/config', 'lxc.net.0.type = macvlan\nlxc.net.0.link = eth0\n');
+    bed.write('lxc/none/config', 'lxc.net.0.type = empty\n');
+    bed.write('pol/containers/away.yaml', '{}\n');
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const one = (container: string, policy: object, more: object) =>
+      status.containers.map((entry) => ({
+        ...{ ...entry, container, nics: [], since: null, policy: { ...entry.policy, ...policy } },
+        ...more,
+      }));
+    const nics = [{ nic: '0', hostVeth: 'vethDb', addresses: [] }];
+    const containers = [
+      ...one('away', { file: 'containers/away.yaml' }, { ours: false, unenforced: ['0 (macvlan on eth0)'] }),
+      ...one('none', { file: null, status: 'closed' }, { ours: false }),
+      ...one('db', { file: null, status: 'closed' }, { nics }),
+    ];
+    await writeStatusFile(bed.folder, { ...status, containers });
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const listed = (await bed.rw('list')).out;
+    for (const text of [out, listed]) {
+      expect(text).toMatch(/^away +\w+ +away.yaml: not enforced +/m);
+      expect(text).toMatch(/^none +\w+ +not ours +/m);
+      expect(text).toMatch(/#0 \(macvlan on eth0\)/);
+    }
+    expect(out).toMatch(/^db +running +no file: closed +#0 via vethDb +-$/m);
+  });
+
   test('counts down to the end of a rule', async () => {
     const status = statusOf((await readProcessStart(process.pid)) ?? 0);
     const until = new Date(Date.now() + (3 * 24 + 4.5) * 3_600_000).toISOString();
