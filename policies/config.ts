@@ -81,7 +81,7 @@ export function parseConfig(file: string, content: FileContent): ParsedConfig {
 
 /** What of the rest of the program knows nftables alone; told wherever iptables serves. */
 export const IPTABLES_GAPS =
-  'iptables enforces, and records no refusals for denials, learn and metrics: see /usr/share/doc/routewall/iptables.md';
+  'where iptables enforces, nobody records refusals for denials, learn and metrics: see /usr/share/doc/routewall/iptables.md';
 
 const iptablesWarning = (file: string, place: { readonly line: number; readonly column: number }): Problem => ({
   file,
