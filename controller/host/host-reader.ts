@@ -177,7 +177,7 @@ export class HostReader {
     const known = [...this.#containers.byId.values()];
     for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
     const live = known.filter(isLive);
-    await this.#readRuntimes(live);
+    await this.#readRuntimes(live, false);
     this.runtimes.endFirst();
     this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
@@ -217,14 +217,14 @@ export class HostReader {
     await this.#readRuntimes(known.flatMap((container) => this.readConfig(container) ?? []));
   }
 
-  async #readRuntimes(containers: readonly ContainerRef[]): Promise<void> {
+  async #readRuntimes(containers: readonly ContainerRef[], isTold = true): Promise<void> {
     await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
       if (known === undefined) return;
       const runtime = await this.#readRuntime(known);
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
-      this.#containers.setRuntime(current, runtime);
+      this.#containers.setRuntime(current, runtime, isTold);
       if (!(await this.#bridged.readMacs(current, runtime))) this.#options.onLate?.(current);
       // What was kept for what ran.
       if (hasNoFile(current) ? runtime.veths.size === 0 : current.kept !== undefined) this.readConfig(current);

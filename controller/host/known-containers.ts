@@ -11,7 +11,7 @@ import { type LxcConfigOptions, parseLxcConfig } from '../../watchers/lxc-config
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
 import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
-import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
+import { claimedNics, linkIdentity, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { isHostsOwn } from './hosts-own.ts';
 import { type KeptNics, keepRunningNics } from './running-nics.ts';
@@ -40,6 +40,8 @@ export class KnownContainers {
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
   /** What `#veths` doesn't have yet; whoever was given it keeps it as it was. */
   #vethChanges: [before: Runtime, after: Runtime][] = [];
+  /** Which link it was that has such a name, of names that configurations fix: the next one has it too. */
+  readonly #links = new Map<string, string>();
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, readonly string[]> | undefined;
@@ -163,8 +165,10 @@ export class KnownContainers {
     return undefined;
   }
 
-  setRuntime(known: KnownContainer, runtime: Runtime): void {
+  /** `isTold`: something happened to it, so that its links may be others of the same name. */
+  setRuntime(known: KnownContainer, runtime: Runtime, isTold = true): void {
     if (known.runtime === runtime) return;
+    this.#noteLinks(known, runtime, isTold);
     const { id } = known.container;
     // Another may have got it before this one was known to have ended.
     for (const veth of known.runtime.veths.values()) if (this.#usedVeths.get(veth) === id) this.#usedVeths.delete(veth);
@@ -186,12 +190,21 @@ export class KnownContainers {
     if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
     const described = describeContainer(lxcPath, name, lxc, wired, (veth) => isHostsOwn(veth, this.#config));
-    const runs = lxc.loadable ? keepRunningNics(described, before) : keepUnloadable(described, before);
+    const linkOf = (veth: string): string | undefined => this.#links.get(veth);
+    const runs = lxc.loadable ? keepRunningNics(described, before, linkOf) : keepUnloadable(described, before);
     const known = { lxcPath, name, lxc, ...runs, runtime: before?.runtime ?? STOPPED };
     if (before?.kept !== undefined && JSON.stringify(known) === JSON.stringify(before)) return before;
     this.#known.set(id, known);
     this.#forgetLists();
     return known;
+  }
+
+  #noteLinks({ container, runtime: before }: KnownContainer, runtime: Runtime, isTold: boolean): void {
+    for (const veth of before.veths.values()) if (isTold) this.#links.delete(veth);
+    for (const { key, fixedVeth } of container.endpoints) {
+      const veth = runtime.veths.get(key);
+      if (veth !== undefined && veth === fixedVeth && !this.#links.has(veth)) this.#links.set(veth, linkIdentity(veth));
+    }
   }
 
   #keepWithout(before: KnownContainer, file: string): KnownContainer {

@@ -14,18 +14,19 @@ interface Running {
 
 /**
  * The container as it is configured now, with the NICs that run otherwise as they were: without them their links would be
- * nobody's, and open.
+ * nobody's, and open. `linkOf`: the identity of the link that was found by that name, where the name may come again.
  */
 export function keepRunningNics(
   container: Container,
   before: Running | undefined,
+  linkOf: (veth: InterfaceName) => string | undefined,
 ): { readonly container: Container; readonly kept?: KeptNics } {
   if (before === undefined || before.runtime.veths.size === 0) return { container };
   const kept = new Map<string, string>();
   const old = before.container.endpoints.filter((endpoint) => {
     const veth = before.runtime.veths.get(endpoint.key);
-    if (veth === undefined || isKind(endpoint, container) || !isSameLink(veth, before.kept?.get(endpoint.key)))
-      return false;
+    if (veth === undefined || isKind(endpoint, container)) return false;
+    if (!isSameLink(veth, before.kept?.get(endpoint.key) ?? linkOf(veth))) return false;
     kept.set(endpoint.key, linkIdentity(veth));
     return true;
   });

@@ -1,7 +1,7 @@
 /** The configuration of who runs is edited, which LXC reads again at the next start only: until then nothing opens. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BRIDGE_ROUTES, bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
@@ -11,7 +11,7 @@ import { listen, probe, receipts } from '../../sandbox/services.ts';
 import { attack } from './hostile.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
-afterEach(cleanUp);
+afterAll(cleanUp);
 
 const OWN = addressesOf(10);
 const UDP = { protocol: 'udp', port: 9 } as const;
@@ -26,6 +26,8 @@ interface Edited {
   readonly inside: Place;
   /** Edits what runs, and waits until that has been read. */
   edit(change: (text: string) => string): Promise<void>;
+  /** As it was before. */
+  restore(): Promise<void>;
 }
 
 async function start(lines: readonly string[], isBridged = false): Promise<Edited> {
@@ -36,17 +38,21 @@ async function start(lines: readonly string[], isBridged = false): Promise<Edite
   await routewall.start(container);
   for (const place of [routewall.bed.host, routewall.bed.outside]) await listen(place, UDP);
   const text = await readFile(container.configFile, 'utf8');
+  const write = async (changed: string, said: RegExp): Promise<void> => {
+    const after = routewall.mark();
+    await writeFile(container.configFile, changed);
+    await routewall.daemon.child().waitForLine(said, { after });
+  };
   return {
     routewall,
     container,
     inside: await container.inside(),
     edit: async (change) => {
-      const after = routewall.mark();
-      await writeFile(container.configFile, change(text));
-      await routewall.daemon.child().waitForLine(/web\/config:1:1: warning: has no NIC/, { after });
+      await write(change(text), /web\/config:1:1: warning: has no NIC/);
       // Whatever follows from it.
       await sleep(300);
     },
+    restore: () => write(text, /no longer: .*web\/config:1:1: warning: has no NIC/),
   };
 }
 
@@ -71,23 +77,41 @@ async function leaked({ routewall, container, inside }: Edited): Promise<string[
   return [...(await receipts(host)), ...(await receipts(outside))].map(({ from, to }) => `${from} > ${to}`);
 }
 
-test.each(Object.entries(EDITS))('a routed one stays shut, %s', async (_, change) => {
-  const edited = await start(ROUTED);
-  await edited.edit(change);
-  expect(await leaked(edited)).toEqual([]);
-  await edited.routewall.statusTells(/keeps its addresses and rules until it stops/);
-  expect((await edited.routewall.cli('panic', 'on')).exitCode).toBe(0);
-  expect(await leaked(edited)).toEqual([]);
+describe('routed', () => {
+  let edited: Edited;
+  beforeAll(async () => {
+    edited = await start(ROUTED);
+  });
+  afterAll(cleanUp);
+
+  test.each(Object.entries(EDITS))('it stays shut, %s, with and without a panic', async (_, change) => {
+    const { routewall } = edited;
+    await edited.edit(change);
+    expect(await leaked(edited)).toEqual([]);
+    await routewall.statusTells(/keeps its addresses and rules until it stops/);
+    expect((await routewall.cli('panic', 'on')).exitCode).toBe(0);
+    expect(await leaked(edited)).toEqual([]);
+    expect((await routewall.cli('panic', 'off')).exitCode).toBe(0);
+    await edited.restore();
+  });
 });
 
-test.each([
-  ...Object.entries(EDITS),
-  ['without its bridge', (text: string) => text.replace(/^lxc\.net\.0\.link.*\n/m, '')] as const,
-])('one on a bridge stays shut, %s', async (_, change) => {
-  const edited = await start(BRIDGED, true);
-  await edited.edit(change);
-  for (const to of ['198.51.100.129', '203.0.113.80'])
-    expect(await probe(edited.inside, { ...UDP, to }), to).toBe('dropped');
+describe('on a bridge', () => {
+  let edited: Edited;
+  beforeAll(async () => {
+    edited = await start(BRIDGED, true);
+  });
+  afterAll(cleanUp);
+
+  test.each([
+    ...Object.entries(EDITS),
+    ['without its bridge', (text: string) => text.replace(/^lxc\.net\.0\.link.*\n/m, '')] as const,
+  ])('a port stays shut, %s', async (_, change) => {
+    await edited.edit(change);
+    for (const to of ['198.51.100.129', '203.0.113.80'])
+      expect(await probe(edited.inside, { ...UDP, to }), to).toBe('dropped');
+    await edited.restore();
+  });
 });
 
 test('policy edits still count for it, and the next start is by the new text', async () => {
@@ -102,4 +126,30 @@ test('policy edits still count for it, and the next start is by the new text', a
   await routewall.stop(container);
   await eventually('nothing is kept', async () => !(await routewall.cli('status')).stdout.includes('until it stops'));
   expect((await routewall.cli('list')).stdout).not.toContain('198.51.100.10');
+});
+
+test('made anew on a bridge under the same name while the daemon was stopped, it is what it is now', async () => {
+  const routewall = await startRoutewall({
+    host: { routedPrefixes: BRIDGE_ROUTES },
+    prepare: ({ host }) => createBridge(host),
+  });
+  await listen(routewall.bed.outside, UDP);
+  const container = await routewall.addContainer('web', { lines: ROUTED, policy: OPEN });
+  await routewall.start(container);
+  const after = routewall.mark();
+  const { pid } = routewall.daemon.child();
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await container.stop('kill');
+    const text = await readFile(container.configFile, 'utf8');
+    const lines = [...BRIDGED, 'lxc.net.0.veth.pair = web0'].join('\n');
+    await writeFile(container.configFile, `${EDITS['without the NIC'](text)}${lines}\n`);
+    await container.start();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  const inside = await container.inside();
+  const to = '203.0.113.80';
+  await eventually('it has the rules of its own kind', async () => (await probe(inside, { ...UDP, to })) === 'allowed');
+  expect(routewall.daemon.child().lines.slice(after).join('\n')).not.toContain('has no NIC');
 });
