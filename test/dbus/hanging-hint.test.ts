@@ -25,7 +25,9 @@ test.each(['script.up', 'start-host'])(
     const [two, three] = [await add('two', 21), await add('three', 22)];
     // What would ask is stopped, and so is what is started in its place.
     await tools.setPerl({ words: '*namespace_behind*', does: 'hang' });
-    const forks = childrenOf(routewall.daemon.child().pid).find((pid) => commandOf(pid).includes('fork'));
+    const forks = childrenOf(routewall.daemon.child().pid).find(
+      (pid) => commandOf(pid) === 'routewall: starts commands',
+    );
     if (forks === undefined) throw new Error('nothing forks');
     process.kill(forks, 'SIGSTOP');
     let isStarted = false;
