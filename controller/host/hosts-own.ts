@@ -1,17 +1,21 @@
 /** Interfaces that can't be a container's, whatever its configuration says. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import type { HostConfig } from '../../policies/config.ts';
 import type { InterfaceName } from '../../render/names.ts';
 
-/** No veth has any of these. */
-const PARTS = ['device', 'bridge', 'bonding'];
-
-/** Hardware, a bridge or bond, the loopback, an uplink, or what a default route leads to now: LXC couldn't make it. */
+/** Hardware, a bridge, the loopback, an uplink, or what a default route leads to now: LXC couldn't make it. */
 export const isHostsOwn = (name: InterfaceName, { uplinks }: Pick<HostConfig, 'uplinks'>): boolean =>
-  name === 'lo' ||
-  (uplinks !== 'auto' && uplinks.includes(name)) ||
-  PARTS.some((part) => existsSync(`/sys/class/net/${name}/${part}`)) ||
-  waysOut().has(name);
+  name === 'lo' || (uplinks !== 'auto' && uplinks.includes(name)) || isHardwareOrBridge(name) || waysOut().has(name);
+
+function isHardwareOrBridge(name: InterfaceName): boolean {
+  const path = `/sys/class/net/${name}`;
+  try {
+    return !readlinkSync(path).includes('/virtual/') || existsSync(`${path}/bridge`);
+  } catch {
+    // It isn't there.
+    return false;
+  }
+}
 
 /** All configurations are read in one go, and the tables may be long. */
 const FRESH_MS = 1_000;
