@@ -203,7 +203,7 @@ it('where iptables serves, a panic says whom it does not reach', async () => {
   const told = await rw.cli('panic', 'on');
   expect([told.exitCode, told.stderr]).toEqual([
     1,
-    expect.stringMatching(/^not sealed, .*: port; see docs\/bridged.md/),
+    expect.stringMatching(/^not sealed, .*: port; see \/usr\/share\/doc\/routewall\/bridged.md/),
   ]);
   expect(await rw.cli('panic', 'off')).toMatchObject({ exitCode: 0, stderr: '' });
   expect(await rw.cli('panic', 'on', '-n', 'routed')).toMatchObject({ exitCode: 0, stderr: '' });
