@@ -6,7 +6,7 @@ import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import type { Place } from '../../sandbox/place.ts';
-import { listen, probe } from '../../sandbox/services.ts';
+import { listen, probe, receipts } from '../../sandbox/services.ts';
 import { runIp } from '../../sandbox/wire.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -51,9 +51,13 @@ test.each(['removed', 'broken'])(
     else await writeFile(web.configFile, `${text.replace('web0', 'web1')}lxc.foo = bar\n`);
     try {
       await rw.daemon.restart('SIGKILL');
+      // Without a route no answer comes: what arrives is counted.
+      const arrived = async () => [...(await receipts(rw.bed.host)), ...(await receipts(rw.bed.outside))].length;
+      const before = await arrived();
       // Also once everything has been compared.
       for (let round = 0; round < 2; round += 1) {
         expect(await reached(inside)).toEqual([]);
+        expect(await arrived()).toBe(before);
         rw.daemon.child().signal('SIGHUP');
         await sleep(1_500);
       }
