@@ -4,7 +4,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { MethodName } from '../dbus/interface.ts';
 import type { Placed } from '../json-shape.ts';
 import { callDaemon, daemonPid } from '../status/ask-daemon.ts';
-import { readProcessStart, readServer, type Server } from '../status/status-file.ts';
+import { readProcessStart } from '../status/process-start.ts';
+import { readServer } from '../status/status-file.ts';
+import type { Server } from '../status/status-shape.ts';
 import type { Invocation } from './options.ts';
 
 /** A preview of 10,000 containers takes seconds. */

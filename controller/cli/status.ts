@@ -7,17 +7,11 @@ import { placed } from '../json-shape.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { parsePanic, viewPanic } from '../panic/panic-state.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
-import type { RevisionView } from '../revisions/revisions.ts';
+import type { RevisionView } from '../revisions/revision-view.ts';
 import { askStatus } from '../status/ask-daemon.ts';
-import {
-  type ContainerStatus,
-  type EndStatus,
-  type NameStatus,
-  readProcessStart,
-  readServer,
-  readStatusFile,
-  type StatusFile,
-} from '../status/status-file.ts';
+import { readProcessStart } from '../status/process-start.ts';
+import { readServer, readStatusFile } from '../status/status-file.ts';
+import type { ContainerStatus, EndStatus, NameStatus, StatusFile } from '../status/status-shape.ts';
 import type { WireStatus } from '../traffic/describe-wires.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';

@@ -9,7 +9,8 @@ import { type PanicOrder, PanicRefused, type PanicView, viewPanic } from '../pan
 import type { Outcome } from '../reconcile.ts';
 import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
-import { type Order, OrderRefused, type Revisions, type RevisionView } from '../revisions/revisions.ts';
+import type { RevisionView } from '../revisions/revision-view.ts';
+import { type Order, OrderRefused, type Revisions } from '../revisions/revisions.ts';
 import { type AdmissionOptions, type Admissions, createAdmissions } from './admissions.ts';
 
 /** A day: who isn't back by then doesn't need the way in. */

@@ -1,6 +1,7 @@
 /** In words, which files wait and for what. */
 import { CONTAINERS } from '../../policies/policy-files.ts';
-import { NO_POLICIES, type WaitingReason } from './revisions.ts';
+import type { WaitingReason } from './revision-view.ts';
+import { NO_POLICIES } from './revisions.ts';
 
 const LISTED = 3;
 

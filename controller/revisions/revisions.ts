@@ -10,6 +10,7 @@ import type { Unconfirmed } from './journal.ts';
 import { allPaths, diffFiles, digestOf, type RevisionRecord } from './revision.ts';
 import { RevisionBook, UNKNOWN_FILES } from './revision-book.ts';
 import type { Revision } from './revision-store.ts';
+import type { RevisionView, WaitingReason } from './revision-view.ts';
 
 export type Order =
   | { readonly kind: 'apply'; readonly confirmSeconds: number | undefined; readonly by: string }
@@ -35,24 +36,10 @@ export interface Choice {
   readonly refusal: Error | undefined;
 }
 
-/** `apply`: autoApply is off; `confirm`: not before the confirmation; `refused`: they were rolled or taken back; `missing`: the folder. */
-export type WaitingReason = 'apply' | 'confirm' | 'refused' | 'missing';
-
 export interface Following {
   readonly autoApply: boolean;
   /** The folder of the containers' policies is away: a disk that isn't mounted, or a moment within a rename. */
   readonly isFolderMissing: boolean;
-}
-
-/** For `status`. */
-export interface RevisionView {
-  /** `null`: none yet, or none that can be read. */
-  readonly inForce: number | null;
-  readonly autoApply: boolean;
-  readonly unconfirmed: { readonly revision: number; readonly previous: number; readonly until: string } | null;
-  /** Files that differ from what is in force, and why they aren't followed. */
-  readonly waiting: readonly string[];
-  readonly reason: WaitingReason | null;
 }
 
 export interface RevisionsOptions {

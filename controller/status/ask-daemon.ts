@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import type { Run } from '../commands/run.ts';
 import { BUS_NAME, INTERFACE, METHODS, type MethodName, OBJECT_PATH, signatureOf } from '../dbus/interface.ts';
 import { asList, asNumber, asObject, asText, at, type Placed, parseJson } from '../json-shape.ts';
-import { parseStatus, type StatusFile } from './status-file.ts';
+import { parseStatus } from './parse-status.ts';
+import type { StatusFile } from './status-shape.ts';
 
 const SOCKET = '/run/dbus/system_bus_socket';
 const BUS = ['org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus'] as const;

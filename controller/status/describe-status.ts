@@ -20,7 +20,7 @@ import { mapInTurns } from '../in-turns.ts';
 import type { PanicView } from '../panic/panic-state.ts';
 import type { UnreadReading } from '../patience.ts';
 import type { Outcome } from '../reconcile.ts';
-import type { RevisionView } from '../revisions/revisions.ts';
+import type { RevisionView } from '../revisions/revision-view.ts';
 import { describeWires } from '../traffic/describe-wires.ts';
 import { limitProblems } from '../traffic/limit-problems.ts';
 import type {
@@ -31,7 +31,7 @@ import type {
   Serves,
   StatusFile,
   SysctlStatus,
-} from './status-file.ts';
+} from './status-shape.ts';
 
 /** What a pass doesn't know of itself. Times are ISO 8601 in UTC. */
 export interface ServiceFacts {

@@ -18,11 +18,13 @@ import type { PanicView } from '../panic/panic-state.ts';
 import type { UnreadReading } from '../patience.ts';
 import type { Outcome } from '../reconcile.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
-import type { RevisionView } from '../revisions/revisions.ts';
+import type { RevisionView } from '../revisions/revision-view.ts';
 import type { DnsMemory } from '../state/dns-memory.ts';
 import { describeStatus } from './describe-status.ts';
 import { ProblemLog } from './problem-log.ts';
-import { readProcessStart, type Serves, type StatusFile, writeStatusFile } from './status-file.ts';
+import { readProcessStart } from './process-start.ts';
+import { writeStatusFile } from './status-file.ts';
+import type { Serves, StatusFile } from './status-shape.ts';
 
 export interface ReporterOptions {
   readonly log: Log;

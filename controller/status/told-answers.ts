@@ -10,7 +10,7 @@ import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, typ
 import type { Change } from '../kernel/kernel-comparison.ts';
 import { type PanicState, parsePanic } from '../panic/panic-state.ts';
 import type { ListedContainer, ListedNic } from './list-containers.ts';
-import { parseProblem } from './status-file.ts';
+import { parseProblem } from './parse-status.ts';
 
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
 const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];

@@ -64,7 +64,7 @@ test('every error of our own', () => {
 });
 
 test('every key of status.json', () => {
-  const source = readFileSync('controller/status/status-file.ts', 'utf8');
+  const source = readFileSync('controller/status/status-shape.ts', 'utf8');
   const body = /^export interface StatusFile \{\n([\s\S]*?)^\}/m.exec(source)?.[1] ?? '';
   const known = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
   expect(known).toContain('enforcedAt');

@@ -18,6 +18,7 @@ const OTHERWISE: Readonly<Record<string, string>> = {
   parseUnsigned: 'parseLxcConfig',
   parseSigned: 'parseLxcConfig',
   parseProblem: 'parseStatus',
+  parseServer: 'parseStatus',
   parseUnread: 'parseStatus',
   parseWires: 'parseStatus',
   parseUnenforced: 'parseListed',

@@ -6,8 +6,9 @@ import { parseJson } from '../../controller/json-shape.ts';
 import { parsePanic } from '../../controller/panic/panic-state.ts';
 import { parseJournal } from '../../controller/revisions/journal.ts';
 import { parseRevision } from '../../controller/revisions/revision.ts';
+import { parseRevisionView } from '../../controller/revisions/revision-view.ts';
 import { parseMemento } from '../../controller/state/memento.ts';
-import { parseRevisionView, parseStatus } from '../../controller/status/status-file.ts';
+import { parseStatus } from '../../controller/status/parse-status.ts';
 import {
   parseAnswers,
   parseCheck,

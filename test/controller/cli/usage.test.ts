@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hasTrouble } from '../../../controller/cli/status.ts';
 import { CommandError } from '../../../controller/commands/run.ts';
-import { readProcessStart, type StatusFile, writeStatusFile } from '../../../controller/status/status-file.ts';
+import { readProcessStart } from '../../../controller/status/process-start.ts';
+import { writeStatusFile } from '../../../controller/status/status-file.ts';
+import type { StatusFile } from '../../../controller/status/status-shape.ts';
 import { type CliBed, createFarm } from './cli-bed.ts';
 
 let bed: CliBed;

@@ -1,0 +1,146 @@
+/** Reads what the daemon says of itself, out of `status.json` or of its answer on the bus. */
+import type { Problem } from '../../policies/problem.ts';
+import type { PolicyStatus } from '../choose-policies.ts';
+import { parseObserving } from '../denials/observing.ts';
+import { parseUnenforced } from '../host/unenforceable-nics.ts';
+import {
+  asBoolean,
+  asList,
+  asNumber,
+  asObject,
+  asOneOf,
+  asText,
+  at,
+  entriesOf,
+  orNull,
+  type Placed,
+} from '../json-shape.ts';
+import { NO_PANIC, parsePanic, viewPanic } from '../panic/panic-state.ts';
+import { parseRevisionView } from '../revisions/revision-view.ts';
+import { parseWires } from '../traffic/describe-wires.ts';
+import type {
+  ContainerStatus,
+  EndStatus,
+  NameStatus,
+  NicStatus,
+  Server,
+  Serves,
+  StatusFile,
+  SysctlStatus,
+} from './status-shape.ts';
+import { parseUnread } from './unread-readings.ts';
+
+const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
+
+/** @throws ShapeError */
+export function parseStatus(top: Placed): StatusFile {
+  const object = asObject(top);
+  const field = (key: string): Placed => at(object, key, '');
+  const drift = asObject(field('drift'));
+  const { pid, started, serves } = parseServer(top);
+  return {
+    ...{ pid, started },
+    since: asText(field('since')),
+    enforcedAt: orNull(field('enforcedAt'), asText),
+    generation: orNull(field('generation'), asNumber),
+    revision: parseRevisionView(field('revision')),
+    // A daemon of an earlier release doesn't tell.
+    panic: viewPanic(orNull(field('panic'), parsePanic) ?? NO_PANIC),
+    containers: asList(field('containers')).map(parseContainer),
+    sysctls: asList(field('sysctls')).map(parseSysctl),
+    problems: asList(field('problems')).map(parseProblem),
+    drift: { count: asNumber(at(drift, 'count', 'drift')), last: orNull(at(drift, 'last', 'drift'), asText) },
+    watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
+    serves,
+    names: asList(field('names')).map(parseName),
+    ...parseUnread(field('unread')),
+    ...parseWires(field('wires')),
+  };
+}
+
+/** @throws ShapeError */
+export function parseServer(top: Placed): Server {
+  const object = asObject(top);
+  const field = (key: string): Placed => at(object, key, '');
+  return { pid: asNumber(field('pid')), started: asNumber(field('started')), serves: parseServes(field('serves')) };
+}
+
+function parseServes(of: Placed): Serves {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    config: asText(field('config')),
+    policies: asText(field('policies')),
+    lxcPaths: asList(field('lxcPaths')).map(asText),
+  };
+}
+
+function parseContainer(of: Placed): ContainerStatus {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  const policy = asObject(field('policy'));
+  return {
+    container: asText(field('container')),
+    state: asText(field('state')),
+    policy: {
+      file: orNull(at(policy, 'file', of.path), asText),
+      status: asOneOf(at(policy, 'status', of.path), STATUSES),
+      observing: parseObserving(at(policy, 'observing', of.path)),
+    },
+    since: orNull(field('since'), asText),
+    problems: asList(field('problems')).map(parseProblem),
+    nics: asList(field('nics')).map(parseNic),
+    ...(orNull(field('ours'), asBoolean) === false ? { ours: false } : {}),
+    ...parseUnenforced(field('unenforced')),
+    // A daemon of an earlier release doesn't tell.
+    ends: orNull(field('ends'), asList)?.map(parseEnd) ?? [],
+    refused: orNull(field('refused'), asText),
+  };
+}
+
+function parseEnd(of: Placed): EndStatus {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return { file: asText(field('file')), line: asNumber(field('line')), until: asText(field('until')) };
+}
+
+function parseNic(of: Placed): NicStatus {
+  const object = asObject(of);
+  return {
+    nic: asText(at(object, 'nic', of.path)),
+    hostVeth: asText(at(object, 'hostVeth', of.path)),
+    addresses: asList(at(object, 'addresses', of.path)).map(asText),
+  };
+}
+
+function parseName(of: Placed): NameStatus {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    name: asText(field('name')),
+    addresses: asList(field('addresses')).map(asText),
+    ignored: asList(field('ignored')).map(asText),
+    answered: orNull(field('answered'), asText),
+    next: orNull(field('next'), asText),
+    error: orNull(field('error'), asText),
+  };
+}
+
+function parseSysctl(of: Placed): SysctlStatus {
+  const object = asObject(of);
+  const field = (key: string): string => asText(at(object, key, of.path));
+  return { key: field('key'), value: field('value'), reason: field('reason') };
+}
+
+/** @throws ShapeError */
+export function parseProblem(of: Placed): Problem {
+  const object = asObject(of);
+  const field = (key: string): Placed => at(object, key, of.path);
+  return {
+    file: asText(field('file')),
+    line: asNumber(field('line')),
+    column: asNumber(field('column')),
+    message: asText(field('message')),
+    severity: asOneOf(field('severity'), ['error', 'warning'] as const),
+  };
+}
