@@ -27,6 +27,12 @@ export function parseJson(text: string): Placed {
 export const at = (object: JsonObject, key: string, path: string): Placed =>
   placed(object[key], path === '' ? key : `${path}.${key}`);
 
+/** The fields of an object, each with its place. @throws ShapeError where it is no object. */
+export function fieldsOf(of: Placed): (key: string) => Placed {
+  const object = asObject(of);
+  return (key) => at(object, key, of.path);
+}
+
 export function asObject({ value, path }: Placed): JsonObject {
   if (!isObject(value)) throw wrong(path, 'an object', value);
   return value;

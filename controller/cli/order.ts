@@ -4,10 +4,9 @@ import type { Problem } from '../../policies/problem.ts';
 import { askControl, NoDaemon, OrderFailed } from '../control/ask-control.ts';
 import type { Request } from '../control/requests.ts';
 import type { ToldChange } from '../explain/describe-changes.ts';
-import { asBoolean, asList, asObject, asText, at, type Placed } from '../json-shape.ts';
+import { asBoolean, asList, asText, fieldsOf, type Placed } from '../json-shape.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
-import type { RevisionView } from '../revisions/revision-view.ts';
-import { parseRevisionView } from '../revisions/revision-view.ts';
+import { parseRevisionView, type RevisionView } from '../revisions/revision-view.ts';
 import { parseProblem } from '../status/parse-status.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
@@ -61,11 +60,9 @@ async function ask(runDirectory: string, request: Request): Promise<Placed> {
 }
 
 function parseAnswer(of: Placed): OrderAnswer {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
-  const files = asObject(field('files'));
-  const paths = (key: string, sign: string): string[] =>
-    asList(at(files, key, 'files')).map((path) => `${sign}${asText(path)}`);
+  const field = fieldsOf(of);
+  const files = fieldsOf(field('files'));
+  const paths = (key: string, sign: string): string[] => asList(files(key)).map((path) => `${sign}${asText(path)}`);
   return {
     ...parseRevisionView(of),
     changed: asBoolean(field('changed')),
@@ -76,8 +73,8 @@ function parseAnswer(of: Placed): OrderAnswer {
 }
 
 function parseWords(of: Placed): ToldChange {
-  const object = asObject(of);
-  return { text: asText(at(object, 'text', of.path)), opens: asBoolean(at(object, 'opens', of.path)) };
+  const field = fieldsOf(of);
+  return { text: asText(field('text')), opens: asBoolean(field('opens')) };
 }
 
 function changes({ files, words, changed, waiting, reason }: OrderAnswer, colours: Colours): string[] {

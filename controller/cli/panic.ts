@@ -3,7 +3,7 @@
 import { readBackends } from '../apply/backend-memory.ts';
 import { isBridged } from '../bridged/bridged-reader.ts';
 import { askControl, NoDaemon, OrderFailed } from '../control/ask-control.ts';
-import { asBoolean, asObject, at } from '../json-shape.ts';
+import { asBoolean, fieldsOf } from '../json-shape.ts';
 import { takeLock } from '../lock.ts';
 import { messageOf } from '../log.ts';
 import { describePanic } from '../panic/describe-panic.ts';
@@ -61,7 +61,7 @@ async function tellUnsealed(invocation: Invocation): Promise<number> {
 async function askDaemon({ io, shared }: Invocation, order: PanicOrder): Promise<Turned | undefined> {
   try {
     const answer = await askControl(shared.runtimeDirectory, { order: 'panic', ...order }, PATIENCE_MS);
-    return { state: parsePanic(answer), changed: asBoolean(at(asObject(answer), 'changed', '')) };
+    return { state: parsePanic(answer), changed: asBoolean(fieldsOf(answer)('changed')) };
   } catch (cause) {
     if (cause instanceof OrderFailed && cause.refused) throw new CliError(EXIT.no, cause.message, { cause });
     if (!(cause instanceof NoDaemon)) {

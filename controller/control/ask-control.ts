@@ -1,6 +1,6 @@
 /** Sends an order to the daemon of a run directory, and waits for what it came to. */
 import { connect } from 'node:net';
-import { asBoolean, asObject, asText, at, type Placed, parseJson } from '../json-shape.ts';
+import { asBoolean, asText, fieldsOf, type Placed, parseJson } from '../json-shape.ts';
 import type { Request } from './requests.ts';
 import { socketPath } from './socket-path.ts';
 
@@ -22,10 +22,10 @@ export class OrderFailed extends Error {
 
 /** @throws NoDaemon, OrderFailed, Error where there is no right to ask or no answer within `timeoutMs` */
 export async function askControl(runDirectory: string, request: Request, timeoutMs = 120_000): Promise<Placed> {
-  const answer = asObject(parseJson(await exchange(socketPath(runDirectory), JSON.stringify(request), timeoutMs)));
-  const error = at(answer, 'error', '');
-  if (error.value !== undefined) throw new OrderFailed(asText(error), asBoolean(at(answer, 'refused', '')));
-  return at(answer, 'answer', '');
+  const field = fieldsOf(parseJson(await exchange(socketPath(runDirectory), JSON.stringify(request), timeoutMs)));
+  const error = field('error');
+  if (error.value !== undefined) throw new OrderFailed(asText(error), asBoolean(field('refused')));
+  return field('answer');
 }
 
 function exchange(path: string, line: string, timeoutMs: number): Promise<string> {

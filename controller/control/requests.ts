@@ -1,5 +1,5 @@
 /** The orders as they come in from outside, checked before anything is done. */
-import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asBoolean, asList, asNumber, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 import type { Controls } from './controls.ts';
 
 export type Request =
@@ -12,8 +12,7 @@ export type Request =
 
 /** @throws ShapeError */
 export function parseRequest(top: Placed): Request {
-  const object = asObject(top);
-  const field = (key: string): Placed => at(object, key, '');
+  const field = fieldsOf(top);
   const order = asOneOf(field('order'), ['admit', 'release', 'apply', 'confirm', 'rollback', 'panic'] as const);
   const named = () => ({ container: asText(field('container')), veth: asText(field('veth')) });
   switch (order) {

@@ -3,7 +3,7 @@
 import { formatMoment } from '../../policies/moment.ts';
 import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import type { Direction } from '../../render/rule.ts';
-import { asList, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asList, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 
 export interface Observing {
   /** What these refuse passes, and is recorded. */
@@ -25,10 +25,10 @@ export function observingOf(policy: EnforcedPolicy | undefined): Observing | nul
 /** A daemon of an earlier release doesn't tell. @throws ShapeError */
 export const parseObserving = (of: Placed): Observing | null =>
   orNull(of, (placed) => {
-    const object = asObject(placed);
+    const field = fieldsOf(placed);
     return {
-      directions: asList(at(object, 'directions', placed.path)).map((one) => asOneOf(one, DIRECTIONS)),
-      until: asText(at(object, 'until', placed.path)),
+      directions: asList(field('directions')).map((one) => asOneOf(one, DIRECTIONS)),
+      until: asText(field('until')),
     };
   });
 

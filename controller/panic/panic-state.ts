@@ -4,7 +4,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { asList, asObject, asText, at, orNull, type Placed, parseJson } from '../json-shape.ts';
+import { asList, asObject, asText, fieldsOf, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { messageOf } from '../log.ts';
 import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
 
@@ -111,22 +111,22 @@ export const viewPanic = ({ all, containers, damaged }: PanicState): PanicView =
 
 /** What `viewPanic` gave. @throws ShapeError */
 export function parsePanic(top: Placed): PanicState {
-  const object = asObject(top);
-  const containers = asList(at(object, 'containers', top.path)).map((of): [string, PanicEntry] => [
-    asText(at(asObject(of), 'container', of.path)),
+  const field = fieldsOf(top);
+  const containers = asList(field('containers')).map((of): [string, PanicEntry] => [
+    asText(fieldsOf(of)('container')),
     parseEntry(of),
   ]);
-  const all = at(object, 'all', top.path);
+  const all = field('all');
   // Half a file must not count as the half that seals nothing.
   if (all.value === undefined) asObject(all);
   return {
     all: orNull(all, parseEntry),
     containers: new Map(containers),
-    damaged: orNull(at(object, 'damaged', top.path), asText),
+    damaged: orNull(field('damaged'), asText),
   };
 }
 
 function parseEntry(of: Placed): PanicEntry {
-  const object = asObject(of);
-  return { since: asText(at(object, 'since', of.path)), by: asText(at(object, 'by', of.path)) };
+  const field = fieldsOf(of);
+  return { since: asText(field('since')), by: asText(field('by')) };
 }

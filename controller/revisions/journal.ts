@@ -1,6 +1,6 @@
 /** `revisions/journal.json`: which revision is in force, and what waits. Written before the kernel is. */
 import { readFile } from 'node:fs/promises';
-import { asNumber, asObject, asText, at, orNull, type Placed, parseJson, ShapeError } from '../json-shape.ts';
+import { asNumber, asText, fieldsOf, orNull, type Placed, parseJson, ShapeError } from '../json-shape.ts';
 import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
 
 /** A revision that is in force until `due` unless it is confirmed. */
@@ -54,30 +54,29 @@ export async function readJournal(file: string): Promise<Journal | undefined> {
 
 /** @throws ShapeError */
 export function parseJournal(top: Placed): Journal {
-  const object = asObject(top);
+  const field = fieldsOf(top);
   // Half a journal must not count as one in which nothing waits.
   for (const key of ['inForce', 'refused', 'unconfirmed'])
-    if (object[key] === undefined) throw new ShapeError(`${key} is missing`);
+    if (field(key).value === undefined) throw new ShapeError(`${key} is missing`);
   return {
-    inForce: orNull(at(object, 'inForce', ''), asNumber),
-    refused: orNull(at(object, 'refused', ''), asText),
-    unconfirmed: orNull(at(object, 'unconfirmed', ''), parseUnconfirmed),
+    inForce: orNull(field('inForce'), asNumber),
+    refused: orNull(field('refused'), asText),
+    unconfirmed: orNull(field('unconfirmed'), parseUnconfirmed),
   };
 }
 
 function parseUnconfirmed(of: Placed): Unconfirmed {
-  const object = asObject(of);
-  const due = asObject(at(object, 'due', of.path));
-  const path = `${of.path}.due`;
+  const field = fieldsOf(of);
+  const due = fieldsOf(field('due'));
   return {
-    revision: asNumber(at(object, 'revision', of.path)),
-    previous: asNumber(at(object, 'previous', of.path)),
-    by: asText(at(object, 'by', of.path)),
+    revision: asNumber(field('revision')),
+    previous: asNumber(field('previous')),
+    by: asText(field('by')),
     due: {
-      at: asText(at(due, 'at', path)),
-      seconds: asNumber(at(due, 'seconds', path)),
-      boot: asText(at(due, 'boot', path)),
-      uptime: asNumber(at(due, 'uptime', path)),
+      at: asText(due('at')),
+      seconds: asNumber(due('seconds')),
+      boot: asText(due('boot')),
+      uptime: asNumber(due('uptime')),
     },
   };
 }

@@ -1,5 +1,5 @@
 /** What `status` tells of the revisions: which one is in force, and which files wait. */
-import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asBoolean, asList, asNumber, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 
 /** `apply`: autoApply is off; `confirm`: not before the confirmation; `refused`: they were rolled or taken back; `missing`: the folder. */
 export type WaitingReason = (typeof REASONS)[number];
@@ -17,14 +17,12 @@ export interface RevisionView {
 
 /** @throws ShapeError */
 export function parseRevisionView(of: Placed): RevisionView {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
+  const field = fieldsOf(of);
   return {
     inForce: orNull(field('inForce'), asNumber),
     autoApply: asBoolean(field('autoApply')),
     unconfirmed: orNull(field('unconfirmed'), (placed) => {
-      const entry = asObject(placed);
-      const inside = (key: string): Placed => at(entry, key, placed.path);
+      const inside = fieldsOf(placed);
       return {
         revision: asNumber(inside('revision')),
         previous: asNumber(inside('previous')),

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type FileContent, sameContent } from '../../policies/source-text.ts';
-import { asList, asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asList, asNumber, asObject, asOneOf, asText, at, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 
 /** `first`: what was there when the daemon first ran; `edited`: files that changed and were followed. */
 const WAYS = ['first', 'edited', 'apply', 'rollback'] as const;
@@ -38,10 +38,9 @@ export interface RevisionRecord {
 
 /** @throws ShapeError */
 export function parseRevision(top: Placed): RevisionRecord {
-  const object = asObject(top);
-  const field = (key: string): Placed => at(object, key, '');
-  const files = asObject(field('files'));
-  const paths = (key: string): string[] => asList(at(files, key, 'files')).map(asText);
+  const field = fieldsOf(top);
+  const files = fieldsOf(field('files'));
+  const paths = (key: string): string[] => asList(files(key)).map(asText);
   const unreadable = asObject(field('unreadable'));
   return {
     number: asNumber(field('number')),

@@ -10,7 +10,7 @@ import {
   sameAddresses,
   withoutEnded,
 } from '../../watchers/dns-record.ts';
-import { asList, asNumber, asObject, asText, at, entriesOf, orNull, type Placed, parseJson } from '../json-shape.ts';
+import { asList, asNumber, asText, entriesOf, fieldsOf, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { type Log, messageOf } from '../log.ts';
 
 const NAME = 'dns-answers.json';
@@ -98,24 +98,24 @@ function addressesOf([text, { addresses }]: [string, DnsRecord]): [DnsName, read
 }
 
 function parseRecord([name, of]: [string, Placed]): [string, DnsRecord] {
-  const object = asObject(of);
-  const addresses = asList(at(object, 'addresses', of.path)).map(parseSeen);
+  const field = fieldsOf(of);
+  const addresses = asList(field('addresses')).map(parseSeen);
   return [
     name,
     {
       ...NOTHING_KNOWN,
       addresses,
-      answered: orNull(at(object, 'answered', of.path), asNumber),
-      next: asNumber(at(object, 'next', of.path)),
+      answered: orNull(field('answered'), asNumber),
+      next: asNumber(field('next')),
     },
   ];
 }
 
 function parseSeen(of: Placed): SeenAddress {
-  const object = asObject(of);
+  const field = fieldsOf(of);
   return {
-    address: asText(at(object, 'address', of.path)),
-    seen: asNumber(at(object, 'seen', of.path)),
-    ttl: asNumber(at(object, 'ttl', of.path)),
+    address: asText(field('address')),
+    seen: asNumber(field('seen')),
+    ttl: asNumber(field('ttl')),
   };
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Run } from '../commands/run.ts';
 import { BUS_NAME, INTERFACE, METHODS, type MethodName, OBJECT_PATH, signatureOf } from '../dbus/interface.ts';
-import { asList, asNumber, asObject, asText, at, type Placed, parseJson } from '../json-shape.ts';
+import { asList, asNumber, asText, fieldsOf, type Placed, parseJson } from '../json-shape.ts';
 import { parseStatus } from './parse-status.ts';
 import type { StatusFile } from './status-shape.ts';
 
@@ -50,7 +50,7 @@ async function busctl(run: Run, call: readonly string[], patienceS: number): Pro
     const { stdout, exitCode } = await run('busctl', [...options, 'call', '--', ...call], {
       timeout: 2 * patienceS * 1000,
     });
-    return exitCode === 0 ? asList(at(asObject(parseJson(stdout)), 'data', ''))[0] : undefined;
+    return exitCode === 0 ? asList(fieldsOf(parseJson(stdout))('data'))[0] : undefined;
   } catch {
     // Whatever is wrong with the bus: nobody needs it.
     return undefined;

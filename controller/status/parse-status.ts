@@ -7,11 +7,10 @@ import {
   asBoolean,
   asList,
   asNumber,
-  asObject,
   asOneOf,
   asText,
-  at,
   entriesOf,
+  fieldsOf,
   orNull,
   type Placed,
 } from '../json-shape.ts';
@@ -34,9 +33,8 @@ const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
 
 /** @throws ShapeError */
 export function parseStatus(top: Placed): StatusFile {
-  const object = asObject(top);
-  const field = (key: string): Placed => at(object, key, '');
-  const drift = asObject(field('drift'));
+  const field = fieldsOf(top);
+  const drift = fieldsOf(field('drift'));
   const { pid, started, serves } = parseServer(top);
   return {
     ...{ pid, started },
@@ -49,7 +47,7 @@ export function parseStatus(top: Placed): StatusFile {
     containers: asList(field('containers')).map(parseContainer),
     sysctls: asList(field('sysctls')).map(parseSysctl),
     problems: asList(field('problems')).map(parseProblem),
-    drift: { count: asNumber(at(drift, 'count', 'drift')), last: orNull(at(drift, 'last', 'drift'), asText) },
+    drift: { count: asNumber(drift('count')), last: orNull(drift('last'), asText) },
     watchers: Object.fromEntries(entriesOf(field('watchers')).map(([key, value]) => [key, asText(value)])),
     serves,
     names: asList(field('names')).map(parseName),
@@ -60,14 +58,12 @@ export function parseStatus(top: Placed): StatusFile {
 
 /** @throws ShapeError */
 export function parseServer(top: Placed): Server {
-  const object = asObject(top);
-  const field = (key: string): Placed => at(object, key, '');
+  const field = fieldsOf(top);
   return { pid: asNumber(field('pid')), started: asNumber(field('started')), serves: parseServes(field('serves')) };
 }
 
 function parseServes(of: Placed): Serves {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
+  const field = fieldsOf(of);
   return {
     config: asText(field('config')),
     policies: asText(field('policies')),
@@ -76,16 +72,15 @@ function parseServes(of: Placed): Serves {
 }
 
 function parseContainer(of: Placed): ContainerStatus {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
-  const policy = asObject(field('policy'));
+  const field = fieldsOf(of);
+  const policy = fieldsOf(field('policy'));
   return {
     container: asText(field('container')),
     state: asText(field('state')),
     policy: {
-      file: orNull(at(policy, 'file', of.path), asText),
-      status: asOneOf(at(policy, 'status', of.path), STATUSES),
-      observing: parseObserving(at(policy, 'observing', of.path)),
+      file: orNull(policy('file'), asText),
+      status: asOneOf(policy('status'), STATUSES),
+      observing: parseObserving(policy('observing')),
     },
     since: orNull(field('since'), asText),
     problems: asList(field('problems')).map(parseProblem),
@@ -99,23 +94,21 @@ function parseContainer(of: Placed): ContainerStatus {
 }
 
 function parseEnd(of: Placed): EndStatus {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
+  const field = fieldsOf(of);
   return { file: asText(field('file')), line: asNumber(field('line')), until: asText(field('until')) };
 }
 
 function parseNic(of: Placed): NicStatus {
-  const object = asObject(of);
+  const field = fieldsOf(of);
   return {
-    nic: asText(at(object, 'nic', of.path)),
-    hostVeth: asText(at(object, 'hostVeth', of.path)),
-    addresses: asList(at(object, 'addresses', of.path)).map(asText),
+    nic: asText(field('nic')),
+    hostVeth: asText(field('hostVeth')),
+    addresses: asList(field('addresses')).map(asText),
   };
 }
 
 function parseName(of: Placed): NameStatus {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
+  const field = fieldsOf(of);
   return {
     name: asText(field('name')),
     addresses: asList(field('addresses')).map(asText),
@@ -127,15 +120,13 @@ function parseName(of: Placed): NameStatus {
 }
 
 function parseSysctl(of: Placed): SysctlStatus {
-  const object = asObject(of);
-  const field = (key: string): string => asText(at(object, key, of.path));
-  return { key: field('key'), value: field('value'), reason: field('reason') };
+  const field = fieldsOf(of);
+  return { key: asText(field('key')), value: asText(field('value')), reason: asText(field('reason')) };
 }
 
 /** @throws ShapeError */
 export function parseProblem(of: Placed): Problem {
-  const object = asObject(of);
-  const field = (key: string): Placed => at(object, key, of.path);
+  const field = fieldsOf(of);
   return {
     file: asText(field('file')),
     line: asNumber(field('line')),

@@ -6,7 +6,7 @@ import { parseObserving } from '../denials/observing.ts';
 import type { ToldChange } from '../explain/describe-changes.ts';
 import type { NicKind } from '../host/containers.ts';
 import { parseUnenforced } from '../host/unenforceable-nics.ts';
-import { asBoolean, asList, asNumber, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asBoolean, asList, asNumber, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 import type { Change } from '../kernel/kernel-comparison.ts';
 import { type PanicState, parsePanic } from '../panic/panic-state.ts';
 import type { ListedContainer, ListedNic } from './list-containers.ts';
@@ -15,11 +15,6 @@ import { parseProblem } from './parse-status.ts';
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
 const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
 const KINDS: readonly NicKind[] = ['routed', 'bridged', 'wired', 'unmanaged'];
-
-const fieldsOf = (of: Placed): ((key: string) => Placed) => {
-  const object = asObject(of);
-  return (key) => at(object, key, of.path);
-};
 
 const textsOf = (of: Placed): string[] => asList(of).map(asText);
 

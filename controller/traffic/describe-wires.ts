@@ -2,7 +2,7 @@
 
 import type { ConfiguredWire } from '../../policies/wires-config.ts';
 import { describeEnd } from '../../policies/wires-config.ts';
-import { asList, asObject, asOneOf, asText, at, orNull, type Placed } from '../json-shape.ts';
+import { asList, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 import type { Outcome } from '../reconcile.ts';
 
 /** `down`: one of its ends isn't there; `broken`: both are, and `why` it isn't up all the same, or not whole. */
@@ -46,8 +46,7 @@ export function describeWires(
 /** @throws ShapeError */
 export function parseWires(of: Placed): Wired {
   const wires = orNull(of, asList)?.map((entry): WireStatus => {
-    const object = asObject(entry);
-    const field = (key: string): Placed => at(object, key, entry.path);
+    const field = fieldsOf(entry);
     return {
       a: asText(field('a')),
       b: asText(field('b')),
