@@ -14,7 +14,8 @@ import { formatProblem } from '../policies/problem.ts';
 import { withoutEnded } from '../policies/rule-ends.ts';
 
 /** `open`: no policy file, and `withoutPolicy: open`. `closed`: no policy file, or a broken one that was never good. */
-export type PolicyStatus = 'ok' | 'last-good' | 'closed' | 'open';
+export type PolicyStatus = (typeof POLICY_STATUSES)[number];
+export const POLICY_STATUSES = ['ok', 'last-good', 'closed', 'open'] as const;
 
 export interface ContainerPolicy {
   /** Relative to the policy folder; `null` where there is none. */

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { parseAddress } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
+import { POLICY_STATUSES } from '../choose-policies.ts';
 import { VERSION } from '../cli/version.ts';
 import type { Run } from '../commands/run.ts';
 import { type CountedElement, readCounted } from '../denials/counted-packets.ts';
@@ -113,7 +114,7 @@ export class Exporter {
     // What nobody is in any more shows 0 where it is usual, and goes where it isn't.
     metrics.containers.reset();
     for (const state of ['RUNNING', 'STOPPED']) metrics.containers.set({ state }, 0);
-    for (const status of ['ok', 'last-good', 'closed', 'open']) metrics.policies.set({ status }, 0);
+    for (const status of POLICY_STATUSES) metrics.policies.set({ status }, 0);
     const panic = this.#facts.panic();
     metrics.sealed.set([...reader.known.values()].filter(({ name }) => isSealed(panic, name)).length);
     const nics: CountedNic[] = [];

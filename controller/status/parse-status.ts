@@ -1,6 +1,6 @@
 /** Reads what the daemon says of itself, out of `status.json` or of its answer on the bus. */
 import type { Problem } from '../../policies/problem.ts';
-import type { PolicyStatus } from '../choose-policies.ts';
+import { POLICY_STATUSES } from '../choose-policies.ts';
 import { parseObserving } from '../denials/observing.ts';
 import { parseUnenforced } from '../host/unenforceable-nics.ts';
 import {
@@ -28,8 +28,6 @@ import type {
   SysctlStatus,
 } from './status-shape.ts';
 import { parseUnread } from './unread-readings.ts';
-
-const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
 
 /** @throws ShapeError */
 export function parseStatus(top: Placed): StatusFile {
@@ -79,7 +77,7 @@ function parseContainer(of: Placed): ContainerStatus {
     state: asText(field('state')),
     policy: {
       file: orNull(policy('file'), asText),
-      status: asOneOf(policy('status'), STATUSES),
+      status: asOneOf(policy('status'), POLICY_STATUSES),
       observing: parseObserving(policy('observing')),
     },
     since: orNull(field('since'), asText),

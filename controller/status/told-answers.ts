@@ -1,7 +1,7 @@
 /** The daemon's answers on D-Bus, read back: what the command line prints in its own words. */
 import type { Problem } from '../../policies/problem.ts';
 import type { ChosenBackend } from '../apply/choose-backend.ts';
-import type { PolicyStatus } from '../choose-policies.ts';
+import { POLICY_STATUSES } from '../choose-policies.ts';
 import { parseObserving } from '../denials/observing.ts';
 import type { ToldChange } from '../explain/describe-changes.ts';
 import type { NicKind } from '../host/containers.ts';
@@ -13,7 +13,6 @@ import type { ListedContainer, ListedNic } from './list-containers.ts';
 import { parseProblem } from './parse-status.ts';
 
 const VERDICTS = ['allow', 'drop', 'reject'] as const;
-const STATUSES: readonly PolicyStatus[] = ['ok', 'last-good', 'closed', 'open'];
 const KINDS: readonly NicKind[] = ['routed', 'bridged', 'wired', 'unmanaged'];
 
 const textsOf = (of: Placed): string[] => asList(of).map(asText);
@@ -31,7 +30,7 @@ function parseContainer(of: Placed): ListedContainer {
     groups: textsOf(field('groups')),
     policy: {
       file: orNull(policy('file'), asText),
-      status: asOneOf(policy('status'), STATUSES),
+      status: asOneOf(policy('status'), POLICY_STATUSES),
       observing: parseObserving(policy('observing')),
     },
     nics: asList(field('nics')).map(parseNic),
