@@ -251,8 +251,8 @@ export class Reconciler {
       const known = reader.readConfig(container);
       if (known !== undefined) this.#options.onConfigRead(known);
     }
-    if (dirty.running) await reader.readRunning();
-    await reader.readRuntimes(dirty.runtimes.values());
+    if (dirty.running) await reader.running.readAll();
+    await reader.running.readSome(dirty.runtimes.values());
     if (dirty.leases || dirty.tree || dirty.configs.size > 0) await reader.readLeases();
   }
 

@@ -198,7 +198,7 @@ export class Session {
       this.#dirty.policies = 'all';
       this.#dirty.tree = true;
     }
-    const changed = await this.reconciler.reader.changedRuntimes();
+    const changed = await this.reconciler.reader.running.changed();
     for (const container of changed) {
       this.#dirty.runtimes.set(containerId(container.lxcPath, container.name), container);
     }

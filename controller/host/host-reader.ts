@@ -9,25 +9,23 @@ import type { Problem } from '../../policies/problem.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
 import { matchesPattern } from '../../render/names.ts';
-import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BackendName } from '../apply/backend.ts';
 import type { HostInputs } from '../assemble.ts';
 import { attachedTo, BridgedReader, hasBridged, leasingBridges } from '../bridged/bridged-reader.ts';
 import { leaseFile } from '../bridged/leases.ts';
-import { forEachLimited } from '../commands/for-each-limited.ts';
-import { orUnread, patiently, reading, Unread } from '../commands/reading.ts';
+import { patiently, type Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import type { DirtyParts } from '../dirty.ts';
 import type { Turn } from '../in-turns.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { rememberLast } from '../remember.ts';
 import type { Following } from '../revisions/revisions.ts';
-import { hasNamedLink, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { HostLinks } from './host-links.ts';
 import { isHostAsRead } from './host-look.ts';
-import { type ContainerRef, hasNoFile, type KnownContainer, KnownContainers } from './known-containers.ts';
+import { type ContainerRef, type KnownContainer, KnownContainers } from './known-containers.ts';
 import { PolicyFolder } from './policy-folder.ts';
+import { RunningReader } from './running-reader.ts';
 import { RuntimeReader } from './runtime-reader.ts';
 import { UplinkReader } from './uplink-facts.ts';
 
@@ -51,9 +49,6 @@ export interface HostReaderOptions {
   readonly taken?: () => TakenAddresses;
 }
 
-/** lxc-info is a fork each; more at once only compete for the processors. */
-const FORKS = 4;
-
 export class HostReader {
   readonly #options: HostReaderOptions;
   readonly #containers: KnownContainers;
@@ -61,10 +56,9 @@ export class HostReader {
   /** Those that the policies are compiled from. */
   #files: PolicyFiles = new Map();
   #loaded: LoadedPolicies = loadPolicies(new Map());
-  /** LXC need not be asked what runs, while its sockets and the links are the same. */
-  #isSettled = false;
   readonly folder: PolicyFolder;
   readonly runtimes: RuntimeReader;
+  readonly running: RunningReader;
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
   readonly #links: HostLinks;
@@ -79,6 +73,15 @@ export class HostReader {
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
     this.uplinks = new UplinkReader(options.run);
     this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
+    this.running = new RunningReader({
+      lxcPaths: options.config.lxcPaths,
+      containers: this.#containers,
+      runtimes: this.runtimes,
+      bridged: this.#bridged,
+      readConfig: (ref) => this.readConfig(ref),
+      onLate: options.onLate,
+      onUnread: options.onUnread,
+    });
     this.#links = new HostLinks({
       run: options.run,
       isVeth: (name) => this.#isVeth(name),
@@ -126,7 +129,7 @@ export class HostReader {
 
   /** What was read, now that everything was: `undefined` where no look at it tells that all would be read the same again. */
   get watched(): WatchedFiles | undefined {
-    const isCertain = this.folder.isCertain && this.#containers.isCertain && this.#isSettled;
+    const isCertain = this.folder.isCertain && this.#containers.isCertain && this.running.isSettled;
     if (!isCertain || this.hasBridges || this.uplinks.facts !== undefined) return undefined;
     return { folders: this.folder.folders, trees: this.config.lxcPaths, paths: this.#containers.includes };
   }
@@ -134,7 +137,7 @@ export class HostReader {
   async readAll(): Promise<void> {
     await this.readFiles();
     await this.readLeases();
-    await this.readRunning();
+    await this.running.readAll();
   }
 
   /** Without what runs. `onNoLinks`: is told why the host can't be asked for them, where that is no failure. */
@@ -167,21 +170,6 @@ export class HostReader {
     return known;
   }
 
-  /** Which containers run, and with which veths. */
-  async readRunning(): Promise<void> {
-    const running = await readRunningContainers(this.#options.config.lxcPaths, this.#containers.byId.values());
-    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
-    // A link with a name that a configuration fixes tells of a container too, as it does when its event comes.
-    const isLive = ({ container, runtime }: KnownContainer): boolean =>
-      ids.has(container.id) || runtime.veths.size > 0 || hasNamedLink(container, this.#containers.isAmbiguous);
-    const known = [...this.#containers.byId.values()];
-    for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
-    const live = known.filter(isLive);
-    await this.#readRuntimes(live, false);
-    this.runtimes.endFirst();
-    this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
-  }
-
   /** Whether what can be looked at without a pass is as it was read; see `isHostAsRead`. */
   async isAsRead(turn: Turn): Promise<boolean> {
     if (this.uplinks.facts !== undefined) return false;
@@ -199,51 +187,6 @@ export class HostReader {
     const { guard, uplinks } = this.#options.config;
     if (uplinks !== 'auto' && uplinks.some((uplink) => uplink === name)) return false;
     return this.ownerOf(name) !== undefined || guard.some((pattern) => matchesPattern(name, pattern));
-  }
-
-  /** Those that run though they weren't known to, and the other way round; costs no fork. */
-  async changedRuntimes(): Promise<ContainerRef[]> {
-    const running = await readRunningContainers(this.#options.config.lxcPaths, this.#containers.byId.values());
-    const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
-    return [...this.#containers.byId.values()].filter(
-      ({ container, runtime }) => ids.has(container.id) !== (runtime.state !== 'STOPPED'),
-    );
-  }
-
-  /** As their configurations are now: the event of a container that was made anew may come before that of its file. */
-  async readRuntimes(containers: Iterable<ContainerRef>): Promise<void> {
-    // LXC tells of some that it doesn't list itself, such as hidden ones: they stay unknown.
-    const known = [...containers].filter(({ lxcPath, name }) => this.#containers.byId.has(containerId(lxcPath, name)));
-    await this.#readRuntimes(known.flatMap((container) => this.readConfig(container) ?? []));
-  }
-
-  async #readRuntimes(containers: readonly ContainerRef[], isTold = true): Promise<void> {
-    await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
-      const known = this.#containers.byId.get(containerId(lxcPath, name));
-      if (known === undefined) return;
-      const runtime = await this.#readRuntime(known);
-      const current = this.#containers.byId.get(known.container.id);
-      if (current === undefined) return;
-      this.#containers.setRuntime(current, runtime, isTold);
-      if (!(await this.#bridged.readMacs(current, runtime))) this.#options.onLate?.(current);
-      // What was kept for what ran.
-      if (hasNoFile(current) ? runtime.veths.size === 0 : current.kept !== undefined) this.readConfig(current);
-    });
-  }
-
-  async #readRuntime(known: KnownContainer): Promise<Runtime> {
-    const before = known.runtime;
-    const renewed = () => {
-      const now = this.readConfig(known);
-      return now && { ...now, before: now.runtime, isAmbiguous };
-    };
-    const { isAmbiguous } = this.#containers;
-    const question = { ...known, before, isAmbiguous };
-    const runtime = await orUnread(() => reading(() => this.runtimes.read(question, renewed)));
-    if (!(runtime instanceof Unread)) return runtime;
-    if (this.#options.onUnread === undefined) throw runtime;
-    this.#options.onUnread(known, runtime);
-    return { ...before, veths: new Map([...before.veths].filter(([, veth]) => linkExists(veth))) };
   }
 
   /** Reads the policy folder and compiles from what is there. `files`: absolute paths; without them the whole folder. */
@@ -317,9 +260,6 @@ export class HostReader {
     return this.#complete;
   }
 }
-
-const isSettled = (known: KnownContainer | undefined): boolean =>
-  known === undefined || needsNoAnswer(known.container, known.runtime);
 
 const NO_PROBLEMS: readonly Problem[] = [];
 const NONE: ReadonlyMap<string, CompiledPolicy> = new Map();

@@ -1,0 +1,109 @@
+/** Which containers run, and with which veths; read anew for all of them or for those of which events tell. */
+import { readRunningContainers } from '../../watchers/running-containers.ts';
+import type { BridgedReader } from '../bridged/bridged-reader.ts';
+import { forEachLimited } from '../commands/for-each-limited.ts';
+import { orUnread, reading, Unread } from '../commands/reading.ts';
+import { hasNamedLink, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
+import { containerId } from './containers.ts';
+import { type ContainerRef, hasNoFile, type KnownContainer, type KnownContainers } from './known-containers.ts';
+import type { RuntimeReader } from './runtime-reader.ts';
+
+export interface RunningReaderOptions {
+  readonly lxcPaths: readonly string[];
+  readonly containers: KnownContainers;
+  readonly runtimes: RuntimeReader;
+  readonly bridged: BridgedReader;
+  readonly readConfig: (container: ContainerRef) => KnownContainer | undefined;
+  /** As in HostReaderOptions. */
+  readonly onLate?: ((container: ContainerRef) => void) | undefined;
+  readonly onUnread?: ((container: ContainerRef, why: Unread) => void) | undefined;
+}
+
+/** lxc-info is a fork each; more at once only compete for the processors. */
+const FORKS = 4;
+
+export class RunningReader {
+  readonly #options: RunningReaderOptions;
+  readonly #containers: KnownContainers;
+  #isSettled = false;
+
+  constructor(options: RunningReaderOptions) {
+    this.#options = options;
+    this.#containers = options.containers;
+  }
+
+  /** LXC need not be asked what runs, while its sockets and the links are the same. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  async readAll(): Promise<void> {
+    const ids = await this.#runningIds();
+    // A link with a name that a configuration fixes tells of a container too, as it does when its event comes.
+    const isLive = ({ container, runtime }: KnownContainer): boolean =>
+      ids.has(container.id) || runtime.veths.size > 0 || hasNamedLink(container, this.#containers.isAmbiguous);
+    const known = [...this.#containers.byId.values()];
+    for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
+    const live = known.filter(isLive);
+    await this.#read(live, false);
+    this.#options.runtimes.endFirst();
+    this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
+  }
+
+  /** Those that run though they weren't known to, and the other way round; costs no fork. */
+  async changed(): Promise<ContainerRef[]> {
+    const ids = await this.#runningIds();
+    return [...this.#containers.byId.values()].filter(
+      ({ container, runtime }) => ids.has(container.id) !== (runtime.state !== 'STOPPED'),
+    );
+  }
+
+  /** As their configurations are now: the event of a container that was made anew may come before that of its file. */
+  async readSome(containers: Iterable<ContainerRef>): Promise<void> {
+    // LXC tells of some that it doesn't list itself, such as hidden ones: they stay unknown.
+    const known = [...containers].filter(({ lxcPath, name }) => this.#containers.byId.has(containerId(lxcPath, name)));
+    await this.#read(
+      known.flatMap((container) => this.#options.readConfig(container) ?? []),
+      true,
+    );
+  }
+
+  async #runningIds(): Promise<Set<string>> {
+    const running = await readRunningContainers(this.#options.lxcPaths, this.#containers.byId.values());
+    return new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+  }
+
+  /** `isTold`: as in `KnownContainers.setRuntime`. */
+  async #read(containers: readonly ContainerRef[], isTold: boolean): Promise<void> {
+    const { bridged, readConfig, onLate } = this.#options;
+    await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
+      const known = this.#containers.byId.get(containerId(lxcPath, name));
+      if (known === undefined) return;
+      const runtime = await this.#readRuntime(known);
+      const current = this.#containers.byId.get(known.container.id);
+      if (current === undefined) return;
+      this.#containers.setRuntime(current, runtime, isTold);
+      if (!(await bridged.readMacs(current, runtime))) onLate?.(current);
+      // Addresses and NICs that were kept for what ran are no longer needed.
+      if (hasNoFile(current) ? runtime.veths.size === 0 : current.kept !== undefined) readConfig(current);
+    });
+  }
+
+  async #readRuntime(known: KnownContainer): Promise<Runtime> {
+    const { runtimes, readConfig, onUnread } = this.#options;
+    const before = known.runtime;
+    const { isAmbiguous } = this.#containers;
+    const renewed = () => {
+      const now = readConfig(known);
+      return now && { ...now, before: now.runtime, isAmbiguous };
+    };
+    const runtime = await orUnread(() => reading(() => runtimes.read({ ...known, before, isAmbiguous }, renewed)));
+    if (!(runtime instanceof Unread)) return runtime;
+    if (onUnread === undefined) throw runtime;
+    onUnread(known, runtime);
+    return { ...before, veths: new Map([...before.veths].filter(([, veth]) => linkExists(veth))) };
+  }
+}
+
+const isSettled = (known: KnownContainer | undefined): boolean =>
+  known === undefined || needsNoAnswer(known.container, known.runtime);
