@@ -30,6 +30,7 @@ import { rememberLast } from './remember.ts';
 import { ResyncLook } from './resync-look.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { LastGood } from './state/last-good.ts';
+import { recallPolicies, shutByErrors } from './state/recall-policies.ts';
 import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface ReconcilerOptions {
@@ -280,12 +281,7 @@ export class Reconciler {
     const inputs = inputsWith();
     const assembled = this.#assembler.assemble(inputs);
     // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
-    const recalled = new Map<string, CompiledPolicy>();
-    for (const { id, compiled } of this.#shutOf(assembled.policies)) {
-      if (recalled.has(compiled.container)) continue;
-      const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
-      if (policy !== undefined) recalled.set(compiled.container, policy);
-    }
+    const recalled = await recallPolicies(lastGood, this.#shutOf(assembled.policies), inputs.now);
     return recalled.size === 0 ? assembled : this.#assembler.assemble(inputsWith(recalled));
   }
 
@@ -306,8 +302,3 @@ export class Reconciler {
     );
   }
 }
-
-const shutByErrors = (policies: Assembled['policies']) =>
-  [...policies].flatMap(([id, { status, compiled }]) =>
-    status === 'closed' && !compiled.ok ? [{ id, compiled }] : [],
-  );

@@ -21,6 +21,7 @@ import { readTaken } from '../probe/taken-file.ts';
 import { readFilesInForce } from '../revisions/files-in-force.ts';
 import { DnsMemory } from '../state/dns-memory.ts';
 import { LastGood } from '../state/last-good.ts';
+import { recallPolicies, shutByErrors } from '../state/recall-policies.ts';
 import type { ContainerToList } from '../status/list-containers.ts';
 import { readStatusFile } from '../status/status-file.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -202,18 +203,12 @@ async function recallLastGood(
 ): Promise<ReadonlyMap<string, CompiledPolicy> | undefined> {
   // Only the daemon's own user can look in there.
   if (process.getuid?.() !== 0 || !existsSync(join(stateDirectory, 'last-good'))) return undefined;
-  const broken = [...assembler.assemble(inputs).policies].filter(
-    ([, { status, compiled }]) => status === 'closed' && !compiled.ok,
-  );
+  const shut = shutByErrors(assembler.assemble(inputs).policies);
   // To open it is to read all that it holds.
-  if (broken.length === 0) return undefined;
-  const recalled = new Map<string, CompiledPolicy>();
+  if (shut.length === 0) return undefined;
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
-  for (const [id, { compiled }] of broken) {
-    const policy = await lastGood.recall(compiled.container, { now: inputs.now, id });
-    if (policy !== undefined) recalled.set(compiled.container, policy);
-  }
+  const recalled = await recallPolicies(lastGood, shut, inputs.now);
   return recalled.size === 0 ? undefined : recalled;
 }
 
