@@ -7,7 +7,7 @@ import { whyNotEnforced } from './explain/why-not-enforced.ts';
 import { linkExists } from './host/container-runtime.ts';
 import { containerId } from './host/containers.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
-import type { Outcome } from './reconcile.ts';
+import type { Outcome } from './outcome.ts';
 import type { Session } from './session.ts';
 import { SessionEnded } from './session-ended.ts';
 

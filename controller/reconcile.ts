@@ -7,7 +7,6 @@ import type { Problem } from '../policies/problem.ts';
 import type { Prefix } from '../render/address.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { DnsAddresses } from '../render/dns-name.ts';
-import type { TrafficFailure } from '../render/traffic.ts';
 import { type Applied, type ApplyRequest, joinApplied } from './apply/applied.ts';
 import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
@@ -23,6 +22,7 @@ import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
 import { UnclaimedVeths } from './host/unclaimed-veths.ts';
 import { uplinkChoices } from './host/uplink-facts.ts';
 import { type Log, messageOf } from './log.ts';
+import type { Outcome } from './outcome.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
@@ -60,24 +60,6 @@ export interface ReconcilerOptions {
   readonly answers?: () => DnsAddresses;
   readonly claims: AddressClaims;
   readonly conntrack: Pick<ConntrackCleaner, 'waiting' | 'release'>;
-}
-
-export interface Outcome {
-  readonly assembled: Assembled;
-  readonly applied: Applied;
-  /** What was enforced before this pass; `undefined` after a start or a failure. */
-  readonly before: DesiredState | undefined;
-  /** Drift that was found and mended, as lines. */
-  readonly repaired: readonly string[];
-  /** Prefixes that another NIC had before; their connections are forgotten. */
-  readonly released: ReadonlySet<Prefix>;
-  /** Whether a comparison with the kernel was made; or why it still is to be made, while what changed is in force. */
-  readonly isCompared: boolean;
-  readonly unread: Unread | undefined;
-  /** What of the limits and wires isn't in force. */
-  readonly traffic: readonly TrafficFailure[];
-  /** What it was compiled from. */
-  readonly choice: Choice;
 }
 
 /** How long a pass waits for what it can do without, since it is known from before. */

@@ -4,8 +4,9 @@ import type { DirtyParts } from './dirty.ts';
 import { containerId } from './host/containers.ts';
 import type { ContainerRef } from './host/known-containers.ts';
 import type { Log } from './log.ts';
+import type { Outcome } from './outcome.ts';
 import { Patience, type UnreadReading } from './patience.ts';
-import type { Outcome, Waits } from './reconcile.ts';
+import type { Waits } from './reconcile.ts';
 import type { Timers } from './timers.ts';
 
 export interface SessionReadingsOptions {

@@ -5,7 +5,7 @@ import { type Assembled, problemsOf } from '../assemble.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { Log } from '../log.ts';
 import type { LogFields } from '../log-event.ts';
-import type { Outcome } from '../reconcile.ts';
+import type { Outcome } from '../outcome.ts';
 import { rememberLast } from '../remember.ts';
 import { limitProblems } from '../traffic/limit-problems.ts';
 import { sharedProblems } from './describe-status.ts';

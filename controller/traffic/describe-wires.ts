@@ -3,7 +3,7 @@
 import type { ConfiguredWire } from '../../policies/wires-config.ts';
 import { describeEnd } from '../../policies/wires-config.ts';
 import { asList, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
-import type { Outcome } from '../reconcile.ts';
+import type { Outcome } from '../outcome.ts';
 
 /** `down`: one of its ends isn't there; `broken`: both are, and `why` it isn't up all the same, or not whole. */
 export interface WireStatus {
