@@ -1,6 +1,5 @@
 /** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
 
-import type { CompiledPolicy } from '../policies/compile-policy.ts';
 import type { HostConfig } from '../policies/config.ts';
 import type { PolicyFiles } from '../policies/policy-files.ts';
 import type { Problem } from '../policies/problem.ts';
@@ -12,25 +11,21 @@ import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { LxcProxy } from './apply/foreign-proxies.ts';
 import { handedOver } from './apply/handed-over.ts';
-import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
 import { orUnread, patiently, Unread, type Wait } from './commands/reading.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, mergeDirty } from './dirty.ts';
 import { HostReader } from './host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
-import { UnclaimedVeths } from './host/unclaimed-veths.ts';
-import { uplinkChoices } from './host/uplink-facts.ts';
 import { type Log, messageOf } from './log.ts';
 import type { Outcome } from './outcome.ts';
 import type { Panic } from './panic/panic.ts';
 import type { PanicScope } from './panic/panic-scope.ts';
+import { PassAssembler } from './pass-assembler.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
-import { rememberLast } from './remember.ts';
 import { ResyncLook } from './resync-look.ts';
 import type { Choice, Order, Revisions } from './revisions/revisions.ts';
 import type { LastGood } from './state/last-good.ts';
-import { recallPolicies, shutByErrors } from './state/recall-policies.ts';
 import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface ReconcilerOptions {
@@ -79,10 +74,7 @@ const PATIENT: Waits = { comparison: undefined, host: patiently, traffic: patien
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  #assembler: Assembler | undefined;
-  #unclaimed = new UnclaimedVeths([]);
-  readonly #choicesOf = rememberLast((policies: Assembled['policies']) => uplinkChoices(policies.values()));
-  readonly #shutOf = rememberLast(shutByErrors);
+  readonly #assembler: PassAssembler;
   readonly reader: HostReader;
   /** Put back ahead of a pass, which has to come to its end to tell of it: what began meanwhile is judged by that. */
   readonly #restored: string[] = [];
@@ -92,6 +84,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.reader = new HostReader({ ...options, run: options.read ?? options.run, taken: () => options.claims.taken });
+    this.#assembler = new PassAssembler({ ...options, reader: this.reader });
     this.look = new ResyncLook({ ...options, reader: this.reader, lxcProxies: () => this.#lxcProxies() });
   }
 
@@ -124,7 +117,7 @@ export class Reconciler {
     this.#options.claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
     const isStale = dirty.links === 'all' || dirty.links.size > 0 || dirty.uplinks || dirty.resync;
-    const assembled = await this.#assemble(choice, isStale, waits);
+    const assembled = await this.#assembler.assemble(choice, isStale, waits.host);
     const before = applier.enforced;
     const { desired, network } = assembled;
     const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
@@ -215,7 +208,6 @@ export class Reconciler {
   async #choose(disk: PolicyFiles, order: Order | undefined): Promise<Choice> {
     const { revisions } = this.#options;
     const choice = await revisions.choose(disk, this.reader.following, order);
-    if (choice.isReturn) this.#assembler?.forgetLastGood();
     this.reader.useFiles(choice.files);
     return choice;
   }
@@ -237,34 +229,6 @@ export class Reconciler {
     if (dirty.running) await reader.running.readAll();
     await reader.running.readSome(dirty.runtimes.values());
     if (dirty.leases || dirty.tree || dirty.configs.size > 0) await reader.readLeases();
-  }
-
-  /** A policy that is broken from the start may have been good in an earlier run. */
-  async #assemble(choice: Choice, isStale: boolean, { host }: Waits): Promise<Assembled> {
-    const assembled = await this.#assembleRecalled(choice);
-    const { policies, network } = assembled;
-    const isNew = await this.reader.uplinks.read(this.#choicesOf(policies), network.uplinks, isStale, host);
-    return isNew ? await this.#assembleRecalled(choice) : assembled;
-  }
-
-  async #assembleRecalled({ isLost }: Choice): Promise<Assembled> {
-    const { lastGood, applier } = this.#options;
-    // Whoever had an address or a published port before this run keeps it.
-    if (this.#assembler === undefined) {
-      const owned = await applier.readOwned();
-      this.#assembler = createAssembler(owned);
-      this.#unclaimed = new UnclaimedVeths(owned);
-    }
-    const inputsWith = (recalled?: ReadonlyMap<string, CompiledPolicy>): HostInputs => {
-      const known = this.reader.inputs(recalled);
-      const read = { ...known, unclaimed: this.#unclaimed.without(known.veths) };
-      return isLost ? { ...read, config: { ...read.config, withoutPolicy: 'closed' } } : read;
-    };
-    const inputs = inputsWith();
-    const assembled = this.#assembler.assemble(inputs);
-    // Only for this once: from now on the assembler knows it, and what the user takes back must not return later.
-    const recalled = await recallPolicies(lastGood, this.#shutOf(assembled.policies), inputs.now);
-    return recalled.size === 0 ? assembled : this.#assembler.assemble(inputsWith(recalled));
   }
 
   /** Not of all ten thousand at once, of which the daemon's own writing told: who starts would wait for it. */
