@@ -11,6 +11,7 @@ import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { LxcProxy } from './apply/foreign-proxies.ts';
 import { handedOver } from './apply/handed-over.ts';
+import type { Assembled } from './assemble.ts';
 import { orUnread, patiently, Unread, type Wait } from './commands/reading.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
@@ -99,65 +100,101 @@ export class Reconciler {
     waits = PATIENT,
     join = (): DirtyParts | undefined => undefined,
   ): Promise<Outcome> {
-    let dirty = first;
-    const { applier, lastGood, panic, traffic, log } = this.#options;
+    const { applier, panic, traffic, claims } = this.#options;
     // In a panic what seals comes back first, with the comparison.
-    if (dirty.deleted && !panic.isOn) this.#restored.push(...(await applier.putBack()));
-    const isAsProven = dirty.resync && (await applier.proof.look(this.reader.watched, waits.comparison));
+    if (first.deleted && !panic.isOn) this.#restored.push(...(await applier.putBack()));
+    const isAsProven = first.resync && (await applier.proof.look(this.reader.watched, waits.comparison));
     const { files } = applier.proof;
-    const mended = dirty.resync && !isAsProven ? await this.#verifySeal(waits) : [];
-    let disk = await this.#readFiles(dirty);
-    await this.#read(isAsProven ? { ...dirty, links: new Set() } : dirty, waits, isAsProven);
-    const late = join();
-    if (late !== undefined) {
-      disk = await this.#readFiles(late);
-      await this.#read(late, waits, isAsProven);
-      dirty = mergeDirty(dirty, late);
-    }
-    this.#options.claims.release(this.reader.veths);
+    const seal = first.resync && !isAsProven ? await this.#verifySeal(waits) : [];
+    const { dirty, disk } = await this.#readDirty(first, waits, isAsProven, join);
+    claims.release(this.reader.veths);
     const choice = await this.#choose(disk, order);
-    const isStale = dirty.links === 'all' || dirty.links.size > 0 || dirty.uplinks || dirty.resync;
-    const assembled = await this.#assembler.assemble(choice, isStale, waits.host);
+    const assembled = await this.#assembler.assemble(choice, areUplinksStale(dirty), waits.host);
     const before = applier.enforced;
-    const { desired, network } = assembled;
-    const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
+    const isComparing = dirty.resync && !(seal instanceof Unread);
+    const { applied, released } = await this.#bringIntoForce(assembled, choice, isComparing, waits.comparison);
+    const unread = seal instanceof Unread ? seal : applied.unread;
+    const isCompared = dirty.resync && unread === undefined;
+    const mended = await this.#repair(dirty, applied, isCompared, waits.traffic);
+    this.#keepLastGood();
+    this.#restored.length = 0;
+    this.look.notePass(assembled.desired);
+    if (first.resync && first.tree && first.running && first.policies === 'all') this.look.noteRead(files);
+    return {
+      ...{ assembled, before, released, choice, isCompared, traffic: traffic.failures },
+      applied: { ...applied, unrouted: applier.unrouted },
+      repaired: [...(seal instanceof Unread ? [] : seal), ...applied.repaired, ...mended.lines],
+      unread: unread ?? mended.unread,
+    };
+  }
+
+  /** `isAsProven`: the links too are as they were read. */
+  async #readDirty(
+    first: DirtyParts,
+    waits: Waits,
+    isAsProven: boolean,
+    join: () => DirtyParts | undefined,
+  ): Promise<{ readonly dirty: DirtyParts; readonly disk: PolicyFiles }> {
+    const disk = await this.#readFiles(first);
+    await this.#read(isAsProven ? { ...first, links: new Set() } : first, waits, isAsProven);
+    const late = join();
+    if (late === undefined) return { dirty: first, disk };
+    const lateDisk = await this.#readFiles(late);
+    await this.#read(late, waits, isAsProven);
+    return { dirty: mergeDirty(first, late), disk: lateDisk };
+  }
+
+  /** From the records on the disk to the rules, and routes behind them. */
+  async #bringIntoForce(
+    { desired, network, policies }: Assembled,
+    { isUnconfirmed }: Choice,
+    isComparing: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly applied: Applied; readonly released: ReadonlySet<Prefix> }> {
+    const { panic, lastGood } = this.#options;
     await panic.cover(this.#panicScope(desired));
     // What is taken back must not come back as somebody's last good policy.
-    // What the disk refuses now is tried again, and told of, below.
-    if (!choice.isUnconfirmed) await lastGood.note(assembled.policies, this.reader.files).catch(() => undefined);
-    const isSealRead = !(mended instanceof Unread);
-    const { applied: compared, released } = await this.#apply(request, dirty.resync && isSealRead, waits.comparison);
-    const applied = { ...compared, repaired: [...this.#restored, ...compared.repaired] };
-    let unread = isSealRead ? applied.unread : mended;
-    const resync = dirty.resync && unread === undefined;
+    // What the disk refuses now is tried again, and told of, at the end of the pass.
+    if (!isUnconfirmed) await lastGood.note(policies, this.reader.files).catch(() => undefined);
+    const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
+    const { applied, released } = await this.#apply(request, isComparing, signal);
     await panic.settle(this.#panicScope(applied.enforced));
-    const repaired = [...(isSealRead ? mended : []), ...applied.repaired];
-    const repair = async (work: () => Promise<readonly string[]>): Promise<void> => {
-      const lines = await orUnread(work);
-      if (lines instanceof Unread) unread ??= lines;
-      else repaired.push(...lines);
+    return { applied: { ...applied, repaired: [...this.#restored, ...applied.repaired] }, released };
+  }
+
+  /** What others took away, as events told; nothing of that is left after a comparison, but for what tc holds. */
+  async #repair(
+    { veths, proxies, sysctls, traffic: edited, uplinks }: DirtyParts,
+    applied: Applied,
+    isCompared: boolean,
+    wait: Wait,
+  ): Promise<{ readonly lines: readonly string[]; readonly unread: Unread | undefined }> {
+    const { applier, traffic } = this.#options;
+    const lines: string[] = [];
+    let unread: Unread | undefined;
+    const repair = async (isDue: boolean, work: () => Promise<readonly string[]>): Promise<void> => {
+      if (isCompared || !isDue) return;
+      const mended = await orUnread(work);
+      if (mended instanceof Unread) unread ??= mended;
+      else lines.push(...mended);
     };
-    if (!resync && dirty.veths.size > 0)
-      await repair(async () => {
-        await applier.repairs.reassert(dirty.veths, applied);
-        return [];
-      });
-    if (!resync && dirty.proxies.size > 0)
-      await repair(() => applier.repairs.restoreProxies(dirty.proxies, () => this.#lxcProxies()));
-    if (!resync && dirty.sysctls.size > 0) await repair(() => this.#repairSettings(dirty.sysctls));
-    const { veths: links, traffic: edited } = dirty;
-    repaired.push(...(await traffic.keep(applied.enforced, { resync, links, edited }, waits.traffic)));
-    if (!resync && dirty.uplinks) await repair(() => applier.repairs.restoreUplinks());
-    // The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass.
+    await repair(veths.size > 0, async () => {
+      await applier.repairs.reassert(veths, applied);
+      return [];
+    });
+    await repair(proxies.size > 0, () => applier.repairs.restoreProxies(proxies, () => this.#lxcProxies()));
+    await repair(sysctls.size > 0, () => this.#repairSettings(sysctls));
+    lines.push(...(await traffic.keep(applied.enforced, { resync: isCompared, links: veths, edited }, wait)));
+    await repair(uplinks, () => applier.repairs.restoreUplinks());
+    return { lines, unread };
+  }
+
+  /** The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass. */
+  #keepLastGood(): void {
+    const { lastGood, log } = this.#options;
     lastGood.save().catch((cause: unknown) => {
       log('error', `last good policies can't be kept: ${messageOf(cause)}`);
     });
-    this.#restored.length = 0;
-    this.look.notePass(desired);
-    if (first.resync && first.tree && first.running && first.policies === 'all') this.look.noteRead(files);
-    const whole = { ...applied, unrouted: applier.unrouted };
-    const told = { before, repaired, released, isCompared: resync, unread, traffic: traffic.failures, choice };
-    return { assembled, applied: whole, ...told };
   }
 
   /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */
@@ -248,3 +285,6 @@ export class Reconciler {
     );
   }
 }
+
+const areUplinksStale = ({ links, uplinks, resync }: DirtyParts): boolean =>
+  links === 'all' || links.size > 0 || uplinks || resync;
