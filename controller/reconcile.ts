@@ -9,7 +9,6 @@ import type { DnsAddresses } from '../render/dns-name.ts';
 import { type Applied, type ApplyRequest, joinApplied } from './apply/applied.ts';
 import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
-import type { LxcProxy } from './apply/foreign-proxies.ts';
 import { handedOver } from './apply/handed-over.ts';
 import type { Assembled } from './assemble.ts';
 import { orUnread, patiently, Unread, type Wait } from './commands/reading.ts';
@@ -86,7 +85,7 @@ export class Reconciler {
     this.#options = options;
     this.reader = new HostReader({ ...options, run: options.read ?? options.run, taken: () => options.claims.taken });
     this.#assembler = new PassAssembler({ ...options, reader: this.reader });
-    this.look = new ResyncLook({ ...options, reader: this.reader, lxcProxies: () => this.#lxcProxies() });
+    this.look = new ResyncLook({ ...options, reader: this.reader });
   }
 
   /**
@@ -156,7 +155,7 @@ export class Reconciler {
     // What is taken back must not come back as somebody's last good policy.
     // What the disk refuses now is tried again, and told of, at the end of the pass.
     if (!isUnconfirmed) await lastGood.note(policies, this.reader.files).catch(() => undefined);
-    const request = { desired, network, lxcProxies: () => this.#lxcProxies() };
+    const request = { desired, network, lxcProxies: this.reader.lxcProxies };
     const { applied, released } = await this.#apply(request, isComparing, signal);
     await panic.settle(this.#panicScope(applied.enforced));
     return { applied: { ...applied, repaired: [...this.#restored, ...applied.repaired] }, released };
@@ -182,7 +181,7 @@ export class Reconciler {
       await applier.repairs.reassert(veths, applied);
       return [];
     });
-    await repair(proxies.size > 0, () => applier.repairs.restoreProxies(proxies, () => this.#lxcProxies()));
+    await repair(proxies.size > 0, () => applier.repairs.restoreProxies(proxies, this.reader.lxcProxies));
     await repair(sysctls.size > 0, () => this.#repairSettings(sysctls));
     lines.push(...(await traffic.keep(applied.enforced, { resync: isCompared, links: veths, edited }, wait)));
     await repair(uplinks, () => applier.repairs.restoreUplinks());
@@ -275,14 +274,6 @@ export class Reconciler {
     const now = new Set([...devs].slice(0, most));
     if (devs.size > most) onPostponed?.([...devs].slice(most));
     return await applier.repairs.restoreSysctls(now);
-  }
-
-  #lxcProxies(): LxcProxy[] {
-    return [...this.reader.known.values()].flatMap(({ container, runtime }) =>
-      container.endpoints.flatMap(({ key, addresses, proxiedByLxcOn: dev }) =>
-        dev === undefined ? [] : addresses.map((address) => ({ address, dev, running: runtime.veths.has(key) })),
-      ),
-    );
   }
 }
 

@@ -2,7 +2,6 @@
 import type { HostLink } from '../policies/host-network.ts';
 import type { DesiredState } from '../render/desired.ts';
 import type { Applier } from './apply/apply.ts';
-import type { LxcProxy } from './apply/foreign-proxies.ts';
 import type { Run } from './commands/run.ts';
 import type { HostReader } from './host/host-reader.ts';
 import { createTurn } from './in-turns.ts';
@@ -22,7 +21,6 @@ interface ResyncLookOptions {
   readonly run: Run;
   /** As in ReconcilerOptions. */
   readonly read?: Run;
-  readonly lxcProxies: () => readonly LxcProxy[];
 }
 
 export class ResyncLook {
@@ -88,7 +86,7 @@ export class ResyncLook {
   }
 
   async #lookForWrong(idle: () => Promise<void>): Promise<Wrong | undefined> {
-    const { reader, applier, panic, read, run, lxcProxies } = this.#options;
+    const { reader, applier, panic, read, run } = this.#options;
     const turn = createTurn(idle);
     if (!(await panic.isAbsent(read ?? run)) || !(await reader.isAsRead(turn))) return 'anything';
     await idle();
@@ -99,7 +97,7 @@ export class ResyncLook {
       if (!areKnown) wrong = 'links';
       return areKnown;
     };
-    const request = { turn, idle, lxcProxies, areLinksKnown };
+    const request = { turn, idle, lxcProxies: reader.lxcProxies, areLinksKnown };
     // Why it can't be told is for a pass to find.
     return (await applier.isRight(this.#desired, request).catch(() => false)) ? undefined : wrong;
   }

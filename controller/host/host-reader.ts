@@ -10,6 +10,7 @@ import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
 import { matchesPattern } from '../../render/names.ts';
 import type { BackendName } from '../apply/backend.ts';
+import type { LxcProxy } from '../apply/foreign-proxies.ts';
 import type { HostInputs } from '../assemble.ts';
 import { attachedTo, BridgedReader, hasBridged, leasingBridges } from '../bridged/bridged-reader.ts';
 import { leaseFile } from '../bridged/leases.ts';
@@ -231,6 +232,14 @@ export class HostReader {
   get veths(): Iterable<string> {
     return this.#containers.vethsInUse;
   }
+
+  /** What LXC itself proxies for `l2proxy = 1`. */
+  readonly lxcProxies = (): LxcProxy[] =>
+    [...this.#containers.byId.values()].flatMap(({ container, runtime }) =>
+      container.endpoints.flatMap(({ key, addresses, proxiedByLxcOn: dev }) =>
+        dev === undefined ? [] : addresses.map((address) => ({ address, dev, running: runtime.veths.has(key) })),
+      ),
+    );
 
   inputs(lastGood: ReadonlyMap<string, CompiledPolicy> = NONE): HostInputs {
     const { config, backend } = this.#options;
