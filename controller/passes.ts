@@ -1,0 +1,167 @@
+/** The passes of a session, one at a time: each takes what was marked until it begins, and one that failed is tried again. */
+import {
+  type DirtyParts,
+  everythingDirty,
+  isOfContainers,
+  mergeDirty,
+  nothingDirty,
+  splitComparison,
+} from './dirty.ts';
+import { type Log, messageOf } from './log.ts';
+import type { Outcome } from './outcome.ts';
+import { createPassQueue, type PassQueue } from './pass-queue.ts';
+import { concernsContainers } from './patience.ts';
+import type { Reconciler } from './reconcile.ts';
+import type { RegularResync } from './regular-resync.ts';
+import type { Order } from './revisions/revisions.ts';
+import type { SessionReadings } from './session-readings.ts';
+import type { Timers } from './timers.ts';
+import { Waiters } from './waiters.ts';
+
+export interface PassesOptions {
+  readonly reconciler: Pick<Reconciler, 'reconcile'>;
+  readonly readings: SessionReadings;
+  readonly regular: RegularResync;
+  readonly timers: Timers;
+  readonly log: Log;
+  /** Whether all sources have told what existed; passes wait until then. */
+  readonly isReady: () => boolean;
+  /** Whether all that is ours is there, as far as is known. */
+  readonly isEnforced: () => boolean;
+  /** Belongs to the pass: the next one begins afterwards. `began` by the clock of `performance.now()`. */
+  readonly onOutcome: (outcome: Outcome, began: number) => Promise<void>;
+  /** As in SessionOptions. */
+  readonly onFailure: () => void;
+  readonly onConfigChanged: () => void;
+}
+
+/** After a pass that failed: soon, then ever more rarely. */
+const RETRY_MS = { first: 200, most: 30_000 };
+
+export class Passes {
+  readonly #options: PassesOptions;
+  readonly #queue: PassQueue;
+  #dirty = everythingDirty();
+  /** For the next pass. */
+  #waiters = new Waiters();
+  #retryMs = RETRY_MS.first;
+  #began: number | undefined;
+
+  constructor(options: PassesOptions) {
+    this.#options = options;
+    this.#queue = createPassQueue(() => this.#pass());
+  }
+
+  /** What the next pass is to read again, to be marked in; to ask for that pass is another matter. */
+  get dirty(): DirtyParts {
+    return this.#dirty;
+  }
+
+  /** Since when the present pass runs, by the clock of `performance.now()`. */
+  get began(): number | undefined {
+    return this.#began;
+  }
+
+  /** No pass runs or is asked for, and the last one did not fail. */
+  get isSettled(): boolean {
+    return this.#queue.isIdle && this.#retryMs === RETRY_MS.first;
+  }
+
+  request(): void {
+    if (this.#options.isReady()) this.#queue.request();
+  }
+
+  /** What is marked in it at once is read by the pass that this asks for. */
+  readonly mark = (): DirtyParts => {
+    this.request();
+    return this.#dirty;
+  };
+
+  markEverything(): void {
+    this.#dirty = mergeDirty(this.#dirty, everythingDirty());
+  }
+
+  /** @returns what the pass came to that carried the order out, or refused it. */
+  next(order?: Order): Promise<Outcome> {
+    const outcome = this.#waiters.wait(order);
+    this.request();
+    return outcome;
+  }
+
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
+  /** None begins any more. */
+  close(): void {
+    this.#queue.close();
+  }
+
+  /** For those who wait for a pass that won't be. */
+  reject(cause: unknown): void {
+    this.#waiters.reject(cause);
+  }
+
+  async #pass(): Promise<void> {
+    const { reconciler, readings, regular, onConfigChanged, onOutcome } = this.#options;
+    let dirty = this.#dirty;
+    this.#dirty = nothingDirty();
+    if (dirty.config) {
+      onConfigChanged();
+      return;
+    }
+    if (dirty.runtimes.size > 0) regular.noteStart();
+    const waiters = this.#waiters;
+    this.#waiters = new Waiters();
+    const { order } = waiters;
+    if (dirty.resync && regular.letsPass(order === undefined && this.#mayCompareLater(dirty))) {
+      [dirty, this.#dirty] = splitComparison(dirty);
+      this.request();
+    }
+    const began = performance.now();
+    this.#began = began;
+    try {
+      const isAwaited = () => !this.#waiters.isEmpty || [dirty, this.#dirty].some(concernsContainers);
+      const join = (): DirtyParts | undefined => {
+        const late = this.#takeLate(waiters);
+        if (late !== undefined) dirty = mergeDirty(dirty, late);
+        return late;
+      };
+      const outcome = await reconciler.reconcile(dirty, order, readings.begin(dirty.resync, isAwaited), join);
+      readings.end(outcome);
+      if (outcome.isCompared) regular.noteCompared();
+      this.#retryMs = RETRY_MS.first;
+      await onOutcome(outcome, began);
+      waiters.resolve(outcome);
+    } catch (cause) {
+      waiters.reject(cause);
+      this.#retryLater(cause, dirty);
+    } finally {
+      this.#began = undefined;
+    }
+  }
+
+  /** Somebody starts, and all that is ours is there. */
+  #mayCompareLater(dirty: DirtyParts): boolean {
+    return concernsContainers(dirty) && !dirty.deleted && this.#options.isEnforced();
+  }
+
+  /** A hook comes while its container's link is being read about: it need not wait for a pass of its own. */
+  #takeLate(waiters: Waiters): DirtyParts | undefined {
+    const late = this.#dirty;
+    if (this.#waiters.order !== undefined || !isOfContainers(late)) return undefined;
+    waiters.join(this.#waiters);
+    this.#dirty = nothingDirty();
+    return late;
+  }
+
+  #retryLater(cause: unknown, dirty: DirtyParts): void {
+    const { readings, timers, log, onFailure } = this.#options;
+    readings.fail();
+    log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
+    onFailure();
+    this.#dirty = mergeDirty(this.#dirty, { ...dirty, resync: true });
+    timers.after(this.#retryMs, () => this.request());
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+  }
+}
