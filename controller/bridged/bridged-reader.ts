@@ -42,8 +42,8 @@ export class BridgedReader {
   }
 
   /**
-   * `bridges`: those on which a NIC has no static address; who runs keeps what was leased to it. What can't be read leases
-   * nothing, and is told.
+   * `bridges`: those on which a NIC has no static address. Running containers keep what was leased to them. A file that can't
+   * be read leases nothing, and is a problem of the containers that it is for.
    */
   async readLeases(bridges: readonly InterfaceName[]): Promise<void> {
     const { leases, failures } = await this.#readLeases(bridges);
@@ -177,7 +177,7 @@ function isSameLink(veth: InterfaceName | undefined, seen: SeenMac | undefined):
   return link !== undefined && seen?.link === link;
 }
 
-/** Those NICs that run, and whose hardware address neither a configuration fixes nor anyone has seen. */
+/** Running NICs whose hardware address is neither fixed by a configuration nor seen yet. */
 const lacking = ({ endpoints }: Container, { veths }: Runtime, macs: ReadonlyMap<string, SeenMac>) =>
   endpoints.flatMap(({ key, attachment }) => {
     const veth = veths.get(key);

@@ -1,4 +1,4 @@
-/** Who has which address by DHCP, as dnsmasq writes it down for each bridge (lxc-net, and whoever else runs it so). */
+/** Which hardware address has which address by DHCP, as dnsmasq writes it down for each bridge (of lxc-net, say). */
 import { readFile } from 'node:fs/promises';
 import { type Address, familyOf, parseAddress } from '../../render/address.ts';
 import { type Mac, parseMac } from '../../render/mac.ts';
@@ -34,8 +34,8 @@ const macOfDuid = (duid: string): string =>
   /^00:(?:01:00:01(?::[0-9a-f]{2}){4}|03:00:01):(.{17})$/i.exec(duid)?.[1] ?? '';
 
 /**
- * What is leased, where some has been leased to those who run and hasn't ended: they keep it. dnsmasq takes whoever names a
- * client by its identifier (option 61) for that client, and so would give the lease of one container to another, or up.
+ * What is leased, but running containers keep what they hold until it ends. dnsmasq takes a client that names another one's
+ * identifier (option 61) for that other one, and so would hand the lease of one container to another, or give it up.
  */
 export function keepLeases(held: readonly Lease[], fresh: readonly Lease[]): Lease[] {
   const owners = new Map(held.map(({ address, mac }) => [address, mac]));

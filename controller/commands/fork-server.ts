@@ -1,15 +1,15 @@
 /**
- * Starts commands from a small process. A fork copies the page tables of whoever forks, and stops him meanwhile: the larger
- * the daemon, the longer (bench/README.md). perl-base is part of every Debian system.
+ * Starts commands from a small process. A fork copies the page tables of the process that forks, which stands still meanwhile:
+ * the larger the daemon, the longer (bench/README.md). perl-base is part of every Debian system.
  */
 import { killChild, killTree } from './kill-tree.ts';
 import { CommandError, type CommandResult, type Run, type RunOptions, type StartTalker, type Talker } from './run.ts';
 
 /**
- * Reads a command a line, in hex: an id and its words with zeros between; behind a blank, what it is to read. Answers in frames: the id, a kind, a length and
- * so many bytes. `p`: the process began; `o` and `e`: what it wrote; `x`: it ended, with the status as wait(2) has it. One
- * that can't be executed kills itself. What is for a perl needs no other one: the child is one already, and has strict.
- * Ends with its input, and takes along what runs.
+ * Reads a command a line, in hex: an id and the command's words with zeros between; behind a blank, its input. Answers in frames:
+ * the id, a kind, a length and so many bytes. `p`: the process began; `o` and `e`: what it wrote; `x`: it ended, with the status
+ * as wait(2) has it. A child whose command can't be executed kills itself. A perl program is run by the child itself, which is a
+ * perl already and has strict. Ends with its input, and its children with it.
  */
 const PROGRAM = String.raw`
 require strict;

@@ -8,7 +8,7 @@ export function killTree(pid: number): void {
   signal(pid, 'SIGKILL');
 }
 
-/** The same with a child of that process; whoever else has that number by now is spared. */
+/** The same with a child of that process; another process that has that number by now is spared. */
 export function killChild(parent: number, pid: number): void {
   if (childrenOf(parent).includes(pid)) killTree(pid);
 }

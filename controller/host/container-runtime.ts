@@ -23,7 +23,7 @@ export interface RuntimeQuestion {
   readonly container: Container;
   /** What the last reading found. */
   readonly before: Runtime | undefined;
-  /** Whether a link of that name tells nothing of who has it. */
+  /** Whether several configurations fix that name, so that a link of that name doesn't tell whose it is. */
   readonly isAmbiguous?: (veth: InterfaceName) => boolean;
 }
 
@@ -56,7 +56,7 @@ export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<
   const fixed = vethsByName(nics);
   if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
   if (before !== undefined && hasAll(nics, before) && allExist(before.veths))
-    // A hook said so while the container was starting; since LXC told its state, the hook isn't asked any more.
+    // STARTING is what a hook said; its word no longer counts once LXC itself has told a state.
     return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
   return askLxc(run, question);
 }
@@ -81,7 +81,7 @@ export const hasNamedLink = (container: Container, isAmbiguous: (veth: Interface
     ({ fixedVeth }) => fixedVeth !== undefined && !isAmbiguous(fixedVeth) && linkExists(fixedVeth),
   );
 
-/** Whether the next reading comes to the same without a question to LXC, while the links are the same. */
+/** Whether another reading would give the same without asking LXC, while the links are the same. */
 export const needsNoAnswer = (container: Container, runtime: Runtime): boolean =>
   hasAll(claimedNics(container), runtime) && runtime.state !== 'STARTING';
 
@@ -102,15 +102,15 @@ const isRunning = async (container: ContainerId): Promise<boolean> =>
 
 /**
  * `undefined` where it has no answer, or refuses one about a container that doesn't run. It reads the configuration again,
- * and would wait for ever for one that is a FIFO, or crash in one that includes itself: who can write one container's must
- * not keep the others from being served.
+ * and would wait for ever for one that is a FIFO, or crash in one that includes itself: somebody who can write one
+ * container's configuration must not keep the others from being served.
  */
 async function runLxcInfo(run: Run, { lxcPath, name, lxc }: RuntimeQuestion): Promise<string | undefined> {
   if (!lxc.readable) return undefined;
   try {
     const { stdout, stderr, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
     if (exitCode === 0) return stdout;
-    // It had no memory, say: whoever runs must not be taken for stopped until somebody looks again.
+    // It had no memory, say: a running container must not count as stopped until the next event tells of it.
     if (!(await isRunning({ lxcPath, name }))) return undefined;
     throw new CommandError(`lxc-info --name=${name}: ${stderr.trim() || `exit status ${exitCode}`}`);
   } catch (error) {

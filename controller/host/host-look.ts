@@ -17,12 +17,12 @@ export interface HostLookOptions {
   /** On which a NIC has no static address. */
   readonly bridges: readonly InterfaceName[];
   readonly turn: Turn;
-  /** A container's own differs from what is known. */
+  /** What runs of this container differs from what is known. */
   readonly onLate?: (container: ContainerRef) => void;
   readonly onLateLeases?: () => void;
 }
 
-/** False where a file differs; of leases and of what runs, whatever differs is told alone. @throws Error where a file can't be read */
+/** `false` where a file differs; of leases and of what runs, each difference is told. @throws Error where a file can't be read */
 export async function isHostAsRead(options: HostLookOptions): Promise<boolean> {
   const { folder, containers, bridged, bridges, turn, onLateLeases } = options;
   const isSame = (await folder.isAsRead(turn)) && (await inTurns(containers.isTreeAsRead(), turn));

@@ -38,11 +38,11 @@ export interface HostReaderOptions {
   /** See HostInputs. */
   readonly backend?: BackendName | undefined;
   readonly run: Run;
-  /** A container is to be read again, since LXC was slow to answer for it; without it, it is waited for. */
+  /** A container is to be read again, since LXC was slow to answer for it. Without this, its answer is waited for. */
   readonly onLate?: (container: ContainerRef) => void;
-  /** The same where leases differ from what is known of them. */
+  /** Leases are to be read again, since they differ from what is known. */
   readonly onLateLeases?: () => void;
-  /** What runs of it couldn't be read, and stays what it was; without it, nothing else is read then either. */
+  /** What runs of a container couldn't be read, and stays as it was. Without this, the whole reading fails. */
   readonly onUnread?: (container: ContainerRef, why: Unread) => void;
   /** What DNS told; the same object while nothing changed. Nothing without it. */
   readonly answers?: () => DnsAddresses;
@@ -128,7 +128,7 @@ export class HostReader {
     return { autoApply: this.config.autoApply, isFolderMissing: this.folder.isMissing };
   }
 
-  /** What was read, now that everything was: `undefined` where no look at it tells that all would be read the same again. */
+  /** What everything was read from; `undefined` where a look at it can't tell that all would be read the same again. */
   get watched(): WatchedFiles | undefined {
     const isCertain = this.folder.isCertain && this.#containers.isCertain && this.running.isSettled;
     if (!isCertain || this.hasBridges || this.uplinks.facts !== undefined) return undefined;
@@ -141,7 +141,7 @@ export class HostReader {
     await this.running.readAll();
   }
 
-  /** Without what runs. `onNoLinks`: is told why the host can't be asked for them, where that is no failure. */
+  /** All but what runs. `onNoLinks` is told why the host's links can't be read; without it that is an error. */
   async readFiles(onNoLinks?: (cause: unknown) => void): Promise<void> {
     // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
     const links = this.readLinks().catch((cause: unknown) => {

@@ -38,9 +38,9 @@ export class KnownContainers {
   readonly #readFrom = new Map<string, ReadFrom>();
   #sorted: readonly Container[] | undefined;
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
-  /** What `#veths` doesn't have yet; whoever was given it keeps it as it was. */
+  /** Not in `#veths` yet, which is never changed itself: callers keep the map that they were given. */
   #vethChanges: [before: Runtime, after: Runtime][] = [];
-  /** Which link it was that has such a name, of names that configurations fix: the next one has it too. */
+  /** By veth names that configurations fix: which link it was. The next one of that name is another. */
   readonly #links = new Map<string, string>();
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
@@ -99,7 +99,7 @@ export class KnownContainers {
     return id === undefined ? undefined : this.#known.get(id);
   }
 
-  /** Whether several configurations have it, such as that of a copy, so that a link of that name tells of none of them. */
+  /** Whether several configurations name this veth, as after a copy: a link of that name doesn't tell which of them runs. */
   readonly isAmbiguous = (veth: string): boolean => (this.#named.get(veth)?.length ?? 0) > 1;
 
   get #named(): ReadonlyMap<string, readonly string[]> {
@@ -165,12 +165,12 @@ export class KnownContainers {
     return undefined;
   }
 
-  /** `isTold`: something happened to it, so that its links may be others of the same name. */
+  /** `isTold`: an event told of the container, so that its links may have been replaced by others of the same name. */
   setRuntime(known: KnownContainer, runtime: Runtime, isTold = true): void {
     if (known.runtime === runtime) return;
     this.#noteLinks(known, runtime, isTold);
     const { id } = known.container;
-    // Another may have got it before this one was known to have ended.
+    // Another container may have got the veth before this one was known to have ended.
     for (const veth of known.runtime.veths.values()) if (this.#usedVeths.get(veth) === id) this.#usedVeths.delete(veth);
     for (const veth of runtime.veths.values()) this.#usedVeths.set(veth, id);
     this.#known.set(id, { ...known, runtime });

@@ -6,12 +6,12 @@ import { CommandError, type Run } from '../commands/run.ts';
  * RTM_GETNSID tells how the kernel numbers a process's namespace in ours; unlike opening /proc/PID/ns it needs no right over the
  * process. RTM_GETLINK with that number as IFLA_TARGET_NETNSID lists the veths inside, each with the index of its other end.
  *
- * Whoever is root inside can make veths there, by the thousand, whose other ends have indexes that links of the host have too.
- * So what is inside only says where to look: the host's own link has to be a veth that leads into that namespace. Where
- * there are too many, or they change meanwhile, the host's are listed, all of them.
+ * Root in the container can make thousands of veths there, whose other ends have the same indexes as links of the host. So
+ * what is inside only says where to look: the host's own link has to be a veth that leads into that namespace. Where there are
+ * too many, or they change meanwhile, all of the host's links are listed instead.
  *
- * Of whom it isn't known that he runs, it is asked first whether anybody listens on his socket, which the list of all sockets would
- * tell in a time that all of them have a part in: AF_UNIX 1, SOCK_STREAM 1, SOCK_NONBLOCK 2048; EAGAIN 11 where many wait there.
+ * Where it isn't known that the container runs, the program first connects to its command sockets, since reading the list of all
+ * sockets takes the longer the more containers run: AF_UNIX 1, SOCK_STREAM 1, SOCK_NONBLOCK 2048; EAGAIN 11 where many wait there.
  *
  * AF_NETLINK 16, SOCK_RAW 3; RTM_GETNSID 90 with NETNSA_PID 2, answered by RTM_NEWNSID 88; RTM_GETLINK 18. NLM_F_REQUEST 1,
  * NLM_F_DUMP 0x300, NLM_F_DUMP_INTR 0x10; NLMSG_ERROR 2, NLMSG_DONE 3. IFLA_IFNAME 3, LINK 5, LINKINFO 18 (IFLA_INFO_KIND 1),

@@ -1,4 +1,4 @@
-/** NICs of what runs that the configuration doesn't have so any more: LXC reads it again at the next start only. */
+/** NICs of a running container that its configuration no longer has so: LXC reads it again only at the next start. */
 import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { linkExists, linkIdentity, type Runtime } from './container-runtime.ts';
@@ -13,8 +13,8 @@ interface Running {
 }
 
 /**
- * The container as it is configured now, with the NICs that run otherwise as they were: without them their links would be
- * nobody's, and open. `linkOf`: the identity of the link that was found by that name, where the name may come again.
+ * The container as it is configured now, but with NICs that still run otherwise as they were: left out, their links would belong
+ * to no container, and be open. `linkOf`: the identity of the link that was found by a name, where another may get the name.
  */
 export function keepRunningNics(
   container: Container,

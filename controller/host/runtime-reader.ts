@@ -15,7 +15,7 @@ export interface RuntimeReaderOptions {
 
 /** One container that is slow to start must not keep all others waiting. */
 const PATIENCE_MS = 500;
-/** For all together that a daemon finds when it begins: who isn't told of by then loses what the kernel lets through for him. */
+/** For all that run when the daemon begins: those without an answer by then lose the rules that the kernel still has for them. */
 const FIRST_PATIENCE_MS = 5_000;
 
 export class RuntimeReader {
@@ -25,7 +25,9 @@ export class RuntimeReader {
   readonly #confirmed = new WeakMap<Hint, Runtime>();
   /** The kernel is being asked, and takes its time. */
   readonly #asked = new Map<Hint, Promise<void>>();
+  /** By container id: what ends the waits for lxc-info when a hook speaks. */
   readonly #arrivals = new Map<string, Set<() => void>>();
+  /** By container id: answers of lxc-info that came too late for their pass. */
   readonly #late = new Map<string, Runtime>();
   /** By container id: veths that are about to go. */
   readonly #leaving = new Map<string, Set<string>>();
@@ -51,7 +53,7 @@ export class RuntimeReader {
     this.#leaving.set(id, leaving.add(veth));
   }
 
-  /** All that ran when it began were asked about: from now on only those who start are. */
+  /** All containers that ran when the daemon began have been asked about; from now on only starting ones are. */
   endFirst(): void {
     this.#firstUntil = 0;
   }

@@ -1,10 +1,10 @@
-/** Host-side veths that an earlier run had rules for, and that are nobody's by what can be read now. */
+/** Host-side veths that an earlier run had rules for, and that belong to no container by what can be read now. */
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { linkExists } from './container-runtime.ts';
 
 /**
- * Whose configuration is gone or broken by the time that a daemon begins runs all the same: his veth stays shut until it is gone
- * or somebody's. `owned`: as `VETH PREFIX`.
+ * A container may run though its configuration is gone or broken when a daemon begins: its veth stays shut until the veth is
+ * gone or a container has it. `owned`: as `VETH PREFIX`.
  */
 export class UnclaimedVeths {
   #names: readonly InterfaceName[];

@@ -16,7 +16,7 @@ import { realDisk, replaceFile } from './durable-disk.ts';
 
 /** A boot is rare: a burst of changes is written once. */
 const DELAY_MS = 2000;
-/** Rendering takes 100 ms and more at 10,000 containers, which who starts then may lack: a hundredth of the time at most. */
+/** Rendering takes 100 ms and more at 10,000 containers, for which starting ones may wait: a hundredth of the time at most. */
 const DELAY_PER_COST = 100;
 
 export class BootRuleset {
@@ -106,12 +106,12 @@ export class BootRuleset {
   async #keep(): Promise<void> {
     const [state, format] = [this.#wanted, this.#format];
     if (state === undefined || isSame(this.#saved, state)) return;
-    // What comes meanwhile is to be written behind this, though it be what the file has now.
+    // A state that comes meanwhile is written after this one, even where it is the one that the file holds now.
     this.#saved = undefined;
     try {
       const rules = await this.#render(state);
       await this.#alone(async () => {
-        // What is rendered for a backend that serves no more is nobody's.
+        // What was rendered for a backend that no longer serves is of no use.
         if (this.#format === format) await this.#write(rules, state);
       });
     } catch (cause) {
@@ -120,7 +120,7 @@ export class BootRuleset {
     }
   }
 
-  /** Who starts has its turn in between, unless the host goes down. */
+  /** Containers that start have their turn in between, unless the host goes down. */
   async #render(state: DesiredState): Promise<string> {
     const turn = createTurn();
     let costMs = 0;
@@ -159,7 +159,7 @@ function* timed<T>(pieces: Pieces<T>, onTime: (ms: number) => void): Pieces<T> {
   }
 }
 
-/** Routing tables don't outlive a boot: who has an uplink of its own would leave by the host's, and so waits for the daemon. */
+/** Routing tables don't outlive a boot: one with an uplink of its own would leave by the host's, so it waits for the daemon. */
 function withoutUplinks(state: DesiredState): DesiredState {
   const { uplinkTables, ...host } = state.host;
   if (uplinkTables === undefined) return state;

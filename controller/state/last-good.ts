@@ -81,7 +81,7 @@ export class LastGood {
     await this.#pending.keep([...this.#due, ...[...this.#leaving].map((name) => [name, null] as const)]);
   }
 
-  /** Writes each to its own record; nobody's rules have to wait for a thousand. @throws the first error, after all were tried. */
+  /** Writes each to its own record, since no pass should wait for a thousand. @throws the first error, after all were tried. */
   async save(): Promise<void> {
     if (!this.isDue) return;
     // One at a time: two writers of one record would mix their texts.
