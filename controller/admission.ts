@@ -27,7 +27,7 @@ export class UnknownContainer extends Error {
   override readonly name = 'UnknownContainer';
 }
 
-/** No interface can have that name. */
+/** Stands for an interface that is no veth; none can have that name. */
 const OTHER = '/';
 
 export interface AdmissionRequest {

@@ -31,7 +31,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const lock = await takeLock();
   await mkdir(runDirectory, { recursive: true });
   const parts = await openParts(options, config).catch((cause: unknown) => {
-    // What it has begun would keep a process that does nothing, which nobody starts anew. Until then the error is told.
+    // What it has begun would keep the process alive, which systemd then wouldn't start anew. Until the end the error is told.
     setTimeout(() => process.exit(), END_MS).unref();
     throw cause;
   });
@@ -104,7 +104,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
     panic: () => parts.panic.state,
     countsRefusals: () => parts.servingBackend() === 'nftables',
   });
-  // What it owned is anyone's until it is taken over again.
+  // Anyone can change what it owned until that is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
   parts.listeners.push((report) => {
     heap.settle(report.outcome.applied.enforced.nics.size);

@@ -9,7 +9,7 @@ const AT_ONCE = 32;
 /** Lets others go on, where it is time. */
 export type Turn = () => Promise<void>;
 
-/** `others`: who goes first, however long that takes. */
+/** `others`: waits for what goes first, however long that takes. */
 export function createTurn(others = async (): Promise<void> => undefined): Turn {
   let began = performance.now();
   return async () => {

@@ -94,7 +94,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
   const onNftLost: (() => void)[] = [];
   const nft = openNftChannel(startResident, runDirectory, () => {
-    // What it owned is nobody's now, of which the kernel's generation tells nothing.
+    // The tables that it owned have no owner now, which the kernel's generation doesn't tell.
     applier.proof.forget();
     for (const listener of onNftLost) listener();
   });
@@ -154,7 +154,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const conntrack = createConntrackCleaner(
     flows,
     log,
-    // While that isn't known, it isn't back: rather too many are forgotten.
+    // While nothing is known to be enforced, no address is back: rather too many are forgotten.
     ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
   );
   const cutter = createFlowCutter(flows, log);
@@ -166,7 +166,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   ]);
   const refusals = createRefusalCleaner(forks.run, nft, log, {
     isClaimed: (whose) => applier.lastEnforced !== undefined && counted(applier.lastEnforced).has(whose),
-    // iptables counts nobody's.
+    // iptables counts none.
     countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.lastEnforced?.host ?? {}) : []),
   });
   const serviceManager = openServiceManager(process.env, startResident, log);
@@ -203,7 +203,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       const variant = variantOf(backend.chosen);
       return variant === undefined ? undefined : { ask: () => readOurRules(run, variant) };
     },
-    // One that is gone made its last commits before the comparison that its loss calls for; its number may be anyone's.
+    // One that is gone made its last commits before the comparison that its loss calls for; its pid may be another's by now.
     isOurProcess: (pid) => pid === nft.pid,
     close: () => {
       for (const part of [nft, ip, marks, announcer, claims, serviceManager, revisions, forks]) part.stop();

@@ -114,7 +114,7 @@ export class Passes {
     const waiters = this.#waiters;
     this.#waiters = new Waiters();
     const { order } = waiters;
-    if (dirty.resync && regular.letsPass(order === undefined && this.#mayCompareLater(dirty))) {
+    if (dirty.resync && regular.postpones(order === undefined && this.#mayCompareLater(dirty))) {
       [dirty, this.#dirty] = splitComparison(dirty);
       this.request();
     }

@@ -6,11 +6,11 @@ import type { Timers } from './timers.ts';
 
 const GRACE_MS = { first: 1_000, most: 60_000 };
 const RETRY_MS = { first: 200, most: 30_000 };
-/** Nothing that it would find stays longer than this. */
+/** So that what it would find doesn't stay for longer than this. */
 const MOST_PAUSE_MS = 5_000;
 const LOOK_MS = 50;
 
-/** What stands as it was known before. */
+/** What couldn't be read, and stands as it was known before. */
 export interface UnreadReading {
   readonly what: string;
   /** ISO 8601 in UTC. */
@@ -29,15 +29,15 @@ export interface PatienceOptions {
   readonly log: Log;
   readonly timers: Timers;
   readonly onUnread: () => void;
-  /** What the first one has, of a kind that may be made again at any time. */
+  /** How long the first one may keep others waiting; less for what may be made again at any time. */
   readonly graceMs?: number;
   /** It is to be read again. */
   readonly again: () => void;
 }
 
 /**
- * Each time that one is put aside the next one has twice the time, so that one that is only slow comes to its end however
- * many containers start meanwhile. One that does hang fails by its own limit, and then it begins anew.
+ * Each reading that is put aside leaves the next one twice the time, so that one that is only slow comes to its end however
+ * many containers start meanwhile. One that does hang fails by its own limit, and the next one has the first one's time again.
  */
 export class Patience {
   readonly #options: PatienceOptions;
@@ -55,12 +55,12 @@ export class Patience {
     this.#graceMs = this.#firstMs;
   }
 
-  /** Since it last came to its end; `undefined` where it does. */
+  /** `undefined` while readings come to their end. */
   get unread(): UnreadReading | undefined {
     return this.#unread;
   }
 
-  /** One begins. @returns what puts it aside once somebody waits too long for it; in the pause after another, at once. */
+  /** A reading begins. @returns what puts it aside once somebody waits too long for it; in the pause after another, at once. */
   begin(isAwaited: () => boolean): AbortSignal {
     const { what } = this.#options;
     const controller = new AbortController();
@@ -94,12 +94,12 @@ export class Patience {
     }
   }
 
-  /** What it was to find out is known, unless another one has begun. */
+  /** What the last one was to find out is known by other means; without effect while one is at work. */
   settle(): void {
     if (this.#signal === undefined) this.end(undefined);
   }
 
-  /** Nothing of it is known. */
+  /** The reading is over, whatever came of it. */
   stop(): void {
     clearInterval(this.#look);
     this.#signal = undefined;

@@ -33,7 +33,7 @@ export interface ReconcilerOptions {
   readonly policyFolder: string;
   /** See HostReaderOptions. */
   readonly configProblems?: () => readonly Problem[];
-  /** That serves. */
+  /** The one that serves. */
   readonly backend: BackendName;
   readonly applier: Applier;
   readonly lastGood: LastGood;
@@ -76,9 +76,9 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #assembler: PassAssembler;
   readonly reader: HostReader;
-  /** Put back ahead of a pass, which has to come to its end to tell of it: what began meanwhile is judged by that. */
+  /** Rules put back ahead of passes, until one comes to its end and tells of them: what began without them is judged anew then. */
   readonly #restored: string[] = [];
-  /** For what would make a pass needless. */
+  /** Whether a pass is needed at all. */
   readonly look: ResyncLook;
 
   constructor(options: ReconcilerOptions) {
@@ -152,8 +152,8 @@ export class Reconciler {
   ): Promise<{ readonly applied: Applied; readonly released: ReadonlySet<Prefix> }> {
     const { panic, lastGood } = this.#options;
     await panic.cover(this.#panicScope(desired));
-    // What is taken back must not come back as somebody's last good policy.
-    // What the disk refuses now is tried again, and told of, at the end of the pass.
+    // What may be taken back must not come back as a last good policy. What the disk refuses now is tried again, and told of,
+    // at the end of the pass.
     if (!isUnconfirmed) await lastGood.note(policies, this.reader.files).catch(() => undefined);
     const request = { desired, network, lxcProxies: this.reader.lxcProxies };
     const { applied, released } = await this.#apply(request, isComparing, signal);
@@ -196,7 +196,7 @@ export class Reconciler {
     });
   }
 
-  /** Where nothing is known of the kernel, it is waited for. @returns what was mended. */
+  /** Waited for without limit where nothing is known of the kernel. @returns what was mended. */
   async #verifySeal({ comparison }: Waits): Promise<readonly string[] | Unread> {
     const { applier, panic } = this.#options;
     return applier.enforced === undefined ? await panic.verify() : await orUnread(() => panic.verify(comparison));
@@ -211,7 +211,7 @@ export class Reconciler {
     };
   }
 
-  /** Who gets the address of another starts without that one's connections: they would pass its rules. */
+  /** A NIC that gets another's address starts without that one's connections: established, they would pass its rules. */
   async #apply(
     request: ApplyRequest,
     resync: boolean,
@@ -252,7 +252,7 @@ export class Reconciler {
   async #read(dirty: DirtyParts, { host }: Waits, isAsProven: boolean): Promise<void> {
     const { reader } = this;
     const isRead = await reader.readLinks(dirty.links, host);
-    // What is compared by links that may be others proves nothing.
+    // A comparison that goes by links as they were proves nothing.
     if (dirty.resync && !isRead && !isAsProven) this.#options.applier.proof.forget();
     if (dirty.tree) {
       reader.readTree();
@@ -267,7 +267,7 @@ export class Reconciler {
     if (dirty.leases || dirty.tree || dirty.configs.size > 0) await reader.readLeases();
   }
 
-  /** Not of all ten thousand at once, of which the daemon's own writing told: who starts would wait for it. */
+  /** Some at a time: the daemon's own writing causes events of all ten thousand, and containers that start would wait. */
   async #repairSettings(devs: ReadonlySet<string>): Promise<readonly string[]> {
     const { applier, onPostponed } = this.#options;
     const most = devs.has('all') || onPostponed === undefined ? devs.size : SETTINGS_AT_ONCE;

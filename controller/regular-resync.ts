@@ -1,8 +1,8 @@
-/** When a comparison is made that no event asked for, or that one asked for in vain: where something is wrong, and not before a start. */
+/** When to make a comparison that is due, or was put aside: where a look finds something wrong, and while nobody starts. */
 import type { Wrong } from './resync-look.ts';
 import type { Timers } from './timers.ts';
 
-/** So long nobody has started. */
+/** So long no container has started. */
 const QUIET_MS = 1_000;
 
 interface RegularResyncOptions {
@@ -17,15 +17,17 @@ interface RegularResyncOptions {
 
 export class RegularResync {
   readonly #options: RegularResyncOptions;
+  /** A look is at work, or what it found waits for a quiet moment. */
   #isAtIt = false;
-  /** An event asked for it; and behind the back of the look that is at work. */
+  /** An event asked for the look: what it finds doesn't wait for a quiet moment. */
   #isUrgent = false;
+  /** One did while a look was at work, which may have missed what it is about. */
   #isAskedAgain = false;
-  /** How often a look was due; for how many of them one has begun, and for how many one has ended. */
+  /** How many looks were due; of those, up to which one a look has begun, and up to which one a look has ended. */
   #due = 0;
   #looked = 0;
   #found = 0;
-  /** Something is, and no pass has compared to its end since. */
+  /** Something is wrong, and no pass has compared to its end since. */
   #isWrong = false;
   #startedAt = Number.NEGATIVE_INFINITY;
   #postponedAt: number | undefined;
@@ -56,19 +58,19 @@ export class RegularResync {
     this.#isWrong = false;
   }
 
-  /** That of a pass was put aside: made by the next ones, it would be in the way of each start until it comes to its end. */
+  /** A pass put its comparison aside. Made by the next ones, it would be in the way of each start until it comes to its end. */
   retry(): void {
     if (this.#isWrong) this.#options.request('kernel');
     else this.#lookNow();
   }
 
-  /** Nobody told of what happened meanwhile, if anything did. */
+  /** Events were lost: of what happened meanwhile, if anything did, none will tell. */
   noteUntold(): void {
     this.#noteDue();
     this.#lookNow();
   }
 
-  /** Somebody may keep passes going, and looks wait for those: not for ever. */
+  /** Looks wait for passes, which somebody may keep going: not for ever. */
   #noteDue(): void {
     const { timers, periodMs, request } = this.#options;
     this.#due += 1;
@@ -83,13 +85,13 @@ export class RegularResync {
     void this.#look();
   }
 
-  /** Of a pass that is to compare, `isForStart`: whether that is left to the next one. Not for ever: somebody may always start. */
-  letsPass(isForStart: boolean): boolean {
+  /** Whether a pass leaves its comparison to the next one, since a container waits for it. Not for ever: one may always start. */
+  postpones(isForStart: boolean): boolean {
     const now = performance.now();
     const since = this.#postponedAt ?? now;
-    const lets = isForStart && now - since < QUIET_MS;
-    this.#postponedAt = lets ? since : undefined;
-    return lets;
+    const isPostponed = isForStart && now - since < QUIET_MS;
+    this.#postponedAt = isPostponed ? since : undefined;
+    return isPostponed;
   }
 
   /** Beside the passes, since a look at thousands of links and files takes a busy machine its time. */
@@ -98,7 +100,7 @@ export class RegularResync {
     this.#isAtIt = true;
     const begin = performance.now();
     let wrong = await this.#find();
-    // What a container that stops takes along is missed before anybody tells of it, and only what stays so is wrong.
+    // What a stopping container takes along is missing before any event tells of it: wrong is only what two looks find.
     if ((wrong !== undefined && wrong !== 'anything') || this.#isAskedAgain) wrong = await this.#find();
     this.#found = this.#looked;
     if (wrong !== undefined) return this.#requestWhenQuiet(begin, wrong);
@@ -108,7 +110,7 @@ export class RegularResync {
     if (this.#isAskedAgain) void this.#look();
   }
 
-  /** Why it can't be told is for the pass to find. */
+  /** Why a look fails is for the pass to find. */
   async #find(): Promise<Wrong | undefined> {
     this.#isAskedAgain = false;
     this.#looked = this.#due;
@@ -116,8 +118,8 @@ export class RegularResync {
   }
 
   /**
-   * Among thousands it takes seconds, for which all who start would wait. What drifted unseen waits half a period at most; what was
-   * told of doesn't wait: somebody may always start so that it stays.
+   * Among thousands of containers a comparison takes seconds, for which all that start would wait. So drift that no event told of
+   * waits for a quiet moment, half a period at most. What an event told of doesn't: starting containers could keep it for ever.
    */
   #requestWhenQuiet(since: number, wrong: Wrong): void {
     const { timers, periodMs, request } = this.#options;

@@ -1,4 +1,4 @@
-/** What those are told who asked a session that ended meanwhile. */
+/** The error for callers of a session that ended meanwhile. */
 
 /** Another session has taken its place, under another configuration: ask that one. */
 export class SessionEnded extends Error {

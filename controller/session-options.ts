@@ -21,7 +21,7 @@ export interface SessionOptions {
   /** See HostReaderOptions. */
   readonly configProblems: () => readonly Problem[];
   readonly policyFolder: string;
-  /** That serves. */
+  /** The one that serves. */
   readonly backend: BackendName;
   readonly applier: Applier;
   readonly lastGood: LastGood;

@@ -28,8 +28,9 @@ export class SessionReadings {
   readonly #host: Patience;
   readonly #lxc: Patience;
   readonly #traffic: Patience;
-  /** By id, until they are read again; and why, in this pass. */
+  /** Containers that couldn't be read, by id, until they are read again. */
   readonly #unread = new Map<string, ContainerRef>();
+  /** The first reason for that in this pass. */
   #why: Unread | undefined;
 
   constructor({ mark, compareAgain, ...options }: SessionReadingsOptions) {
@@ -55,7 +56,7 @@ export class SessionReadings {
         this.#unread.clear();
       },
     });
-    // Of what wasn't known to its end nothing is believed the next time.
+    // Nothing to mark: TrafficControl believes nothing after a reading that didn't come to its end.
     this.#traffic = new Patience({ ...options, what: 'what tc holds', again: () => void mark() });
   }
 

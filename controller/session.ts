@@ -44,8 +44,8 @@ export class Session {
       log: options.log,
       rules: options.polledRules === undefined ? 'nft-monitor' : 'iptables-rules',
       onReady: () => this.#passes.request(),
-      // Ten thousand interfaces that are set at once are more than ip monitor can take: who starts then needn't wait for a
-      // pass that reads everything.
+      // Ten thousand interfaces that are set at once are more than ip monitor can take: containers that start then
+      // needn't wait for a pass that reads everything.
       onLacking: (source) => (source === 'ip-monitor' ? this.#regular.noteUntold() : this.requestEverything()),
       onTraffic: () => this.requestResync(),
     });

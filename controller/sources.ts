@@ -1,4 +1,4 @@
-/** Which sources of events have told what exists, and when those have that a session waits for. */
+/** Which sources of events have told what exists, and when that is enough for a session's first pass. */
 import type { HostEventBus, Source } from '../watchers/events.ts';
 import { type Log, messageOf } from './log.ts';
 
@@ -17,11 +17,11 @@ export const SYNC_PATIENCE_MS = 15_000;
 
 export interface SourcesOptions {
   readonly log: Log;
-  /** Who tells of rules that others changed. */
+  /** The source that tells of rules that others changed. */
   readonly rules: 'nft-monitor' | 'iptables-rules';
   /** Once: all that are waited for have told what exists. */
   readonly onReady: () => void;
-  /** One was away after that: what happened meanwhile, it can't tell. */
+  /** A source is back that was away after that: what happened meanwhile, it can't tell. */
   readonly onLacking: (source: Source) => void;
   /** What tc holds is watched from now on. */
   readonly onTraffic: () => void;
@@ -62,7 +62,7 @@ export class Sources {
     bus.on('watcherFailed', ({ source, cause, retryInMs }) => this.#onFailed(source, cause, retryInMs));
   }
 
-  /** Whatever is missing still. */
+  /** Whatever sources are still missing. */
   becomeReady(): void {
     if (this.#ready) return;
     const missing = this.#needed.filter((source) => this.#states.get(source) !== 'synced');

@@ -38,7 +38,7 @@ export class Applier {
   readonly #isolation: PortIsolation;
   readonly proof: KernelProof;
   readonly look: KernelLook;
-  /** For what others take away beside passes. */
+  /** Puts back what others take away between comparisons. */
   readonly repairs: Repairs;
 
   constructor(ports: KernelPorts) {
@@ -81,7 +81,7 @@ export class Applier {
     this.look.follow(state);
   }
 
-  /** For what goes on beside passes: known while a comparison is made, too, which may find it otherwise. */
+  /** For work beside passes: unlike `enforced` it is known during a comparison too, which may find it otherwise. */
   get lastEnforced(): DesiredState | undefined {
     return this.#last;
   }
@@ -92,7 +92,7 @@ export class Applier {
     return new Map([...failed, ...this.#withheld]);
   }
 
-  /** Who may send from what by the kernel, as `VETH PREFIX`. */
+  /** Which veth may send from which prefix by the kernel's rules, as `VETH PREFIX`. */
   readOwned(): Promise<ReadonlySet<string>> {
     return this.#ports.backend.readOwned();
   }
@@ -170,7 +170,7 @@ export class Applier {
     const due: Routing = { ...NO_ROUTING, proxies: [...this.#ports.claims.due] };
     const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
     const unread = await orUnread(() => reading(() => this.#foreign.look(coming.proxies, lxcProxies)));
-    // Whose they are isn't known: they come with the comparison.
+    // Which of them others have set isn't known: they come with the comparison.
     const free = unread === undefined ? coming : { ...coming, proxies: [] };
     const brought = await this.#bringUp(pickNics(result.enforced, keys), free, network);
     await this.#uplinks.close(result.enforced.host.uplinkTables);
@@ -182,7 +182,7 @@ export class Applier {
 
   /**
    * Compares everything with the kernel and writes what differs; nothing where nothing does. Where a reading fails, or
-   * `signal` puts it aside, nothing but rules has been written yet: then the change alone is, from what was known before.
+   * `signal` puts it aside, nothing but rules has been written yet: then only the change from what was known before is written.
    */
   async resync(request: ApplyRequest, signal?: AbortSignal): Promise<Applied> {
     const proven = await this.proven(request.desired);

@@ -41,7 +41,7 @@ export interface Backend {
    * @throws Error where it can't be told
    */
   holds?(state: DesiredState, look: Look): Promise<boolean>;
-  /** Who may send from what by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
+  /** Which veth may send from which prefix by the kernel, as `VETH PREFIX`, and what is published, see heldPublication. */
   readOwned(): Promise<ReadonlySet<string>>;
   /** Takes away all that is ours, and nothing else: another backend serves. */
   remove(): Promise<Committed>;
@@ -64,7 +64,7 @@ export interface Look {
 
 /** The rules that the kernel was found with. */
 export interface Held {
-  /** Who may send from what, as `VETH PREFIX`. */
+  /** Which veth may send from which prefix, as `VETH PREFIX`. */
   readonly owned: ReadonlySet<string>;
   /** Writes what differs; once one attempt was taken, the next one begins there. */
   bring(state: DesiredState): Promise<Committed>;

@@ -1,4 +1,4 @@
-/** Whose rules changed, and whose live connections are to be judged anew. */
+/** NICs whose rules changed, and NICs whose live connections are to be judged anew. */
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { DnsAddresses, DnsName } from '../../render/dns-name.ts';

@@ -28,14 +28,14 @@ export interface LookRequest {
   readonly lxcProxies: () => readonly LxcProxy[];
   readonly areLinksKnown: (links: readonly HostLink[]) => boolean;
   readonly turn: Turn;
-  /** Until no pass is at work: what one has written and what is in force are the same then. */
+  /** Waits until no pass is at work: what is written and what is in force are the same then. */
   readonly idle: () => Promise<void>;
 }
 
 /** `undefined`: not known. */
 type InForce = DesiredState | undefined;
 
-/** `alone`: nothing changed meanwhile, so that this is so of everything. */
+/** `alone`: all is right, and nothing changed meanwhile; `beside`: what didn't change is right. */
 export type Found = 'alone' | 'beside' | 'differs';
 
 export class KernelLook {
@@ -101,13 +101,13 @@ export class KernelLook {
   }
 }
 
-/** So `ip` calls an interface that went while it told what goes with that: of a container that stops. */
+/** What `ip` calls an interface that went while its routes or proxies were listed, as of a container that stops. */
 const NAMELESS = /^if\d+$/;
 
 const without = (state: DesiredState, others: ReadonlySet<NicState>): DesiredState =>
   others.size === 0 ? state : { ...state, nics: new Map([...state.nics].filter(([, nic]) => !others.has(nic))) };
 
-/** A resync knows nothing for a moment, and goes on from what was known before it. */
+/** During a resync nothing is known for a moment; it goes on from what was known before. */
 function changedIn(states: readonly InForce[]): ReadonlySet<NicState> {
   if (states.at(-1) === undefined) throw new Error('what is in force is not known');
   const changed = new Set<NicState>();

@@ -1,10 +1,10 @@
-/** That the kernel holds what it shall, without looking at all of it: it was found so, and has the same marks still. */
+/** That the kernel holds what it shall, without comparing it: a comparison found it so, and its marks are still the same. */
 import type { DesiredState } from '../../render/desired.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { type KernelMarks, type Marks, QUESTION_MS } from '../kernel/kernel-marks.ts';
 import type { Applied } from './applied.ts';
 
-/** An hour, as resyncs go: what no mark can tell, such as a mistake in this, doesn't stay for ever. */
+/** Looks, an hour's worth: what no mark can tell, such as a mistake in this, doesn't stay for ever. */
 const FRESH_EVERY = 60;
 
 interface Proven {
@@ -16,11 +16,13 @@ interface Proven {
 export class KernelProof {
   readonly #marks: KernelMarks | undefined;
   #proven: Proven | undefined;
-  /** That waits for the marks behind its comparison. */
+  /** Proven once the marks are the same behind its comparison. */
   #noted: Proven | undefined;
-  /** Of the present resync, and those that were there before it read anything. */
+  /** Read as the present resync began; `undefined` where that took too long. */
   #now: Marks | undefined;
+  /** The newest that are older than anything that the present resync read. */
   #before: Marks | undefined;
+  /** Of the look that may lead to a resync. */
   #ahead: Marks | undefined;
   #looks = 0;
 

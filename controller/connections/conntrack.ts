@@ -1,4 +1,4 @@
-/** Forgets connections of addresses that are gone, so that who gets the address next doesn't inherit its flows. */
+/** Forgets connections of addresses that are gone, so that the next one with such an address doesn't inherit its flows. */
 import type { Prefix } from '../../render/address.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { TrackedFlows } from './tracked-flows.ts';
@@ -20,7 +20,7 @@ export interface ConntrackCleaner {
   idle(): Promise<void>;
 }
 
-/** Of a program that may be killed or lack descriptors; after that, whoever waits for it goes on all the same. */
+/** Of a program that may be killed or lack descriptors; after that, what waits for it goes on all the same. */
 const TRIES = 3;
 
 /** Off the event's path, and all that waits by one reading of the table. */

@@ -32,11 +32,11 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
       retryMs = RETRY_MS.first;
     } catch (cause) {
       log('error', `connections that are no longer allowed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
-      // Whoever ends the daemon doesn't wait for it: the next one asks about all.
+      // The daemon's end doesn't wait for it: the next run judges all flows.
       setTimeout(begin, retryMs).unref();
       retryMs = Math.min(2 * retryMs, RETRY_MS.most);
     } finally {
-      // At once: who comes in between would wait for nobody.
+      // Not later than this: keys that come in between would wait for work that is over.
       working = undefined;
     }
   }

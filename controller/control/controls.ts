@@ -13,7 +13,7 @@ import type { RevisionView } from '../revisions/revision-view.ts';
 import { type Order, OrderRefused, type Revisions } from '../revisions/revisions.ts';
 import { type AdmissionOptions, type Admissions, createAdmissions } from './admissions.ts';
 
-/** A day: who isn't back by then doesn't need the way in. */
+/** A day: an administrator who isn't back by then doesn't need the way in. */
 const MAX_CONFIRM_S = 86_400;
 
 /** What an order came to. */
@@ -69,7 +69,7 @@ export function createControls(options: ControlOptions): Controls {
       if (to !== undefined && !isCount(to, Number.MAX_SAFE_INTEGER)) throw new OrderRefused(`${to} is no revision`);
       return await inTurn({ kind: 'rollback', to, by: shownName(by) });
     },
-    // In nobody's turn: it waits neither for an order nor for a pass.
+    // Without a turn: it waits neither for an order nor for a pass.
     panic: (on, containers, by) => turnPanic(options, { on, containers, by: shownName(by) }),
   };
 }
@@ -81,7 +81,7 @@ const shownName = (by: string): string => (/^[\w.@ -]{1,64}$/.test(by) ? by : 'r
 
 async function turnPanic({ session, panic, onPanic }: ControlOptions, order: PanicOrder): Promise<Panicked> {
   const known = new Set([...(session()?.reconciler.reader.known.values() ?? [])].map(({ name }) => name));
-  // What can't be known yet may well exist; and who is gone may be sealed still.
+  // While nothing is known a container may well exist; and one that is gone may be sealed still.
   const unknown = order.containers.filter((name) => known.size > 0 && !known.has(name) && order.on);
   for (const name of unknown) throw new OrderRefused(`there is no container "${name}"${hint(name, [...known])}`);
   try {

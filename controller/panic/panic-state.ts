@@ -1,6 +1,6 @@
 /**
- * Who is sealed, and since when: `panic.json` in the state directory, the word that survives everything. What can't be
- * read seals all.
+ * Which containers are sealed, and since when: `panic.json` in the state directory, which outlives daemon and boot. A file that
+ * can't be read seals all.
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -50,7 +50,7 @@ export interface Watched {
 
 const UNWATCHED: Watched = { sources: new Map(), readings: { unread: [] } };
 
-/** What a pass came to, for whoever passes it on. */
+/** What a pass came to, for the listeners of the daemon. */
 export interface Report {
   readonly outcome: Outcome;
   readonly reader: HostReader;
@@ -69,7 +69,7 @@ export interface Report {
 /** The status file is for people and rare readers: a burst of passes writes it at most this often. */
 const STATUS_MS = 300;
 const PAUSE_PER_COST = 10;
-/** Whoever has no bus reads nothing newer. */
+/** Readers without a bus get nothing newer than the file. */
 const MOST_PAUSE_MS = 2_000;
 
 export class Reporter {
@@ -99,10 +99,10 @@ export class Reporter {
     this.#reportWaiting();
     conntrack.forget([
       ...lostPrefixes(before, applied.enforced).filter(({ prefix }) => !released.has(prefix)),
-      // Whoever stopped while no daemon ran left its connections behind.
+      // Containers that stopped while no daemon ran left their connections behind.
       ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
     ]);
-    // Not by what the pass knew of before, which is nothing behind one that failed.
+    // By the last report: a pass behind one that failed knows nothing of what was before.
     refusals.forget(goneCounted(this.#latest?.outcome.applied.enforced, applied.enforced));
     // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
     // rules were mended: while they were missing, anything could begin.
