@@ -1,4 +1,4 @@
-/** Bridges that containers hang on, and who of two that send from one hardware address may. */
+/** Bridges that containers hang on, and which of two NICs may send from a hardware address that both have. */
 import type { HostState, NicState } from '../render/desired.ts';
 import type { Mac } from '../render/mac.ts';
 import { parseMac } from '../render/mac.ts';
@@ -30,8 +30,8 @@ export interface Refused {
 }
 
 /**
- * By endpoint key, why a running NIC on a bridge gets nothing: what it sends would be taken for somebody else's, or nobody
- * knows what it may send from. Who has a hardware address keeps it; else the first by key.
+ * By endpoint key, why a running NIC on a bridge gets nothing: what it sends would be taken for another NIC's, or it isn't known
+ * what it may send from. A NIC that has a hardware address keeps it; else the first one by key gets it.
  */
 export function refuseAttachments(
   plans: ReadonlyMap<string, NicPlan>,

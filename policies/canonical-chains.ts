@@ -1,4 +1,4 @@
-/** One object for all chains that say the same, so that its comments don't depend on who started first. */
+/** One object for all chains that say the same, so that its comments don't depend on which container started first. */
 import type { Origin, PolicyChain } from '../render/rule.ts';
 import { chainHash } from './chain-hash.ts';
 import type { CompiledNic, CompiledPolicy } from './compile-policy.ts';

@@ -1,4 +1,4 @@
-/** Who owns an address that several containers claim: the one that has it keeps it, the others wait. */
+/** Which container owns an address that several claim: the one that has it keeps it, the others wait. */
 import { type AddressRange, familyOf, type Prefix, rangeOf, rangesOverlap } from '../render/address.ts';
 
 export interface Claim {
@@ -18,7 +18,7 @@ export interface ContestedClaim extends Claim {
 }
 
 /**
- * Who loses: those win that are held, then those of running containers, then by key.
+ * The claims that lose. Claims win that are held, then those of running containers, then those that are first by key.
  *
  * @param holds whether the NIC has the prefix in the kernel; one that runs and lost it doesn't
  * @param running by key

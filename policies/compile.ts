@@ -35,7 +35,6 @@ export interface CompileInput {
   readonly taken?: TakenAddresses | undefined;
   readonly settings: Pick<HostState, 'guardPatterns' | 'log' | 'connections'> & {
     readonly uplinks: readonly InterfaceName[];
-    /** Interfaces of the host that are ends of wires. */
     /** What else is guarded: ends of wires, and veths that nobody claims. */
     readonly guardedToo?: readonly InterfaceName[];
   };
@@ -50,7 +49,7 @@ export interface Compiled {
 export interface Compiler {
   /** Equal input gives an equal result; parts that didn't change keep their identity. */
   compile(input: CompileInput): Compiled;
-  /** What another input would come to, for those who hold what they hold now; nothing of it is remembered. */
+  /** What another input would come to, while each NIC holds what it holds now; nothing of it is remembered. */
   tryOut(input: CompileInput): Compiled;
 }
 
@@ -76,7 +75,7 @@ export const createCompiler = (adopted: ReadonlySet<string> = new Set()): Compil
 function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
   let { plans, nics, uplinks, last, claimed } = before;
   let isEntangled: ((key: string) => boolean) | undefined;
-  /** Of what was compiled last: whose each veth is. */
+  /** Keys of NICs by their veths, as they were last compiled. */
   let owners: Map<InterfaceName, string> | undefined;
 
   function compileWhole(input: CompileInput): Compiled {
@@ -95,7 +94,7 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
       const held = memo?.hostVeth === veth ? memo?.nic.nat?.publications : undefined;
       return held?.some((one) => publicationKey(one) === publicationKey(publication)) === true;
     };
-    // Who wins depends on what runs; who has a rival depends on the plans alone.
+    // Which NIC wins depends on what runs; which ones are rivals depends on the plans alone.
     const isSame = claimed !== undefined && claimTheSame(claimed.plans, plans);
     const contested = isSame && claimed !== undefined ? claimed.contested : contestedClaims(plans);
     claimed = { plans, contested };
@@ -123,7 +122,7 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
     return { desired: { host, nics: states, dns: input.dns }, problems };
   }
 
-  /** The same, where only starts and stops lie between of those who want nothing that another has. */
+  /** The same result out of the difference; `undefined` where it is more than starts and stops of NICs without rivals. */
   function compileStartsAndStops(input: CompileInput): Compiled | undefined {
     if (last === undefined) return undefined;
     const { input: known, result } = last;
@@ -136,7 +135,7 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
     owners ??= new Map([...known.veths].map(([key, veth]) => [veth, key]));
     const changes = compileChangedNics(plans, { ...input, uplinks }, { keys, owners }, nics);
     if (changes === undefined || [...changes.keys()].some(isEntangled)) return undefined;
-    // Nobody else has it.
+    // In place: nobody else has this map.
     change(nics, changes);
     moveVeths(owners, keys, known.veths, input.veths);
     const states = changeMap(
@@ -161,7 +160,7 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
       last = { input, result };
       return result;
     },
-    // It has entangled nobody yet, and so makes maps of its own.
+    // It knows of no entangled NICs, so that it compiles the whole input, into maps of its own.
     tryOut: (input) => compilerAfter({ plans, nics, uplinks, last, claimed }, adopted).compile(input),
   };
 }
@@ -173,7 +172,7 @@ function change<T>(map: Map<string, T>, changes: ReadonlyMap<string, T | undefin
   }
 }
 
-/** What one gave up may be another's now. */
+/** Removed first: a veth that one NIC gave up may be another's now. */
 function moveVeths(
   owners: Map<InterfaceName, string>,
   keys: readonly string[],

@@ -1,4 +1,4 @@
-/** Which of DNS's answers a policy's names stand for: whoever controls a name must not reach what isn't the internet. */
+/** Which of DNS's answers a policy's names stand for: the owner of a name must not open ways to what isn't the internet. */
 import {
   type Address,
   type AddressRange,

@@ -1,4 +1,4 @@
-/** Of whom others depend: whose start or stop may give or take what somebody else wants, or wants in vain. */
+/** NICs on which others depend: their start or stop may take from another, or leave to it, what both want. */
 import type { Refused } from './attachments.ts';
 import { type Claim, type ContestedClaim, type RefusedClaim, refuseClaims } from './claims.ts';
 import type { NicPlan } from './nic-plans.ts';
@@ -7,7 +7,7 @@ import type { NicMemo, RunningInput } from './running-nics.ts';
 
 type Nics = ReadonlyMap<string, NicMemo>;
 
-/** What was decided about those who want the same, and the state that followed. */
+/** What was decided between NICs that want the same, and the state that followed. */
 export interface Decided {
   readonly plans: ReadonlyMap<string, NicPlan>;
   readonly contested: readonly ContestedClaim[];
@@ -28,10 +28,11 @@ export const holdsIn =
   };
 
 /**
- * By NIC key; nobody whom it doesn't name changes anything for others, nor is told anything. Decisions look at who holds
- * what, so that one that was just made can come out otherwise once it is in force; only who gets a hardware address holds it.
+ * Tells by key whether a NIC's start or stop may change anything for others, or a problem of its container. Decisions look at what
+ * each NIC holds, so that the same one can come out otherwise once it is in force; not so about hardware addresses, which only
+ * the NIC holds that got one.
  *
- * @returns undefined where it isn't sure to come out the same again
+ * @returns undefined where the decisions aren't sure to come out the same again
  */
 export function entangledNics(decided: Decided): ((key: string) => boolean) | undefined {
   const { plans, contested, unattached, problems } = decided;
@@ -47,7 +48,7 @@ export function entangledNics(decided: Decided): ((key: string) => boolean) | un
 
 function isSettled({ contested, refused, running, nics }: Decided): boolean {
   const { veths, translations = new Map() } = running;
-  // Of these the rivals aren't known by name.
+  // Where NICs share a veth, or a published port is refused, the rivals aren't known by key.
   if (new Set(veths.values()).size < veths.size) return false;
   if ([...translations.values()].some(({ lost }) => lost.size > 0)) return false;
   return JSON.stringify(refuseClaims(contested, holdsIn(nics, veths), veths)) === JSON.stringify(refused);

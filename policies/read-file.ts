@@ -5,7 +5,7 @@ import type { FileContent } from './source-text.ts';
 
 export interface ReadOptions {
   readonly maxBytes: number;
-  /** Refuse what others than root can change, these folders among it: who can write a policy opens the firewall. */
+  /** Refuse what others than root can change, these folders among it: a user who can write a policy opens the firewall. */
   readonly strict: boolean;
   readonly folders?: readonly string[];
   /** Folders that the same reading of many files has asked about; it adds to them. */
@@ -17,7 +17,7 @@ export class Untrusted extends Error {
   override readonly name = 'Untrusted';
 }
 
-/** Strict is who can't be overruled: root, whose word the rules are. A user's own drafts are read as they are. */
+/** Strict for root alone, whose files become rules. A user's own drafts are read as they are. */
 export const isStrict = (): boolean => process.geteuid?.() === 0;
 
 /**

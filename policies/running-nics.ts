@@ -81,7 +81,7 @@ export function compileNics(
   return nics;
 }
 
-/** What runs otherwise than before, when no veth was anybody else's. */
+/** What runs otherwise than before. */
 export interface VethChange {
   /** NICs that came, went or have another veth. */
   readonly keys: readonly string[];
@@ -91,7 +91,7 @@ export interface VethChange {
 
 /**
  * Those that came, went (`undefined`) or have another veth; equal to what `compileNics` makes of them.
- * `undefined`: somebody has to be told something, or more than these may depend on it.
+ * `undefined`: there is a problem to report, or more than these may depend on it.
  */
 export function compileChangedNics(
   plans: ReadonlyMap<string, NicPlan>,
@@ -112,7 +112,7 @@ export function compileChangedNics(
     taken.add(veth);
     const plan = plans.get(key);
     if (plan === undefined) continue;
-    // Whether it may have its hardware address is for all of them to say.
+    // Whether it may have its hardware address depends on all others on bridges.
     if (plan.endpoint.attachment !== undefined) return undefined;
     const memo = compileOne(plan, veth, {}, host, before.get(key));
     if (memo === undefined || memo.unproxied.length > 0) return undefined;
@@ -149,7 +149,7 @@ function compileOne(
   before: NicMemo | undefined,
 ): NicMemo | undefined {
   const table = plan.uplink === undefined ? undefined : uplinks.tableOf(plan.uplink);
-  // Without a table of its own it would leave by somebody else's.
+  // Without a table of its own it would leave by another one's, or by the host's.
   if (plan.uplink !== undefined && table === undefined) return undefined;
   const prefixes = lost === undefined ? plan.prefixes : plan.prefixes.filter((prefix) => !lost.has(prefix));
   const unchanged = before?.plan === plan && before.hostVeth === hostVeth && before.network === network;

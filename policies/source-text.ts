@@ -6,7 +6,7 @@ import type { Severity } from './problem.ts';
 /** What a file's reading gave: its text, its bytes, or why there are none (an Error with `code`, such as EACCES). */
 export type FileContent = string | Uint8Array | Error;
 
-/** A mistake in one text; its file is added by who knows it. */
+/** A mistake in one text; its file is added where that is known. */
 export interface Finding extends Place {
   readonly message: string;
   /** An error where absent. */

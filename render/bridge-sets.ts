@@ -1,4 +1,4 @@
-/** The bridge table's sets: who hangs on which port, and what is whose. */
+/** The bridge table's sets: which NIC hangs on which port, and which addresses are its own. */
 import { type Address, addressNumber, type Family, familyOf, isHostPrefix, networkOf } from './address.ts';
 import { constants, guardedSet, names } from './base.ts';
 import type { BridgedNic } from './bridged.ts';
@@ -13,7 +13,7 @@ const UNADDRESSED6 = [131, 132, 143];
 const ROUTERS6 = [134, 137];
 /** What a message of neighbour discovery is about, 8 bytes into it. */
 export const TARGET = '@th,64,128';
-/** 28 bytes into the BOOTP message that follows the UDP header: whose lease it is about. */
+/** 28 bytes into the BOOTP message that follows the UDP header: the hardware address that the lease is for. */
 export const CHADDR = '@th,288,48';
 
 export function bridgeSets(host: HostState, bridges: HostBridges, nics: readonly BridgedNic[]): [string, NftSet][] {

@@ -79,7 +79,7 @@ function chains(host: HostState): [string, NftChain][] {
     [
       'sent_ip4',
       rules(
-        // The server believes what the message says, not whose frame it came in.
+        // The server goes by the hardware address in the message, not by that of the frame.
         `${DHCP.question4} iifname @leased iifname . ${CHADDR} @port_client ip saddr 0.0.0.0 accept`,
         `${DHCP.question4} iifname @leased iifname . ${CHADDR} @port_client iifname . ip saddr @owned4 goto to_host`,
         'udp dport 67 drop',
@@ -95,7 +95,7 @@ function chains(host: HostState): [string, NftChain][] {
         'icmpv6 type @routers6 drop',
         'udp sport 547 drop',
         `${NA} iifname . ${TARGET} != @targets drop`,
-        // Who looks for a duplicate of an address keeps its owner, who is doing the same, from having it.
+        // A neighbour that looks for a duplicate keeps the address from its owner, where that is doing the same.
         `${NS} ip6 saddr :: iifname . ${TARGET} @targets accept`,
         'icmpv6 type @neighbour6 iifname . ip6 saddr @owned6 accept',
         'icmpv6 type @neighbour6 iifname . ip6 saddr @link_local6 accept',
@@ -108,7 +108,7 @@ function chains(host: HostState): [string, NftChain][] {
     [
       'sent_dhcp6',
       rules(
-        // Who asks for no address may stay unnamed.
+        // A message that asks for no address may leave the client unnamed.
         `${MESSAGE6} 11 accept`,
         // What a relay hands on is about others.
         `${MESSAGE6} >= 12 drop`,

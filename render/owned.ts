@@ -1,4 +1,4 @@
-/** Who may send from what, as exact hash sets: one per family and prefix length in use, so that lookups stay flat. */
+/** Which veth may send from which prefix, as exact hash sets: one per family and prefix length, so that lookups stay flat. */
 import {
   addressFrom,
   bitsOf,
@@ -87,7 +87,7 @@ export function ownedElement(nic: NicState, prefix: Prefix): { readonly set: str
   return { set, key: `"${nic.hostVeth}" . ${networkOf(prefix)}` };
 }
 
-/** Who owns what by a listing of our table: `VETH PREFIX` each. What makes no sense is left out. */
+/** Which veth owns what by a listing of our table: `VETH PREFIX` each. What makes no sense is left out. */
 export function parseOwned(table: NftTable | undefined): Set<string> {
   const owned = new Set<string>();
   for (const [name, { elements }] of table?.sets ?? []) {

@@ -1,4 +1,4 @@
-/** Work about thousands of containers, in pieces: who has it done decides what comes in between. */
+/** Work about thousands of containers, in pieces: the caller decides what comes in between. */
 export type Pieces<T> = Generator<undefined, T, undefined>;
 
 export function atOnce<T>(pieces: Pieces<T>): T {

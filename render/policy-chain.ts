@@ -12,7 +12,7 @@ export interface RenderedChain {
   readonly rules: readonly string[];
   /** Content-addressed, so that chains share them. */
   readonly sets: ReadonlyMap<string, NftSet>;
-  /** Whose sets the rules refer to; their elements are not the chain's to say. */
+  /** Names for which rules refer to sets; the elements are not part of the chain. */
   readonly dnsNames: readonly DnsName[];
 }
 

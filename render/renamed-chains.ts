@@ -1,12 +1,12 @@
 /**
- * Chains that all who use them leave for one new chain, as when a profile is edited: emptied, filled anew and renamed, they
+ * Chains that all NICs leave for one and the same new chain, as when a profile is edited: emptied, filled anew and renamed, they
  * spare the elements that lead to them, of which there is one for each container.
  */
 import type { NicState } from './desired.ts';
 import type { PolicyChain } from './rule.ts';
 import type { NftSet, NftTable } from './ruleset.ts';
 
-/** Who goes where, one way and back; what goes two ways, or comes from two, is no pair. */
+/** Which chain is left for which, and back; a chain that is left for two others, or taken in the place of two, has no pair. */
 class Pairs {
   readonly #there = new Map<string, string | undefined>();
   readonly #back = new Map<string, string | undefined>();
@@ -16,7 +16,10 @@ class Pairs {
     note(this.#back, to, from);
   }
 
-  /** Nobody else comes to the first, or goes from the second, where they are not the same. */
+  /**
+   * Whether all that leave `from` go to `to`, and all that come to `to` come from there. Unless the two are one, none may come to
+   * `from` or leave `to` either.
+   */
   has(from: string, to: string | undefined): boolean {
     if (to === undefined || this.#there.get(from) !== to || this.#back.get(to) !== from) return false;
     return from === to || (!this.#back.has(from) && !this.#there.has(to));
@@ -75,8 +78,8 @@ export function underOldNames(table: NftTable, renamed: ReadonlyMap<string, stri
 export type NicChange = readonly [before: NicState | undefined, after: NicState | undefined];
 
 /**
- * Of the NICs that have other chains and nothing else, and share them, all but one: where all who use their chains go the same
- * way, what is renamed for the one is renamed for all. `kept`: one NIC for each of the chains that somebody keeps.
+ * NICs for which nothing has to be written, since the chains that they use are renamed for another one: they have other chains
+ * and nothing else, and all that share their old ones share the new ones. `kept`: one NIC for each chain that stays in use.
  */
 export function sparedByRenaming(
   changes: readonly NicChange[],

@@ -48,7 +48,7 @@ export function createJudge(facts: () => ExpectationFacts): Judge {
   };
 }
 
-/** The file of whoever has none. */
+/** The file of containers without one of their own. */
 const isShared = ({ file }: CompiledPolicy): boolean => file?.startsWith('containers/_default.') === true;
 
 const broken = (compiled: CompiledPolicy, violations: readonly Problem[]): CompiledPolicy => ({

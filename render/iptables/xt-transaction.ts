@@ -23,7 +23,7 @@ export function diffXt(before: XtRuleset, after: XtRuleset): XtStep[] {
   const sets = diffSets(before.sets, after.sets);
   const arp = diffArp(before.arp, after.arp);
   const steps: XtStep[] = [
-    // Who owns an address no longer is silent before its rules go; who owns one speaks once its rules are there.
+    // A NIC that loses an address is silenced before its rules go; one that gets an address may send once its rules are there.
     { tool: 'ipset', lines: [...sets.make, ...sets.close] },
     { tool: 'arptables', lines: arp.close },
     ...FAMILIES.map((family): XtStep => ({ tool: 'restore', family, lines: restoreLines(before, after, family) })),
