@@ -1,12 +1,11 @@
 /** Whether files, leases and what runs are as they were read, found out while passes go on. */
 import type { HostConfig } from '../../policies/config.ts';
 import type { InterfaceName } from '../../render/names.ts';
-import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BridgedReader } from '../bridged/bridged-reader.ts';
 import { inTurns, mapInTurns, type Turn } from '../in-turns.ts';
-import { claimedNics, hasNamedLink, linkExists, needsNoAnswer } from './container-runtime.ts';
-import { containerId } from './containers.ts';
+import { claimedNics, linkExists, needsNoAnswer } from './container-runtime.ts';
 import type { ContainerRef, KnownContainer, KnownContainers } from './known-containers.ts';
+import { isLive, listeningIds } from './live-containers.ts';
 import type { PolicyFolder } from './policy-folder.ts';
 
 export interface HostLookOptions {
@@ -34,27 +33,21 @@ export async function isHostAsRead(options: HostLookOptions): Promise<boolean> {
 
 async function tellOfRunning({ config, containers, bridged, turn, onLate }: HostLookOptions): Promise<void> {
   const known = [...containers.byId.values()];
-  const running = await readRunningContainers(config.lxcPaths, known);
-  const ids = new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+  const listening = await listeningIds(config.lxcPaths, known);
   await mapInTurns(
     known,
     (one) => {
       const { container, runtime } = one;
-      if (!runsAsKnown(one, ids.has(container.id), containers.isAmbiguous) || !bridged.hasMacs(container, runtime))
+      if (!runsAsKnown(one, isLive(one, listening, containers.isAmbiguous)) || !bridged.hasMacs(container, runtime))
         onLate?.(one);
     },
     turn,
   );
 }
 
-/** Whether a reading would come to the same. `isListening`: to LXC's commands, as what runs does. */
-function runsAsKnown(
-  { container, runtime }: KnownContainer,
-  isListening: boolean,
-  isAmbiguous: KnownContainers['isAmbiguous'],
-): boolean {
+/** Whether a reading would come to the same. */
+function runsAsKnown({ container, runtime }: KnownContainer, mayRun: boolean): boolean {
   const nics = claimedNics(container);
-  const isLive = isListening || runtime.veths.size > 0 || hasNamedLink(container, isAmbiguous);
-  if (!isLive || nics.length === 0) return (runtime.state !== 'STOPPED') === isLive;
+  if (!mayRun || nics.length === 0) return (runtime.state !== 'STOPPED') === mayRun;
   return needsNoAnswer(container, runtime) && [...runtime.veths.values()].every(linkExists);
 }

@@ -1,11 +1,11 @@
 /** Which containers run, and with which veths; read anew for all of them or for those of which events tell. */
-import { readRunningContainers } from '../../watchers/running-containers.ts';
 import type { BridgedReader } from '../bridged/bridged-reader.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import { orUnread, reading, Unread } from '../commands/reading.ts';
-import { hasNamedLink, linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
+import { linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, type KnownContainers } from './known-containers.ts';
+import { isLive, listeningIds } from './live-containers.ts';
 import type { RuntimeReader } from './runtime-reader.ts';
 
 export interface RunningReaderOptions {
@@ -38,23 +38,20 @@ export class RunningReader {
   }
 
   async readAll(): Promise<void> {
-    const ids = await this.#runningIds();
-    // A link with a name that a configuration fixes tells of a container too, as it does when its event comes.
-    const isLive = ({ container, runtime }: KnownContainer): boolean =>
-      ids.has(container.id) || runtime.veths.size > 0 || hasNamedLink(container, this.#containers.isAmbiguous);
+    const listening = await this.#listening();
     const known = [...this.#containers.byId.values()];
-    for (const one of known) if (!isLive(one)) this.#containers.setRuntime(one, STOPPED);
-    const live = known.filter(isLive);
-    await this.#read(live, false);
+    const live = new Set(known.filter((one) => isLive(one, listening, this.#containers.isAmbiguous)));
+    for (const one of known) if (!live.has(one)) this.#containers.setRuntime(one, STOPPED);
+    await this.#read([...live], false);
     this.#options.runtimes.endFirst();
-    this.#isSettled = live.every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
+    this.#isSettled = [...live].every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
 
   /** Those that run though they weren't known to, and the other way round; costs no fork. */
   async changed(): Promise<ContainerRef[]> {
-    const ids = await this.#runningIds();
+    const listening = await this.#listening();
     return [...this.#containers.byId.values()].filter(
-      ({ container, runtime }) => ids.has(container.id) !== (runtime.state !== 'STOPPED'),
+      ({ container, runtime }) => listening.has(container.id) !== (runtime.state !== 'STOPPED'),
     );
   }
 
@@ -68,9 +65,8 @@ export class RunningReader {
     );
   }
 
-  async #runningIds(): Promise<Set<string>> {
-    const running = await readRunningContainers(this.#options.lxcPaths, this.#containers.byId.values());
-    return new Set(running.map(({ lxcPath, name }) => containerId(lxcPath, name)));
+  #listening(): Promise<ReadonlySet<string>> {
+    return listeningIds(this.#options.lxcPaths, this.#containers.byId.values());
   }
 
   /** `isTold`: as in `KnownContainers.setRuntime`. */
