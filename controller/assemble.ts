@@ -16,7 +16,7 @@ import type { TakenAddresses } from '../policies/taken-addresses.ts';
 import type { UplinkFacts } from '../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../policies/wired-nics.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
-import { type InterfaceName, matchesPattern } from '../render/names.ts';
+import { type InterfaceName, matchesAny } from '../render/names.ts';
 import type { BackendName } from './apply/backend.ts';
 import { type ContainerPolicy, choosePolicies, lazyFacts, type PolicyArguments } from './choose-policies.ts';
 import { createBooks } from './configured-addresses.ts';
@@ -190,7 +190,7 @@ const buildSettings = (config: HostConfig, unclaimed: readonly InterfaceName[] =
   uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
   guardedToo: [
     ...config.wires.flatMap(({ a, b }) => [a, b].flatMap((end) => (end.kind === 'interface' ? [end.dev] : []))),
-    ...unclaimed.filter((name) => !config.guard.some((pattern) => matchesPattern(name, pattern))),
+    ...unclaimed.filter((name) => !matchesAny(name, config.guard)),
   ],
 });
 

@@ -1,5 +1,5 @@
 /** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
-import { type InterfaceName, type InterfacePattern, isLimiterName, matchesPattern } from '../render/names.ts';
+import { type InterfaceName, type InterfacePattern, isLimiterName, matchesAny } from '../render/names.ts';
 import { PROTOCOL } from '../render/protocol.ts';
 import { isOwnTable } from '../render/uplink.ts';
 import type { HostEventBus } from '../watchers/events.ts';
@@ -37,8 +37,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
   const starting = new Map<string, ContainerRef>();
   const isVeth = (name: string): boolean =>
     context.ownerOf(name) !== undefined ||
-    (context.guard.some((pattern) => matchesPattern(name, pattern)) &&
-      !context.uplinks.some((uplink) => uplink === name));
+    (matchesAny(name, context.guard) && !context.uplinks.some((uplink) => uplink === name));
   const markLink = (name: string): void => {
     const { links } = mark();
     if (links !== 'all') links.add(name);

@@ -1,6 +1,6 @@
 /** The wires of routewall.yaml, as far as both their ends exist; and what is wrong with the others. */
 import type { Wire } from '../render/desired.ts';
-import { type InterfaceName, type InterfacePattern, matchesPattern } from '../render/names.ts';
+import { type InterfaceName, type InterfacePattern, matchesAny } from '../render/names.ts';
 import type { Container, WiredNic } from './endpoint.ts';
 import type { HostNetwork } from './host-network.ts';
 import type { Problem } from './problem.ts';
@@ -79,7 +79,7 @@ function findNic(name: string, nic: string, { containers, veths, guard }: WiresI
   const found = container.wired?.find((each) => isNamed(each, nic));
   if (found === undefined) return { mistake: whyNot(container, nic) };
   const { key, fixedVeth } = found;
-  if (fixedVeth === undefined && !guard.some((pattern) => matchesPattern('veth', pattern)))
+  if (fixedVeth === undefined && !matchesAny('veth', guard))
     return { mistake: 'nothing guards it before the wire is up: give it a veth.pair, or put veth* into guard' };
   return { id: key, dev: veths.get(key) };
 }

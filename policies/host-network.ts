@@ -14,7 +14,7 @@ import {
   prefixOf,
   rangeOf,
 } from '../render/address.ts';
-import { type InterfaceName, type InterfacePattern, matchesPattern, parseInterfaceName } from '../render/names.ts';
+import { type InterfaceName, type InterfacePattern, matchesAny, parseInterfaceName } from '../render/names.ts';
 import type { UplinkFacts } from './uplink-facts.ts';
 
 /** One interface with its addresses, as `ip -j address` tells. */
@@ -76,7 +76,7 @@ export function describeHost(links: readonly HostLink[], choice: UplinkChoice): 
 }
 
 const isVeth = (link: HostLink, { guard, veths, uplinks }: UplinkChoice): boolean =>
-  (veths.has(link.name) || guard.some((pattern) => matchesPattern(link.name, pattern))) &&
+  (veths.has(link.name) || matchesAny(link.name, guard)) &&
   !(uplinks !== 'auto' && uplinks.some((name) => name === link.name));
 
 function isUplink(link: HostLink, choice: UplinkChoice): boolean {

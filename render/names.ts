@@ -27,6 +27,9 @@ export function matchesPattern(name: string, pattern: InterfacePattern): boolean
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
+export const matchesAny = (name: string, patterns: readonly InterfacePattern[]): boolean =>
+  patterns.some((pattern) => matchesPattern(name, pattern));
+
 /** The ifb that a container's egress takes its way over where it is limited: by the host-side veth's name, which may be as long. */
 export function limiterName(veth: InterfaceName): InterfaceName {
   let hash = 0xcbf29ce484222325n;

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { HostConfig } from '../../policies/config.ts';
 import type { DesiredState } from '../../render/desired.ts';
-import { matchesPattern } from '../../render/names.ts';
+import { matchesAny } from '../../render/names.ts';
 import { BACKEND_MEMORY } from '../apply/backend-memory.ts';
 import { chooseBackend } from '../apply/choose-backend.ts';
 import type { Run } from '../commands/run.ts';
@@ -64,7 +64,7 @@ function text({ severity, container, message, mend }: Finding, colours: Colours)
 
 /** Containers that nothing is enforced on are their owner's business. */
 function examineConfigs({ containers, inputs }: CliHost): Finding[] {
-  const isGuarded = (veth: string): boolean => inputs.config.guard.some((pattern) => matchesPattern(veth, pattern));
+  const isGuarded = (veth: string): boolean => matchesAny(veth, inputs.config.guard);
   return containers
     .filter(({ container }) => container.endpoints.length > 0)
     .flatMap(({ container, lxc }) => examineLxc({ container: container.name, lxc, isGuarded }));

@@ -13,7 +13,7 @@ import {
   rangeOf,
 } from '../../render/address.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
-import { matchesPattern } from '../../render/names.ts';
+import { matchesAny } from '../../render/names.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
 
 export type Side =
@@ -82,7 +82,7 @@ export function isGuarded({ desired }: FlowHost, link: string | undefined): bool
   if (link === undefined) return false;
   const { guardPatterns, guardedNames, uplinks } = desired.host;
   if (uplinks.some((name) => name === link)) return false;
-  return guardedNames.some((name) => name === link) || guardPatterns.some((pattern) => matchesPattern(link, pattern));
+  return guardedNames.some((name) => name === link) || matchesAny(link, guardPatterns);
 }
 
 /** Gateways on host-side veths are the host's own, also while no listing of its addresses shows them. */

@@ -8,7 +8,7 @@ import type { PolicyFiles } from '../../policies/policy-files.ts';
 import type { Problem } from '../../policies/problem.ts';
 import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import { type DnsAddresses, NO_NAMES } from '../../render/dns-name.ts';
-import { matchesPattern } from '../../render/names.ts';
+import { matchesAny } from '../../render/names.ts';
 import type { BackendName } from '../apply/backend.ts';
 import type { LxcProxy } from '../apply/foreign-proxies.ts';
 import type { HostInputs } from '../assemble.ts';
@@ -187,7 +187,7 @@ export class HostReader {
   #isVeth(name: string): boolean {
     const { guard, uplinks } = this.#options.config;
     if (uplinks !== 'auto' && uplinks.some((uplink) => uplink === name)) return false;
-    return this.ownerOf(name) !== undefined || guard.some((pattern) => matchesPattern(name, pattern));
+    return this.ownerOf(name) !== undefined || matchesAny(name, guard);
   }
 
   /** Reads the policy folder and compiles from what is there. `files`: absolute paths; without them the whole folder. */

@@ -2,7 +2,7 @@
 import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import type { NicState } from '../../render/desired.ts';
-import { type InterfaceName, matchesPattern } from '../../render/names.ts';
+import { type InterfaceName, matchesAny } from '../../render/names.ts';
 import type { Seal } from '../../render/panic.ts';
 import { isPanic, isSealed, type PanicState } from './panic-state.ts';
 
@@ -33,7 +33,6 @@ export function sealFor(state: PanicState, { config, containers, nics }: PanicSc
     }
   }
   // What a pattern says needs no name beside it, which is most of a large host.
-  const isMatched = (name: InterfaceName): boolean =>
-    !uplinks.includes(name) && patterns.some((pattern) => matchesPattern(name, pattern));
+  const isMatched = (name: InterfaceName): boolean => !uplinks.includes(name) && matchesAny(name, patterns);
   return { names: new Set([...names].filter((name) => !isMatched(name))), ports, patterns, uplinks };
 }

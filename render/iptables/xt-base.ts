@@ -1,7 +1,7 @@
 /** The part of our iptables chains that no container changes. */
 import type { Family } from '../address.ts';
 import type { HostState } from '../desired.ts';
-import { type InterfaceName, matchesPattern } from '../names.ts';
+import { type InterfaceName, matchesAny } from '../names.ts';
 import { HELD_NET_SET, HELD_SET, isNameable, isWildcard, OWNED_SET, SHUT_SET } from './xt-names.ts';
 import type { XtTableName } from './xt-ruleset.ts';
 
@@ -148,7 +148,7 @@ export function guarded(
   const all = [...host.guardedNames, ...claimed].filter((name) => !host.uplinks.includes(name));
   const { guardPatterns } = host;
   return {
-    names: [...new Set(all)].filter((name) => !guardPatterns.some((pattern) => matchesPattern(name, pattern))).sort(),
+    names: [...new Set(all)].filter((name) => !matchesAny(name, guardPatterns)).sort(),
     patterns: guardPatterns.map((pattern) => pattern.replace(/\*$/, '+')),
   };
 }

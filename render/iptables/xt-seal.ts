@@ -1,5 +1,5 @@
 /** What seals containers, by chains of its own before all others: a change of policies or a resync can't take it away. */
-import { matchesPattern } from '../names.ts';
+import { matchesAny } from '../names.ts';
 import type { Seal } from '../panic.ts';
 
 const PLACES = [
@@ -48,7 +48,7 @@ export function isXtSealed(seal: Seal | undefined, held: string): boolean {
 
 /** An interface whose name ends in `+` has no rules that let anything pass, and can't be named without others. */
 function sealRules({ names, patterns, uplinks }: Seal, option: '-i' | '-o'): string[] {
-  const exempt = uplinks.filter((uplink) => patterns.some((pattern) => matchesPattern(uplink, pattern)));
+  const exempt = uplinks.filter((uplink) => matchesAny(uplink, patterns));
   return [
     ...[...names]
       .filter((name) => !name.endsWith('+'))
