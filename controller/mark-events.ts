@@ -1,5 +1,5 @@
 /** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
-import { type InterfaceName, type InterfacePattern, isLimiterName, matchesAny } from '../render/names.ts';
+import { isLimiterName } from '../render/names.ts';
 import { PROTOCOL } from '../render/protocol.ts';
 import { isOwnTable } from '../render/uplink.ts';
 import type { HostEventBus } from '../watchers/events.ts';
@@ -10,9 +10,8 @@ import type { ContainerRef } from './host/known-containers.ts';
 export interface MarkContext {
   /** The marks to add to; asks for a pass. */
   mark(): DirtyParts;
-  readonly guard: readonly InterfacePattern[];
-  /** Uplinks that the administrator named; whatever their name, they are no veths of containers. */
-  readonly uplinks: readonly InterfaceName[];
+  /** Whether it is the host-side veth of a container, known or not. */
+  isVeth(name: string): boolean;
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
   /** Whether containers hang on bridges: then it matters which ports others have. */
@@ -35,9 +34,6 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
   const { mark } = context;
   // Between STARTING and RUNNING its veth appears, and LXC can tell which it is.
   const starting = new Map<string, ContainerRef>();
-  const isVeth = (name: string): boolean =>
-    context.ownerOf(name) !== undefined ||
-    (matchesAny(name, context.guard) && !context.uplinks.some((uplink) => uplink === name));
   const markLink = (name: string): void => {
     const { links } = mark();
     if (links !== 'all') links.add(name);
@@ -69,7 +65,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
         const dirty = mark();
         dirty.runtimes.set(containerId(owner.lxcPath, owner.name), owner);
         if (!deleted) dirty.veths.add(name);
-      } else if (isVeth(name)) {
+      } else if (context.isVeth(name)) {
         if (!deleted) for (const [id, ref] of starting) mark().runtimes.set(id, ref);
         if (context.hasBridges?.() === true) markLink(name);
       } else {
@@ -80,7 +76,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       }
     }),
     bus.on('addressChanged', ({ dev, deleted }) => {
-      if (!isVeth(dev)) markLink(dev);
+      if (!context.isVeth(dev)) markLink(dev);
       // A gateway's address: only its going matters, since putting it back is told too.
       else if (deleted && context.ownerOf(dev) !== undefined) mark().veths.add(dev);
     }),

@@ -6,21 +6,17 @@ import type { HostReader } from './host/host-reader.ts';
 import { markEvents } from './mark-events.ts';
 import type { SessionOptions } from './session-options.ts';
 
-type Listening = Pick<
-  SessionOptions,
-  'config' | 'configFile' | 'applier' | 'traffic' | 'isOurProcess' | 'log' | 'onShutdown'
-> & {
+type Listening = Pick<SessionOptions, 'configFile' | 'applier' | 'traffic' | 'isOurProcess' | 'log' | 'onShutdown'> & {
   readonly reader: HostReader;
   /** Asks for a pass, and gives what it is to read again. */
   readonly mark: () => DirtyParts;
 };
 
 export function listenToHost(bus: HostEventBus, options: Listening): void {
-  const { config, configFile, applier, traffic, isOurProcess, log, onShutdown, reader, mark } = options;
+  const { configFile, applier, traffic, isOurProcess, log, onShutdown, reader, mark } = options;
   markEvents(bus, {
     mark,
-    guard: config.guard,
-    uplinks: config.uplinks === 'auto' ? [] : config.uplinks,
+    isVeth: (name) => reader.isVeth(name),
     hasBridges: () => reader.hasBridges,
     ownerOf: (veth) => reader.ownerOf(veth),
     hasUplinks: () => reader.uplinks.facts !== undefined,

@@ -85,7 +85,7 @@ export class HostReader {
     });
     this.#links = new HostLinks({
       run: options.run,
-      isVeth: (name) => this.#isVeth(name),
+      isVeth: (name) => this.isVeth(name),
       attached: () => (this.hasBridges ? this.#attachedOf(this.#completed(this.#containers.sorted)) : undefined),
     });
   }
@@ -184,7 +184,8 @@ export class HostReader {
     return this.#links.areKnown(links);
   }
 
-  #isVeth(name: string): boolean {
+  /** Whether it is the host-side veth of a container, known or not. Uplinks that the administrator named never are. */
+  isVeth(name: string): boolean {
     const { guard, uplinks } = this.#options.config;
     if (uplinks !== 'auto' && uplinks.some((uplink) => uplink === name)) return false;
     return this.ownerOf(name) !== undefined || matchesAny(name, guard);

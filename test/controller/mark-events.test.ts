@@ -1,9 +1,7 @@
 import { expect, it } from 'vitest';
 import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from '../../controller/dirty.ts';
 import { markEvents } from '../../controller/mark-events.ts';
-import { parseInterfacePattern } from '../../render/names.ts';
 import { createHostEventBus } from '../../watchers/events.ts';
-import { certain, veth } from './states.ts';
 
 const WEB = { lxcPath: '/lxc', name: 'web' };
 
@@ -16,8 +14,7 @@ function marker({ hasUplinks = false, hasBridges = false } = {}) {
       asked += 1;
       return dirty;
     },
-    guard: [certain(parseInterfacePattern('veth*'))],
-    uplinks: [veth('vethup')],
+    isVeth: (name) => name !== 'vethup' && /^(veth|fixed)/.test(name),
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
     isProxied: (address) => address === '192.0.2.10',
     hasUplinks: () => hasUplinks,
