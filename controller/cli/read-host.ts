@@ -12,7 +12,7 @@ import { type Assembler, createAssembler, type HostInputs } from '../assemble.ts
 import { nicName } from '../host/containers.ts';
 import { HostReader } from '../host/host-reader.ts';
 import type { KnownContainer } from '../host/known-containers.ts';
-import { hint } from '../host/name-hint.ts';
+import { suggestContainer } from '../host/suggest-container.ts';
 import { uplinkChoices } from '../host/uplink-facts.ts';
 import { placed } from '../json-shape.ts';
 import { messageOf } from '../log.ts';
@@ -169,7 +169,10 @@ function statesById({ containers }: StateFile, known: readonly KnownContainer[])
     const id = ids.get(key);
     if (id === undefined) {
       const names = known.map(({ name }) => name);
-      throw new CliError(EXIT.no, `--state: containers.${key}: there is no such container${hint(key, names)}`);
+      throw new CliError(
+        EXIT.no,
+        `--state: containers.${key}: there is no such container${suggestContainer(key, names)}`,
+      );
     }
     told.set(id, entry);
   }
@@ -236,6 +239,7 @@ export function selectNamed<T>(list: readonly T[], names: readonly string[], nam
 /** @throws CliError for a name that nobody has. */
 export function requireKnown(names: readonly string[], known: readonly string[]): void {
   for (const name of names) {
-    if (!known.includes(name)) throw new CliError(EXIT.usage, `there is no container "${name}"${hint(name, known)}`);
+    if (!known.includes(name))
+      throw new CliError(EXIT.usage, `there is no container "${name}"${suggestContainer(name, known)}`);
   }
 }

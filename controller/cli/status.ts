@@ -2,7 +2,7 @@
 import { formatDuration } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { observingText } from '../denials/observing.ts';
-import { hint } from '../host/name-hint.ts';
+import { suggestContainer } from '../host/suggest-container.ts';
 import { placed } from '../json-shape.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { parsePanic, viewPanic } from '../panic/panic-state.ts';
@@ -76,7 +76,8 @@ function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
   const { names, shown } = shared;
   const known = file.containers.map(({ container }) => container);
   for (const name of names) {
-    if (!known.includes(name)) io.err.write(`the daemon knows no container "${name}"${hint(name, known)}\n`);
+    if (!known.includes(name))
+      io.err.write(`the daemon knows no container "${name}"${suggestContainer(name, known)}\n`);
   }
   const containers = file.containers
     .filter(({ container }) => names.length === 0 || names.includes(container))

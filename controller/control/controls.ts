@@ -3,7 +3,7 @@ import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts
 import { withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain/describe-changes.ts';
-import { hint } from '../host/name-hint.ts';
+import { suggestContainer } from '../host/suggest-container.ts';
 import type { Outcome } from '../outcome.ts';
 import type { Panic } from '../panic/panic.ts';
 import { type PanicOrder, PanicRefused, type PanicView, viewPanic } from '../panic/panic-state.ts';
@@ -83,7 +83,8 @@ async function turnPanic({ session, panic, onPanic }: ControlOptions, order: Pan
   const known = new Set([...(session()?.reconciler.reader.known.values() ?? [])].map(({ name }) => name));
   // While nothing is known a container may well exist; and one that is gone may be sealed still.
   const unknown = order.containers.filter((name) => known.size > 0 && !known.has(name) && order.on);
-  for (const name of unknown) throw new OrderRefused(`there is no container "${name}"${hint(name, [...known])}`);
+  for (const name of unknown)
+    throw new OrderRefused(`there is no container "${name}"${suggestContainer(name, [...known])}`);
   try {
     const changed = await panic.order(order);
     return { ...viewPanic(panic.state), changed };

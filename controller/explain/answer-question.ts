@@ -6,7 +6,7 @@ import { type Address, type Family, familyOf, parseAddress } from '../../render/
 import type { Assembled, HostInputs } from '../assemble.ts';
 import { type AskedService, parseAskedService } from '../cli/asked-service.ts';
 import { shownPath } from '../cli/print-problems.ts';
-import { hint } from '../host/name-hint.ts';
+import { suggestContainer } from '../host/suggest-container.ts';
 import { heldBy } from '../iptables/unsayable-nics.ts';
 import type { PanicState } from '../panic/panic-state.ts';
 import { type ExplainHost, type Explanation, explainFlow } from './explain.ts';
@@ -82,7 +82,7 @@ function readParty(text: string, option: string, { containers }: ExplainHost): F
     throw new QuestionError(`${option} ${party}${meant}`);
   }
   if (party.kind === 'container' && !names.includes(party.name)) {
-    throw new QuestionError(`${option} ${text}: there is no such container${hint(party.name, names)}`);
+    throw new QuestionError(`${option} ${text}: there is no such container${suggestContainer(party.name, names)}`);
   }
   return party;
 }
