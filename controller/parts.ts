@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { type HostConfig, IPTABLES_GAPS } from '../policies/config.ts';
 import { networkOf } from '../render/address.ts';
 import { followNicsBy } from '../render/followed-nics.ts';
-import { ORPHAN_TABLE, OWNED_TABLE } from '../render/ruleset.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { openAnnouncer } from './apply/announcer.ts';
 import { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
-import { type ChosenBackend, chooseBackend, variantOf } from './apply/choose-backend.ts';
+import { chooseBackend } from './apply/choose-backend.ts';
 import { ServingBackend } from './apply/serving-backend.ts';
 import { openSysctlMemory } from './apply/sysctl-memory.ts';
 import { canOwnTables } from './apply/table-ownership.ts';
+import { backendKinds } from './backend-kinds.ts';
 import { type ForkServer, openForkServer } from './commands/fork-server.ts';
 import { openIpChannel } from './commands/ip-channel.ts';
 import { openNftChannel } from './commands/nft-channel.ts';
@@ -23,23 +23,17 @@ import { trackedFlows } from './connections/tracked-flows.ts';
 import type { DaemonOptions } from './daemon-options.ts';
 import { deniedOn } from './denials/denials.ts';
 import { createRefusalCleaner } from './denials/refusal-counters.ts';
-import { createXtBackend } from './iptables/xt-backend.ts';
-import { readOurRules } from './iptables/xt-tools.ts';
 import { openKernelMarks } from './kernel/kernel-marks.ts';
 import { messageOf } from './log.ts';
-import { createNftBackend } from './nftables/nft-backend.ts';
 import { endSealedFlows } from './panic/end-flows.ts';
 import { Panic } from './panic/panic.ts';
 import { viewPanic } from './panic/panic-state.ts';
-import { PanicTable, type SealTable } from './panic/panic-table.ts';
-import { createXtSealTable } from './panic/xt-seal-table.ts';
 import { AddressClaims } from './probe/address-claims.ts';
 import { readTaken, writeTaken } from './probe/taken-file.ts';
 import { hostClock } from './revisions/due.ts';
 import { createFollowedKeeper, type FollowedKeeper } from './revisions/keep-followed.ts';
 import { Revisions } from './revisions/revisions.ts';
 import { openServiceManager, type ServiceManager } from './service-manager.ts';
-import { type BootFormat, nftFormat, xtFormat } from './state/boot-format.ts';
 import { BootRuleset } from './state/boot-ruleset.ts';
 import { DnsMemory } from './state/dns-memory.ts';
 import { realDisk } from './state/durable-disk.ts';
@@ -98,11 +92,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     applier.proof.forget();
     for (const listener of onNftLost) listener();
   });
-  const formatOf = (backend: ChosenBackend): BootFormat => {
-    const variant = variantOf(backend);
-    return variant === undefined ? nftFormat(ownsTables ? ORPHAN_TABLE : []) : xtFormat(variant);
-  };
-  const bootRuleset = new BootRuleset(stateDirectory, log, formatOf(chosen));
+  const kindOf = backendKinds({ run, nft, ownsTables });
+  const bootRuleset = new BootRuleset(stateDirectory, log, kindOf(chosen).bootFormat);
   const due = { act: (): void => undefined };
   const revisions = new Revisions({
     ...{ folder: join(stateDirectory, 'revisions'), disk: realDisk, clock: hostClock, log },
@@ -111,19 +102,12 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   });
   await revisions.open();
   const flows = trackedFlows(forks.run, streamLines);
-  const sealTableOf = (served: ChosenBackend): SealTable => {
-    const variant = variantOf(served);
-    const flags = ownsTables ? OWNED_TABLE : [];
-    return variant === undefined
-      ? new PanicTable({ ...{ run, commit: nft.commit, flags, pid: () => nft.pid } })
-      : createXtSealTable(run, variant);
-  };
-  let sealTable = sealTableOf(chosen);
+  let sealTable = kindOf(chosen).createSealTable();
   const panic = new Panic({
     ...{ stateDirectory, disk: realDisk, log },
     table: { hold: (seal) => sealTable.hold(seal), verify: (seal, signal) => sealTable.verify(seal, signal) },
     keepForBoot: (commands) => bootRuleset.keepPanic(commands),
-    renderForBoot: (seal) => formatOf(backend.chosen).seal(seal),
+    renderForBoot: (seal) => kindOf(backend.chosen).bootFormat.seal(seal),
     onSealed: () => {
       if (applier.lastEnforced === undefined) return;
       endSealedFlows(flows, applier.lastEnforced, () => panic.state).then(
@@ -139,10 +123,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const rememberSysctls = openSysctlMemory(runDirectory);
   const backend = new ServingBackend({
     ...{ stateDirectory, log },
-    create: (served) => {
-      const variant = variantOf(served);
-      return variant === undefined ? createNftBackend({ nft, run, ownsTables }) : createXtBackend(run, variant);
-    },
+    create: (served) => kindOf(served).createBackend(),
   });
   await backend.use(chosen);
   const news = { act: (): void => undefined };
@@ -195,14 +176,11 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       if (next === backend.chosen) return;
       if (next !== 'nftables') log('warning', `${next}: ${IPTABLES_GAPS}`);
       await backend.use(next);
-      sealTable = sealTableOf(next);
-      bootRuleset.use(formatOf(next));
+      sealTable = kindOf(next).createSealTable();
+      bootRuleset.use(kindOf(next).bootFormat);
     },
     servingBackend: () => backend.name,
-    polledRules: () => {
-      const variant = variantOf(backend.chosen);
-      return variant === undefined ? undefined : { ask: () => readOurRules(run, variant) };
-    },
+    polledRules: () => kindOf(backend.chosen).polledRules,
     // One that is gone made its last commits before the comparison that its loss calls for; its pid may be another's by now.
     isOurProcess: (pid) => pid === nft.pid,
     close: () => {
