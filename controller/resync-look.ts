@@ -25,11 +25,11 @@ interface ResyncLookOptions {
 
 export class ResyncLook {
   readonly #options: ResyncLookOptions;
-  /** Of the last pass. */
+  /** What the last pass was to bring about. */
   #desired: DesiredState | undefined;
-  /** The files' mark from before they were last read, all of them. */
+  /** The files' mark from before all of them were last read. */
   #readUnder: string | undefined;
-  /** The same for a question. */
+  /** The files' mark from before a question had them read. */
   #askedUnder: string | undefined;
 
   constructor(options: ResyncLookOptions) {
@@ -45,7 +45,7 @@ export class ResyncLook {
     this.#readUnder = mark;
   }
 
-  /** The same, but of what runs only what was told otherwise. */
+  /** All files have been read since that mark was taken; of what runs, only what LXC's sockets told otherwise. */
   noteAsked(mark: string | undefined): void {
     this.#askedUnder = mark;
   }
@@ -56,7 +56,7 @@ export class ResyncLook {
     return watched && (await this.#options.applier.proof.lookAtFiles(watched));
   }
 
-  /** What of that is as it was when it was last read. */
+  /** What, by that mark, is as it was when it was last read. */
   knownOf(mark: string | undefined): 'all' | 'files' | 'nothing' {
     const known = [this.#readUnder, this.#askedUnder].filter((each) => each !== undefined);
     if (mark === undefined) return 'nothing';
@@ -98,7 +98,7 @@ export class ResyncLook {
       return areKnown;
     };
     const request = { turn, idle, lxcProxies: reader.lxcProxies, areLinksKnown };
-    // Why it can't be told is for a pass to find.
+    // Why a comparison fails is for a pass to find.
     return (await applier.isRight(this.#desired, request).catch(() => false)) ? undefined : wrong;
   }
 }

@@ -1,4 +1,4 @@
-/** What a session looks at because of what its last pass came to: ends, leases, names, tc, fresh proxies, a folder that is away. */
+/** What a session follows by what its last pass came to: ends of rules and leases, names, tc, fresh proxies, a missing folder. */
 import type { HostEventBus } from '../watchers/events.ts';
 import { watchTcMonitor } from '../watchers/tc-monitor.ts';
 import { createFreshProxies } from './apply/fresh-proxies.ts';
@@ -13,7 +13,7 @@ import type { Timers } from './timers.ts';
 import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface SessionFollowers {
-  /** What an earlier pass came to counts no more. */
+  /** Takes the place of all that followed from earlier passes. */
   follow(outcome: Outcome): Promise<void>;
   stop(): Promise<void>;
 }

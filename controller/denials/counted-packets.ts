@@ -19,7 +19,7 @@ export interface CountedElement extends Counting {
   readonly key: string;
   /** Of what is refused the host-side interface; behind a bridge, and of what is observed, the container's own address. */
   readonly whose: string;
-  /** The destination of egress; whoever sent it, or said so, of everything else. */
+  /** Of egress the destination; of everything else the source that the packet names. */
   readonly peer: Address;
   readonly protocol: number;
   /** The destination port; of ICMP its type × 256 + its code; else 0. */
@@ -35,7 +35,7 @@ export interface CountedElement extends Counting {
  * One fork for all of the sets, beside the resident nft: a long listing must keep no transaction waiting. A line each,
  * since of several commands in one line, nft 1.0.6 finds only the last one's set.
  *
- * @param whose those that are wanted; all without it
+ * @param whose interfaces or addresses that are wanted; all without it
  * @throws CommandError
  */
 export async function readCounted(

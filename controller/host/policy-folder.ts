@@ -33,7 +33,7 @@ export class PolicyFolder {
     return this.#kept.isComplete && !this.#isMissing;
   }
 
-  /** Its own, and those in which it has files. */
+  /** The policy folder itself, and those of its folders that hold policy files. */
   get folders(): string[] {
     return ['', ...policyFolders].map((part) => join(this.#folder, part));
   }

@@ -68,7 +68,7 @@ export class Exporter {
     this.#metrics.putAside.inc();
   }
 
-  /** The text of this moment, in Prometheus' format; whoever asks while it is being made gets the same. */
+  /** The text of this moment, in Prometheus' format; questions that come while it is being made get the same. */
   render(): Promise<string> {
     this.#rendering ??= this.#render().finally(() => {
       this.#rendering = undefined;
@@ -80,7 +80,7 @@ export class Exporter {
     if (this.#latest !== undefined) this.#describe(this.#latest);
     await this.#try('packets of interfaces', async () => this.#nics.addCarried(await readInterfaceCounters()));
     const begin = performance.now();
-    // None at all, and not a nothing that would say that nobody is refused.
+    // No series at all: zeros would say that nothing is refused.
     if (!this.#facts.countsRefusals()) this.#metrics.refused.reset();
     else if (begin >= this.#refusedDue) {
       await this.#try('refused packets', async () =>
@@ -111,7 +111,7 @@ export class Exporter {
     metrics.interfaces.set(applied.enforced.nics.size);
     metrics.problems.set({ severity: 'error' }, errorCount);
     metrics.problems.set({ severity: 'warning' }, problemCount - errorCount);
-    // What nobody is in any more shows 0 where it is usual, and goes where it isn't.
+    // States without a container show 0 where they are usual, and go where they aren't.
     metrics.containers.reset();
     for (const state of ['RUNNING', 'STOPPED']) metrics.containers.set({ state }, 0);
     for (const status of POLICY_STATUSES) metrics.policies.set({ status }, 0);

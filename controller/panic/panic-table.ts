@@ -18,8 +18,8 @@ import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
 export interface PanicPorts {
   readonly commit: (commands: readonly string[]) => Promise<Refusal | undefined>;
   readonly run: Run;
-  /** Of the tables, and whose process that makes them: tables that another one left are made anew. */
   readonly flags: readonly TableFlag[];
+  /** The process that owns the tables that are made now: those that another one left are made anew. */
   readonly pid: () => number | undefined;
 }
 
@@ -86,14 +86,14 @@ export class PanicTable implements SealTable {
   #change({ tables, seal: before }: Held, seal: Seal | undefined): string[] {
     const gone = deleteSeal(tables);
     if (seal === undefined) return gone;
-    // Its owner went with the process that made it, and anyone may take away what nobody owns.
+    // Its owner went with the process that made it, and anyone may delete a table without one.
     const isOurs = this.#ports.flags.length === 0 || this.#madeBy === this.#ports.pid();
     if (before === undefined || !isOurs || !isSameButNames(before, seal))
       return [...gone, ...renderSeal(seal, this.#ports.flags)];
     return diffSeals(before, seal);
   }
 
-  /** Without a panic, a resync asks for one table only: whoever seals makes all of them at once. */
+  /** Without a panic a resync asks for one table only: all of them are made in one transaction. */
   async #look(seal: Seal | undefined, run: Run): Promise<Listed> {
     const isQuiet = seal === undefined && this.#held?.tables.length === 0;
     if (isQuiet && (await this.#list(['inet'], run)).size === 0) return new Map();

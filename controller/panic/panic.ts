@@ -72,7 +72,7 @@ export class Panic {
 
   /** @returns whether anything changed. @throws PanicRefused; Error where it is not, or not for good, in force. */
   async order(order: PanicOrder): Promise<boolean> {
-    // It may hang, and is made again.
+    // A comparison may hang, and is made again.
     this.#waiting++;
     this.#putAside?.();
     return await this.#exclusively(async () => {

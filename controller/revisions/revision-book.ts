@@ -62,7 +62,7 @@ export class RevisionBook {
 
   /** Learns what an earlier run left. */
   async open(): Promise<void> {
-    // A disk that takes nothing still gives: what is in force has to be enforced all the same.
+    // A disk that can't be written may still be read: what is in force has to be enforced all the same.
     await this.store.open().catch((cause: unknown) => this.#complain(cause, 'what a crash left unfinished stays'));
     const numbers = await this.store.numbers();
     try {
@@ -87,7 +87,7 @@ export class RevisionBook {
     this.#isLost &&= current === undefined;
   }
 
-  /** Files are followed again, or for the first time refused; a restart may not know it, but this run does. */
+  /** Files are followed again, or refused from now on. Where the disk takes none of it, this run knows all the same. */
   async refuse(refused: string | null): Promise<void> {
     if (this.#journal.refused !== refused) await this.#tryToWrite({ ...this.#journal, refused });
     if (refused === null) this.#isLost = false;
@@ -161,7 +161,7 @@ export class RevisionBook {
     return join(this.#options.folder, 'journal.json');
   }
 
-  /** The newest that is whole and was neither taken back nor, when it was last heard of, confirmed. */
+  /** The newest that is whole, and neither was taken back nor waits for its confirmation. */
   async #enterNewest(except: number | undefined, refused: string): Promise<void> {
     this.#current = undefined;
     for (const number of (await this.store.numbers()).reverse()) {

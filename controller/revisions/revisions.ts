@@ -1,6 +1,6 @@
 /**
  * Which texts are in force. Files that change are followed (`autoApply`), or wait for `apply`; what waits for `confirm` is
- * taken back in time; what was taken back is not followed again until it changes. docs/architecture.md has the model.
+ * taken back in time; what was taken back is not followed again until it changes. docs/changing-policies.md tells it to users.
  */
 import { CONTAINERS, type PolicyFiles } from '../../policies/policy-files.ts';
 import { type Log, messageOf } from '../log.ts';
@@ -26,9 +26,9 @@ export class OrderRefused extends Error {
 /** What a pass compiles from. */
 export interface Choice {
   readonly files: PolicyFiles;
-  /** In force until it is taken back: nothing of it may be kept for later. */
+  /** In force until somebody confirms it or it is taken back: nothing of it may be kept for later. */
   readonly isUnconfirmed: boolean;
-  /** What is enforced now is no container's last good policy: it was taken back. */
+  /** What was enforced until now was taken or rolled back: none of it counts as a container's last good policy. */
   readonly isReturn: boolean;
   /** No revision can be read any more: nothing may pass, whatever a missing policy stands for. */
   readonly isLost: boolean;
@@ -55,7 +55,7 @@ export interface RevisionsOptions {
 }
 
 const NO_FILES: PolicyFiles = new Map();
-/** What would say the same on purpose. */
+/** What to make in place of a folder that is missing. */
 export const NO_POLICIES = 'an empty one says that there are no policies';
 
 export class Revisions {
