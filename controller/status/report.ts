@@ -1,4 +1,4 @@
-/** Says what a pass did: log lines, the status file, and the clean-up that no one waits for. */
+/** Says what a pass did, in the log and to its listeners, and begins the clean-up that no one waits for. */
 import { networkOf } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
@@ -12,7 +12,7 @@ import type { FlowCutter } from '../connections/cut-flows.ts';
 import type { TranslationCutter } from '../connections/cut-translations.ts';
 import type { RefusalCleaner } from '../denials/refusal-counters.ts';
 import type { HostReader } from '../host/host-reader.ts';
-import { type Log, messageOf, sayTogether } from '../log.ts';
+import { type Log, sayTogether } from '../log.ts';
 import type { LogEvent, LogFields } from '../log-event.ts';
 import type { Outcome } from '../outcome.ts';
 import type { PanicView } from '../panic/panic-state.ts';
@@ -23,8 +23,8 @@ import type { DnsMemory } from '../state/dns-memory.ts';
 import { describeStatus } from './describe-status.ts';
 import { ProblemLog } from './problem-log.ts';
 import { readProcessStart } from './process-start.ts';
-import { writeStatusFile } from './status-file.ts';
 import type { Serves, StatusFile } from './status-shape.ts';
+import { StatusWriter } from './status-writer.ts';
 
 export interface ReporterOptions {
   readonly log: Log;
@@ -66,12 +66,6 @@ export interface Report {
   readonly repairCount: number;
 }
 
-/** The status file is for people and rare readers: a burst of passes writes it at most this often. */
-const STATUS_MS = 300;
-const PAUSE_PER_COST = 10;
-/** Readers without a bus get nothing newer than the file. */
-const MOST_PAUSE_MS = 2_000;
-
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #since = new Date().toISOString();
@@ -80,11 +74,16 @@ export class Reporter {
   readonly #problems: ProblemLog;
   #waiting = '';
   #latest: StatusSource | undefined;
-  #writing: Promise<void> | undefined;
+  readonly #statusWriter: StatusWriter<StatusSource>;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#problems = new ProblemLog(options.log);
+    this.#statusWriter = new StatusWriter({
+      ...options,
+      latest: () => this.#latest,
+      describe: (source) => this.#describe(source),
+    });
   }
 
   get hasErrors(): boolean {
@@ -113,7 +112,7 @@ export class Reporter {
     translations.cut(known, applied.enforced);
     const enforcedAt = new Date().toISOString();
     this.#latest = { outcome, reader, watched, at: enforcedAt };
-    this.#writing ??= this.#writeStatus();
+    this.#statusWriter.request();
     this.#tell({ outcome, reader, raised, enforcedAt, tookMs });
   }
 
@@ -139,7 +138,7 @@ export class Reporter {
   refresh(): void {
     if (this.#latest === undefined) return;
     this.#latest = { ...this.#latest };
-    this.#writing ??= this.#writeStatus();
+    this.#statusWriter.request();
   }
 
   /** As the status file has it, but of this moment; `undefined` before the first pass. */
@@ -150,7 +149,13 @@ export class Reporter {
   /** Waits for what runs in the background. */
   async settle(): Promise<void> {
     const { conntrack, refusals, cutter, translations } = this.#options;
-    await Promise.all([conntrack.idle(), refusals.idle(), cutter.idle(), translations.idle(), this.#writing]);
+    await Promise.all([
+      conntrack.idle(),
+      refusals.idle(),
+      cutter.idle(),
+      translations.idle(),
+      this.#statusWriter.idle(),
+    ]);
   }
 
   #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {
@@ -201,23 +206,6 @@ export class Reporter {
       serves: { ...this.#options.serves, lxcPaths: reader.lxcPaths },
       records: this.#options.dnsMemory.records,
     });
-  }
-
-  async #writeStatus(): Promise<void> {
-    while (this.#latest !== undefined) {
-      const written = this.#latest;
-      const begin = performance.now();
-      try {
-        await writeStatusFile(this.#options.runDirectory, await this.#describe(written));
-      } catch (cause) {
-        this.#options.log('warning', `status file: ${messageOf(cause)}`);
-      }
-      if (this.#latest === written) break;
-      // All containers stand in it: with thousands, writing it at each event would keep the next one waiting.
-      const pause = Math.max(STATUS_MS, Math.min(PAUSE_PER_COST * (performance.now() - begin), MOST_PAUSE_MS));
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
-    this.#writing = undefined;
   }
 
   /** Files that differ from what is in force are told once, and again when the reason changes. */
