@@ -52,7 +52,7 @@ export class Passes {
     this.#queue = createPassQueue(() => this.#pass());
   }
 
-  /** What the next pass is to read again, to be marked in; to ask for that pass is another matter. */
+  /** What the next pass is to read again, to be marked in. Unlike `mark` it asks for no pass. */
   get dirty(): DirtyParts {
     return this.#dirty;
   }
@@ -92,12 +92,12 @@ export class Passes {
     return this.#queue.idle();
   }
 
-  /** None begins any more. */
+  /** No further pass begins. */
   close(): void {
     this.#queue.close();
   }
 
-  /** For those who wait for a pass that won't be. */
+  /** Callers that still wait get this in the place of an outcome. */
   reject(cause: unknown): void {
     this.#waiters.reject(cause);
   }
@@ -141,7 +141,7 @@ export class Passes {
     }
   }
 
-  /** Somebody starts, and all that is ours is there. */
+  /** A container starts, and all that is ours is there. */
   #mayCompareLater(dirty: DirtyParts): boolean {
     return concernsContainers(dirty) && !dirty.deleted && this.#options.isEnforced();
   }

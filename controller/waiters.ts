@@ -25,7 +25,7 @@ export class Waiters {
     return this.#waiting.find(({ order }) => order !== undefined)?.order;
   }
 
-  /** Takes all that wait with the others from there. */
+  /** Callers that wait with `others` wait here from now on. */
   join(others: Waiters): void {
     this.#waiting.push(...others.#waiting.splice(0));
   }
