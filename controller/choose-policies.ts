@@ -12,10 +12,7 @@ import type { LoadedPolicies } from '../policies/load-policies.ts';
 import type { EnforcedPolicy } from '../policies/nic-plans.ts';
 import { formatProblem } from '../policies/problem.ts';
 import { withoutEnded } from '../policies/rule-ends.ts';
-
-/** `open`: no policy file, and `withoutPolicy: open`. `closed`: no policy file, or a broken one that was never good. */
-export type PolicyStatus = (typeof POLICY_STATUSES)[number];
-export const POLICY_STATUSES = ['ok', 'last-good', 'closed', 'open'] as const;
+import type { PolicyStatus } from './policy-status.ts';
 
 export interface ContainerPolicy {
   /** Relative to the policy folder; `null` where there is none. */

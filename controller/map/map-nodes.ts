@@ -5,9 +5,9 @@ import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { rangesContain } from '../../policies/model.ts';
 import { type AddressRange, addressNumber, contains, type Family, rangeOf } from '../../render/address.ts';
 import type { Assembled } from '../assemble.ts';
-import type { PolicyStatus } from '../choose-policies.ts';
 import { findTarget } from '../explain/flow-parties.ts';
 import { isSealed, type PanicState } from '../panic/panic-state.ts';
+import type { PolicyStatus } from '../policy-status.ts';
 import { matchedRanges, outsidePeers } from './outside-peers.ts';
 import type { End } from './service-set.ts';
 

@@ -2,7 +2,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { parseAddress } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
-import { POLICY_STATUSES } from '../choose-policies.ts';
 import { VERSION } from '../cli/version.ts';
 import type { Run } from '../commands/run.ts';
 import { type CountedElement, readCounted } from '../denials/counted-packets.ts';
@@ -10,6 +9,7 @@ import { refusedOn } from '../denials/denials.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
 import { type Log, messageOf } from '../log.ts';
 import { isSealed, type PanicState } from '../panic/panic-state.ts';
+import { POLICY_STATUSES } from '../policy-status.ts';
 import type { Report } from '../status/report.ts';
 import { readInterfaceCounters } from './interface-counters.ts';
 import { type CountedNic, NicCounters } from './nic-counters.ts';

@@ -1,6 +1,5 @@
 /** Reads what the daemon says of itself, out of `status.json` or of its answer on the bus. */
 import type { Problem } from '../../policies/problem.ts';
-import { POLICY_STATUSES } from '../choose-policies.ts';
 import { parseObserving } from '../denials/observing.ts';
 import { parseUnenforced } from '../host/unenforceable-nics.ts';
 import {
@@ -15,6 +14,7 @@ import {
   type Placed,
 } from '../json-shape.ts';
 import { NO_PANIC, parsePanic, viewPanic } from '../panic/panic-state.ts';
+import { POLICY_STATUSES } from '../policy-status.ts';
 import { parseRevisionView } from '../revisions/revision-view.ts';
 import { parseWires } from '../traffic/describe-wires.ts';
 import type {

@@ -1,10 +1,10 @@
 /** What the daemon says of itself: the shape of `status.json`, and of its answer on the bus. */
 import type { Problem } from '../../policies/problem.ts';
-import type { PolicyStatus } from '../choose-policies.ts';
 import type { Observing } from '../denials/observing.ts';
 import type { Unenforced } from '../host/unenforceable-nics.ts';
 import type { PanicView } from '../panic/panic-state.ts';
 import type { UnreadReading } from '../patience.ts';
+import type { PolicyStatus } from '../policy-status.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import type { WireStatus } from '../traffic/describe-wires.ts';
 

@@ -1,7 +1,6 @@
 /** The daemon's answers on D-Bus, read back: what the command line prints in its own words. */
 import type { Problem } from '../../policies/problem.ts';
 import type { ChosenBackend } from '../apply/choose-backend.ts';
-import { POLICY_STATUSES } from '../choose-policies.ts';
 import { parseObserving } from '../denials/observing.ts';
 import type { ToldChange } from '../explain/describe-changes.ts';
 import type { NicKind } from '../host/containers.ts';
@@ -9,6 +8,7 @@ import { parseUnenforced } from '../host/unenforceable-nics.ts';
 import { asBoolean, asList, asNumber, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 import type { Change } from '../kernel/kernel-comparison.ts';
 import { type PanicState, parsePanic } from '../panic/panic-state.ts';
+import { POLICY_STATUSES } from '../policy-status.ts';
 import type { ListedContainer, ListedNic } from './list-containers.ts';
 import { parseProblem } from './parse-status.ts';
 
