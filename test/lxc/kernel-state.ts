@@ -3,7 +3,7 @@ import { fieldOf, listOf } from '../../sandbox/json.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { readSnapshot } from '../../sandbox/snapshot.ts';
 
-/** Comparable with toEqual: everything sorted, without handles, counters and the elements of dynamic sets. */
+/** Comparable, also as JSON: everything sorted, without handles, counters and the elements of dynamic sets. */
 export interface OwnState {
   /** `inet chain forward_from`, `inet set veths`, … with what they hold, one string each. */
   readonly tables: Readonly<Record<string, readonly string[]>>;
@@ -36,7 +36,8 @@ export async function readOwnState(host: Place): Promise<OwnState> {
   const [tables = [], routes = [], proxies = [], addresses = []] = parts;
   const devOf = (line: string): string => / dev (\S+)/.exec(line)?.[1] ?? '';
   return {
-    tables: Object.assign({}, ...tables.map(parseTable)),
+    // nft lists in the order in which things were made.
+    tables: Object.fromEntries(tables.flatMap(parseTable).sort(([a], [b]) => (a < b ? -1 : 1))),
     routes: routes.map((line) => `${line.split(' ')[0]} dev ${devOf(line)}`).sort(),
     proxies: proxies
       .filter((line) => / proto(?:col)? (?:119|routewall)\b/.test(line))
@@ -58,7 +59,7 @@ function plainHost(line: string): string[] {
   return address === undefined ? [] : [`${address}/32 dev ${dev}`];
 }
 
-function parseTable(json: string): Record<string, string[]> {
+function parseTable(json: string): [name: string, content: string[]][] {
   const items = listOf(fieldOf(JSON.parse(json), 'nftables'));
   const family = String(items.map((item) => fieldOf(fieldOf(item, 'table'), 'family')).find(Boolean));
   const table: Record<string, string[]> = {};
@@ -71,7 +72,7 @@ function parseTable(json: string): Record<string, string[]> {
     if (rule !== undefined)
       table[`${family} chain ${String(fieldOf(rule, 'chain'))}`]?.push(textOf(fieldOf(rule, 'expr')));
   }
-  return table;
+  return Object.entries(table);
 }
 
 function contentOf(object: unknown): string[] {
