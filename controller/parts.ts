@@ -19,6 +19,7 @@ import { run, startResident, startTalker, streamLines } from './commands/run.ts'
 import { type ConntrackCleaner, createConntrackCleaner } from './connections/conntrack.ts';
 import { createFlowCutter } from './connections/cut-flows.ts';
 import { createTranslationCutter } from './connections/cut-translations.ts';
+import { createPretendedFlowCutter, type PretendedFlowCutter } from './connections/pretended-flows.ts';
 import { trackedFlows } from './connections/tracked-flows.ts';
 import type { DaemonOptions } from './daemon-options.ts';
 import { deniedOn } from './denials/denials.ts';
@@ -48,6 +49,7 @@ export interface Parts {
   readonly lastGood: LastGood;
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
+  readonly pretended: PretendedFlowCutter;
   readonly reporter: Reporter;
   readonly isOurProcess: (pid: number) => boolean;
   /** From the next session on. @throws Error with what is missing for it; the present one serves on then. */
@@ -140,6 +142,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   );
   const cutter = createFlowCutter(flows, log);
   const translations = createTranslationCutter(flows, log);
+  const pretended = createPretendedFlowCutter(flows, log);
   // By what their refused packets are counted.
   const counted = followNicsBy(({ hostVeth, port, owned }): string[] => [
     hostVeth,
@@ -164,8 +167,9 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       lastGood.isDue || bootRuleset.isUnsaved || keeper.isUnsaved || revisions.book.isUnsaved || panic.isUnsaved,
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack,
+    pretended,
     reporter: new Reporter({
-      ...{ log, run, conntrack, cutter, translations, refusals, runDirectory, serves, onReport, dnsMemory },
+      ...{ log, run, conntrack, cutter, translations, pretended, refusals, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
       panic: () => viewPanic(panic.state),
     }),

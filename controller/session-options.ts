@@ -6,6 +6,7 @@ import type { Applier } from './apply/apply.ts';
 import type { BackendName } from './apply/backend.ts';
 import type { Run } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
+import type { PretendedFlowCutter } from './connections/pretended-flows.ts';
 import type { Log } from './log.ts';
 import type { Outcome } from './outcome.ts';
 import type { Panic } from './panic/panic.ts';
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly revisions: Revisions;
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
+  /** Whoever is admitted waits for it. */
+  readonly pretended: Pick<PretendedFlowCutter, 'idle'>;
   readonly claims: AddressClaims;
   readonly panic: Panic;
   readonly traffic: TrafficControl;

@@ -157,7 +157,10 @@ export class Session {
       const file = join(this.#options.policyFolder, 'containers', `${name}.${suffix}`);
       if (this.#passes.dirty.policies !== 'all') this.#passes.dirty.policies.add(file);
     }
-    return await this.#passFor({ lxcPath, name });
+    const outcome = await this.#passFor({ lxcPath, name });
+    // What began before it would be answered by its init, and by no policy.
+    await this.#options.pretended.idle();
+    return outcome;
   }
 
   /** The veth is about to go: takes away what is ours of it, before it takes that along. */

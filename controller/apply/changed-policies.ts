@@ -1,4 +1,5 @@
 /** NICs whose rules changed, and NICs whose live connections are to be judged anew. */
+import type { Prefix } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { DnsAddresses, DnsName } from '../../render/dns-name.ts';
@@ -14,25 +15,29 @@ export function changedPolicies(before: DesiredState, after: DesiredState): stri
   });
 }
 
-/**
- * Keys of the NICs whose rules may allow less than before; without a state before, of all. Those that just got an address
- * too: while nobody had it, others may have talked across this host with someone who pretended to.
- */
+/** Keys of the NICs whose rules may allow less than before; without a state before, of all. */
 export function policiesToJudge(before: DesiredState | undefined, after: DesiredState): string[] {
   if (before === undefined || before.host.lan.join() !== after.host.lan.join()) return [...after.nics.keys()];
-  const changed = changedNicKeys(before, after).filter((key) => {
-    const [old, now] = [before.nics.get(key), after.nics.get(key)];
-    return now !== undefined && (old === undefined || isOtherwise(old, now) || hasMore(old, now));
-  });
+  const changed = changedPolicies(before, after);
   const shrunk = shrunkNames(before.dns, after.dns);
   if (shrunk.size === 0) return changed;
   return [...new Set([...changed, ...[...after.nics].flatMap(([key, nic]) => (means(nic, shrunk) ? [key] : []))])];
 }
 
+/** What NICs own and did not before: while nobody had it, others may have talked across this host with who pretended to. */
+export function newlyOwned(before: DesiredState | undefined, after: DesiredState): ReadonlyMap<string, Prefix[]> {
+  const come = new Map<string, Prefix[]>();
+  if (before === undefined) return come;
+  for (const key of changedNicKeys(before, after)) {
+    const old = before.nics.get(key)?.owned;
+    const owned = after.nics.get(key)?.owned.filter((prefix) => old?.includes(prefix) !== true) ?? [];
+    if (owned.length > 0) come.set(key, owned);
+  }
+  return come;
+}
+
 const isOtherwise = (old: NicState, now: NicState): boolean =>
   nameOf(old.egress) !== nameOf(now.egress) || nameOf(old.ingress) !== nameOf(now.ingress);
-
-const hasMore = (old: NicState, now: NicState): boolean => now.owned.some((prefix) => !old.owned.includes(prefix));
 
 const means = ({ egress, ingress }: NicState, names: ReadonlySet<DnsName>): boolean =>
   [egress, ingress].some((chain) => dnsNamesOf(chain).some((name) => names.has(name)));

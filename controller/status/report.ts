@@ -3,13 +3,14 @@ import { networkOf } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { TABLE } from '../../render/ruleset.ts';
-import { policiesToJudge } from '../apply/changed-policies.ts';
+import { newlyOwned, policiesToJudge } from '../apply/changed-policies.ts';
 import { lostPrefixes } from '../apply/handed-over.ts';
 import { tellRepairs } from '../apply/repair-log.ts';
 import type { Run } from '../commands/run.ts';
 import type { ConntrackCleaner } from '../connections/conntrack.ts';
 import type { FlowCutter } from '../connections/cut-flows.ts';
 import type { TranslationCutter } from '../connections/cut-translations.ts';
+import type { PretendedFlowCutter } from '../connections/pretended-flows.ts';
 import type { RefusalCleaner } from '../denials/refusal-counters.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import { type Log, sayTogether } from '../log.ts';
@@ -32,6 +33,7 @@ export interface ReporterOptions {
   readonly conntrack: ConntrackCleaner;
   readonly cutter: FlowCutter;
   readonly translations: TranslationCutter;
+  readonly pretended: PretendedFlowCutter;
   readonly refusals: RefusalCleaner;
   readonly runDirectory: string;
   readonly revision: () => RevisionView;
@@ -91,8 +93,9 @@ export class Reporter {
   }
 
   report(outcome: Outcome, reader: HostReader, tookMs: number, watched = UNWATCHED): void {
-    const { conntrack, refusals, cutter, translations } = this.#options;
+    const { conntrack, refusals, cutter, translations, pretended } = this.#options;
     const { before, applied, assembled, released } = outcome;
+    pretended.cut({ desired: applied.enforced, network: assembled.network }, newlyOwned(before, applied.enforced));
     this.#reportChanges(outcome, tookMs);
     const raised = this.#problems.tell(outcome, reader);
     this.#reportWaiting();
@@ -148,14 +151,9 @@ export class Reporter {
 
   /** Waits for what runs in the background. */
   async settle(): Promise<void> {
-    const { conntrack, refusals, cutter, translations } = this.#options;
-    await Promise.all([
-      conntrack.idle(),
-      refusals.idle(),
-      cutter.idle(),
-      translations.idle(),
-      this.#statusWriter.idle(),
-    ]);
+    const { conntrack, refusals, cutter, translations, pretended } = this.#options;
+    const cleaners = [conntrack, refusals, cutter, translations, pretended];
+    await Promise.all([...cleaners.map((cleaner) => cleaner.idle()), this.#statusWriter.idle()]);
   }
 
   #reportChanges({ before, applied, repaired }: Outcome, tookMs: number): void {

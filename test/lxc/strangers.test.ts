@@ -2,10 +2,10 @@
 import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
-import type { Host } from '../../sandbox/host.ts';
+import { type Host, INTERNET } from '../../sandbox/host.ts';
 import { createNamespace, type Namespace, setSysctls } from '../../sandbox/namespace.ts';
 import type { Place } from '../../sandbox/place.ts';
-import { listen, openFlow, probe } from '../../sandbox/services.ts';
+import { listen, openFlow, probe, receipts } from '../../sandbox/services.ts';
 import { createWire, runIp } from '../../sandbox/wire.ts';
 import { type Attack, attack, startWitness } from './hostile.ts';
 import { addressesOf, nic, startRoutewall } from './routewall.ts';
@@ -131,4 +131,41 @@ test('nobody outside is a container of ours, whoever is believed', async () => {
     await eventually(`${name}: all come through`, () => came.every((one) => witness.seen(forged).includes(one)));
     await witness.stop();
   }
+});
+
+test('what somebody said in its name while it was stopped is no way in to a container', async () => {
+  const rw = await startRoutewall({ policies: { 'containers/bob.yaml': 'egress: { default: allow }\n' } });
+  const { host, outside } = rw.bed;
+  // The host routes once somebody runs.
+  await rw.start(await rw.addContainer('alice', { lines: nic(ALICE) }));
+  await probe(outside, { protocol: 'udp', to: '192.0.2.1', port: 9 });
+  const datagrams = (source: string, sport: number, to: string, dport: number): string =>
+    `E/${source.includes(':') ? 'IPv6' : 'IP'}(src="${source}", dst="${to}")/UDP(sport=${sport}, dport=${dport})/M`;
+  const answers = BOB.map((to, at): Attack => [`to ${to}`, datagrams(INTERNET[at] ?? '', 7000, to, 53)]);
+  const questions = BOB.map((own, at): Attack => [`from ${own}`, datagrams(own, 53, INTERNET[at] ?? '', 7000)]);
+  const tracked = async (): Promise<string[]> => {
+    const listings = ['ipv4', 'ipv6'].map((family) => host.run('conntrack', ['-L', '-f', family, '-p', 'udp']));
+    const lines = (await Promise.all(listings)).flatMap(({ stdout }) => stdout.split('\n'));
+    return lines.filter((line) => line.includes('port=7000') && !line.includes('[UNREPLIED]'));
+  };
+  await attack({ place: outside, own: BOB }, [...questions, ...answers]);
+  expect(await tracked()).toHaveLength(2);
+
+  const bob = await rw.addContainer('bob', { lines: nic(BOB) });
+  await rw.start(bob);
+  const inside = await bob.inside();
+  await listen(inside, { protocol: 'udp', port: 53 });
+  await eventually('none of it is left', async () => (await tracked()).length === 0, 3_000).catch(() => undefined);
+  await attack({ place: outside, own: BOB }, answers);
+  expect(await receipts(inside)).toEqual([]);
+  // It gets what it asks for itself, from the same place.
+  await listen(outside, { protocol: 'udp', port: 7000 });
+  for (const to of INTERNET)
+    expect(await probe(inside, { protocol: 'udp', to, port: 7000, timeout: 3_000 })).toBe('allowed');
+  // The control: the same packets, where its policy takes them.
+  await rw.writePolicy('containers/bob.yaml', 'egress: { default: allow }\ningress: { default: allow }\n');
+  await eventually('they come in', async () => {
+    await attack({ place: outside, own: BOB }, answers);
+    return (await receipts(inside)).length >= 2;
+  });
 });

@@ -1,0 +1,70 @@
+/** Cuts what others began in the name of an address, or with it, while it was nobody's: it is a container's now. */
+import { contains, type Prefix, rangeOf } from '../../render/address.ts';
+import { verdictOfFlow } from '../explain/explain.ts';
+import type { FlowHost } from '../explain/flow-sides.ts';
+import { nicIndexOf } from '../host/nic-index.ts';
+import { type Log, messageOf } from '../log.ts';
+import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
+
+/** What NICs own that they did not before, by their keys. */
+export type NewlyOwned = ReadonlyMap<string, readonly Prefix[]>;
+
+export interface PretendedFlowCutter {
+  /** By rules that are in force already, so that no more of it can begin. */
+  cut(host: FlowHost, come: NewlyOwned): void;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
+}
+
+/** Of a program that may be killed or lack descriptors; after that, whoever waits for it goes on all the same. */
+const TRIES = 3;
+
+/** At once, since the container's ingress is not asked about them; one reading of the table for all that waits. */
+export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): PretendedFlowCutter {
+  let waiting = new Map<string, readonly Prefix[]>();
+  let latest: FlowHost | undefined;
+  let working: Promise<void> | undefined;
+
+  async function end(host: FlowHost, come: NewlyOwned, left = TRIES): Promise<void> {
+    try {
+      const count = await removeFlows(flows, [...new Set([...come.values()].flat())], (flow) =>
+        isPretended(host, flow, come),
+      );
+      if (count > 0) log('info', `${count} connections cut that began before their address was a container's`);
+    } catch (cause) {
+      if (left > 1) return await end(host, come, left - 1);
+      log('error', `connections from before an address was a container's: ${messageOf(cause)}`);
+    }
+  }
+
+  async function work(): Promise<void> {
+    while (waiting.size > 0 && latest !== undefined) {
+      const come = waiting;
+      waiting = new Map();
+      await end(latest, come);
+    }
+    working = undefined;
+  }
+
+  return {
+    cut: (host, come) => {
+      latest = host;
+      for (const [key, prefixes] of come) waiting.set(key, [...(waiting.get(key) ?? []), ...prefixes]);
+      if (waiting.size > 0) working ??= work();
+    },
+    idle: async () => {
+      while (working !== undefined) await working;
+    },
+  };
+}
+
+/**
+ * What comes in as an answer is asked no policy. So a stranger who sends from a stopped container's address, and is
+ * answered, would have a way to it once it runs: of what is from there, the container itself can have begun nothing yet.
+ */
+function isPretended(host: FlowHost, flow: TrackedFlow, come: NewlyOwned): boolean {
+  const sender = nicIndexOf(host.desired).ownerOf(flow.source);
+  const fresh = sender === undefined ? undefined : come.get(sender.key);
+  if (fresh?.some((prefix) => contains(rangeOf(prefix), flow.source)) === true) return true;
+  return verdictOfFlow(host, flow) !== 'allow';
+}
