@@ -29,9 +29,14 @@ export interface RuntimeQuestion {
 
 type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
 
-/** Those whose host-side veths matter here: by their policies, or as ends of wires. */
-export const claimedNics = ({ endpoints, wired = [] }: Container): readonly ClaimedNic[] =>
-  wired.length === 0 ? endpoints : [...endpoints, ...wired];
+/**
+ * Those whose host-side veths matter here: by their policies, or as ends of wires. In a network namespace that LXC doesn't
+ * make for it, a container has none: what is in there is another's.
+ */
+export const claimedNics = ({ endpoints, wired = [], unenforceable = [] }: Container): readonly ClaimedNic[] => {
+  if (unenforceable.some(({ nic }) => nic === null)) return [];
+  return wired.length === 0 ? endpoints : [...endpoints, ...wired];
+};
 
 export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
 
@@ -92,6 +97,10 @@ async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { state, pid, links } = parseLxcInfo(answer);
   const { length } = claimedNics(container);
   if (pid === undefined || length === 0) return { state, veths: new Map() };
+  const [first] = question.lxc.nics;
+  // Started into another's namespace by an option of lxc-start, it has no veth either, and the peers there are that one's.
+  const isElsewhere = first?.index === 0 && first.type === 'veth' && links.length === 0 && state !== 'STARTING';
+  if (isElsewhere) return { state, veths: new Map() };
   const named = namedVeths(question, links);
   const veths = named.size === length ? named : await vethsByPeer(run, question, pid, named);
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };

@@ -83,6 +83,25 @@ test('a copy that has never run has the name too, and an open policy', async () 
   expect(await reached(inside, [OTHER[0]])).toEqual([]);
 });
 
+/** Each is in the network namespace of `web` with an open policy, and by its name it comes first. */
+test.each([
+  ['its configuration says so', ['lxc.namespace.share.net = web'], [], []],
+  ['its configuration says so, and has the name too', ['lxc.namespace.share.net = web'], [], NAMED],
+  ['an option of lxc-start does', [], ['--share-net=web'], []],
+])('another is in its network namespace: %s', async (_, lines, options, names) => {
+  const { rw, inside } = await start(names);
+  await rw.addContainer('acopy', { lines: [...nic(OTHER, { extra: names }), ...lines], policy: OPEN });
+  await rw.bed.host.run('lxc-start', ['-P', rw.bed.lxcPath, '-n', 'acopy', ...options]);
+  await inside.run('ip', ['address', 'add', OTHER[0], 'dev', 'eth0']);
+  for (const isNew of [false, true]) {
+    if (isNew) await rw.daemon.restart('SIGKILL');
+    expect(await reached(inside, [OWN[0], OTHER[0]]), String(isNew)).toEqual([]);
+  }
+  await rw.writePolicy('containers/web.yaml', OPEN);
+  await eventually('it has its own', async () => (await reached(inside)).length === 2);
+  expect(await reached(inside, [OTHER[0]])).toEqual([]);
+});
+
 test('another got it while the daemon was stopped', async () => {
   const { rw, web } = await start(NAMED, OPEN);
   const next = await rw.addContainer('next', { lines: nic(OTHER, { extra: NAMED }), policy: SHUT });
