@@ -2,6 +2,8 @@
 import {
   type Address,
   type AddressRange,
+  addressFrom,
+  addressNumber,
   contains,
   mergeRanges,
   type Prefix,
@@ -12,7 +14,7 @@ import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
 import { NON_PUBLIC } from '../render/non-public.ts';
 import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { AddressBook } from './address-book.ts';
-import type { HostNetwork } from './host-network.ts';
+import { type HostNetwork, linkPrefixes } from './host-network.ts';
 import type { EnforcedPolicy } from './nic-plans.ts';
 
 export interface IgnoredAnswer {
@@ -60,10 +62,24 @@ export function judgeAnswers(
   return { dns, ignored };
 }
 
-const NEVER = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4', '::/127', '::ffff:0:0/96']
-  .concat('fe80::/10', 'fec0::/10', 'ff00::/8')
-  .flatMap((text) => parseRange(text) ?? []);
-const PRIVATE = [...NON_PUBLIC[4], ...NON_PUBLIC[6]].map(rangeOf);
+const rangesOf = (...texts: readonly string[]): AddressRange[] => texts.flatMap((text) => parseRange(text) ?? []);
+
+const NEVER = [
+  ...rangesOf('0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'),
+  ...rangesOf('::/127', '::ffff:0:0/96', 'fe80::/10', 'fec0::/10', 'ff00::/8'),
+];
+/** A network's own translator (RFC 8215) is private too. */
+const PRIVATE = [...[...NON_PUBLIC[4], ...NON_PUBLIC[6]].map(rangeOf), ...rangesOf('64:ff9b:1::/48')];
+/** IPv6 addresses that a translator (RFC 6052) or a 6to4 router takes to the IPv4 address in them: so many bits from their end. */
+const CARRIERS = [
+  ...rangesOf('64:ff9b::/96').map((range) => ({ range, behind: 0n })),
+  ...rangesOf('2002::/16').map((range) => ({ range, behind: 80n })),
+];
+
+function carriedBy(address: Address): Address | undefined {
+  const carrier = CARRIERS.find(({ range }) => contains(range, address));
+  return carrier && addressFrom((addressNumber(address) >> carrier.behind) & 0xffff_ffffn, 4);
+}
 
 /** Why an address doesn't count; `undefined` for one that does. */
 function judgeOf(
@@ -73,15 +89,20 @@ function judgeOf(
 ): (address: Address) => string | undefined {
   const own = new Set([...network.links.values()].flatMap((link) => link.addresses.map(({ address }) => address)));
   const accepted = accept.map(rangeOf);
-  const lan = network.onLink.map(({ range }) => range);
-  return (address) => {
+  // Uplinks or not: a network of management is none that a name may mean.
+  const near = mergeRanges([...network.links.keys()].flatMap((link) => linkPrefixes(network, link)).map(rangeOf));
+  const judge = (address: Address): string | undefined => {
     if (own.has(address) || network.addresses.has(address)) return 'an address of this host';
     if (isIn(NEVER, address)) return 'a loopback, link-local, multicast or reserved address';
     if (isIn(accepted, address)) return undefined;
     if (isIn(PRIVATE, address)) return 'a private address';
     if (isIn(containerRanges(book), address)) return 'an address of a container here';
-    return isIn(lan, address) ? "an address of this host's own network" : undefined;
+    if (isIn(near, address)) return "an address of this host's own network";
+    const carried = carriedBy(address);
+    const why = carried === undefined ? undefined : judge(carried);
+    return why === undefined ? undefined : `${why}, ${carried}, as IPv6 carries it`;
   };
+  return judge;
 }
 
 const isIn = (ranges: readonly AddressRange[], address: Address): boolean =>

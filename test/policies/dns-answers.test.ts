@@ -5,6 +5,8 @@ import { judgeAnswers } from '../../policies/dns-answers.ts';
 import { describeHost, parseLinks } from '../../policies/host-network.ts';
 import { type Address, parseAddress, parsePrefix } from '../../render/address.ts';
 import { type DnsName, parseDnsName } from '../../render/dns-name.ts';
+import { parseInterfaceName } from '../../render/names.ts';
+import { certain } from '../controller/states.ts';
 
 const name = (text: string): DnsName => parseDnsName(text) ?? expect.fail(`${text} is a name`);
 const addresses = (...texts: string[]): Address[] =>
@@ -22,8 +24,9 @@ const network = describeHost(
         { local: 'fe80::1', prefixlen: 64, scope: 'link' },
       ],
     },
+    { ifname: 'mgmt0', addr_info: [{ local: '2001:db8:7::1', prefixlen: 64, scope: 'global' }] },
   ]),
-  { uplinks: 'auto', guard: [], veths: new Set() },
+  { uplinks: [certain(parseInterfaceName('eth0'))], guard: [], veths: new Set() },
 );
 const book = createAddressBook(new Map([['web', prefixes('198.51.100.20/32', '2001:db8:100::/64')]]), new Map());
 
@@ -34,7 +37,7 @@ function judge(list: readonly Address[], accept: readonly string[] = []) {
 }
 
 it('takes what the word internet means', () => {
-  const list = addresses('2001:db8:ffff::80', '203.0.113.80', '203.0.113.81');
+  const list = addresses('2001:db8:ffff::80', '64:ff9b::cb00:7150', '203.0.113.80', '203.0.113.81');
   expect(judge(list)).toEqual({ counts: [...list].sort(), ignored: [] });
 });
 
@@ -67,6 +70,13 @@ it.each([
   ['2001:db8:100::7', 'an address of a container here', '2001:db8:100::/64'],
   ['192.0.2.77', "an address of this host's own network", '192.0.2.64/26'],
   ['2001:db8::77', "an address of this host's own network", '2001:db8::/64'],
+  ['2001:db8:7::77', "an address of this host's own network", '2001:db8:7::/64'],
+  ['64:ff9b::a00:5', 'a private address, 10.0.0.5, as IPv6 carries it', '64:ff9b::/96'],
+  ['64:ff9b::a00:6', 'a private address, 10.0.0.6, as IPv6 carries it', '10.0.0.0/24'],
+  ['64:ff9b:1::cb00:7150', 'a private address', '64:ff9b:1::/48'],
+  ['64:ff9b::c000:201', 'an address of this host, 192.0.2.1, as IPv6 carries it', '64:ff9b::/96'],
+  ['64:ff9b::c633:6414', 'an address of a container here, 198.51.100.20, as IPv6 carries it', '198.51.100.20/32'],
+  ['2002:a00:5::1', 'a private address, 10.0.0.5, as IPv6 carries it', '2002::/16'],
 ])('ignores %s but where it is accepted', (text, why, prefix) => {
   expect(judge(addresses(text))).toEqual({ counts: [], ignored: [`${text}: ${why}`] });
   expect(judge(addresses(text), [prefix])).toEqual({ counts: addresses(text), ignored: [] });
