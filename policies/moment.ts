@@ -56,3 +56,6 @@ export function formatDuration(seconds: number): string {
     .map(({ unit, count }) => `${count} ${unit}`)
     .join(' ');
 }
+
+/** A moment of ours as people are told it: `2027-01-31 00:00:00 UTC`. */
+export const timeText = (iso: string): string => iso.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');

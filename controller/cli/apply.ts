@@ -1,4 +1,5 @@
 /** `routewall apply`, `confirm` and `rollback`: what is on the disk comes into force, for good or on trial; and back. */
+import { timeText } from '../../policies/moment.ts';
 import type { Invocation } from './options.ts';
 import { type OrderAnswer, order, orderedBy, parseRevisionNumber, parseSeconds, revisionText } from './order.ts';
 
@@ -38,5 +39,3 @@ export async function runRollback(invocation: Invocation, number: string | undef
     answer.changed ? `${revisionText(answer)} is in force` : `nothing changes: ${revisionText(answer)} is in force`,
   );
 }
-
-const timeText = (iso: string): string => iso.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');

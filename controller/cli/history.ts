@@ -1,5 +1,6 @@
 /** `routewall history`: the revisions that are kept, as files. */
 import { join } from 'node:path';
+import { timeText } from '../../policies/moment.ts';
 import { messageOf } from '../log.ts';
 import { readJournal } from '../revisions/journal.ts';
 import { describeFiles, type RevisionRecord } from '../revisions/revision.ts';
@@ -37,7 +38,7 @@ export async function runHistory({ io, shared, colours }: Invocation): Promise<n
 function entry(record: RevisionRecord, isInForce: boolean, colours: Colours): string {
   const { number, at, flows } = record;
   const mark = isInForce ? colours.green('* ') : '  ';
-  const when = at.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
+  const when = timeText(at);
   const head = `${mark}${colours.bold(String(number))}  ${when}  ${HOW[record.how](record)}${confirmation(record)}`;
   const lines = [describeFiles(record.files), ...(flows ?? [])].map((line) => `     ${line.replace(/\p{Cc}/gu, '?')}`);
   return `${[head, ...lines].join('\n')}\n`;

@@ -120,7 +120,8 @@ export class RevisionStore {
       return record;
     } catch (cause) {
       if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
-        throw new Error(`there is no revision ${number}`, { cause });
+        // Which file would have been its own says nothing more.
+        throw new Error(`there is no revision ${number}`);
       }
       throw new Error(`revision ${number}`, { cause });
     }

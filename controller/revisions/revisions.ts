@@ -2,6 +2,7 @@
  * Which texts are in force. Files that change are followed (`autoApply`), or wait for `apply`; what waits for `confirm` is
  * taken back in time; what was taken back is not followed again until it changes. docs/changing-policies.md tells it to users.
  */
+import { timeText } from '../../policies/moment.ts';
 import { CONTAINERS, type PolicyFiles } from '../../policies/policy-files.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { DurableDisk } from '../state/durable-disk.ts';
@@ -279,4 +280,4 @@ export const hasContainers = (files: PolicyFiles): boolean =>
   [...files.keys()].some((path) => path.startsWith(`${CONTAINERS}/`));
 
 const waits = ({ revision, due }: Unconfirmed): string =>
-  `revision ${revision} waits for routewall confirm until ${due.at}: confirm it first, or take it back with routewall rollback`;
+  `revision ${revision} waits for routewall confirm until ${timeText(due.at)}: confirm it first, or take it back with routewall rollback`;

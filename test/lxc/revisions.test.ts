@@ -105,7 +105,7 @@ it('keeps what was confirmed, and goes back on request', async () => {
   expect(await reach(outside, 80)).not.toBe('allowed');
   await done(routewall, 'rollback', '2');
   await becomes(outside, 80, 'allowed');
-  expect((await routewall.cli('rollback', '77')).stderr).toContain('there is no revision 77');
+  expect((await routewall.cli('rollback', '77')).stderr).toContain('there is no revision 77; routewall history lists');
 });
 
 it('is taken back by the next daemon when the time passed while none ran', async () => {
