@@ -63,6 +63,7 @@ async function askDaemon({ io, shared }: Invocation, order: PanicOrder): Promise
     const answer = await askControl(shared.runtimeDirectory, { order: 'panic', ...order }, PATIENCE_MS);
     return { state: parsePanic(answer), changed: asBoolean(fieldsOf(answer)('changed')) };
   } catch (cause) {
+    if (cause instanceof OrderFailed && cause.unknown) throw new CliError(EXIT.usage, cause.message, { cause });
     if (cause instanceof OrderFailed && cause.refused) throw new CliError(EXIT.no, cause.message, { cause });
     if (!(cause instanceof NoDaemon)) {
       // What the daemon still knows of would come back with it.

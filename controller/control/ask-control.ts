@@ -9,14 +9,16 @@ export class NoDaemon extends Error {
   override readonly name = 'NoDaemon';
 }
 
-/** The daemon's own word: the order makes no sense now (`refused`), or could not be carried out. */
+/** The daemon's own word: the order makes no sense now (`refused`), is about nobody (`unknown`), or could not be carried out. */
 export class OrderFailed extends Error {
   override readonly name = 'OrderFailed';
   readonly refused: boolean;
+  readonly unknown: boolean;
 
-  constructor(message: string, refused: boolean) {
+  constructor(message: string, { refused, unknown }: { readonly refused: boolean; readonly unknown: boolean }) {
     super(message);
     this.refused = refused;
+    this.unknown = unknown;
   }
 }
 
@@ -24,7 +26,10 @@ export class OrderFailed extends Error {
 export async function askControl(runDirectory: string, request: Request, timeoutMs = 120_000): Promise<Placed> {
   const field = fieldsOf(parseJson(await exchange(socketPath(runDirectory), JSON.stringify(request), timeoutMs)));
   const error = field('error');
-  if (error.value !== undefined) throw new OrderFailed(asText(error), asBoolean(field('refused')));
+  if (error.value !== undefined) {
+    const refused = asBoolean(field('refused'));
+    throw new OrderFailed(asText(error), { refused, unknown: field('unknown').value === true });
+  }
   return field('answer');
 }
 

@@ -73,7 +73,8 @@ async function answer(line: Buffer, controls: Controls): Promise<string> {
     const answered = await answerRequest(controls, parseRequest(parseJson(line.toString('utf8'))));
     return JSON.stringify({ answer: answered ?? null });
   } catch (cause) {
-    const isRefusal = cause instanceof Error && cause.name === 'OrderRefused';
-    return JSON.stringify({ error: messageOf(cause), refused: isRefusal });
+    const name = cause instanceof Error ? cause.name : '';
+    const [refused, unknown] = [name === 'OrderRefused', name === 'UnknownContainer'];
+    return JSON.stringify({ error: messageOf(cause), refused, unknown });
   }
 }

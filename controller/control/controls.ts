@@ -1,6 +1,6 @@
 /** What root may order of the running daemon, whichever way the order comes in. */
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
-import { withSession } from '../admission.ts';
+import { UnknownContainer, withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain/describe-changes.ts';
 import { suggestContainer } from '../host/suggest-container.ts';
@@ -84,7 +84,7 @@ async function turnPanic({ session, panic, onPanic }: ControlOptions, order: Pan
   // While nothing is known a container may well exist; and one that is gone may be sealed still.
   const unknown = order.containers.filter((name) => known.size > 0 && !known.has(name) && order.on);
   for (const name of unknown)
-    throw new OrderRefused(`there is no container "${name}"${suggestContainer(name, [...known])}`);
+    throw new UnknownContainer(`there is no container "${name}"${suggestContainer(name, [...known])}`);
   try {
     const changed = await panic.order(order);
     return { ...viewPanic(panic.state), changed };

@@ -1,4 +1,5 @@
 /** In words, what is sealed and what ends it. */
+import { timeText } from '../../policies/moment.ts';
 import { isPanic, type PanicEntry, type PanicState, sealOf } from './panic-state.ts';
 
 /** One line for each seal; none without a panic. */
@@ -12,7 +13,7 @@ export function describePanic(state: PanicState): string[] {
   return [
     ...(all === null ? [] : [`panic: all containers are sealed${told(all)}; end it: routewall panic off`]),
     ...[...containers].map(
-      ([name, entry]) => `panic: ${name} is sealed${told(entry)}; end it: routewall panic off -n ${name}`,
+      ([name, entry]) => `panic: ${name} is sealed${told(entry)}; end it: ${endOf(state, name).join(', then ')}`,
     ),
   ];
 }
@@ -21,9 +22,13 @@ export function describePanic(state: PanicState): string[] {
 export function whySealed(state: PanicState, container: string): string | undefined {
   const entry = sealOf(state, container);
   if (entry === undefined) return undefined;
-  const end = state.all === null ? ` -n ${container}` : '';
-  return `sealed${told(entry)}: routewall panic off${end}`;
+  return `sealed${told(entry)}: ${endOf(state, container).join(', then ')}`;
 }
 
-const told = ({ since, by }: PanicEntry): string =>
-  since === '' ? '' : ` since ${since.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC')} by ${by}`;
+/** The orders that open it, as they have to follow one another: what is sealed with all isn't opened by its name. */
+const endOf = ({ all, containers }: PanicState, container: string): string[] => [
+  ...(all === null ? [] : ['routewall panic off']),
+  ...(containers.has(container) ? [`routewall panic off -n ${container}`] : []),
+];
+
+const told = ({ since, by }: PanicEntry): string => (since === '' ? '' : ` since ${timeText(since)} by ${by}`);

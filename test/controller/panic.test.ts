@@ -60,6 +60,21 @@ describe('orders', () => {
   });
 });
 
+describe('what ends it', () => {
+  const ends = (of: PanicState) => describePanic(of).map((line) => line.replace(/^.*end it: /, ''));
+
+  test('is told in the order in which it is done', () => {
+    expect(ends(state(ANNE))).toEqual(['routewall panic off']);
+    expect(ends(state(null, 'web'))).toEqual(['routewall panic off -n web']);
+    expect(ends(state(ANNE, 'web'))).toEqual([
+      'routewall panic off',
+      'routewall panic off, then routewall panic off -n web',
+    ]);
+    expect(whySealed(state(ANNE, 'web'), 'web')).toMatch(/: routewall panic off, then routewall panic off -n web$/);
+    expect(whySealed(state(ANNE, 'web'), 'db')).toMatch(/ by anne: routewall panic off$/);
+  });
+});
+
 describe('the file', () => {
   test('gives back what was written, and goes with the panic', async () => {
     for (const written of [state(ANNE), state(null, 'web', 'a\nb'), state(EVE, 'web')]) {
@@ -147,7 +162,7 @@ test('seals by name alone on bridges, where others have such names too', () => {
 test('says who sealed what, and what ends it', () => {
   expect(describePanic(state(ANNE, 'web'))).toEqual([
     'panic: all containers are sealed since 2026-01-02 03:04:05 UTC by anne; end it: routewall panic off',
-    'panic: web is sealed since 2026-01-02 03:04:05 UTC by anne; end it: routewall panic off -n web',
+    'panic: web is sealed since 2026-01-02 03:04:05 UTC by anne; end it: routewall panic off, then routewall panic off -n web',
   ]);
   expect(whySealed(state(null, 'web'), 'db')).toBeUndefined();
 });

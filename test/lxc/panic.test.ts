@@ -159,6 +159,7 @@ it('seals all at once, and what starts then too', async () => {
     await probe(places.outside, { ...SERVICE, to: addressesOf(40)[0], timeout: 500 });
   expect(await reach()).not.toBe('allowed');
   const { exitCode, stderr } = await routewall.cli('panic', 'off', '-n', 'web');
+  expect((await routewall.cli('panic', 'on', '-n', 'nobody')).exitCode).toBe(2);
   expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining('all containers are sealed') });
   expect(await done('panic', 'off')).toContain('no container is sealed');
   await isBack(ways);
