@@ -6,6 +6,7 @@ import { parseListed } from '../status/told-answers.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
+import { policyName, policyStanding, standingColour } from './policy-standing.ts';
 import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
 import { readHost, selectNamed } from './read-host.ts';
@@ -18,7 +19,7 @@ export async function runList(invocation: Invocation): Promise<number> {
   const all = (await askServing(invocation, 'List', [], parseListed)) ?? (await listHost(invocation));
   const listed = selectNamed(all, shared.names, ({ container }) => container);
   if (shared.json) {
-    io.out.write(`${JSON.stringify(listed.map(toJson), null, 2)}\n`);
+    io.out.write(`${JSON.stringify(listed, null, 2)}\n`);
     return EXIT.fine;
   }
   if (listed.length === 0) {
@@ -50,11 +51,6 @@ const withShownPaths = (container: ListedContainer, folder: string): ListedConta
   problems: placeProblems(container.problems, folder),
 });
 
-const toJson = ({ problems, ...container }: ListedContainer): unknown => ({
-  ...container,
-  problems: problems.map(({ file, line, column, message }) => ({ file, line, column, message })),
-});
-
 const heading = (colours: Colours): string[] =>
   ['CONTAINER', 'STATE', 'POLICY', 'NIC', 'HOST VETH', 'ADDRESSES'].map((text) => colours.bold(text));
 
@@ -69,25 +65,15 @@ function rows(container: ListedContainer, colours: Colours): string[][] {
 }
 
 function policyText({ policy, nics, problems, sealed, unenforced = [] }: ListedContainer, colours: Colours): string {
-  const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
+  const [name, standing] = [policyName(policy), policyStanding(policy)];
   if (!nics.some((nic) => isOurs(nic, unenforced))) return policyInVain(policy.file, unenforced, colours);
   if (sealed) return colours.red(`${name}: sealed by panic`);
-  switch (policy.status) {
-    case 'ok':
-      if (policy.observing !== null) {
-        const { until } = policy.observing;
-        return colours.yellow(
-          `${name}: ${observingText(policy.observing)} until ${until.slice(0, 16).replace('T', ' ')}`,
-        );
-      }
-      return problems.length > 0 ? `${name} ${colours.yellow('!')}` : name;
-    case 'open':
-      return colours.yellow(`${name}: open`);
-    case 'last-good':
-      return colours.red(`${name}: broken, last good one`);
-    case 'closed':
-      return policy.file === null ? colours.yellow(`${name}: closed`) : colours.red(`${name}: broken, closed`);
+  if (standing !== undefined) return standingColour(policy, colours)(`${name}: ${standing}`);
+  if (policy.observing !== null) {
+    const { until } = policy.observing;
+    return colours.yellow(`${name}: ${observingText(policy.observing)} until ${until.slice(0, 16).replace('T', ' ')}`);
   }
+  return problems.length > 0 ? `${name} ${colours.yellow('!')}` : name;
 }
 
 const isOurs = ({ kind, name }: ListedNic, unenforced: readonly string[]): boolean =>

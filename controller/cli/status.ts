@@ -1,11 +1,11 @@
 /** `routewall status`: what is enforced and since when, what is wrong, and what differs. */
-import { formatDuration } from '../../policies/moment.ts';
+import { formatDuration, timeText } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { observingText } from '../denials/observing.ts';
 import { suggestContainer } from '../host/suggest-container.ts';
 import { placed } from '../json-shape.ts';
 import { describePanic } from '../panic/describe-panic.ts';
-import { parsePanic, viewPanic } from '../panic/panic-state.ts';
+import { isSealed, type PanicState, parsePanic, viewPanic } from '../panic/panic-state.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import { askStatus } from '../status/ask-daemon.ts';
@@ -13,11 +13,12 @@ import { readProcessStart } from '../status/process-start.ts';
 import { readServer, readStatusFile } from '../status/status-file.ts';
 import type { ContainerStatus, EndStatus, NameStatus, StatusFile } from '../status/status-shape.ts';
 import type { WireStatus } from '../traffic/describe-wires.ts';
-import { EXIT } from './exit.ts';
+import { CliError, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import { type Difference, readDifference } from './kernel-difference.ts';
 import type { Invocation } from './options.ts';
 import { patientRun } from './patient-run.ts';
+import { policyName, policyStanding, standingColour } from './policy-standing.ts';
 import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
 import { readKnownPanic } from './read-host.ts';
@@ -44,7 +45,7 @@ export async function runStatus(invocation: Invocation): Promise<number> {
     io.out.write(daemonText(running, status, difference, colours));
     io.out.write(sealed.map((line) => `${colours.red(line)}\n`).join(''));
     if (status !== undefined) io.out.write(revisionLines(status.revision, colours));
-    if (status !== undefined) printStatus(invocation, status);
+    if (status !== undefined) printStatus(invocation, status, parsePanic(placed(panic)));
     const source = status?.revision.reason ? `revision ${status.revision.inForce} says` : 'the files say';
     // The difference is the whole ruleset then, and that nothing is enforced has been said.
     const isBare = !running && difference.known && !difference.holdsRules && differs;
@@ -72,12 +73,13 @@ async function readDaemonStatus({ io, shared }: Invocation): Promise<DaemonStatu
   return { file: await readStatusFile(shared.runtimeDirectory), running, answers: false };
 }
 
-function shownStatus(file: StatusFile, { shared, io }: Invocation): StatusFile {
+/** @throws CliError for a name that the daemon doesn't know: that nothing is wrong with it must not be the answer. */
+function shownStatus(file: StatusFile, { shared }: Invocation): StatusFile {
   const { names, shown } = shared;
   const known = file.containers.map(({ container }) => container);
   for (const name of names) {
     if (!known.includes(name))
-      io.err.write(`the daemon knows no container "${name}"${suggestContainer(name, known)}\n`);
+      throw new CliError(EXIT.usage, `the daemon knows no container "${name}"${suggestContainer(name, known)}`);
   }
   const containers = file.containers
     .filter(({ container }) => names.length === 0 || names.includes(container))
@@ -147,12 +149,10 @@ function revisionLines({ inForce, unconfirmed, waiting, reason }: RevisionView, 
   return lines.map((line) => `${colours.yellow(line)}\n`).join('');
 }
 
-const timeText = (iso: string): string => iso.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
-
-function printStatus({ io, colours }: Invocation, status: StatusFile): void {
+function printStatus({ io, colours }: Invocation, status: StatusFile, panic: PanicState): void {
   if (status.containers.length > 0) {
     const heading = ['CONTAINER', 'STATE', 'POLICY', 'ENFORCED ON', 'SINCE'].map((text) => colours.bold(text));
-    io.out.write(`\n${renderTable([heading, ...status.containers.map((entry) => row(entry, colours))])}`);
+    io.out.write(`\n${renderTable([heading, ...status.containers.map((entry) => row(entry, panic, colours))])}`);
   }
   if (status.names.length > 0) {
     const heading = ['NAME', 'ADDRESSES', 'ANSWERED', 'NEXT', 'TROUBLE'].map((text) => colours.bold(text));
@@ -198,8 +198,8 @@ function endText({ container }: ContainerStatus, { file, line, until }: EndStatu
   return `${container}: the rule at ${file}:${line} ends in ${leftUntil(until)} (${timeText(until)})\n`;
 }
 
-function row(status: ContainerStatus, colours: Colours): string[] {
-  const { container, state, policy, nics, since, unenforced = [] } = status;
+function row(status: ContainerStatus, panic: PanicState, colours: Colours): string[] {
+  const { container, state, nics, since, unenforced = [] } = status;
   const where = [
     ...nics.map(({ nic, hostVeth }) => `${nicLabel(nic)} via ${hostVeth}`),
     ...unenforced.map((name) => colours.yellow(`not on ${nicLabel(name)}`)),
@@ -207,7 +207,7 @@ function row(status: ContainerStatus, colours: Colours): string[] {
   return [
     container,
     state.toLowerCase(),
-    status.ours === false ? policyInVain(policy.file, unenforced, colours) : policyText(policy, colours),
+    policyText(status, isSealed(panic, container), colours),
     where.join(', ') || '-',
     since === null ? '-' : timeText(since),
   ];
@@ -216,13 +216,12 @@ function row(status: ContainerStatus, colours: Colours): string[] {
 /** As in the list: one without a name goes by its index. */
 const nicLabel = (name: string): string => name.replace(/^\d+(?= |$)/, '#$&');
 
-function policyText(policy: ContainerStatus['policy'], colours: Colours): string {
-  const name = policy.file?.replace(/^.*\//, '') ?? 'no file';
-  const said = [
-    ...(policy.status === 'ok' ? [] : [policy.status]),
-    ...(policy.observing === null ? [] : [observingText(policy.observing)]),
-  ];
-  return said.length === 0 ? name : colours.yellow(`${name}: ${said.join(', ')}`);
+function policyText({ ours, policy, unenforced = [] }: ContainerStatus, sealed: boolean, colours: Colours): string {
+  if (ours === false) return policyInVain(policy.file, unenforced, colours);
+  const name = policyName(policy);
+  if (sealed) return colours.red(`${name}: sealed by panic`);
+  const said = [policyStanding(policy) ?? [], policy.observing === null ? [] : observingText(policy.observing)].flat();
+  return said.length === 0 ? name : standingColour(policy, colours)(`${name}: ${said.join(', ')}`);
 }
 
 function wireRow({ a, b, state, why }: WireStatus, colours: Colours): string[] {

@@ -212,7 +212,7 @@ test('a kill before the record is written brings back nothing that the policy in
   await daemon.stop('SIGKILL');
   await routewall.writePolicy('containers/web.yaml', 'egress: nonsense\n');
   await daemon.restart();
-  await routewall.statusTells(/web\.yaml: last-good/);
+  await routewall.statusTells(/web\.yaml: broken, last good one/);
   expect(await reaches(web)).toEqual([81]);
 });
 

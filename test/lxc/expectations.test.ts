@@ -46,7 +46,7 @@ it('keeps what was good when a saved file breaks them, across a restart too', as
   expect([check.exitCode, check.stdout]).toEqual([1, expect.stringContaining(COMPLAINT)]);
   const preview = await routewall.cli('preview', '--exit-code');
   expect([preview.exitCode, preview.stderr]).toEqual([0, expect.stringContaining(COMPLAINT)]);
-  await routewall.statusTells(/web\.yaml: last-good/);
+  await routewall.statusTells(/web\.yaml: broken, last good one/);
 
   await routewall.daemon.restart('SIGKILL');
   expect(await readOwnState(routewall.bed.host)).toEqual(good);

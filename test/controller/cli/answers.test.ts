@@ -48,6 +48,14 @@ describe('list', () => {
     ]);
   });
 
+  test('tells problems in JSON as check does', async () => {
+    bed.write('pol/containers/stray.yaml', 'egres: {}\n');
+    const [listed, checked] = [await bed.rw('list --json -n stray'), await bed.rw('check --json -n stray')];
+    const [problem] = JSON.parse(checked.out);
+    expect(problem).toMatchObject({ line: 1, severity: 'error' });
+    expect(JSON.parse(listed.out)[0].problems).toEqual([problem]);
+  });
+
   test('takes a container that the state does not name for stopped, with its policy routes', async () => {
     const { out } = await bed.rw('list --json -n db');
     expect(JSON.parse(out)).toMatchObject([

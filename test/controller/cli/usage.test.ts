@@ -182,6 +182,32 @@ describe('status', () => {
     expect(out).toMatch(/\nthe comparison with the kernel: not read to the end since \S+ \S+ UTC: nft: timed out\n/);
   });
 
+  test('of a container that the daemon does not know it does not say that all is well', async () => {
+    await writeStatusFile(bed.folder, statusOf((await readProcessStart(process.pid)) ?? 0));
+    const { exitCode, err } = await bed.rw('status -n wep', { env: env(), run: emptyKernel });
+    expect({ exitCode, err }).toEqual({
+      exitCode: 2,
+      err: 'routewall: the daemon knows no container "wep"; did you mean "web"?\n',
+    });
+  });
+
+  test.each([
+    ['last-good', null, 'web.yaml: broken, last good one'],
+    ['closed', null, 'web.yaml: broken, closed'],
+    ['last-good', 'web', 'web.yaml: sealed by panic'],
+    ['ok', 'db', 'web.yaml'],
+  ] as const)('says of a policy what the list says: %s, sealed: %s', async (policyStatus, sealed, said) => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const seal = { since: '2026-01-02T03:04:05.678Z', by: 'anne' };
+    await writeStatusFile(bed.folder, {
+      ...status,
+      panic: { ...status.panic, containers: sealed === null ? [] : [{ container: sealed, ...seal }] },
+      containers: status.containers.map((one) => ({ ...one, policy: { ...one.policy, status: policyStatus } })),
+    });
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(/^web +running +(.*?) {2,}eth0/m.exec(out)?.[1]).toBe(said);
+  });
+
   test.each([
     [1, '1 part'],
     [7, '7 parts'],
