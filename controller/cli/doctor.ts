@@ -32,7 +32,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const rules = await readForeignRules(run);
   const facts = await readFacts(run, { rules, desired, uplinks });
   const findings = [
-    ...examineFlows(desired.nics.values(), { chains: rules.chains, uplinks }),
+    ...examineFlows(desired.nics.values(), { chains: rules.chains, uplinks, host: { desired, network } }),
     ...examineNetworks(host.inputs.containers),
     ...examineConfigs(host),
     ...examineBridges(desired.nics.values(), rules.chains, facts.sysctl),

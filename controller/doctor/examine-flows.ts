@@ -2,16 +2,18 @@
 import { type Address, addressFrom, type Family, familyOf, isHostPrefix } from '../../render/address.ts';
 import type { NicState } from '../../render/desired.ts';
 import type { Direction, Origin, PolicyChain, Rule } from '../../render/rule.ts';
+import { type FlowHost, sourceSide } from '../explain/flow-sides.ts';
 import type { Finding } from './finding.ts';
 import type { ForeignPacket } from './foreign-match.ts';
 import { type ForeignChain, nameChain } from './foreign-ruleset.ts';
 import { type ForeignDrop, judgePacket, type Way } from './judge-packet.ts';
 import { mendOf } from './mend-drop.ts';
 
-/** `uplinks`: interfaces by which the outside is reached. */
 export interface Surroundings {
   readonly chains: readonly ForeignChain[];
+  /** Interfaces by which the outside is reached. */
   readonly uplinks: readonly string[];
+  readonly host: FlowHost;
 }
 
 interface Asked {
@@ -23,10 +25,11 @@ interface Asked {
 }
 
 /** One finding for each chain and direction, with the first flow that it hits; sure ones before what only may be. */
-export function examineFlows(nics: Iterable<NicState>, { chains, uplinks }: Surroundings): Finding[] {
+export function examineFlows(nics: Iterable<NicState>, surroundings: Surroundings): Finding[] {
+  const { chains } = surroundings;
   const found = new Map<string, { finding: Finding; sure: boolean }>();
   for (const nic of nics) {
-    for (const asked of flowsOf(nic, uplinks)) {
+    for (const asked of flowsOf(nic, surroundings)) {
       for (const drop of judgePacket(chains, asked.way, asked.packet)) {
         const { table, name, program } = drop.chain;
         const key = JSON.stringify([nic.container, asked.direction, table, name, program]);
@@ -62,7 +65,7 @@ export const outerInterface = ({ hostVeth, port }: NicState): string => port?.br
 /** LXC's own names are others with each start; whatever matches besides, our tables stand before it. */
 export const lasting = (hostVeth: string): string => (/^veth[0-9A-Za-z]{6}$/.test(hostVeth) ? 'veth*' : hostVeth);
 
-function flowsOf(nic: NicState, uplinks: readonly string[]): Asked[] {
+function flowsOf(nic: NicState, surroundings: Surroundings): Asked[] {
   const addresses = nic.owned.flatMap((prefix) => (isHostPrefix(prefix) ? [prefix] : []));
   return (['egress', 'ingress'] as const).flatMap((direction) =>
     allowed(nic[direction]).flatMap((rule) =>
@@ -71,7 +74,7 @@ function flowsOf(nic: NicState, uplinks: readonly string[]): Asked[] {
         const service = serviceOf(rule, family);
         if (service === undefined || (rule.family !== undefined && rule.family !== family)) return [];
         const end = own.replace(/\/\d+$/, '');
-        return askedOf(rule, { direction, nic, end, family, uplinks, service });
+        return askedOf(rule, { direction, nic, end, family, surroundings, service });
       }),
     ),
   );
@@ -91,11 +94,11 @@ interface Ends {
   readonly nic: NicState;
   readonly end: string;
   readonly family: Family;
-  readonly uplinks: readonly string[];
+  readonly surroundings: Surroundings;
   readonly service: { readonly words: string; readonly packet: Pick<ForeignPacket, 'protocol' | 'port'> };
 }
 
-function askedOf(rule: Rule, { direction, nic, end, family, uplinks, service }: Ends): Asked[] {
+function askedOf(rule: Rule, { direction, nic, end, family, surroundings, service }: Ends): Asked[] {
   const peer = peerOf(rule, family);
   if (peer === 'other') return [];
   const base = { family, ...service.packet };
@@ -106,14 +109,14 @@ function askedOf(rule: Rule, { direction, nic, end, family, uplinks, service }: 
     const mayBeTranslated = (nic.nat?.publications.length ?? 0) > 0;
     const packet = { ...base, ...(at && { source: at }), oifname: own, destination: end, mayBeTranslated };
     return [
-      ...outsides(peer, uplinks).map(
+      ...waysTo(peer, surroundings).map(
         (iifname): Asked => ({ ...common, way: 'forward', packet: { ...packet, iifname } }),
       ),
       ...(peer.isHost ? [{ ...common, way: 'output', packet } as const] : []),
     ];
   }
   const packet = { ...base, ...(at && { destination: at }), iifname: own, source: end };
-  const out = outsides(peer, nic.uplink === undefined ? uplinks : [nic.uplink.dev]);
+  const out = waysTo(peer, surroundings, nic.uplink?.dev);
   return [
     ...out.map((oifname): Asked => ({ ...common, way: 'forward', packet: { ...packet, oifname } })),
     ...(peer.isHost ? [{ ...common, way: 'input', packet } as const] : []),
@@ -126,7 +129,14 @@ interface Peer {
   readonly isOutside: boolean;
 }
 
-const outsides = ({ isOutside }: Peer, uplinks: readonly string[]): readonly string[] => (isOutside ? uplinks : []);
+/** `uplink`: the one that the container was given. */
+function waysTo({ address, isOutside }: Peer, { uplinks, host }: Surroundings, uplink?: string): readonly string[] {
+  if (!isOutside) return [];
+  const side = address === undefined ? undefined : sourceSide(host, address);
+  if (side?.kind === 'nic') return [outerInterface(side.nic)];
+  if (side?.kind === 'outside' && side.link !== undefined) return [side.link];
+  return uplink === undefined ? uplinks : [uplink];
+}
 
 /** Some address that the rule is about; `other`: one of the other family. */
 function peerOf({ peer }: Rule, family: Family): Peer | 'other' {

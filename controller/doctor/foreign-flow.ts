@@ -39,7 +39,8 @@ export function judgeFlow(
   const published = findPublished(host.desired, { ...service, source, destination, family: familyOf(source) });
   const to: Side = published === undefined ? destinationSide(host, destination, from) : { kind: 'nic', ...published };
   const way = wayOf(from, to);
-  if (way === undefined) return [];
+  // Of a flow that is no container's nothing here decides, and other programs' translations aren't known.
+  if (way === undefined || (from.kind !== 'nic' && to.kind !== 'nic')) return [];
   const { name: protocol, port } = service;
   const packet: ForeignPacket = {
     ...{ family: familyOf(source), source, destination: published?.publication.to ?? destination },
