@@ -87,7 +87,9 @@ export function withoutEnded(record: DnsRecord, now: number, keepMs: number): Dn
   const addresses = record.addresses.filter(
     ({ seen, ttl }) => Math.min(seen, now) + Math.max(ttl * SECOND, keepMs) > now,
   );
-  return { ...record, addresses, next: Math.min(record.next, now + MOST_MS) };
+  // Nothing passes by it; and whoever starts the daemon anew may have mended why.
+  const next = addresses.length === 0 ? 0 : Math.min(record.next, now + MOST_MS);
+  return { ...record, addresses, next };
 }
 
 export const sameAddresses = (a: DnsRecord, b: DnsRecord): boolean => listOf(a) === listOf(b);

@@ -111,3 +111,8 @@ it('what an earlier run left counts from when it was seen', () => {
   expect(listOf(withoutEnded(first, START + 6 * HOUR - 1, 6 * HOUR))).toEqual([SIX, A].sort());
   expect(listOf(withoutEnded(first, START + 6 * HOUR, 6 * HOUR))).toEqual([]);
 });
+
+it('is asked for at once where nothing of an earlier run is left', () => {
+  expect(withoutEnded(first, START + 1, 6 * HOUR).next).toBe(first.next);
+  expect(withoutEnded(learn(NOTHING_KNOWN, BOTH_FAILED, 0), START + 1, 6 * HOUR).next).toBe(0);
+});
