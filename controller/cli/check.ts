@@ -22,6 +22,7 @@ import { describeContainer } from '../host/containers.ts';
 import { policyProblems } from '../status/policy-problems.ts';
 import { parseCheck } from '../status/told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
+import { mislaidPolicies } from './mislaid-policies.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, plural, printProblems, summarize } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
@@ -92,7 +93,8 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const told = await askServing(invocation, 'Check', [shared.names], parseCheck);
   if (told !== undefined) {
     requireKnown(shared.names, told.known);
-    return { problems: told.problems, what: whatOf(told.policyFiles, told.containers) };
+    const problems = [...told.problems, ...mislaid(invocation, told.known)];
+    return { problems, what: whatOf(told.policyFiles, told.containers) };
   }
   const { config, problems: inConfig } = await readConfig(shared);
   const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
@@ -107,10 +109,18 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
       ...inConfig,
       ...assembled.wireProblems,
       ...placeProblems(uniqueProblems([...inPolicies, ...shadowed, ...inContainers]), shared.shown.policies),
+      ...mislaid(
+        invocation,
+        host.containers.map(({ container }) => container.name),
+      ),
     ],
     what: whatOf(host.files.size, chosen.length),
   };
 }
+
+/** The daemon reads no file that is none of its own; so whoever asks looks. */
+const mislaid = ({ shared }: Invocation, known: readonly string[]): Problem[] =>
+  placeProblems(mislaidPolicies(shared.policyFolder, { known, names: shared.names }), shared.shown.policies);
 
 const whatOf = (files: number, containers: number): string =>
   `${plural(files, 'policy file')} and ${plural(containers, 'container')}`;

@@ -82,6 +82,37 @@ describe('list', () => {
 });
 
 describe('check', () => {
+  test.each([
+    [
+      'pol/containers/stray.txt',
+      'not read under this name, and stray has no other policy: call it stray.yaml, or .yml or .json',
+    ],
+    [
+      'pol/containers/stray.YAML',
+      'not read under this name, and stray has no other policy: call it stray.yaml, or .yml or .json',
+    ],
+    [
+      'pol/containers/stray',
+      'not read under this name, and stray has no other policy: call it stray.yaml, or .yml or .json',
+    ],
+    ['pol/stray.yaml', 'not read here: the policy of stray belongs into containers/'],
+    ['pol/containers/straj.yaml', 'there is no container "straj": did you mean "stray", which has no policy?'],
+  ])('warns of a policy that a container goes without: %s', async (file, message) => {
+    bed.write(file, '{}\n');
+    const { out, exitCode } = await bed.rw('check');
+    expect(exitCode).toBe(0);
+    expect(out).toContain(`${file}:1:1: warning: ${message}\n`);
+    expect(await bed.rw('check -n web')).toMatchObject({ out: expect.stringContaining('no warnings') });
+    bed.write('pol/containers/stray.yml', '{}\n');
+    expect((await bed.rw('check')).out).toContain('no errors, no warnings');
+  });
+
+  test('says nothing of backups, and of policies for containers to come', async () => {
+    for (const name of ['containers/web.yaml.bak', 'containers/web.txt', 'containers/later.yaml', 'web.yaml'])
+      bed.write(`pol/${name}`, '{}\n');
+    expect((await bed.rw('check')).out).toContain('no errors, no warnings');
+  });
+
   test('is content with a good host', async () => {
     expect(await bed.rw('check')).toEqual({
       exitCode: 0,
