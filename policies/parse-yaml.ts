@@ -60,16 +60,32 @@ function parseRoot(
     return null;
   }
   const lines = new Set<number>();
+  // The parser takes a line that is indented too deeply for more of the value before it, and complains there.
+  const tooDeepKeys = new Map(
+    document.errors.flatMap(({ code, pos }) => (code === 'MULTILINE_IMPLICIT_KEY' ? [[pos[0], pos[1]]] : [])),
+  );
   for (const { code, pos, message } of document.errors) {
     // The parser turns its own overflow into an error at some place that depends on the stack.
     if (/call stack/i.test(message)) throw new RangeError(message);
     const { line } = placeAt(pos[0], lineStarts);
     if (lines.size >= maxFindings) break;
+    const keyEnd = code === 'BLOCK_AS_IMPLICIT_KEY' ? tooDeepKeys.get(pos[0]) : undefined;
     // One slip makes the parser complain about the rest of the line as well.
-    if (!lines.has(line)) report(pos[0], clearer[code] ?? `not valid ${format.toUpperCase()}: ${plain(message)}`);
+    if (lines.has(line)) continue;
+    if (keyEnd === undefined) report(pos[0], clearer[code] ?? `not valid ${format.toUpperCase()}: ${plain(message)}`);
+    else report(firstWord(text, keyEnd), deeper(line));
     lines.add(line);
   }
   return document.contents;
+}
+
+const deeper = (line: number): string =>
+  `not valid YAML: indented deeper than the key in line ${line} that it stands beside; or put quotes around a text of several lines`;
+
+/** Of the line that the offset is in. */
+function firstWord(text: string, offset: number): number {
+  const start = text.lastIndexOf('\n', offset - 1) + 1;
+  return start + text.slice(start).search(/\S/);
 }
 
 /** What the parser says of common slips, in words that name the way out. */

@@ -9,6 +9,10 @@ describe('what is no YAML is refused with its place', () => {
       'egress: b: c',
       '1:9: error: not valid YAML: a second ": " in one line, or a ":" at its end; put quotes around the text',
     ],
+    [
+      'egress:\n  rules:\n    - allow: ssh\n        to: any\n',
+      '4:9: error: not valid YAML: indented deeper than the key in line 3 that it stands beside; or put quotes around a text of several lines',
+    ],
     ['egress:\n\trules: []', '2:1: error: not valid YAML: a tab as indentation; use spaces'],
     ['use: a\n---\nuse: b', '2:1: error: not valid YAML: one file holds one document; remove what follows ---'],
     ['use: "base', '1:11: error: not valid YAML: missing closing "quote'],
