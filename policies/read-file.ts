@@ -101,3 +101,9 @@ function distrust({ uid, gid, mode }: Stats): string | undefined {
 
 export const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+
+/** As a user is told of a file that was named. */
+export const whyUnread = (error: unknown): string =>
+  isMissing(error)
+    ? 'there is no such file'
+    : `can't be read: ${error instanceof Error ? error.message : String(error)}`;

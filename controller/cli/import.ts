@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Imported, renderImportedPolicy, renderImportedSet } from '../../policies/import/imported.ts';
 import { importIncus } from '../../policies/import/incus.ts';
 import { importProxmox } from '../../policies/import/proxmox.ts';
+import { whyUnread } from '../../policies/read-file.ts';
 import { maxStructuredBytes, readSourceText } from '../../policies/source-text.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -49,8 +50,7 @@ async function read({ io, shared }: Invocation, { peer, file, output, cluster }:
 /** @throws CliError */
 async function readText(folder: string, file: string): Promise<string> {
   const content = await readFile(resolve(folder, file)).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CliError(EXIT.usage, `${file}: can't be read: ${reason}`, { cause });
+    throw new CliError(EXIT.usage, `${file}: ${whyUnread(cause)}`, { cause });
   });
   const source = readSourceText(content, maxStructuredBytes);
   if ('text' in source) return source.text;

@@ -1,6 +1,7 @@
 /** `--state FILE`: what would otherwise be asked of the live host. */
 import { readFile } from 'node:fs/promises';
 import { type HostLink, parseLinks } from '../../policies/host-network.ts';
+import { whyUnread } from '../../policies/read-file.ts';
 import type { DefaultRoute } from '../../policies/uplink-facts.ts';
 import { type Address, parseAddress } from '../../render/address.ts';
 import { type DnsAddresses, type DnsName, parseDnsName } from '../../render/dns-name.ts';
@@ -31,8 +32,7 @@ const STATES = ['STOPPED', 'STARTING', 'RUNNING', 'STOPPING', 'ABORTING', 'FREEZ
 /** @throws CliError that names the place in the file. */
 export async function readStateFile(file: string): Promise<StateFile> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CliError(EXIT.usage, `--state ${file}: can't be read: ${reason}`, { cause });
+    throw new CliError(EXIT.usage, `--state ${file}: ${whyUnread(cause)}`, { cause });
   });
   try {
     return parseStateFile(text);

@@ -74,8 +74,8 @@ test("takes a cluster's file apart into profiles and sets, and says where they g
 
 test.each([
   ['import nftables 101.fw', /choices? .*incus, proxmox/i],
-  ['import proxmox nowhere.fw', /nowhere.fw: can't be read/],
-  ['import proxmox 101.fw --cluster nowhere.fw', /nowhere.fw: can't be read/],
+  ['import proxmox nowhere.fw', /nowhere.fw: there is no such file/],
+  ['import proxmox 101.fw --cluster nowhere.fw', /nowhere.fw: there is no such file/],
 ])('%s is wrong usage', async (words, message) => {
   const { exitCode, err } = await bed.cli(words);
   expect(exitCode).toBe(2);

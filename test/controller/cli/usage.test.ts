@@ -47,8 +47,9 @@ describe('the command line', () => {
     ['list --bogus', /unknown option '--bogus'/],
     ['list --policies nowhere', /--policies nowhere: there is no such folder/],
     ['list --config nowhere.yaml', /--config nowhere.yaml: there is no such file/],
+    ['import incus nowhere.yaml', /nowhere.yaml: there is no such file\n$/],
     ['list --policies pol -P nowhere', /--lxc-path .*nowhere: there is no such folder/],
-    ['list --policies pol -P lxc --state nowhere.json', /nowhere.json: can't be read/],
+    ['list --policies pol -P lxc --state nowhere.json', /nowhere.json: there is no such file/],
     [
       'list --policies pol -P lxc --state state.json -n tinderbx',
       /no container "tinderbx"; did you mean "tinderbox"\?/,
