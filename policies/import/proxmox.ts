@@ -29,9 +29,16 @@ interface PlacedRule {
   readonly rule: SaidRule;
 }
 
+/** Some other program's file would else become what Proxmox does where nothing is said: everything goes out. */
+const NO_FW_FILE: Imported = {
+  ...{ policy: undefined, profiles: new Map(), sets: new Map() },
+  findings: [{ line: 1, column: 1, message: 'no firewall file of Proxmox: it has no section, such as [RULES]' }],
+};
+
 /** Never throws. */
 export function importProxmox(text: string, { cluster: clusterText, setFiles }: ProxmoxOptions): Imported {
   const file = parseFwFile(text);
+  if (file.findings.length > 0 && !/^\s*\[/m.test(text)) return NO_FW_FILE;
   const cluster = clusterText === undefined ? undefined : parseFwFile(clusterText);
   const findings: Finding[] = [...file.findings];
   const report = (finding: Finding): void => void findings.push(finding);

@@ -81,3 +81,15 @@ test.each([
   expect(exitCode).toBe(2);
   expect(err).toMatch(message);
 });
+
+test("makes no policy of what is no file of Proxmox'", async () => {
+  bed.write(
+    'nftables.conf',
+    'table inet filter {\n  chain forward { type filter hook forward priority 0; policy drop; }\n}\n',
+  );
+  expect(await bed.cli('import proxmox nftables.conf')).toEqual({
+    exitCode: 1,
+    out: '',
+    err: 'nftables.conf:1:1: error: no firewall file of Proxmox: it has no section, such as [RULES]\n',
+  });
+});
