@@ -157,6 +157,7 @@ function printStatus({ io, colours }: Invocation, status: StatusFile, panic: Pan
   if (status.names.length > 0) {
     const heading = ['NAME', 'ADDRESSES', 'ANSWERED', 'NEXT', 'TROUBLE'].map((text) => colours.bold(text));
     io.out.write(`\n${renderTable([heading, ...status.names.map((name) => nameRow(name, colours))])}`);
+    if (status.names.some(isShutIn)) io.out.write(`${colours.yellow(SHUT_IN)}\n`);
   }
   if (status.wires !== undefined) {
     const heading = ['WIRE', 'STATE', 'TROUBLE'].map((text) => colours.bold(text));
@@ -240,6 +241,13 @@ function nameRow({ name, addresses, ignored, answered, next, error }: NameStatus
   const until = next === null ? 'now' : `in ${ageText(Date.parse(next) - Date.now())}`;
   return [`dns:${name}`, shown, since, until, colours.yellow(trouble.join('; '))];
 }
+
+/** What the packaged service's sandbox makes of every question; a resolver that isn't there says the same. */
+const isShutIn = ({ answered, error }: NameStatus): boolean =>
+  answered === null && error?.includes('ECONNREFUSED') === true;
+
+const SHUT_IN =
+  'ECONNREFUSED: the packaged service asks no server without a drop-in: /usr/share/doc/routewall/dns-names.md';
 
 function ageText(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

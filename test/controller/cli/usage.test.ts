@@ -210,6 +210,18 @@ describe('status', () => {
   });
 
   test.each([
+    [null, 'ECONNREFUSED', true],
+    ['2026-01-02T03:04:05.678Z', 'ECONNREFUSED', false],
+    [null, 'ETIMEOUT', false],
+  ])('says why the service may ask no server: answered %s, %s', async (answered, error, isTold) => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const name = { name: 'deb.debian.org', addresses: [], ignored: [], answered, next: null, error };
+    await writeStatusFile(bed.folder, { ...status, names: [name] });
+    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    expect(out.includes('without a drop-in: /usr/share/doc/routewall/dns-names.md')).toBe(isTold);
+  });
+
+  test.each([
     [1, '1 part'],
     [7, '7 parts'],
   ])('tells how much was put back, and when at last: %i', async (count, parts) => {
