@@ -213,7 +213,12 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   });
 
   test('leaves, when removed, running containers as they are and new ones shut', async () => {
-    await host.system.run('env', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', 'remove', '-y', 'routewall']);
+    const config = '/var/lib/lxc/unit/config';
+    await host.system.run('sh', ['-c', `echo 'lxc.net.0.script.up = /usr/lib/routewall/hook' >>${config}`]);
+    const words = ['DEBIAN_FRONTEND=noninteractive', 'apt-get', 'remove', '-y', 'routewall'];
+    const { stdout } = await host.system.run('env', words);
+    expect(stdout).toContain('calls the hook, which is gone now');
+    expect(stdout.match(/[/]\S*config/g)).toEqual([config]);
     expect(await Promise.all([fromOutside(12, 80), fromOutside(12, 22)])).toEqual(['allowed', 'dropped']);
     await web.start();
     await listen(await web.inside(), tcp(80));
