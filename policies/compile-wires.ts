@@ -34,6 +34,7 @@ export function compileWires(input: WiresInput): CompiledWires {
       problems.push({ ...end.place, message: `"${describeEnd(end)}": ${mistake}`, severity: 'error' });
       return undefined;
     }
+    if (end.kind === 'interface' && isAway(end.dev, input.network)) problems.push(away(end));
     if ('id' in found) taken.add(found.id);
     return 'dev' in found ? found.dev : undefined;
   };
@@ -45,6 +46,15 @@ export function compileWires(input: WiresInput): CompiledWires {
   });
   return { wires, problems };
 }
+
+/** Where nothing is known of the host's interfaces, of this one neither. */
+const isAway = (dev: InterfaceName, { links }: HostNetwork): boolean => links.size > 0 && !links.has(dev);
+
+const away = (end: WireEnd): Problem => ({
+  ...end.place,
+  message: `"${describeEnd(end)}" is not there at present: nothing passes until it comes`,
+  severity: 'warning',
+});
 
 const TWICE = 'is the end of two wires: a cable has one plug at each end';
 

@@ -1,5 +1,6 @@
 /** What has become of each wire of routewall.yaml. */
 
+import { isError } from '../../policies/problem.ts';
 import type { ConfiguredWire } from '../../policies/wires-config.ts';
 import { describeEnd } from '../../policies/wires-config.ts';
 import { asList, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
@@ -27,12 +28,13 @@ export function describeWires(
     wires: wires.map(({ a, b }): WireStatus => {
       const [from, to] = [describeEnd(a), describeEnd(b)];
       const ends = { a: from, b: to };
-      const mistake = assembled.wireProblems.find(({ line, column }) =>
+      const told = assembled.wireProblems.filter(({ line, column }) =>
         [a.place, b.place].some((place) => place.line === line && place.column === column),
       );
+      const mistake = told.find(isError);
       if (mistake !== undefined) return { ...ends, state: 'broken', why: mistake.message };
       const wire = applied.enforced.wires?.find(({ name }) => name === `${from} and ${to}`);
-      if (wire === undefined) return { ...ends, state: 'down', why: null };
+      if (wire === undefined) return { ...ends, state: 'down', why: told[0]?.message ?? null };
       const failure = traffic.find(({ dev }) => dev === wire.a || dev === wire.b);
       return {
         ...ends,

@@ -241,6 +241,7 @@ it('says where a wire is wrong', async () => {
       '  - { a: "container:r1/eth1", b: "container:nobody/eth1" }',
       '  - { a: "container:r1/1", b: "interface:eth0" }',
       '  - { a: "container:r1/eth7", b: "interface:eth2" }',
+      '  - { a: "interface:eth3", b: "interface:eth9" }',
       '',
     ].join('\n'),
     policies: { 'containers/r1.yaml': 'interfaces:\n  eth1: { ingress: {} }\n' },
@@ -254,5 +255,7 @@ it('says where a wire is wrong', async () => {
   expect(stdout).toMatch(/routewall\.yaml:3:10: error: "container:r1\/1": is the end of two wires/);
   expect(stdout).toMatch(/routewall\.yaml:3:31: error: "interface:eth0": has an address of this host, 192\.0\.2\.1/);
   expect(stdout).toMatch(/routewall\.yaml:4:10: error: "container:r1\/eth7": r1 has no NIC eth7; it has eth0, eth1/);
+  expect(stdout).toMatch(/routewall\.yaml:5:31: warning: "interface:eth9" is not there at present: nothing passes/);
+  expect(await statusOf(routewall)).toMatch(/eth3 and interface:eth9 +down/);
   expect(stdout).toMatch(/r1\.yaml:2:3: error: eth1 is the end of a wire: no policy applies to it/);
 });
