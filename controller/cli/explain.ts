@@ -12,7 +12,7 @@ import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
 import { type CliHost, readHost } from './read-host.ts';
-import { askServing } from './serving-daemon.ts';
+import { askServing, describeNotInForce } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
 
 export interface ExplainFlags {
@@ -40,6 +40,8 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? [], colours));
   io.out.write(texts.join('\n'));
   if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
+  const waiting = await describeNotInForce(invocation);
+  if (waiting !== undefined) io.err.write(`answered by the files as they are saved: ${waiting}\n`);
   return fine ? EXIT.fine : EXIT.no;
 }
 

@@ -3,9 +3,10 @@ import { readlink } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { MethodName } from '../dbus/interface.ts';
 import type { Placed } from '../json-shape.ts';
+import { describeWaiting } from '../revisions/describe-waiting.ts';
 import { callDaemon, daemonPid } from '../status/ask-daemon.ts';
 import { readProcessStart } from '../status/process-start.ts';
-import { readServer } from '../status/status-file.ts';
+import { readServer, readStatusFile } from '../status/status-file.ts';
 import type { Server } from '../status/status-shape.ts';
 import type { Invocation } from './options.ts';
 
@@ -34,6 +35,14 @@ export async function askServing<T>(
     // A daemon of another release, in the moment of an upgrade.
     return undefined;
   }
+}
+
+/** In words, which saved files are not what it enforces. */
+export async function describeNotInForce(invocation: Invocation): Promise<string | undefined> {
+  if ((await findServing(invocation)) === undefined) return undefined;
+  const status = await readStatusFile(invocation.shared.runtimeDirectory);
+  if (status === undefined || status.revision.reason === null || status.revision.waiting.length === 0) return undefined;
+  return describeWaiting(status.revision.waiting, status.revision.reason);
 }
 
 async function findServing({ shared }: Invocation): Promise<Server | undefined> {
