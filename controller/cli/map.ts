@@ -14,6 +14,7 @@ import { buildMap } from '../map/reach-map.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { readHost, selectContainers } from './read-host.ts';
+import { describeNotInForce } from './serving-daemon.ts';
 
 export interface MapFlags {
   readonly format: 'table' | 'dot' | 'svg';
@@ -42,6 +43,8 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
     const container = assembled.desired.nics.get(key)?.container ?? '';
     if (asked.size === 0 || asked.has(container)) io.err.write(`${container}: ${why}\n`);
   }
+  const waiting = await describeNotInForce(invocation);
+  if (waiting !== undefined) io.err.write(`drawn by the files as they are saved: ${waiting}\n`);
   return EXIT.fine;
 }
 
