@@ -9,10 +9,10 @@ import { CommandError, type CommandResult, type Run, type RunOptions, type Start
  * Reads a command a line, in hex: an id and the command's words with zeros between; behind a blank, its input. Answers in frames:
  * the id, a kind, a length and so many bytes. `p`: the process began; `o` and `e`: what it wrote; `x`: it ended, with the status
  * as wait(2) has it. A child whose command can't be executed kills itself. A perl program is run by the child itself, which is a
- * perl already and has strict. Ends with its input, and its children with it.
+ * perl already and has strict and Socket. Ends with its input, and its children with it.
  */
 const PROGRAM = String.raw`
-require strict;
+require strict; require Socket;
 $0 = 'routewall: starts commands';
 sub run { eval shift; print STDERR $@; exit($@ eq '' ? 0 : 255) }
 my ($input, %jobs) = ('');

@@ -33,7 +33,12 @@ export function trackedFlows(run: Run, streamLines: StreamLines): TrackedFlows {
   return {
     read: async function* (prefixes) {
       if (prefixes.length === 0) return;
-      for await (const lines of streamLines('perl', argsOf('list'), joined(prefixes.map(prefixText)))) {
+      const asked = prefixes.map(prefixText);
+      // The answer about a short table needn't be followed, so that the quickest way to start a program serves.
+      const few = await call('few', asked);
+      const parts =
+        few === 'many\n' ? streamLines('perl', argsOf('list'), joined(asked)) : [few.split('\n').slice(0, -1)];
+      for await (const lines of parts) {
         for (let at = 0; at < lines.length; at += AT_ONCE) {
           yield lines.slice(at, at + AT_ONCE).map(parseTrackedFlow);
           await setImmediate();

@@ -61,11 +61,19 @@ const OF_ONE = [
   '6 2001:db8::1 2001:db8:1::1 22',
 ];
 
-it.each([
-  ['the kernel is asked for a few addresses', ['198.51.100.1/32', '2001:db8::1/128']],
-  ['there are many', ['198.51.100.1/32', '2001:db8::1/128', '198.51.100.77/32', '198.51.100.78/32']],
-  ['one is a prefix', ['198.51.100.0/31', '2001:db8::/64']],
-])('tells and removes what the rules saw, translated or not, where %s', async (_, asked) => {
+const ASKED: readonly (readonly [what: string, ...asked: readonly string[]])[] = [
+  ['a few addresses', '198.51.100.1/32', '2001:db8::1/128'],
+  ['many addresses', '198.51.100.1/32', '2001:db8::1/128', '198.51.100.77/32', '198.51.100.78/32'],
+  ['a prefix', '198.51.100.0/31', '2001:db8::/64'],
+];
+
+/** As they fill a table that isn't read whole. */
+const others = { source: '198.51.100.9', server: '203.0.113.1', port: 53, count: 5000 };
+
+it.each(
+  ASKED.flatMap(([what, ...asked]) => [[what, 'few connections', asked] as const, [what, 'thousands', asked] as const]),
+)('tells and removes what the rules saw, translated or not, of %s among %s', async (_, among, asked) => {
+  if (among === 'thousands') await trackConnections(host, others);
   for (const words of [OUT, ELSEWHERE, TRANSLATED, MASQUERADED, PING, ZONE, SIX, PING6]) await insert(words);
   expect(await wordsOf(...asked)).toEqual(OF_ONE);
   const doomed = await list(...asked);

@@ -36,12 +36,16 @@ describe('a line of the reader', () => {
   });
 });
 
-it('gives others a turn between some entries, however many come at once', async () => {
-  const line = '4 17 203.0.113.80 198.51.100.10 80 - 0234';
+const LINES = Array.from({ length: 1000 }, () => '4 17 203.0.113.80 198.51.100.10 80 - 0234');
+
+it.each([
+  ['as a stream of a long table', 'many\n', [LINES]],
+  ['in one answer of a short one', LINES.map((line) => `${line}\n`).join(''), []],
+])('gives others a turn between some entries, however many come at once: %s', async (_, stdout, streamed) => {
   const flows = trackedFlows(
-    () => expect.fail('nothing is run'),
+    async () => ({ stdout, stderr: '', exitCode: 0 }),
     async function* () {
-      yield Array.from({ length: 1000 }, () => line);
+      yield* streamed;
     },
   );
   let turns = 0;
