@@ -59,7 +59,7 @@ async function measure(line: (index: number) => string): Promise<void> {
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) collecting += duration;
   }).observe({ entryTypes: ['gc'] });
-  createHeap(setFlagsFromString).settle(1);
+  createHeap(setFlagsFromString).settle({ nics: 1, addresses: count });
   const addresses = { host: NOBODY, lan: NOBODY, containers: NOBODY, dns: new Map() };
   let before: { readonly chain: PolicyChain; readonly ruleset: Ruleset } | undefined;
   for (let edit = 0; edit <= edits; edit += 1) {

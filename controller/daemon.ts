@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import type { HostConfig, ParsedConfig } from '../policies/config.ts';
+import { countListed } from '../policies/load-policies.ts';
 import { formatProblem, isError, type Problem } from '../policies/problem.ts';
 import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
 import { run } from './commands/run.ts';
@@ -107,7 +108,8 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   // Anyone can change what it owned until that is taken over again.
   parts.onNftLost.push(() => session?.requestResync());
   parts.listeners.push((report) => {
-    heap.settle(report.outcome.applied.enforced.nics.size);
+    const { outcome, reader } = report;
+    heap.settle({ nics: outcome.applied.enforced.nics.size, addresses: countListed(reader.loaded) });
     isReady = true;
     metrics.observe(report);
   });

@@ -68,6 +68,10 @@ export function loadPolicies(files: PolicyFiles, previous?: LoadedPolicies): Loa
   return { containers, defaultPolicy, profiles, sets, services, problems, memo };
 }
 
+/** Addresses, prefixes and ranges in all lists, where neighbours count once. */
+export const countListed = ({ sets }: LoadedPolicies): number =>
+  [...sets.values()].reduce((sum, { ranges }) => sum + ranges[4].length + ranges[6].length, 0);
+
 function claimsOf(files: PolicyFiles): Iterable<Claim> {
   const claims = new Map<string, Claim>();
   for (const [file, content] of files) {

@@ -16,19 +16,20 @@ function start() {
 }
 
 test.each([
-  [0, FEW],
-  [1_000, FEW],
-  [10_000, MANY],
-])('with %d NICs, once', (nics, flags) => {
+  [0, 0, FEW],
+  [1_000, 1_000, FEW],
+  [10_000, 0, MANY],
+  [1, 100_000, MANY],
+])('with %d NICs and %d addresses in lists, once', (nics, addresses, flags) => {
   const heap = start();
-  heap.settle(nics);
-  heap.settle(nics);
+  heap.settle({ nics, addresses });
+  heap.settle({ nics, addresses });
   expect(told).toEqual(flags);
 });
 
 test('anew where few become many, and many few', () => {
   const heap = start();
-  for (const nics of [0, 5_000, 6_000, 10]) heap.settle(nics);
+  for (const nics of [0, 5_000, 6_000, 10]) heap.settle({ nics, addresses: 0 });
   expect(told).toEqual([...FEW, ...MANY, ...FEW]);
 });
 
