@@ -2,8 +2,6 @@
 import {
   type Address,
   type AddressRange,
-  addressFrom,
-  addressNumber,
   contains,
   mergeRanges,
   type Prefix,
@@ -11,7 +9,7 @@ import {
   rangeOf,
 } from '../render/address.ts';
 import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
-import { NON_PUBLIC } from '../render/non-public.ts';
+import { carriedBy, PRIVATE } from '../render/non-public.ts';
 import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { AddressBook } from './address-book.ts';
 import { type HostNetwork, linkPrefixes } from './host-network.ts';
@@ -68,18 +66,7 @@ const NEVER = [
   ...rangesOf('0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'),
   ...rangesOf('::/127', '::ffff:0:0/96', 'fe80::/10', 'fec0::/10', 'ff00::/8'),
 ];
-/** A network's own translator (RFC 8215) is private too. */
-const PRIVATE = [...[...NON_PUBLIC[4], ...NON_PUBLIC[6]].map(rangeOf), ...rangesOf('64:ff9b:1::/48')];
-/** IPv6 addresses that a translator (RFC 6052) or a 6to4 router takes to the IPv4 address in them: so many bits from their end. */
-const CARRIERS = [
-  ...rangesOf('64:ff9b::/96').map((range) => ({ range, behind: 0n })),
-  ...rangesOf('2002::/16').map((range) => ({ range, behind: 80n })),
-];
-
-function carriedBy(address: Address): Address | undefined {
-  const carrier = CARRIERS.find(({ range }) => contains(range, address));
-  return carrier && addressFrom((addressNumber(address) >> carrier.behind) & 0xffff_ffffn, 4);
-}
+const PRIVATE_RANGES = [...PRIVATE[4], ...PRIVATE[6]].map(rangeOf);
 
 /** Why an address doesn't count; `undefined` for one that does. */
 function judgeOf(
@@ -95,7 +82,7 @@ function judgeOf(
     if (own.has(address) || network.addresses.has(address)) return 'an address of this host';
     if (isIn(NEVER, address)) return 'a loopback, link-local, multicast or reserved address';
     if (isIn(accepted, address)) return undefined;
-    if (isIn(PRIVATE, address)) return 'a private address';
+    if (isIn(PRIVATE_RANGES, address)) return 'a private address';
     if (isIn(containerRanges(book), address)) return 'an address of a container here';
     if (isIn(near, address)) return "an address of this host's own network";
     const carried = carriedBy(address);

@@ -100,7 +100,7 @@ export type Reject = string | [Service, ...Service[]];
  */
 export type Log = boolean | string | [Service, ...Service[]];
 /**
- * The far end of the flow; one peer, or a list of them: `any`; `host` (any address of this host); `lan` (the on-link prefixes of the uplinks); `internet` (what is neither host, lan, a container here, nor a private, shared, link-local, loopback or multicast address); `container:NAME`; `group:NAME` (LXC's lxc.group); `set:NAME` (sets/NAME.yaml or .txt); `dns:NAME` (the addresses that DNS tells for the name, followed as they change; not for `drop` and `reject`); an address, a prefix, or a range first-last. A peer that can't be resolved makes the file an error; a set that is empty matches nothing, and so does a name before its first answer.
+ * The far end of the flow; one peer, or a list of them: `any`; `host` (any address of this host); `lan` (the on-link prefixes of the uplinks); `internet` (what is neither host, lan, a container here, nor a private, shared, link-local, loopback or multicast address, nor an IPv6 one by which a translator or 6to4 leads to such); `container:NAME`; `group:NAME` (LXC's lxc.group); `set:NAME` (sets/NAME.yaml or .txt); `dns:NAME` (the addresses that DNS tells for the name, followed as they change; not for `drop` and `reject`); an address, a prefix, or a range first-last. A peer that can't be resolved makes the file an error; a set that is empty matches nothing, and so does a name before its first answer.
  *
  * @minItems 1
  */
