@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 // "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "dbus"
 // adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so two run side by side: they
-// wait for the kernel half of the time. A third on two processors gains a sixth, and makes it likelier that one waits too long.
+// wait for the kernel half of the time. Most share what they read of the sources: to read it anew for each file takes a third of the
+// fast ones' processor time, and half a second of others'. A third on two processors gains a sixth, and makes it likelier that one waits too long.
 export default defineConfig({
   test: {
     maxWorkers: Math.min(Math.max(availableParallelism(), 2), 4),
@@ -12,7 +13,6 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/{render,policies,watchers,controller,cases,docs,fuzz}/**/*.test.ts'],
-          // Reading the sources anew for each file is a third of its processor time.
           isolate: false,
           // Property tests take seconds on a machine that has other things to do.
           testTimeout: 30_000,
@@ -29,6 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'kernel',
+          isolate: false,
           include: ['test/kernel/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',
           testTimeout: 60_000,
@@ -38,6 +39,7 @@ export default defineConfig({
       {
         test: {
           name: 'lxc',
+          isolate: false,
           include: ['test/lxc/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',
           testTimeout: 180_000,
@@ -55,6 +57,7 @@ export default defineConfig({
       {
         test: {
           name: 'dbus',
+          isolate: false,
           include: ['test/dbus/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',
           testTimeout: 120_000,
@@ -64,6 +67,7 @@ export default defineConfig({
       {
         test: {
           name: 'debian',
+          isolate: false,
           include: ['test/debian/**/*.test.ts'],
           globalSetup: ['test/build-program.ts', 'test/build-package.ts', 'test/build-debian.ts'],
           // The first ones may wait for their root folder.
