@@ -6,7 +6,7 @@ import type { Placed } from '../json-shape.ts';
 import { describeWaiting } from '../revisions/describe-waiting.ts';
 import { callDaemon, daemonPid } from '../status/ask-daemon.ts';
 import { readProcessStart } from '../status/process-start.ts';
-import { readServer, readStatusFile } from '../status/status-file.ts';
+import { readRevision, readServer } from '../status/status-file.ts';
 import type { Server } from '../status/status-shape.ts';
 import type { Invocation } from './options.ts';
 
@@ -40,9 +40,8 @@ export async function askServing<T>(
 /** In words, which saved files are not what it enforces. */
 export async function describeNotInForce(invocation: Invocation): Promise<string | undefined> {
   if ((await findServing(invocation)) === undefined) return undefined;
-  const status = await readStatusFile(invocation.shared.runtimeDirectory);
-  if (status === undefined || status.revision.reason === null || status.revision.waiting.length === 0) return undefined;
-  return describeWaiting(status.revision.waiting, status.revision.reason);
+  const { reason = null, waiting = [] } = (await readRevision(invocation.shared.runtimeDirectory)) ?? {};
+  return reason === null || waiting.length === 0 ? undefined : describeWaiting(waiting, reason);
 }
 
 async function findServing({ shared }: Invocation): Promise<Server | undefined> {

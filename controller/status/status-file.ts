@@ -1,7 +1,8 @@
 /** `status.json` in the daemon's runtime directory, for `routewall status` and for other programs. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Placed, parseJson } from '../json-shape.ts';
+import { fieldsOf, type Placed, parseJson } from '../json-shape.ts';
+import { parseRevisionView, type RevisionView } from '../revisions/revision-view.ts';
 import { jsonPieces } from './json-pieces.ts';
 import { parseServer, parseStatus } from './parse-status.ts';
 import type { Server, StatusFile } from './status-shape.ts';
@@ -20,6 +21,10 @@ export const readStatusFile = (directory: string): Promise<StatusFile | undefine
 
 /** As readStatusFile, without a look at each of thousands of containers. */
 export const readServer = (directory: string): Promise<Server | undefined> => readAs(directory, parseServer);
+
+/** The same of the revision alone. */
+export const readRevision = (directory: string): Promise<RevisionView | undefined> =>
+  readAs(directory, (top) => parseRevisionView(fieldsOf(top)('revision')));
 
 async function readAs<T>(directory: string, parse: (top: Placed) => T): Promise<T | undefined> {
   const file = join(directory, NAME);
