@@ -34,11 +34,11 @@ async function start(extra: readonly string[] = [], policy = SHUT): Promise<Runn
 
 /** What the container reaches from each of these addresses, of the host and of the outside. */
 async function reached(inside: Place, sources: readonly string[] = [OWN[0]]): Promise<string[]> {
-  const found: string[] = [];
-  for (const source of sources)
-    for (const to of ['192.0.2.1', '203.0.113.80'])
-      if ((await probe(inside, { ...UDP, to, source, timeout: 1_000 })) !== 'dropped') found.push(`${source} > ${to}`);
-  return found;
+  const ways = sources.flatMap((source) => ['192.0.2.1', '203.0.113.80'].map((to) => ({ source, to })));
+  const found = ways.map(async (way) =>
+    (await probe(inside, { ...UDP, ...way, timeout: 1_000 })) === 'dropped' ? [] : [`${way.source} > ${way.to}`],
+  );
+  return (await Promise.all(found)).flat();
 }
 
 test.each(['removed', 'broken'])(
