@@ -1,6 +1,7 @@
 /** What others do to the kernel's state is found and mended, and nothing forbidden passes that the rest can stop. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import type { Child } from '../../sandbox/child.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
@@ -9,7 +10,7 @@ import { eventually } from '../../sandbox/eventually.ts';
 import { type Flow, listen, openFlow } from '../../sandbox/services.ts';
 import { childrenOf, commandOf } from '../attack/processes.ts';
 import { type Flood, startFlood } from './forbidden-flood.ts';
-import { type OwnState, readForeign, readOwnState } from './kernel-state.ts';
+import { type OwnState, ownStateBy, readForeign, readOwnState } from './kernel-state.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -59,11 +60,9 @@ const generations = ({ monitor }: Scene): number =>
 async function healed(scene: Scene, what: string, timeout = 5_000): Promise<void> {
   const { routewall, good } = scene;
   const { host } = routewall.bed;
-  await eventually(what, async () => JSON.stringify(await readOwnState(host)) === JSON.stringify(good), timeout).catch(
-    () => undefined,
-  );
+  const found = await ownStateBy(host, (state) => isDeepStrictEqual(state, good), timeout);
   const log = routewall.daemon.log().slice(-25).join('\n');
-  expect(await readOwnState(host), `${what}\n${log}`).toEqual(good);
+  expect(found, `${what}\n${log}`).toEqual(good);
 }
 
 /** Does it, waits until it is mended, and holds the daemon to a few writes of its own. */

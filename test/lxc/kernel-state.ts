@@ -1,4 +1,5 @@
 /** What the kernel holds of routewall's, read without routewall's own code, and everything else as text. */
+import { eventually } from '../../sandbox/eventually.ts';
 import { fieldOf, listOf } from '../../sandbox/json.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { readSnapshot } from '../../sandbox/snapshot.ts';
@@ -51,6 +52,25 @@ export async function readOwnState(host: Place): Promise<OwnState> {
       })
       .sort(),
   };
+}
+
+/**
+ * The first that is as it should be, or the last before it was too late. Not to be read once more: what nft lists while somebody's
+ * transaction is refused can lack rules, since the kernel counts on past those that never came into force.
+ */
+export async function ownStateBy(
+  host: Place,
+  isRight: (state: OwnState) => boolean,
+  timeout?: number,
+): Promise<OwnState> {
+  let last = await readOwnState(host);
+  const look = async (): Promise<boolean> => {
+    if (isRight(last)) return true;
+    last = await readOwnState(host);
+    return isRight(last);
+  };
+  await eventually('the state is right', look, timeout).catch(() => undefined);
+  return last;
 }
 
 /** `ip` leaves the length of an IPv4 host address out. */

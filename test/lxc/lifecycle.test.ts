@@ -1,12 +1,13 @@
 /** However a container's life ends or goes on, the kernel holds exactly what follows, and nothing of others' changes. */
 import { writeFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import type { Host } from '../../sandbox/host.ts';
 import { listen, openFlow } from '../../sandbox/services.ts';
-import { containerState, type Expected, expectedState, readForeign, readOwnState } from './kernel-state.ts';
+import { containerState, type Expected, expectedState, ownStateBy, readForeign, readOwnState } from './kernel-state.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -33,11 +34,8 @@ async function expected(container: Container, last: number): Promise<Expected> {
 /** Waits for it, and fails with the difference. */
 async function holdsExactly({ bed }: Routewall, running: readonly Expected[]): Promise<void> {
   const wanted = expectedState(running);
-  await eventually('exact state', async () => {
-    const found = containerState(await readOwnState(bed.host));
-    return JSON.stringify(found) === JSON.stringify(wanted);
-  }).catch(() => undefined);
-  expect(containerState(await readOwnState(bed.host))).toEqual(wanted);
+  const found = await ownStateBy(bed.host, (state) => isDeepStrictEqual(containerState(state), wanted));
+  expect(containerState(found)).toEqual(wanted);
 }
 
 async function flowsOf({ bed }: Routewall, address: string): Promise<number> {
@@ -87,10 +85,7 @@ test('a stop, a kill and a reboot leave exactly what runs, no connection of what
   await routewall.stop(web);
   await routewall.stop(other);
   await holdsExactly(routewall, []);
-  await eventually(
-    'as before any start',
-    async () => JSON.stringify(await readOwnState(bed.host)) === JSON.stringify(base),
-  );
+  expect(await ownStateBy(bed.host, (state) => isDeepStrictEqual(state, base))).toEqual(base);
   expect(await readForeign(bed.host)).toBe(foreign);
 });
 

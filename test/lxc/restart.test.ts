@@ -2,6 +2,7 @@
 import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import type { Child } from '../../sandbox/child.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
@@ -16,6 +17,7 @@ import {
   type Expected,
   expectedState,
   type OwnState,
+  ownStateBy,
   readForeign,
   readOwnState,
 } from './kernel-state.ts';
@@ -35,11 +37,8 @@ const expectedOf = async (container: Container, last: number): Promise<Expected>
 
 async function holdsExactly({ bed, daemon }: Routewall, running: readonly Expected[]): Promise<void> {
   const wanted = expectedState(running);
-  await eventually(
-    'exact state',
-    async () => JSON.stringify(containerState(await readOwnState(bed.host))) === JSON.stringify(wanted),
-  ).catch(() => undefined);
-  expect(containerState(await readOwnState(bed.host)), daemon.log().slice(-20).join('\n')).toEqual(wanted);
+  const found = await ownStateBy(bed.host, (state) => isDeepStrictEqual(containerState(state), wanted));
+  expect(containerState(found), daemon.log().slice(-20).join('\n')).toEqual(wanted);
 }
 
 /** Beats all the time; answers how many were not heard. */
