@@ -39,8 +39,7 @@ export function judgeFlow(
   const published = findPublished(host.desired, { ...service, source, destination, family: familyOf(source) });
   const to: Side = published === undefined ? destinationSide(host, destination, from) : { kind: 'nic', ...published };
   const way = wayOf(from, to);
-  // Of a flow that is no container's nothing here decides, and other programs' translations aren't known.
-  if (way === undefined || (from.kind !== 'nic' && to.kind !== 'nic')) return [];
+  if (way === undefined) return [];
   const { name: protocol, port } = service;
   const packet: ForeignPacket = {
     ...{ family: familyOf(source), source, destination: published?.publication.to ?? destination },

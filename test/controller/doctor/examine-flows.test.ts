@@ -1,7 +1,6 @@
 /** Which packets others' chains are asked about: those that a policy allows, by the interfaces that they really take. */
 import { expect, test } from 'vitest';
 import { examineFlows } from '../../../controller/doctor/examine-flows.ts';
-import { judgeFlow } from '../../../controller/doctor/foreign-flow.ts';
 import type { ForeignChain } from '../../../controller/doctor/foreign-ruleset.ts';
 import type { HostNetwork } from '../../../policies/host-network.ts';
 import { parseAddress, parsePrefix, rangeOf } from '../../../render/address.ts';
@@ -47,15 +46,4 @@ test("a neighbour's packets come in by the bridge, not by the uplink", () => {
   expect(found(bridged(1, '203.0.113.80'))).toEqual([
     "chain forward of table inet filter drops tcp/80 to c1, which its policy allows: by that chain's default (policy drop)",
   ]);
-});
-
-test('a flow that is no container’s is nobody’s to mend here', () => {
-  const host = { desired: stateOf(nicOf(1, 80)), network };
-  const INPUT: ForeignChain = { ...FORWARD, name: 'input', base: { hook: 'input', priority: 0, policy: 'drop' } };
-  const judged = (source: string, destination: string) =>
-    judgeFlow([FORWARD, INPUT], host, { source, destination, service: 'tcp/80' }, () => undefined);
-  expect(judged('203.0.113.80', '192.0.2.1')).toEqual([]);
-  expect(judged('203.0.113.80', '203.0.113.81')).toEqual([]);
-  expect(judged('203.0.113.80', '198.51.100.1')).toMatchObject([{ sure: true }]);
-  expect(judged('198.51.100.1', '192.0.2.1')).toMatchObject([{ chain: 'chain input of table inet filter' }]);
 });
