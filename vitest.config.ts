@@ -2,12 +2,12 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "dbus"
-// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so two run side by side: they
-// wait for the kernel half of the time. Most share what they read of the sources: to read it anew for each file takes a third of the
-// fast ones' processor time, and half a second of others'. A third on two processors gains a sixth, and makes it likelier that one waits too long.
+// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so some run side by side: they
+// wait for the kernel, for time and for each other: one more than there are processors keeps these busy. Most share what they read
+// of the sources: to read it anew for each file takes a third of the fast ones' processor time, and half a second of others'.
 export default defineConfig({
   test: {
-    maxWorkers: Math.min(Math.max(availableParallelism(), 2), 4),
+    maxWorkers: Math.min(availableParallelism() + 1, 4),
     projects: [
       {
         test: {
