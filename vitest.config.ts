@@ -1,13 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+const WORKERS = Math.min(Math.max(availableParallelism(), 2), 4);
+
 // "fast" needs no root and no real parts; "kernel" makes network namespaces; "lxc" starts containers in them; "dbus"
-// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so some run side by side: they
-// wait for the kernel, for time and for each other: one more than there are processors keeps these busy. Most share what they read
-// of the sources: to read it anew for each file takes a third of the fast ones' processor time, and half a second of others'.
+// adds a bus; "debian" boots whole LXC hosts. Each file has namespaces and folders of its own, so some run side by side. Most share
+// what they read of the sources: to read it anew for each file takes a third of the fast ones' processor time, and half a second of others'.
 export default defineConfig({
   test: {
-    maxWorkers: Math.min(availableParallelism() + 1, 4),
+    maxWorkers: WORKERS,
     projects: [
       {
         test: {
@@ -40,6 +41,9 @@ export default defineConfig({
         test: {
           name: 'lxc',
           isolate: false,
+          // They wait for time and for each other more than they work; others count what a busy machine would lose.
+          maxWorkers: WORKERS + 1,
+          sequence: { groupOrder: 1 },
           include: ['test/lxc/**/*.test.ts'],
           globalSetup: 'test/build-program.ts',
           testTimeout: 180_000,
