@@ -29,14 +29,9 @@ export interface RuntimeQuestion {
 
 type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
 
-/**
- * Those whose host-side veths matter here: by their policies, or as ends of wires. In a network namespace that LXC doesn't
- * make for it, a container has none: what is in there is another's.
- */
-export const claimedNics = ({ endpoints, wired = [], unenforceable = [] }: Container): readonly ClaimedNic[] => {
-  if (unenforceable.some(({ nic }) => nic === null)) return [];
-  return wired.length === 0 ? endpoints : [...endpoints, ...wired];
-};
+/** Those whose host-side veths matter here: by their policies, or as ends of wires. */
+export const claimedNics = ({ endpoints, wired = [] }: Container): readonly ClaimedNic[] =>
+  wired.length === 0 ? endpoints : [...endpoints, ...wired];
 
 export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
 

@@ -34,11 +34,13 @@ export function describeContainer(
 ): Container {
   const id = containerId(lxcPath, name);
   const problems: Problem[] = config.problems.map((problem) => ({ ...problem }));
-  const plugged = wiredNics(id, config.nics, wired, problems);
   const unenforceable = unenforceableNics(config);
+  // In a network namespace that LXC doesn't make for it, a container has no veth: what is in there is another's.
+  const nics = unenforceable.some(({ nic }) => nic === null) ? [] : config.nics;
+  const plugged = wiredNics(id, nics, wired, problems);
   const isOurs = ({ index, place }: LxcNic): boolean =>
     plugged.wired?.some((end) => end.index === index) !== true && !unenforceable.some((other) => other.place === place);
-  const endpoints = config.nics.filter(isOurs).flatMap((nic) => describeNic(`${id}/${nic.index}`, nic, problems));
+  const endpoints = nics.filter(isOurs).flatMap((nic) => describeNic(`${id}/${nic.index}`, nic, problems));
   const unnamed = <T extends Pick<Endpoint, 'index' | 'fixedVeth'>>(end: T): T => {
     const { fixedVeth } = end;
     if (fixedVeth === undefined || !isHostsOwn(fixedVeth)) return end;

@@ -59,6 +59,7 @@ async function start(lines: readonly string[], isBridged = false): Promise<Edite
 const EDITS = {
   'without the NIC': (text: string) => text.replace(/^lxc\.net.*\n/gm, ''),
   empty: () => '',
+  "in another's network namespace": (text: string) => `${text}lxc.namespace.share.net = other\n`,
   'with a macvlan': (text: string) => text.replace('type = veth', 'type = macvlan').replace(/^.*veth\..*\n/gm, ''),
 };
 
