@@ -58,11 +58,15 @@ export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): Preten
   };
 }
 
+const TCP = 6;
+
 /**
  * What comes in as an answer is asked no policy. So a stranger who sends from a stopped container's address, and is
- * answered, would have a way to it once it runs: of what is from there, the container itself can have begun nothing yet.
+ * answered, would have a way to it once it runs: of what is from there, the container itself can hardly have begun anything.
+ * An answer of TCP opens nothing in a container that never asked, whereas a connection of its own would end for good.
  */
 function isPretended(host: FlowHost, flow: TrackedFlow, come: NewlyOwned): boolean {
+  if (flow.protocol === TCP) return verdictOfFlow(host, flow) !== 'allow';
   const sender = nicIndexOf(host.desired).ownerOf(flow.source);
   const fresh = sender === undefined ? undefined : come.get(sender.key);
   if (fresh?.some((prefix) => contains(rangeOf(prefix), flow.source)) === true) return true;

@@ -1,4 +1,5 @@
 /** Who is outside takes no container's address: not on the uplink, not on a bridge that is none of ours. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
@@ -168,4 +169,39 @@ test('what somebody said in its name while it was stopped is no way in to a cont
     await attack({ place: outside, own: BOB }, answers);
     return (await receipts(inside)).length >= 2;
   });
+});
+
+test('nor is its TCP, of which an answer can open nothing', async () => {
+  const rw = await startRoutewall({ policies: { 'containers/bob.yaml': 'egress: { default: allow }\n' } });
+  const { host, outside } = rw.bed;
+  await rw.start(await rw.addContainer('alice', { lines: nic(ALICE) }));
+  await probe(outside, { protocol: 'udp', to: '192.0.2.1', port: 9 });
+  // As a stranger leaves it; an entry that is made so lets pass any number in a sequence.
+  const [own = '', peer = ''] = [BOB[0], INTERNET[0]];
+  const ends = ['-p', 'tcp', '-s', own, '-d', peer, '--sport', '22', '--dport', '7000'];
+  await host.run('conntrack', ['-I', ...ends, '--state', 'ESTABLISHED', '-u', 'SEEN_REPLY,ASSURED', '-t', '600']);
+  const bob = await rw.addContainer('bob', { lines: nic(BOB) });
+  await rw.start(bob);
+  const inside = await bob.inside();
+  await listen(inside, { protocol: 'tcp', port: 22 });
+  const heard = async (): Promise<number> => {
+    const { stdout } = await inside.run('cat', ['/proc/net/snmp']);
+    const [names = [], values = []] = stdout
+      .split('\n')
+      .flatMap((line) => (/^Tcp:/.test(line) ? [line.split(' ')] : []));
+    return Number(values[names.indexOf('InSegs')]);
+  };
+  const syn: Attack = ['SYN', `E/IP(src="${peer}", dst="${own}")/TCP(sport=7000, dport=22, flags="S", seq=1)/M`];
+  const knocks = async (): Promise<number> => {
+    const before = await heard();
+    await attack({ place: outside, own: BOB }, [syn]);
+    await sleep(300);
+    return (await heard()) - before;
+  };
+  expect((await host.run('conntrack', ['-L', ...ends])).stdout).toContain('ESTABLISHED');
+  expect(await knocks()).toBe(0);
+  // The control: the same packet, where its policy takes it.
+  await rw.writePolicy('containers/bob.yaml', 'egress: { default: allow }\ningress: { default: allow }\n');
+  await host.runForResult('conntrack', ['-D', ...ends]);
+  await eventually('it comes in', async () => (await knocks()) > 0);
 });
