@@ -16,8 +16,9 @@ export interface PretendedFlowCutter {
   idle(): Promise<void>;
 }
 
-/** Of a program that may be killed or lack descriptors; after that, whoever waits for it goes on all the same. */
+/** Of a program that may be killed or lack descriptors; after that nobody waits for it any more, but it is tried again. */
 const TRIES = 3;
+const RETRY_MS = 1_000;
 
 /** At once, since the container's ingress is not asked about them; one reading of the table for all that waits. */
 export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): PretendedFlowCutter {
@@ -33,7 +34,8 @@ export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): Preten
       if (count > 0) log('info', `${count} connections cut that began before their address was a container's`);
     } catch (cause) {
       if (left > 1) return await end(host, come, left - 1);
-      log('error', `connections from before an address was a container's: ${messageOf(cause)}`);
+      log('error', `connections from before an address was a container's: ${messageOf(cause)}; trying again`);
+      setTimeout(() => cut(latest ?? host, come), RETRY_MS).unref();
     }
   }
 
@@ -46,12 +48,14 @@ export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): Preten
     working = undefined;
   }
 
+  function cut(host: FlowHost, come: NewlyOwned): void {
+    latest = host;
+    for (const [key, prefixes] of come) waiting.set(key, [...(waiting.get(key) ?? []), ...prefixes]);
+    if (waiting.size > 0) working ??= work();
+  }
+
   return {
-    cut: (host, come) => {
-      latest = host;
-      for (const [key, prefixes] of come) waiting.set(key, [...(waiting.get(key) ?? []), ...prefixes]);
-      if (waiting.size > 0) working ??= work();
-    },
+    cut,
     idle: async () => {
       while (working !== undefined) await working;
     },
