@@ -5,9 +5,9 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAssembler } from '../controller/assemble.ts';
 import { openNftChannel } from '../controller/commands/nft-channel.ts';
 import { startResident } from '../controller/commands/run.ts';
+import { createAssembler } from '../controller/pass/assemble.ts';
 import { diffDesired, renderDesired } from '../render/nft.ts';
 import { EMPTY_RULESET } from '../render/ruleset.ts';
 import { diffRulesets } from '../render/transaction.ts';

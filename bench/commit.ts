@@ -3,9 +3,10 @@
  * through the resident channel. Prints a table; needs root.
  * `node scripts/bench.mjs commit [COUNT,COUNT…] [ROUNDS]`
  */
-import { createAssembler, type HostInputs } from '../controller/assemble.ts';
+
 import { openNftChannel } from '../controller/commands/nft-channel.ts';
 import { startResident } from '../controller/commands/run.ts';
+import { createAssembler, type HostInputs } from '../controller/pass/assemble.ts';
 import type { DesiredState } from '../render/desired.ts';
 import { diffDesired, renderDesired } from '../render/nft.ts';
 import { EMPTY_RULESET } from '../render/ruleset.ts';

@@ -5,13 +5,13 @@
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAssembler } from '../controller/assemble.ts';
 import { type Run, run } from '../controller/commands/run.ts';
 import { describeFlows } from '../controller/explain/describe-changes.ts';
 import { readFlowChanges } from '../controller/explain/flow-changes.ts';
 import { previewProblems } from '../controller/explain/shadow-warnings.ts';
 import { hostAddresses } from '../controller/host/host-addresses.ts';
 import { compareWithKernel, readKernel } from '../controller/kernel/kernel-comparison.ts';
+import { createAssembler } from '../controller/pass/assemble.ts';
 import { changeLines } from '../policies/flows/change-lines.ts';
 import { compareChains } from '../policies/flows/compare-chains.ts';
 import { peerNames } from '../policies/flows/peer-names.ts';

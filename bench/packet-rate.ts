@@ -4,7 +4,7 @@
  * batch, so what disturbs the machine disturbs all alike. Needs root and gcc. `node scripts/bench.mjs packet-rate [ROUNDS]`
  */
 import { join } from 'node:path';
-import { createAssembler } from '../controller/assemble.ts';
+import { createAssembler } from '../controller/pass/assemble.ts';
 import { defaultConfig } from '../policies/config.ts';
 import { renderDesired } from '../render/nft.ts';
 import { EMPTY_RULESET } from '../render/ruleset.ts';

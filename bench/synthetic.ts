@@ -1,5 +1,5 @@
 /** A host with any number of containers, as the assembler takes it: nothing of it exists but where a bench makes it. */
-import type { HostInputs } from '../controller/assemble.ts';
+import type { HostInputs } from '../controller/pass/assemble.ts';
 import { chainHash } from '../policies/chain-hash.ts';
 import { defaultConfig } from '../policies/config.ts';
 import type { Container, Endpoint } from '../policies/endpoint.ts';

@@ -2,14 +2,14 @@
 import { basename, dirname } from 'node:path';
 import { formatProblem, isError } from '../policies/problem.ts';
 import { parseInterfaceName } from '../render/names.ts';
-import { problemsOf } from './assemble.ts';
 import { whyNotEnforced } from './explain/why-not-enforced.ts';
 import { linkExists } from './host/container-runtime.ts';
 import { containerId } from './host/containers.ts';
 import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
-import type { Outcome } from './outcome.ts';
-import type { Session } from './session.ts';
-import { SessionEnded } from './session-ended.ts';
+import { problemsOf } from './pass/assemble.ts';
+import type { Outcome } from './pass/outcome.ts';
+import type { Session } from './session/session.ts';
+import { SessionEnded } from './session/session-ended.ts';
 
 /** The reason is one line, for LXC's log. */
 export class Refused extends Error {

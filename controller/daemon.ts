@@ -10,15 +10,15 @@ import { run } from './commands/run.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import type { DaemonOptions } from './daemon-options.ts';
-import { everythingDirty, nothingDirty } from './dirty.ts';
 import { createHeap } from './heap.ts';
 import { takeLock } from './lock.ts';
 import { messageOf } from './log.ts';
 import { openMetrics } from './metrics/open-metrics.ts';
 import { openOutside } from './outside.ts';
 import { openParts, type Parts } from './parts.ts';
-import { Reconciler } from './reconcile.ts';
-import { Session } from './session.ts';
+import { everythingDirty, nothingDirty } from './pass/dirty.ts';
+import { Reconciler } from './pass/reconcile.ts';
+import { Session } from './session/session.ts';
 
 const END_MS = 1_000;
 

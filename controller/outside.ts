@@ -12,7 +12,7 @@ import type { Panic } from './panic/panic.ts';
 import { isPanic, type PanicState } from './panic/panic-state.ts';
 import type { AddressClaims } from './probe/address-claims.ts';
 import type { ServiceManager } from './service-manager.ts';
-import type { Session } from './session.ts';
+import type { Session } from './session/session.ts';
 import type { BootRuleset } from './state/boot-ruleset.ts';
 import { enforcedCount } from './status/enforced-count.ts';
 import type { Report, Reporter } from './status/report.ts';

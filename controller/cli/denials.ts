@@ -1,8 +1,8 @@
 /** `routewall denials`: what was refused in the last hour, or what is being refused now. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assembleAsIfRunning } from '../as-if-running.ts';
 import { readCounted } from '../denials/counted-packets.ts';
 import { type Denial, type DenialHost, deniedOn, describeDenials } from '../denials/denials.ts';
+import { assembleAsIfRunning } from '../pass/as-if-running.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { readHostInForce, selectContainers } from './read-host.ts';

@@ -1,12 +1,12 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
-import { assembleAsIfRunning } from '../as-if-running.ts';
-import type { Assembled } from '../assemble.ts';
 import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';
 import { describeAnswers, QuestionError } from '../explain/answer-question.ts';
 import { asObject, placed } from '../json-shape.ts';
+import { assembleAsIfRunning } from '../pass/as-if-running.ts';
+import type { Assembled } from '../pass/assemble.ts';
 import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../status/told-answers.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';

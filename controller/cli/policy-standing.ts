@@ -1,5 +1,5 @@
 /** What has become of a container's policy file, in the words of `list` and `status`. */
-import type { PolicyStatus } from '../policy-status.ts';
+import type { PolicyStatus } from '../pass/policy-status.ts';
 import type { Colours } from './io.ts';
 
 interface Standing {

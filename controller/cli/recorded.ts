@@ -1,6 +1,7 @@
 /** Asking the kernel for what the ruleset has recorded. */
-import type { HostInputs } from '../assemble.ts';
+
 import { CommandError, type Run } from '../commands/run.ts';
+import type { HostInputs } from '../pass/assemble.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 

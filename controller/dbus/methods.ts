@@ -9,7 +9,7 @@ import { QuestionError } from '../explain/answer-question.ts';
 import { type KernelAtPeace, KnownRight } from '../kernel/known-right.ts';
 import { messageOf } from '../log.ts';
 import { OrderRefused } from '../revisions/revisions.ts';
-import { SessionEnded } from '../session-ended.ts';
+import { SessionEnded } from '../session/session-ended.ts';
 import type { StatusFile } from '../status/status-shape.ts';
 import { describeCheck, describeList, explainKnown, type Known, readComparison, readPreview } from './answers.ts';
 import type { ArgumentValue, Methods } from './dispatch.ts';

@@ -6,9 +6,9 @@ import { seenServiceWord, serviceNames } from '../../policies/seen-service.ts';
 import { type Address, familyOf, parseAddress } from '../../render/address.ts';
 import type { CountedBy } from '../../render/counted.ts';
 import type { HostState } from '../../render/desired.ts';
-import type { Assembled, HostInputs } from '../assemble.ts';
 import { type FlowHost, isHostAddress } from '../explain/flow-sides.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
+import type { Assembled, HostInputs } from '../pass/assemble.ts';
 import type { CountedElement, Counting } from './counted-packets.ts';
 import { chainOfNic, judgeCounted } from './judge-counted.ts';
 

@@ -12,11 +12,11 @@ import { isPublic } from '../../policies/model.ts';
 import { shownFile } from '../../policies/policy-files.ts';
 import { isError } from '../../policies/problem.ts';
 import type { PolicyChain } from '../../render/rule.ts';
-import { assembleAsIfRunning } from '../as-if-running.ts';
-import type { Assembled, HostInputs } from '../assemble.ts';
 import { isHostAddress } from '../explain/flow-sides.ts';
 import { factsOf } from '../explain/trace-flow.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
+import { assembleAsIfRunning } from '../pass/as-if-running.ts';
+import type { Assembled, HostInputs } from '../pass/assemble.ts';
 import { chainOfNic, judgeCounted } from './judge-counted.ts';
 
 export interface LearnHost {

@@ -2,9 +2,9 @@
 import type { Container } from '../../policies/endpoint.ts';
 import type { Seen } from '../../policies/learn/seen.ts';
 import { parseAddress } from '../../render/address.ts';
-import type { Assembled } from '../assemble.ts';
 import type { Run } from '../commands/run.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
+import type { Assembled } from '../pass/assemble.ts';
 import { type CountedElement, type Counting, readCounted } from './counted-packets.ts';
 import { refusedOn } from './denials.ts';
 

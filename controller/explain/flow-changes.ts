@@ -8,9 +8,9 @@ import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { chainWithout } from '../../policies/rule-ends.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { Direction, Origin, PolicyChain } from '../../render/rule.ts';
-import type { Assembled } from '../assemble.ts';
 import { hostAddresses } from '../host/host-addresses.ts';
 import type { ListedChains } from '../kernel/listed-chains.ts';
+import type { Assembled } from '../pass/assemble.ts';
 
 export interface NicChange {
   readonly container: string;

@@ -5,8 +5,8 @@ import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import type { PolicyDocument } from '../../policies/policy-document.ts';
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
 import { warnOfShadowed } from '../../policies/shadowed-warnings.ts';
-import { type Assembled, type HostInputs, problemsOf } from '../assemble.ts';
 import { hostAddresses } from '../host/host-addresses.ts';
+import { type Assembled, type HostInputs, problemsOf } from '../pass/assemble.ts';
 import type { NicChange } from './flow-changes.ts';
 
 /** More containers than this change at once on an empty kernel only; `check` asks about all of them. */

@@ -2,8 +2,8 @@
 import { rangesOfPrefixes } from '../../policies/address-book.ts';
 import type { HostAddresses } from '../../policies/flows/peer-addresses.ts';
 import { hostPrefix } from '../../render/address.ts';
-import type { Assembled } from '../assemble.ts';
 import { ownAddresses } from '../explain/flow-sides.ts';
+import type { Assembled } from '../pass/assemble.ts';
 
 /** Containers count whether they run or not, so that a start or a stop changes no meaning. */
 export function hostAddresses(host: Pick<Assembled, 'desired' | 'network' | 'book'>): HostAddresses {

@@ -2,8 +2,8 @@
 import type { HostLink } from '../../policies/host-network.ts';
 import { abortable, patiently, reading, type Wait } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
-import type { DirtyParts } from '../dirty.ts';
 import { readLink, readLinks } from '../kernel/observe.ts';
+import type { DirtyParts } from '../pass/dirty.ts';
 
 /** What of links concerns NICs on bridges. */
 export interface Attached {

@@ -4,10 +4,10 @@ import type { Container } from '../../policies/endpoint.ts';
 import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import { rangesContain } from '../../policies/model.ts';
 import { type AddressRange, addressNumber, contains, type Family, rangeOf } from '../../render/address.ts';
-import type { Assembled } from '../assemble.ts';
 import { findTarget } from '../explain/flow-parties.ts';
 import { isSealed, type PanicState } from '../panic/panic-state.ts';
-import type { PolicyStatus } from '../policy-status.ts';
+import type { Assembled } from '../pass/assemble.ts';
+import type { PolicyStatus } from '../pass/policy-status.ts';
 import { matchedRanges, outsidePeers } from './outside-peers.ts';
 import type { End } from './service-set.ts';
 

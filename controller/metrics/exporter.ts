@@ -9,7 +9,7 @@ import { refusedOn } from '../denials/denials.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
 import { type Log, messageOf } from '../log.ts';
 import { isSealed, type PanicState } from '../panic/panic-state.ts';
-import { POLICY_STATUSES } from '../policy-status.ts';
+import { POLICY_STATUSES } from '../pass/policy-status.ts';
 import type { Report } from '../status/report.ts';
 import { readInterfaceCounters } from './interface-counters.ts';
 import { type CountedNic, NicCounters } from './nic-counters.ts';

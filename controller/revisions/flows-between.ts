@@ -5,9 +5,9 @@ import type { DesiredState } from '../../render/desired.ts';
 import type { PolicyChain } from '../../render/rule.ts';
 import { nameOf } from '../apply/apply.ts';
 import { changedPolicies } from '../apply/changed-policies.ts';
-import type { Assembled } from '../assemble.ts';
 import { type NicChange, readFlowChanges } from '../explain/flow-changes.ts';
 import type { ListedChains } from '../kernel/listed-chains.ts';
+import type { Assembled } from '../pass/assemble.ts';
 
 /** More NICs than this are judged by these: the answer is for a person. */
 const JUDGED = 500;

@@ -9,8 +9,8 @@ import { createAddressBook } from '../../policies/address-book.ts';
 import { type CompiledPolicy, compilePolicy } from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
-import type { ContainerPolicy } from '../choose-policies.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
+import type { ContainerPolicy } from '../pass/choose-policies.ts';
 import { createMementos, type Memento, parseMemento, renderMemento } from './memento.ts';
 import { PendingRecords } from './pending-records.ts';
 

@@ -1,6 +1,6 @@
 /** Last good policies that an earlier run kept, for containers whose files have been broken since this run began. */
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
-import type { ContainerPolicy } from '../choose-policies.ts';
+import type { ContainerPolicy } from '../pass/choose-policies.ts';
 import type { LastGood } from './last-good.ts';
 
 interface BrokenPolicy {

@@ -5,12 +5,12 @@ import { primaryAddress } from '../../policies/host-network.ts';
 import type { Problem } from '../../policies/problem.ts';
 import { type Address, type Family, familyOf, hostPrefix, parseAddress, parsePrefix } from '../../render/address.ts';
 import type { LxcConfig, LxcGateway, LxcNic } from '../../watchers/lxc-config/config.ts';
-import { type Assembled, problemsOf } from '../assemble.ts';
 import { type Observing, observingOf } from '../denials/observing.ts';
 import { describeNat } from '../explain/describe-nat.ts';
 import { type NicKind, nicKind, nicName } from '../host/containers.ts';
 import { type Unenforced, unenforcedOf } from '../host/unenforceable-nics.ts';
-import type { PolicyStatus } from '../policy-status.ts';
+import { type Assembled, problemsOf } from '../pass/assemble.ts';
+import type { PolicyStatus } from '../pass/policy-status.ts';
 
 export interface ListedNic {
   readonly index: number;

@@ -14,7 +14,7 @@ import {
   type Placed,
 } from '../json-shape.ts';
 import { NO_PANIC, parsePanic, viewPanic } from '../panic/panic-state.ts';
-import { POLICY_STATUSES } from '../policy-status.ts';
+import { POLICY_STATUSES } from '../pass/policy-status.ts';
 import { parseRevisionView } from '../revisions/revision-view.ts';
 import { parseWires } from '../traffic/describe-wires.ts';
 import type {

@@ -4,7 +4,7 @@ import { type CompiledPolicy, compilePolicy } from '../../policies/compile-polic
 import { expectationFacts } from '../../policies/expectations/expectation-facts.ts';
 import { createJudge } from '../../policies/expectations/judge-policy.ts';
 import type { Problem } from '../../policies/problem.ts';
-import type { Assembled, HostInputs } from '../assemble.ts';
+import type { Assembled, HostInputs } from '../pass/assemble.ts';
 
 /** Where two containers have one name, the policy is judged by the NICs of the first. */
 export function policyProblems(

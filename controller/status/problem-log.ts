@@ -1,11 +1,11 @@
 /** Problems in the log: each is told once when it comes, and once when it has gone. */
 import { formatProblem, isError, type Problem } from '../../policies/problem.ts';
 import { GONE } from '../apply/routing-writer.ts';
-import { type Assembled, problemsOf } from '../assemble.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { Log } from '../log.ts';
 import type { LogFields } from '../log-event.ts';
-import type { Outcome } from '../outcome.ts';
+import { type Assembled, problemsOf } from '../pass/assemble.ts';
+import type { Outcome } from '../pass/outcome.ts';
 import { rememberLast } from '../remember.ts';
 import { limitProblems } from '../traffic/limit-problems.ts';
 import { sharedProblems } from './describe-status.ts';

@@ -3,8 +3,8 @@ import type { Problem } from '../../policies/problem.ts';
 import type { Observing } from '../denials/observing.ts';
 import type { Unenforced } from '../host/unenforceable-nics.ts';
 import type { PanicView } from '../panic/panic-state.ts';
-import type { UnreadReading } from '../patience.ts';
-import type { PolicyStatus } from '../policy-status.ts';
+import type { UnreadReading } from '../pass/patience.ts';
+import type { PolicyStatus } from '../pass/policy-status.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
 import type { WireStatus } from '../traffic/describe-wires.ts';
 

@@ -8,7 +8,7 @@ import { parseUnenforced } from '../host/unenforceable-nics.ts';
 import { asBoolean, asList, asNumber, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
 import type { Change } from '../kernel/kernel-comparison.ts';
 import { type PanicState, parsePanic } from '../panic/panic-state.ts';
-import { POLICY_STATUSES } from '../policy-status.ts';
+import { POLICY_STATUSES } from '../pass/policy-status.ts';
 import type { ListedContainer, ListedNic } from './list-containers.ts';
 import { parseProblem } from './parse-status.ts';
 

@@ -1,6 +1,6 @@
 /** What the daemon goes on without, as the status file has it. */
 import { asList, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
-import type { UnreadReading } from '../patience.ts';
+import type { UnreadReading } from '../pass/patience.ts';
 
 /** Nothing where there is none, as a daemon of an earlier release has it. @throws ShapeError */
 export function parseUnread(of: Placed): { readonly unread?: readonly UnreadReading[] } {

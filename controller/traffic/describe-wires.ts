@@ -4,7 +4,7 @@ import { isError } from '../../policies/problem.ts';
 import type { ConfiguredWire } from '../../policies/wires-config.ts';
 import { describeEnd } from '../../policies/wires-config.ts';
 import { asList, asOneOf, asText, fieldsOf, orNull, type Placed } from '../json-shape.ts';
-import type { Outcome } from '../outcome.ts';
+import type { Outcome } from '../pass/outcome.ts';
 
 /** `down`: one of its ends isn't there; `broken`: both are, and `why` it isn't up all the same, or not whole. */
 export interface WireStatus {

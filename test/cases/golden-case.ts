@@ -2,11 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describeUplinks } from '../../controller/apply/uplink-routing.ts';
-import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
 import { parseDnsAnswers, parseStateRoutes } from '../../controller/cli/state-file.ts';
 import { describeContainer } from '../../controller/host/containers.ts';
 import { holdByXt } from '../../controller/iptables/unsayable-nics.ts';
 import { placed } from '../../controller/json-shape.ts';
+import { type Assembled, createAssembler, problemsOf } from '../../controller/pass/assemble.ts';
 import { xtFormat } from '../../controller/state/boot-format.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig, type HostConfig, parseConfig } from '../../policies/config.ts';

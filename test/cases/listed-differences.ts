@@ -1,8 +1,8 @@
 /** Policy chains as a backend lists them against those that were compiled: what of it isn't the same. */
 
-import type { Assembled } from '../../controller/assemble.ts';
 import { hostAddresses } from '../../controller/host/host-addresses.ts';
 import type { ListedChains } from '../../controller/kernel/listed-chains.ts';
+import type { Assembled } from '../../controller/pass/assemble.ts';
 import { changeLines, formatChangeLine } from '../../policies/flows/change-lines.ts';
 import { compareChains } from '../../policies/flows/compare-chains.ts';
 import { peerNames } from '../../policies/flows/peer-names.ts';

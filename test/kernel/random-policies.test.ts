@@ -1,12 +1,12 @@
 /** Rulesets of random valid policies: nft and iptables take them, and make of each line exactly one rule. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createAssembler } from '../../controller/assemble.ts';
 import { run } from '../../controller/commands/run.ts';
 import { describeContainer } from '../../controller/host/containers.ts';
 import { holdByXt } from '../../controller/iptables/unsayable-nics.ts';
 import { listXtElsewhere, type XtVariant } from '../../controller/iptables/xt-tools.ts';
 import { listElsewhere } from '../../controller/kernel/observe.ts';
+import { createAssembler } from '../../controller/pass/assemble.ts';
 import { chainHash } from '../../policies/chain-hash.ts';
 import { defaultConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';

@@ -1,11 +1,11 @@
 /** What is said about a change between two rulesets, by a real nft's listing and by what a daemon knows: the words in fixtures/words. */
 import { expect, test } from 'vitest';
 import { nameOf } from '../../controller/apply/apply.ts';
-import type { HostInputs } from '../../controller/assemble.ts';
 import { run } from '../../controller/commands/run.ts';
 import { readFlowChanges } from '../../controller/explain/flow-changes.ts';
 import { listedByNft } from '../../controller/kernel/listed-chains.ts';
 import { listElsewhere } from '../../controller/kernel/observe.ts';
+import type { HostInputs } from '../../controller/pass/assemble.ts';
 import { readFlowsBetween } from '../../controller/revisions/flows-between.ts';
 import { renderDesired } from '../../render/nft.ts';
 import { assembleBoth, tell, wordsCases } from '../policies/flows/words-case.ts';

@@ -1,6 +1,6 @@
 /** A last good policy at other moments than the one at which it was good. */
 import { describe, expect, it } from 'vitest';
-import { type Assembled, createAssembler } from '../../controller/assemble.ts';
+import { type Assembled, createAssembler } from '../../controller/pass/assemble.ts';
 import { describeRule } from '../../policies/describe-rule.ts';
 import { TestHost } from './compile-host.ts';
 

@@ -1,7 +1,7 @@
 /** A host that a test changes step by step, as inputs of the assembler. */
 
-import type { HostInputs } from '../../controller/assemble.ts';
 import { describeContainer } from '../../controller/host/containers.ts';
+import type { HostInputs } from '../../controller/pass/assemble.ts';
 import { defaultConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { parseLinks } from '../../policies/host-network.ts';

@@ -1,7 +1,7 @@
 /** Desired state out of everything that was read: whatever way the host took there, and who wins what two want. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Assembled, createAssembler, problemsOf } from '../../controller/assemble.ts';
+import { type Assembled, createAssembler, problemsOf } from '../../controller/pass/assemble.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState } from '../../render/desired.ts';

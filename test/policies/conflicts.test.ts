@@ -1,7 +1,7 @@
 /** Starts and stops among containers that want the same: compiled by themselves, they end in what compiling all gives. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Assembled, createAssembler, type HostInputs } from '../../controller/assemble.ts';
+import { type Assembled, createAssembler, type HostInputs } from '../../controller/pass/assemble.ts';
 import { plain, TestHost } from './compile-host.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];

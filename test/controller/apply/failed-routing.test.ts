@@ -1,7 +1,7 @@
 /** What `ip` refused is found by whom it is of, and forgotten once nobody wants it. */
 import { expect, test } from 'vitest';
 import { FailedRouting } from '../../../controller/apply/failed-routing.ts';
-import { createAssembler } from '../../../controller/assemble.ts';
+import { createAssembler } from '../../../controller/pass/assemble.ts';
 import type { DesiredState } from '../../../render/desired.ts';
 import { renderRouting, routingOf } from '../../../render/routing.ts';
 import { TestHost } from '../../policies/compile-host.ts';

@@ -1,6 +1,6 @@
 /** What one container's start costs doesn't grow with the others: from its veth to nft's text nobody looks at them. */
 import { expect, test } from 'vitest';
-import { createAssembler } from '../../../controller/assemble.ts';
+import { createAssembler } from '../../../controller/pass/assemble.ts';
 import { enforcedCount } from '../../../controller/status/enforced-count.ts';
 import { chainHash } from '../../../policies/chain-hash.ts';
 import type { InterfaceName } from '../../../render/names.ts';

@@ -1,10 +1,10 @@
 /** What explain says of flows that no policy decides, beside those that one does. */
 import { expect, test } from 'vitest';
-import { assembleAsIfRunning } from '../../../controller/as-if-running.ts';
-import { createAssembler, type HostInputs } from '../../../controller/assemble.ts';
 import { explainFlow, type FlowQuestion, verdictOfFlow } from '../../../controller/explain/explain.ts';
 import { type FlowParty, parseParty } from '../../../controller/explain/flow-parties.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
+import { assembleAsIfRunning } from '../../../controller/pass/as-if-running.ts';
+import { createAssembler, type HostInputs } from '../../../controller/pass/assemble.ts';
 import { defaultConfig } from '../../../policies/config.ts';
 import { parseLinks } from '../../../policies/host-network.ts';
 import { loadPolicies } from '../../../policies/load-policies.ts';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ContainerPolicy } from '../../../controller/choose-policies.ts';
+import type { ContainerPolicy } from '../../../controller/pass/choose-policies.ts';
 import { LastGood } from '../../../controller/state/last-good.ts';
 import { compilePolicy } from '../../../policies/compile-policy.ts';
 import { loadPolicies } from '../../../policies/load-policies.ts';

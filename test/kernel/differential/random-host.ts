@@ -1,6 +1,7 @@
 /** A host of random policies, and the same with other texts: what a packet is judged by. */
-import { type Assembled, createAssembler } from '../../../controller/assemble.ts';
+
 import { hostAddresses } from '../../../controller/host/host-addresses.ts';
+import { type Assembled, createAssembler } from '../../../controller/pass/assemble.ts';
 import type { HostAddresses } from '../../../policies/flows/peer-addresses.ts';
 import { formatProblem } from '../../../policies/problem.ts';
 import { parseAddress } from '../../../render/address.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createAssembler, problemsOf } from '../../../controller/assemble.ts';
+import { createAssembler, problemsOf } from '../../../controller/pass/assemble.ts';
 import { describeRule } from '../../../policies/describe-rule.ts';
 import { formatProblem } from '../../../policies/problem.ts';
 import { TestHost } from '../compile-host.ts';

@@ -2,11 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { type Assembled, createAssembler, type HostInputs } from '../../../controller/assemble.ts';
 import { describeFlows } from '../../../controller/explain/describe-changes.ts';
 import type { NicChange } from '../../../controller/explain/flow-changes.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
 import { asObject, asText, at, orNull, type Placed } from '../../../controller/json-shape.ts';
+import { type Assembled, createAssembler, type HostInputs } from '../../../controller/pass/assemble.ts';
 import { defaultConfig } from '../../../policies/config.ts';
 import { parseLinks } from '../../../policies/host-network.ts';
 import { loadPolicies } from '../../../policies/load-policies.ts';

@@ -1,15 +1,15 @@
 /** Assembles for the passes of a session, with what files and links don't say: what an earlier run left, and what uplinks lead to. */
-import type { CompiledPolicy } from '../policies/compile-policy.ts';
-import type { Applier } from './apply/apply.ts';
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
+import type { Applier } from '../apply/apply.ts';
+import type { Wait } from '../commands/reading.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import { UnclaimedVeths } from '../host/unclaimed-veths.ts';
+import { uplinkChoices } from '../host/uplink-facts.ts';
+import { rememberLast } from '../remember.ts';
+import type { Choice } from '../revisions/revisions.ts';
+import type { LastGood } from '../state/last-good.ts';
+import { recallPolicies, shutByErrors } from '../state/recall-policies.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
-import type { Wait } from './commands/reading.ts';
-import type { HostReader } from './host/host-reader.ts';
-import { UnclaimedVeths } from './host/unclaimed-veths.ts';
-import { uplinkChoices } from './host/uplink-facts.ts';
-import { rememberLast } from './remember.ts';
-import type { Choice } from './revisions/revisions.ts';
-import type { LastGood } from './state/last-good.ts';
-import { recallPolicies, shutByErrors } from './state/recall-policies.ts';
 
 export interface PassAssemblerOptions {
   readonly reader: HostReader;

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { createBooks } from '../../controller/configured-addresses.ts';
-import type { Container } from '../../policies/endpoint.ts';
-import { loadPolicies } from '../../policies/load-policies.ts';
-import { parseAddress } from '../../render/address.ts';
+import { createBooks } from '../../../controller/pass/configured-addresses.ts';
+import type { Container } from '../../../policies/endpoint.ts';
+import { loadPolicies } from '../../../policies/load-policies.ts';
+import { parseAddress } from '../../../render/address.ts';
 
 const containerOf = (name: string, ...addresses: string[]): Container => ({
   id: name,

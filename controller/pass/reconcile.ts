@@ -1,32 +1,32 @@
 /** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
 
-import type { HostConfig } from '../policies/config.ts';
-import type { PolicyFiles } from '../policies/policy-files.ts';
-import type { Problem } from '../policies/problem.ts';
-import type { Prefix } from '../render/address.ts';
-import type { DesiredState } from '../render/desired.ts';
-import type { DnsAddresses } from '../render/dns-name.ts';
-import { type Applied, type ApplyRequest, joinApplied } from './apply/applied.ts';
-import type { Applier } from './apply/apply.ts';
-import type { BackendName } from './apply/backend.ts';
-import { handedOver } from './apply/handed-over.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import type { PolicyFiles } from '../../policies/policy-files.ts';
+import type { Problem } from '../../policies/problem.ts';
+import type { Prefix } from '../../render/address.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import type { DnsAddresses } from '../../render/dns-name.ts';
+import { type Applied, type ApplyRequest, joinApplied } from '../apply/applied.ts';
+import type { Applier } from '../apply/apply.ts';
+import type { BackendName } from '../apply/backend.ts';
+import { handedOver } from '../apply/handed-over.ts';
+import { orUnread, patiently, Unread, type Wait } from '../commands/reading.ts';
+import type { Run } from '../commands/run.ts';
+import type { ConntrackCleaner } from '../connections/conntrack.ts';
+import { HostReader } from '../host/host-reader.ts';
+import type { ContainerRef, KnownContainer } from '../host/known-containers.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { Panic } from '../panic/panic.ts';
+import type { PanicScope } from '../panic/panic-scope.ts';
+import type { AddressClaims } from '../probe/address-claims.ts';
+import type { Choice, Order, Revisions } from '../revisions/revisions.ts';
+import type { LastGood } from '../state/last-good.ts';
+import type { TrafficControl } from '../traffic/traffic-control.ts';
 import type { Assembled } from './assemble.ts';
-import { orUnread, patiently, Unread, type Wait } from './commands/reading.ts';
-import type { Run } from './commands/run.ts';
-import type { ConntrackCleaner } from './connections/conntrack.ts';
 import { type DirtyParts, mergeDirty } from './dirty.ts';
-import { HostReader } from './host/host-reader.ts';
-import type { ContainerRef, KnownContainer } from './host/known-containers.ts';
-import { type Log, messageOf } from './log.ts';
 import type { Outcome } from './outcome.ts';
-import type { Panic } from './panic/panic.ts';
-import type { PanicScope } from './panic/panic-scope.ts';
 import { PassAssembler } from './pass-assembler.ts';
-import type { AddressClaims } from './probe/address-claims.ts';
 import { ResyncLook } from './resync-look.ts';
-import type { Choice, Order, Revisions } from './revisions/revisions.ts';
-import type { LastGood } from './state/last-good.ts';
-import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface ReconcilerOptions {
   readonly config: HostConfig;

@@ -1,26 +1,26 @@
 /** The daemon under one configuration: watchers that mark, and passes that drain the marks. */
 import { join } from 'node:path';
-import { createHostEventBus, type HostEventBus, type Source } from '../watchers/events.ts';
-import { readFileSignature } from '../watchers/file-signature.ts';
-import type { DirtyParts } from './dirty.ts';
-import { containerId } from './host/containers.ts';
-import type { Hint } from './host/hinted-runtime.ts';
-import type { ContainerRef } from './host/known-containers.ts';
-import { messageOf } from './log.ts';
-import type { Outcome } from './outcome.ts';
+import { createHostEventBus, type HostEventBus, type Source } from '../../watchers/events.ts';
+import { readFileSignature } from '../../watchers/file-signature.ts';
+import { containerId } from '../host/containers.ts';
+import type { Hint } from '../host/hinted-runtime.ts';
+import type { ContainerRef } from '../host/known-containers.ts';
+import { messageOf } from '../log.ts';
+import type { DirtyParts } from '../pass/dirty.ts';
+import type { Outcome } from '../pass/outcome.ts';
+import { Reconciler } from '../pass/reconcile.ts';
+import type { Wrong } from '../pass/resync-look.ts';
+import type { Order } from '../revisions/revisions.ts';
+import { createTimers } from '../timers.ts';
+import { createSessionFollowers, type SessionFollowers } from './followers.ts';
+import { listenToHost } from './host-events.ts';
 import { Passes } from './passes.ts';
-import { Reconciler } from './reconcile.ts';
+import { SessionReadings } from './readings.ts';
 import { RegularResync } from './regular-resync.ts';
-import type { Wrong } from './resync-look.ts';
-import type { Order } from './revisions/revisions.ts';
 import { SessionEnded } from './session-ended.ts';
-import { listenToHost } from './session-events.ts';
-import { createSessionFollowers, type SessionFollowers } from './session-followers.ts';
 import type { SessionOptions } from './session-options.ts';
-import { SessionReadings } from './session-readings.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
-import { createTimers } from './timers.ts';
 
 export class Session {
   readonly #options: SessionOptions;

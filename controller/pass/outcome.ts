@@ -1,11 +1,11 @@
 /** What a pass came to. */
-import type { Prefix } from '../render/address.ts';
-import type { DesiredState } from '../render/desired.ts';
-import type { TrafficFailure } from '../render/traffic.ts';
-import type { Applied } from './apply/applied.ts';
+import type { Prefix } from '../../render/address.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import type { TrafficFailure } from '../../render/traffic.ts';
+import type { Applied } from '../apply/applied.ts';
+import type { Unread } from '../commands/reading.ts';
+import type { Choice } from '../revisions/revisions.ts';
 import type { Assembled } from './assemble.ts';
-import type { Unread } from './commands/reading.ts';
-import type { Choice } from './revisions/revisions.ts';
 
 export interface Outcome {
   readonly assembled: Assembled;

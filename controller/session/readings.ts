@@ -1,13 +1,13 @@
 /** What a session's passes read again and again, and go on without where it fails or hangs. */
-import type { Unread, Wait } from './commands/reading.ts';
-import type { DirtyParts } from './dirty.ts';
-import { containerId } from './host/containers.ts';
-import type { ContainerRef } from './host/known-containers.ts';
-import type { Log } from './log.ts';
-import type { Outcome } from './outcome.ts';
-import { Patience, type UnreadReading } from './patience.ts';
-import type { Waits } from './reconcile.ts';
-import type { Timers } from './timers.ts';
+import type { Unread, Wait } from '../commands/reading.ts';
+import { containerId } from '../host/containers.ts';
+import type { ContainerRef } from '../host/known-containers.ts';
+import type { Log } from '../log.ts';
+import type { DirtyParts } from '../pass/dirty.ts';
+import type { Outcome } from '../pass/outcome.ts';
+import { Patience, type UnreadReading } from '../pass/patience.ts';
+import type { Waits } from '../pass/reconcile.ts';
+import type { Timers } from '../timers.ts';
 
 export interface SessionReadingsOptions {
   readonly log: Log;

@@ -1,14 +1,14 @@
 /** Whether files, links and kernel are as the last pass left them, found out without a pass. */
-import type { HostLink } from '../policies/host-network.ts';
-import type { DesiredState } from '../render/desired.ts';
-import type { Applier } from './apply/apply.ts';
-import type { Run } from './commands/run.ts';
-import type { HostReader } from './host/host-reader.ts';
-import { createTurn } from './in-turns.ts';
-import { withoutRunning } from './kernel/file-marks.ts';
-import type { Marks } from './kernel/kernel-marks.ts';
-import type { Panic } from './panic/panic.ts';
-import type { TrafficControl } from './traffic/traffic-control.ts';
+import type { HostLink } from '../../policies/host-network.ts';
+import type { DesiredState } from '../../render/desired.ts';
+import type { Applier } from '../apply/apply.ts';
+import type { Run } from '../commands/run.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import { createTurn } from '../in-turns.ts';
+import { withoutRunning } from '../kernel/file-marks.ts';
+import type { Marks } from '../kernel/kernel-marks.ts';
+import type { Panic } from '../panic/panic.ts';
+import type { TrafficControl } from '../traffic/traffic-control.ts';
 
 /** What is to be read again: all there is, or what the kernel holds, by the host's links as they are or as they are known. */
 export type Wrong = 'anything' | 'links' | 'kernel';

@@ -1,8 +1,8 @@
 /** What a session hears of the host: marks for its next pass, and what can't wait for one. */
-import type { HostEventBus } from '../watchers/events.ts';
-import type { DirtyParts } from './dirty.ts';
-import { containerId } from './host/containers.ts';
-import type { HostReader } from './host/host-reader.ts';
+import type { HostEventBus } from '../../watchers/events.ts';
+import { containerId } from '../host/containers.ts';
+import type { HostReader } from '../host/host-reader.ts';
+import type { DirtyParts } from '../pass/dirty.ts';
 import { markEvents } from './mark-events.ts';
 import type { SessionOptions } from './session-options.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createEndClock } from '../../controller/end-clock.ts';
+import { createEndClock } from '../../../controller/session/end-clock.ts';
 
 const START = Date.parse('2026-11-25T12:00:00Z');
 const inSeconds = (seconds: number): number => START / 1000 + seconds;

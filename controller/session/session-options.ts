@@ -1,20 +1,20 @@
 /** What a session takes, and who is told of what it does. */
-import type { HostConfig } from '../policies/config.ts';
-import type { Problem } from '../policies/problem.ts';
-import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
-import type { Applier } from './apply/apply.ts';
-import type { BackendName } from './apply/backend.ts';
-import type { Run } from './commands/run.ts';
-import type { ConntrackCleaner } from './connections/conntrack.ts';
-import type { PretendedFlowCutter } from './connections/pretended-flows.ts';
-import type { Log } from './log.ts';
-import type { Outcome } from './outcome.ts';
-import type { Panic } from './panic/panic.ts';
-import type { AddressClaims } from './probe/address-claims.ts';
-import type { Revisions } from './revisions/revisions.ts';
-import type { DnsMemory } from './state/dns-memory.ts';
-import type { LastGood } from './state/last-good.ts';
-import type { TrafficControl } from './traffic/traffic-control.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import type { Problem } from '../../policies/problem.ts';
+import type { PolledRulesOptions } from '../../watchers/polled-rules.ts';
+import type { Applier } from '../apply/apply.ts';
+import type { BackendName } from '../apply/backend.ts';
+import type { Run } from '../commands/run.ts';
+import type { ConntrackCleaner } from '../connections/conntrack.ts';
+import type { PretendedFlowCutter } from '../connections/pretended-flows.ts';
+import type { Log } from '../log.ts';
+import type { Panic } from '../panic/panic.ts';
+import type { Outcome } from '../pass/outcome.ts';
+import type { AddressClaims } from '../probe/address-claims.ts';
+import type { Revisions } from '../revisions/revisions.ts';
+import type { DnsMemory } from '../state/dns-memory.ts';
+import type { LastGood } from '../state/last-good.ts';
+import type { TrafficControl } from '../traffic/traffic-control.ts';
 
 export interface SessionOptions {
   readonly config: HostConfig;

@@ -1,5 +1,5 @@
 /** Tells when a rule ends by itself, or when the clock was set so that one has ended or hasn't any more. */
-import { hasEnded } from '../policies/rule-ends.ts';
+import { hasEnded } from '../../policies/rule-ends.ts';
 
 export interface EndClock {
   /** From now on these count: seconds since 1970, past and to come. `now`: the time by which the rules in force were chosen. */

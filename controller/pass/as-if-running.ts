@@ -1,5 +1,5 @@
 /** The state as it would be if every container ran, for answers about those that don't. */
-import { parseInterfaceName } from '../render/names.ts';
+import { parseInterfaceName } from '../../render/names.ts';
 import { type Assembled, type Assembler, createAssembler, type HostInputs } from './assemble.ts';
 
 /** What runs keeps its addresses against what doesn't. The names of veths that don't exist are made up. */

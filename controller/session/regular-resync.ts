@@ -1,6 +1,6 @@
 /** When to make a comparison that is due, or was put aside: where a look finds something wrong, and while nobody starts. */
-import type { Wrong } from './resync-look.ts';
-import type { Timers } from './timers.ts';
+import type { Wrong } from '../pass/resync-look.ts';
+import type { Timers } from '../timers.ts';
 
 /** So long no container has started. */
 const QUIET_MS = 1_000;

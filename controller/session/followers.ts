@@ -1,16 +1,16 @@
 /** What a session follows by what its last pass came to: ends of rules and leases, names, tc, fresh proxies, a missing folder. */
-import type { HostEventBus } from '../watchers/events.ts';
-import { watchTcMonitor } from '../watchers/tc-monitor.ts';
-import { createFreshProxies } from './apply/fresh-proxies.ts';
-import type { DirtyParts } from './dirty.ts';
+import type { HostEventBus } from '../../watchers/events.ts';
+import { watchTcMonitor } from '../../watchers/tc-monitor.ts';
+import { createFreshProxies } from '../apply/fresh-proxies.ts';
+import type { DirtyParts } from '../pass/dirty.ts';
+import type { Outcome } from '../pass/outcome.ts';
+import type { Reconciler } from '../pass/reconcile.ts';
+import type { Revisions } from '../revisions/revisions.ts';
+import type { Timers } from '../timers.ts';
+import type { TrafficControl } from '../traffic/traffic-control.ts';
 import { createEndClock } from './end-clock.ts';
-import type { Outcome } from './outcome.ts';
-import type { Reconciler } from './reconcile.ts';
-import type { Revisions } from './revisions/revisions.ts';
 import type { SessionWatchers } from './session-watchers.ts';
 import type { Sources } from './sources.ts';
-import type { Timers } from './timers.ts';
-import type { TrafficControl } from './traffic/traffic-control.ts';
 
 export interface SessionFollowers {
   /** Takes the place of all that followed from earlier passes. */

@@ -1,27 +1,27 @@
 /** Everything that was read, put together: the policies, and the state that follows. */
-import type { AddressBook } from '../policies/address-book.ts';
-import { type Compiled, createCompiler } from '../policies/compile.ts';
-import type { CompiledPolicy } from '../policies/compile-policy.ts';
-import { type CompiledWires, compileWires } from '../policies/compile-wires.ts';
-import type { HostConfig } from '../policies/config.ts';
-import { type JudgedAnswers, judgeAnswers, namesInForce } from '../policies/dns-answers.ts';
-import type { Container } from '../policies/endpoint.ts';
-import { networkKey } from '../policies/expectations/expectation-facts.ts';
-import { describeHost, type HostLink, type HostNetwork } from '../policies/host-network.ts';
-import type { LoadedPolicies } from '../policies/load-policies.ts';
-import type { EnforcedPolicy } from '../policies/nic-plans.ts';
-import type { Problem } from '../policies/problem.ts';
-import { endsOf, hasEnded } from '../policies/rule-ends.ts';
-import type { TakenAddresses } from '../policies/taken-addresses.ts';
-import type { UplinkFacts } from '../policies/uplink-facts.ts';
-import { wiredPolicyProblems } from '../policies/wired-nics.ts';
-import type { DnsAddresses, DnsName } from '../render/dns-name.ts';
-import { type InterfaceName, matchesAny } from '../render/names.ts';
-import type { BackendName } from './apply/backend.ts';
+import type { AddressBook } from '../../policies/address-book.ts';
+import { type Compiled, createCompiler } from '../../policies/compile.ts';
+import type { CompiledPolicy } from '../../policies/compile-policy.ts';
+import { type CompiledWires, compileWires } from '../../policies/compile-wires.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import { type JudgedAnswers, judgeAnswers, namesInForce } from '../../policies/dns-answers.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import { networkKey } from '../../policies/expectations/expectation-facts.ts';
+import { describeHost, type HostLink, type HostNetwork } from '../../policies/host-network.ts';
+import type { LoadedPolicies } from '../../policies/load-policies.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
+import type { Problem } from '../../policies/problem.ts';
+import { endsOf, hasEnded } from '../../policies/rule-ends.ts';
+import type { TakenAddresses } from '../../policies/taken-addresses.ts';
+import type { UplinkFacts } from '../../policies/uplink-facts.ts';
+import { wiredPolicyProblems } from '../../policies/wired-nics.ts';
+import type { DnsAddresses, DnsName } from '../../render/dns-name.ts';
+import { type InterfaceName, matchesAny } from '../../render/names.ts';
+import type { BackendName } from '../apply/backend.ts';
+import { unenforceableNetworks } from '../host/unenforceable-networks.ts';
+import { keepEqual, rememberLast } from '../remember.ts';
 import { type ContainerPolicy, choosePolicies, lazyFacts, type PolicyArguments } from './choose-policies.ts';
 import { createBooks } from './configured-addresses.ts';
-import { unenforceableNetworks } from './host/unenforceable-networks.ts';
-import { keepEqual, rememberLast } from './remember.ts';
 
 /** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
 export interface HostInputs {

@@ -1,4 +1,6 @@
 /** The passes of a session, one at a time: each takes what was marked until it begins, and one that failed is tried again. */
+
+import { type Log, messageOf } from '../log.ts';
 import {
   type DirtyParts,
   everythingDirty,
@@ -6,16 +8,15 @@ import {
   mergeDirty,
   nothingDirty,
   splitComparison,
-} from './dirty.ts';
-import { type Log, messageOf } from './log.ts';
-import type { Outcome } from './outcome.ts';
+} from '../pass/dirty.ts';
+import type { Outcome } from '../pass/outcome.ts';
+import { concernsContainers } from '../pass/patience.ts';
+import type { Reconciler } from '../pass/reconcile.ts';
+import type { Order } from '../revisions/revisions.ts';
+import type { Timers } from '../timers.ts';
 import { createPassQueue, type PassQueue } from './pass-queue.ts';
-import { concernsContainers } from './patience.ts';
-import type { Reconciler } from './reconcile.ts';
+import type { SessionReadings } from './readings.ts';
 import type { RegularResync } from './regular-resync.ts';
-import type { Order } from './revisions/revisions.ts';
-import type { SessionReadings } from './session-readings.ts';
-import type { Timers } from './timers.ts';
 import { Waiters } from './waiters.ts';
 
 export interface PassesOptions {

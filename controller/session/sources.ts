@@ -1,6 +1,6 @@
 /** Which sources of events have told what exists, and when that is enough for a session's first pass. */
-import type { HostEventBus, Source } from '../watchers/events.ts';
-import { type Log, messageOf } from './log.ts';
+import type { HostEventBus, Source } from '../../watchers/events.ts';
+import { type Log, messageOf } from '../log.ts';
 
 export type SourceState = 'starting' | 'synced' | 'failed';
 

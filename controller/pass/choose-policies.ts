@@ -1,17 +1,17 @@
 /** Which policy each container gets: its own, the default, the last good one, or none. */
-import type { AddressBook } from '../policies/address-book.ts';
-import { compileAt } from '../policies/compile-at.ts';
-import { type CompiledPolicy, closedPolicy, isFresh } from '../policies/compile-policy.ts';
-import { createTwinCompiler } from '../policies/compile-twins.ts';
-import type { HostConfig } from '../policies/config.ts';
-import type { Container } from '../policies/endpoint.ts';
-import { type ExpectationFacts, expectationFacts } from '../policies/expectations/expectation-facts.ts';
-import { createJudge } from '../policies/expectations/judge-policy.ts';
-import type { HostNetwork } from '../policies/host-network.ts';
-import type { LoadedPolicies } from '../policies/load-policies.ts';
-import type { EnforcedPolicy } from '../policies/nic-plans.ts';
-import { formatProblem } from '../policies/problem.ts';
-import { withoutEnded } from '../policies/rule-ends.ts';
+import type { AddressBook } from '../../policies/address-book.ts';
+import { compileAt } from '../../policies/compile-at.ts';
+import { type CompiledPolicy, closedPolicy, isFresh } from '../../policies/compile-policy.ts';
+import { createTwinCompiler } from '../../policies/compile-twins.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import { type ExpectationFacts, expectationFacts } from '../../policies/expectations/expectation-facts.ts';
+import { createJudge } from '../../policies/expectations/judge-policy.ts';
+import type { HostNetwork } from '../../policies/host-network.ts';
+import type { LoadedPolicies } from '../../policies/load-policies.ts';
+import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
+import { formatProblem } from '../../policies/problem.ts';
+import { withoutEnded } from '../../policies/rule-ends.ts';
 import type { PolicyStatus } from './policy-status.ts';
 
 export interface ContainerPolicy {

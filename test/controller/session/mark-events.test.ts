@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from '../../controller/dirty.ts';
-import { markEvents } from '../../controller/mark-events.ts';
-import { createHostEventBus } from '../../watchers/events.ts';
+import { type DirtyParts, everythingDirty, mergeDirty, nothingDirty } from '../../../controller/pass/dirty.ts';
+import { markEvents } from '../../../controller/session/mark-events.ts';
+import { createHostEventBus } from '../../../watchers/events.ts';
 
 const WEB = { lxcPath: '/lxc', name: 'web' };
 

@@ -1,5 +1,5 @@
 /** What has to be read again. Events only mark here, so that a thousand of them cost one reading. */
-import type { ContainerRef } from './host/known-containers.ts';
+import type { ContainerRef } from '../host/known-containers.ts';
 
 export interface DirtyParts {
   /** The main configuration: everything is built anew from it. */

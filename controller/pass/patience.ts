@@ -1,8 +1,8 @@
 /** How long a reading of the kernel may keep others waiting: one that hangs, or fails, holds up no container's start. */
-import { orUnread, Unread } from './commands/reading.ts';
+import { orUnread, Unread } from '../commands/reading.ts';
+import { type Log, messageOf } from '../log.ts';
+import type { Timers } from '../timers.ts';
 import type { DirtyParts } from './dirty.ts';
-import { type Log, messageOf } from './log.ts';
-import type { Timers } from './timers.ts';
 
 const GRACE_MS = { first: 1_000, most: 60_000 };
 const RETRY_MS = { first: 200, most: 30_000 };

@@ -1,11 +1,11 @@
 /** What each event of the host makes dirty. Listeners only mark: the reading happens in the pass that follows. */
-import { isLimiterName } from '../render/names.ts';
-import { PROTOCOL } from '../render/protocol.ts';
-import { isOwnTable } from '../render/uplink.ts';
-import type { HostEventBus } from '../watchers/events.ts';
-import type { DirtyParts } from './dirty.ts';
-import { containerId } from './host/containers.ts';
-import type { ContainerRef } from './host/known-containers.ts';
+import { isLimiterName } from '../../render/names.ts';
+import { PROTOCOL } from '../../render/protocol.ts';
+import { isOwnTable } from '../../render/uplink.ts';
+import type { HostEventBus } from '../../watchers/events.ts';
+import { containerId } from '../host/containers.ts';
+import type { ContainerRef } from '../host/known-containers.ts';
+import type { DirtyParts } from '../pass/dirty.ts';
 
 export interface MarkContext {
   /** The marks to add to; asks for a pass. */

@@ -1,8 +1,8 @@
 /** A resync that no event asked for comes when nobody starts, and not too late where somebody always does. */
 import { beforeEach, expect, test, vi } from 'vitest';
-import { RegularResync } from '../../controller/regular-resync.ts';
-import type { Wrong } from '../../controller/resync-look.ts';
-import { createTimers } from '../../controller/timers.ts';
+import type { Wrong } from '../../../controller/pass/resync-look.ts';
+import { RegularResync } from '../../../controller/session/regular-resync.ts';
+import { createTimers } from '../../../controller/timers.ts';
 
 const PERIOD_MS = 60_000;
 const told: string[] = [];

@@ -1,11 +1,11 @@
 /** What containers are called by and have, running or not. */
-import { type AddressBook, createAddressBook } from '../policies/address-book.ts';
-import { claimedPrefixes } from '../policies/compile-nic.ts';
-import type { Container } from '../policies/endpoint.ts';
-import type { LoadedPolicies } from '../policies/load-policies.ts';
-import type { Policy } from '../policies/policy.gen.ts';
-import { type Prefix, parsePrefix } from '../render/address.ts';
-import { keepEqual, rememberLast } from './remember.ts';
+import { type AddressBook, createAddressBook } from '../../policies/address-book.ts';
+import { claimedPrefixes } from '../../policies/compile-nic.ts';
+import type { Container } from '../../policies/endpoint.ts';
+import type { LoadedPolicies } from '../../policies/load-policies.ts';
+import type { Policy } from '../../policies/policy.gen.ts';
+import { type Prefix, parsePrefix } from '../../render/address.ts';
+import { keepEqual, rememberLast } from '../remember.ts';
 
 /** By container name; most have none. */
 type PolicyRoutes = ReadonlyMap<string, readonly Prefix[]>;

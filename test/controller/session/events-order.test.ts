@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createAssembler } from '../../controller/assemble.ts';
-import type { Run } from '../../controller/commands/run.ts';
-import { everythingDirty, mergeDirty, nothingDirty } from '../../controller/dirty.ts';
-import { HostReader } from '../../controller/host/host-reader.ts';
-import { defaultConfig } from '../../policies/config.ts';
+import type { Run } from '../../../controller/commands/run.ts';
+import { HostReader } from '../../../controller/host/host-reader.ts';
+import { createAssembler } from '../../../controller/pass/assemble.ts';
+import { everythingDirty, mergeDirty, nothingDirty } from '../../../controller/pass/dirty.ts';
+import { defaultConfig } from '../../../policies/config.ts';
 
 const NAMES = ['a', 'b', 'c'] as const;
 const POLICIES = [

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createPassQueue } from '../../controller/pass-queue.ts';
+import { createPassQueue } from '../../../controller/session/pass-queue.ts';
 
 /** A pass that ends when it is told to. */
 function heldPass() {

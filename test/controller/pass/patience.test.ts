@@ -1,7 +1,7 @@
 /** What puts a reading aside, for how long, and who is told. */
 import { beforeEach, expect, test, vi } from 'vitest';
-import { Unread } from '../../controller/commands/reading.ts';
-import { Patience } from '../../controller/patience.ts';
+import { Unread } from '../../../controller/commands/reading.ts';
+import { Patience } from '../../../controller/pass/patience.ts';
 
 const told: string[] = [];
 const pauses: { readonly ms: number; readonly end: () => void }[] = [];

@@ -1,6 +1,6 @@
 /** Callers that wait for a pass, and are told what it came to; one of them may have brought an order for it. */
-import type { Outcome } from './outcome.ts';
-import type { Order } from './revisions/revisions.ts';
+import type { Outcome } from '../pass/outcome.ts';
+import type { Order } from '../revisions/revisions.ts';
 
 interface Waiter {
   readonly order: Order | undefined;

@@ -1,19 +1,19 @@
 /** The watchers of a session, in the order in which they start. */
-import type { HostConfig } from '../policies/config.ts';
-import { dnsLookup } from '../watchers/dns-lookup.ts';
-import { type DnsNames, watchDnsNames } from '../watchers/dns-names.ts';
-import type { HostEventBus, Watcher } from '../watchers/events.ts';
-import { watchHostBus } from '../watchers/host-bus.ts';
-import { watchIpMonitor } from '../watchers/ip-monitor.ts';
-import { type LeaseFiles, watchLeaseFiles } from '../watchers/lease-files.ts';
-import { type LxcFoldersWatcher, watchLxcFolders } from '../watchers/lxc-folders.ts';
-import { watchLxcMonitor } from '../watchers/lxc-monitor.ts';
-import { watchNeighbourProxies } from '../watchers/neighbour-proxies.ts';
-import { watchNftMonitor } from '../watchers/nft-monitor.ts';
-import { watchPolicyFiles } from '../watchers/policy-files.ts';
-import { type PolledRulesOptions, watchPolledRules } from '../watchers/polled-rules.ts';
-import type { Log } from './log.ts';
-import type { DnsMemory } from './state/dns-memory.ts';
+import type { HostConfig } from '../../policies/config.ts';
+import { dnsLookup } from '../../watchers/dns-lookup.ts';
+import { type DnsNames, watchDnsNames } from '../../watchers/dns-names.ts';
+import type { HostEventBus, Watcher } from '../../watchers/events.ts';
+import { watchHostBus } from '../../watchers/host-bus.ts';
+import { watchIpMonitor } from '../../watchers/ip-monitor.ts';
+import { type LeaseFiles, watchLeaseFiles } from '../../watchers/lease-files.ts';
+import { type LxcFoldersWatcher, watchLxcFolders } from '../../watchers/lxc-folders.ts';
+import { watchLxcMonitor } from '../../watchers/lxc-monitor.ts';
+import { watchNeighbourProxies } from '../../watchers/neighbour-proxies.ts';
+import { watchNftMonitor } from '../../watchers/nft-monitor.ts';
+import { watchPolicyFiles } from '../../watchers/policy-files.ts';
+import { type PolledRulesOptions, watchPolledRules } from '../../watchers/polled-rules.ts';
+import type { Log } from '../log.ts';
+import type { DnsMemory } from '../state/dns-memory.ts';
 
 export interface SessionWatchers {
   readonly all: readonly Watcher[];
