@@ -29,6 +29,7 @@ import { PolicyFolder } from './policy-folder.ts';
 import { RunningReader } from './running-reader.ts';
 import { RuntimeReader } from './runtime-reader.ts';
 import { UplinkReader } from './uplink-facts.ts';
+import { WaysOut } from './ways-out.ts';
 
 export interface HostReaderOptions {
   readonly config: HostConfig;
@@ -63,13 +64,15 @@ export class HostReader {
   readonly uplinks: UplinkReader;
   readonly #bridged: BridgedReader;
   readonly #links: HostLinks;
+  readonly #waysOut: WaysOut;
   readonly #hasBridged = rememberLast(hasBridged);
   readonly #attachedOf = rememberLast(attachedTo);
   readonly #leasingBridges = rememberLast(leasingBridges);
 
   constructor(options: HostReaderOptions) {
     this.#options = options;
-    this.#containers = new KnownContainers(options.config);
+    this.#waysOut = new WaysOut(options.run);
+    this.#containers = new KnownContainers(options.config, () => this.#waysOut.devs);
     this.folder = new PolicyFolder(options.policyFolder);
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
     this.uplinks = new UplinkReader(options.run);
@@ -143,15 +146,17 @@ export class HostReader {
 
   /** All but what runs. `onNoLinks` is told why the host's links can't be read; without it that is an error. */
   async readFiles(onNoLinks?: (cause: unknown) => void): Promise<void> {
-    // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
-    const links = this.readLinks().catch((cause: unknown) => {
+    const orTold = (cause: unknown): void => {
       if (onNoLinks === undefined) throw cause;
       onNoLinks(cause);
-    });
+    };
+    // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
+    const links = this.#links.read('all', patiently).then(() => undefined);
     links.catch(() => undefined);
     await this.readPolicies();
+    await this.#waysOut.read(patiently).catch(orTold);
     this.readTree();
-    await links;
+    await links.catch(orTold);
   }
 
   /** The container whose NIC has this host-side veth, or will have it by its configuration. */
@@ -224,9 +229,11 @@ export class HostReader {
     return this.#bridged.leaseEnds;
   }
 
-  /** As `HostLinks.read`. */
+  /** As `HostLinks.read`; with all of them what default routes lead to, by which configurations are read. */
   async readLinks(which: DirtyParts['links'] = 'all', wait = patiently): Promise<boolean> {
-    return await this.#links.read(which, wait);
+    const ways = which === 'all' ? this.#waysOut.read(wait) : undefined;
+    const [isRead] = await Promise.all([this.#links.read(which, wait), ways]);
+    return isRead;
   }
 
   /** The host-side veths of what runs. */

@@ -34,6 +34,7 @@ export interface ContainerRef {
 
 export class KnownContainers {
   readonly #config: HostConfig;
+  readonly #waysOut: () => ReadonlySet<string>;
   readonly #known = new Map<string, KnownContainer>();
   readonly #readFrom = new Map<string, ReadFrom>();
   #sorted: readonly Container[] | undefined;
@@ -46,8 +47,10 @@ export class KnownContainers {
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, readonly string[]> | undefined;
 
-  constructor(config: HostConfig) {
+  /** `waysOut`: the interfaces that default routes lead to. */
+  constructor(config: HostConfig, waysOut = (): ReadonlySet<string> => NONE) {
     this.#config = config;
+    this.#waysOut = waysOut;
   }
 
   get byId(): ReadonlyMap<string, KnownContainer> {
@@ -189,7 +192,9 @@ export class KnownContainers {
     this.#readFrom.set(id, readFrom);
     if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
-    const described = describeContainer(lxcPath, name, lxc, wired, (veth) => isHostsOwn(veth, this.#config));
+    const described = describeContainer(lxcPath, name, lxc, wired, (veth) =>
+      isHostsOwn(veth, this.#config, this.#waysOut()),
+    );
     const linkOf = (veth: string): string | undefined => this.#links.get(veth);
     const runs = lxc.loadable ? keepRunningNics(described, before, linkOf) : keepUnloadable(described, before);
     const known = { lxcPath, name, lxc, ...runs, runtime: before?.runtime ?? STOPPED };
@@ -263,3 +268,5 @@ function keepUnloadable(
   const { kept } = before;
   return { container: { ...before.container, problems: container.problems }, ...(kept && { kept }) };
 }
+
+const NONE: ReadonlySet<string> = new Set();

@@ -27,7 +27,7 @@ export interface DirtyParts {
   sysctls: Set<string>;
   /** Interfaces on which somebody changed what tc holds. */
   traffic: Set<string>;
-  /** The host's default routes, or our tables and rules for uplinks, changed. */
+  /** Somebody took away tables or rules of ours for uplinks. */
   uplinks: boolean;
 }
 

@@ -83,8 +83,10 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('routeChanged', ({ dev, protocol, table, isDefault, deleted }) => {
       const ours = isOurs(protocol);
       if (deleted && ours) mark().veths.add(dev);
-      // The router behind an uplink is another, or one of ours went that stands in no veth's table.
-      if (context.hasUplinks() && (ours ? deleted && isOwnTable(Number(table)) : isDefault)) mark().uplinks = true;
+      // The router behind an uplink is another, and the interface that leads out is no container's.
+      if (!ours && isDefault) mark().links = 'all';
+      // One of ours went that stands in no veth's table.
+      else if (ours && deleted && isOwnTable(Number(table)) && context.hasUplinks()) mark().uplinks = true;
     }),
     bus.on('ruleChanged', ({ protocol, deleted }) => {
       if (deleted && isOurs(protocol) && context.hasUplinks()) mark().uplinks = true;

@@ -11,7 +11,7 @@ import { parseLxcInfo } from '../../controller/host/container-runtime.ts';
 import { parseJson } from '../../controller/json-shape.ts';
 import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
 import { readLink, readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
-import { readHostRouting, readUplinkRules } from '../../controller/kernel/observe-uplinks.ts';
+import { readHostRouting, readUplinkRules, readWaysOut } from '../../controller/kernel/observe-uplinks.ts';
 import { parseInterfaceCounters } from '../../controller/metrics/interface-counters.ts';
 import { parseTcJson } from '../../controller/traffic/read-traffic.ts';
 import { parseListing, parsePanicListing } from '../../render/listing.ts';
@@ -100,7 +100,11 @@ const iproute: readonly Reader[] = [
   {
     name: 'routes of all tables in JSON',
     corpus: corpora.allRoutes,
-    read: async (text) => [await readUplinkRoutes(answering(text)), await readHostRouting(answering(text))],
+    read: async (text) => [
+      await readUplinkRoutes(answering(text)),
+      await readHostRouting(answering(text)),
+      await readWaysOut(answering(text)),
+    ],
     longest: FILE,
   },
   {

@@ -131,10 +131,14 @@ test('the host renames it', async () => {
   await eventually('it has its rules', async () => (await reached(inside)).length === 2);
 });
 
-test.each(['eth0', 'lo', 'br7'])('who never ran asks for %s', async (name) => {
+test.each(['eth0', 'lo', 'br7', 'way6'])('who never ran asks for %s', async (name) => {
   const { rw } = await start();
   const { host, outside } = rw.bed;
-  await runIp(host, ['link add br7 up type bridge', 'address add 203.0.113.129/28 dev br7']);
+  await runIp(host, [
+    ...['link add br7 up type bridge', 'address add 203.0.113.129/28 dev br7'],
+    ...['link add way6 up type veth peer name way7', 'link set way6 up', 'link set way7 up'],
+    'route add ::/0 dev way6 metric 4096',
+  ]);
   const answers = async (): Promise<boolean> => (await probe(outside, { ...UDP, to: '192.0.2.1' })) === 'allowed';
   expect(await answers()).toBe(true);
   const mark = rw.mark();

@@ -105,7 +105,7 @@ it('minds the going of a gateway address and of a route of ours, and no other', 
   }
 });
 
-it('minds routers and rules only where a container has an uplink, and of rules only the going of ours', () => {
+it('minds our own routers and rules only where a container has an uplink, and only their going', () => {
   const changes = (hasUplinks: boolean): (boolean | undefined)[] => {
     const { bus, marked } = marker({ hasUplinks });
     const route = { dev: 'eth1', table: '', isDefault: true, protocol: 'static', deleted: false };
@@ -116,17 +116,23 @@ it('minds routers and rules only where a container has an uplink, and of rules o
     bus.emit('ruleChanged', { ...rule, deleted: false });
     bus.emit('ruleChanged', { ...rule, protocol: 'static' });
     expect(marked()).toEqual({});
-    return [
-      () => bus.emit('routeChanged', route),
-      () => bus.emit('routeChanged', ownRoute),
-      () => bus.emit('ruleChanged', rule),
-    ].map((tell) => {
+    return [() => bus.emit('routeChanged', ownRoute), () => bus.emit('ruleChanged', rule)].map((tell) => {
       tell();
       return marked().uplinks;
     });
   };
-  expect(changes(true)).toEqual([true, true, true]);
-  expect(changes(false)).toEqual([undefined, undefined, undefined]);
+  expect(changes(true)).toEqual([true, true]);
+  expect(changes(false)).toEqual([undefined, undefined]);
+});
+
+it('reads anew what leads out when a default route comes or goes', () => {
+  const { bus, marked } = marker();
+  for (const deleted of [false, true]) {
+    bus.emit('routeChanged', { dev: 'eth1', table: '', isDefault: true, protocol: 'ra', deleted });
+    expect(marked()).toEqual({ links: 'all' });
+  }
+  bus.emit('routeChanged', { dev: '', table: '11937', isDefault: true, protocol: '119', deleted: false });
+  expect(marked()).toEqual({});
 });
 
 it('compares the ruleset when someone else touched our tables, and never for its own commits', () => {
