@@ -1,5 +1,4 @@
 /** What the kernel holds against what it should hold, both in nft's (or iptables') and ip's own words. */
-import { createTwoFilesPatch } from 'diff';
 import type { HostConfig } from '../../policies/config.ts';
 import type { DesiredState, Route } from '../../render/desired.ts';
 import { diffRouting, type Routing, routingOf } from '../../render/routing.ts';
@@ -9,6 +8,7 @@ import type { Run } from '../commands/run.ts';
 import { type HeldRules, holdsAny, listRules, readHeldRules } from './held-rules.ts';
 import type { ListedChains } from './listed-chains.ts';
 import { type ObservedRouting, readRouting } from './observe.ts';
+import { unifiedDiff } from './unified-diff.ts';
 
 /** Lines as `ip` would name the objects: `198.51.100.10/32 dev veth0`. */
 export interface Change {
@@ -53,7 +53,7 @@ export async function compareWithKernel(
 ): Promise<KernelComparison> {
   const { rules, routing } = await reading;
   const { observed, expected, holdable } = await listRules(run, rules, desired);
-  const ruleset = diffTexts(observed.text, expected.text);
+  const ruleset = unifiedDiff(observed.text, expected.text);
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
   const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing);
   const routes = {
@@ -85,26 +85,6 @@ function ours(observed: ObservedRouting, desired: DesiredState): Routing {
     routes: observed.routes,
     proxies: [...observed.proxies, ...foreign],
   };
-}
-
-/** Milliseconds after which the shortest difference isn't worth the wait. */
-const PATIENCE = 3000;
-
-function diffTexts(kernel: string, desired: string): string {
-  if (kernel === desired) return '';
-  const patch = createTwoFilesPatch('kernel', 'desired', kernel, desired, undefined, undefined, {
-    context: 3,
-    timeout: PATIENCE,
-  });
-  return patch === undefined ? wholeDiff(kernel, desired) : patch.slice(patch.indexOf('--- '));
-}
-
-/** Everything out, everything in: true, if not short. */
-function wholeDiff(kernel: string, desired: string): string {
-  const lines = (text: string): string[] => text.split('\n').slice(0, -1);
-  const [before, after] = [lines(kernel), lines(desired)];
-  const head = `--- kernel\n+++ desired\n@@ -1,${before.length} +1,${after.length} @@\n`;
-  return `${head}${before.map((line) => `-${line}\n`).join('')}${after.map((line) => `+${line}\n`).join('')}`;
 }
 
 const describeRoute = ({ prefix, dev, via, table }: Route): string =>
