@@ -79,7 +79,7 @@ export interface Assembler {
 export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const compiler = createCompiler(adopted);
   const bookOf = createBooks();
-  const networkOf = rememberLast(buildNetwork);
+  const networkOf = createNetworks();
   const settingsOf = rememberLast(buildSettings);
   const enforcedOf = rememberLast(enforcedPolicies);
   const namesOf = rememberLast((policies: ReadonlyMap<string, EnforcedPolicy>) => namesInForce(policies.values()));
@@ -193,6 +193,21 @@ const buildSettings = (config: HostConfig, unclaimed: readonly InterfaceName[] =
     ...unclaimed.filter((name) => !matchesAny(name, config.guard)),
   ],
 });
+
+/** The same network while links are, whatever containers come and go: all that is compiled hangs on it. */
+function createNetworks(): typeof buildNetwork {
+  const networkOf = rememberLast(buildNetwork);
+  let last: { readonly links: readonly HostLink[]; readonly network: HostNetwork } | undefined;
+  return (links, config, containers, uplinkFacts) => {
+    const network = networkOf(links, config, containers, uplinkFacts);
+    const isSame =
+      last?.links === links &&
+      last.network.uplinkFacts === uplinkFacts &&
+      last.network.uplinks.join(' ') === network.uplinks.join(' ');
+    if (last === undefined || !isSame) last = { links, network };
+    return last.network;
+  };
+}
 
 function buildNetwork(
   links: readonly HostLink[],
