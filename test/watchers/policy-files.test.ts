@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { appendFile, chmod, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, link, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,6 +89,24 @@ it('tells once of each way in which a file changes', async () => {
   await changes('services.yaml', (path) => appendFile(path, 'b'));
   await changes('routewall.yaml', (path) => appendFile(path, 'b'));
   await changes('sets/new.txt', (path) => save(path, '192.0.2.1'));
+});
+
+it('tells of a file that is changed through another name, and of one that is made anew', async () => {
+  await fill();
+  await start();
+  const file = 'containers/web.yaml';
+  const elsewhere = join(base, 'elsewhere');
+  const throughAnotherName = async (path: string): Promise<void> => {
+    await link(path, elsewhere);
+    await quiet();
+    log.told.splice(0);
+    await appendFile(elsewhere, 'b');
+    await rm(elsewhere);
+  };
+  await changes(file, throughAnotherName);
+  await changes(file, (path) => rm(path));
+  await changes(file, (path) => save(path, 'd'));
+  await changes(file, throughAnotherName);
 });
 
 it('tells once of a file that is saved a hundred times in a row', async () => {
