@@ -49,7 +49,7 @@ export function addSharedOptions(program: Command): Command {
     )
     .addOption(new Option('-n, --name <NAME>', 'only this container; repeatable').argParser(collect))
     .option('--json', 'answer in JSON')
-    .option('--state <FILE>', 'JSON that stands in for the live host: no root, no surprises')
+    .option('--state <FILE>', 'JSON that stands in for the live host; preview, denials and learn still ask its kernel')
     .option('--no-color', 'no colours, also on a terminal');
 }
 

@@ -192,7 +192,8 @@ function addExplain(program: Command, act: Act): void {
 
 function addStatus(program: Command, act: Act): void {
   honouring(program.command('status'), {
-    options: [...FILES, 'name', 'json', 'state'],
+    options: [...FILES, 'name', 'json'],
+    instead: 'is about what this host enforces',
   })
     .description('what is enforced and since when, what is wrong, and what differs; 0 if all is well')
     .addHelpText('after', example('routewall status', 'routewall status -n tinderbox'))

@@ -24,8 +24,12 @@ afterEach(async () => {
   await cleanUp();
 });
 
-const rw = (words: string): Promise<CliResult> =>
-  bed.rw(words, { run: runIn(namespace), env: { RUNTIME_DIRECTORY: bed.folder } });
+const options = () => ({ run: runIn(namespace), env: { RUNTIME_DIRECTORY: bed.folder } });
+
+const rw = (words: string): Promise<CliResult> => bed.rw(words, options());
+
+/** Of the namespace as it is, where none of the containers runs. */
+const live = (words: string): Promise<CliResult> => bed.live(words, options());
 
 async function preview() {
   const { out, err } = await rw('preview --json');
@@ -34,8 +38,8 @@ async function preview() {
 }
 
 /** The rendered text put into force, as an administrator could do by hand. */
-async function enforce(): Promise<void> {
-  const { ruleset, routing } = JSON.parse((await rw('render --json')).out);
+async function enforce(render = rw): Promise<void> {
+  const { ruleset, routing } = JSON.parse((await render('render --json')).out);
   writeFileSync(join(bed.folder, 'batch'), `${routing.join('\n')}\n`);
   await namespace.run('nft', ['-f', '-'], { input: ruleset });
   await namespace.run('ip', ['-force', '-batch', join(bed.folder, 'batch')]);
@@ -126,9 +130,9 @@ test('finds what someone took away, added or left behind', async () => {
 });
 
 test('status tells rules without a daemon from no rules at all', async () => {
-  expect((await rw('status')).out).toContain('the kernel holds no rules of ours: nothing is enforced');
-  await enforce();
-  const { out, exitCode } = await rw('status');
+  expect((await live('status')).out).toContain('the kernel holds no rules of ours: nothing is enforced');
+  await enforce(live);
+  const { out, exitCode } = await live('status');
   expect(exitCode).toBe(1);
   expect(out).toContain('the rules in the kernel stay in force');
   expect(out).toContain('the kernel holds what the files say');

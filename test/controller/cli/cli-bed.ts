@@ -18,6 +18,8 @@ export interface CliBed {
   cli(words: string, options?: CliOptions): Promise<CliResult>;
   /** With the policies, LXC path and state of this bed. */
   rw(words: string, options?: CliOptions): Promise<CliResult>;
+  /** The same without the state: the containers of this bed don't run on any host. */
+  live(words: string, options?: CliOptions): Promise<CliResult>;
   remove(): void;
 }
 
@@ -63,6 +65,7 @@ export function createCliBed(): CliBed {
     write,
     cli,
     rw: (words, options) => cli(`${words} --policies pol -P lxc --state state.json`, options),
+    live: (words, options) => cli(`${words} --policies pol -P lxc`, options),
     remove: () => rmSync(folder, { recursive: true }),
   };
 }

@@ -23,6 +23,7 @@ test.each([
   ['daemon --once -n web', 'daemon: serves the live host, with all of its containers; -n is for '],
   ['daemon --once --state state.json', 'daemon: serves the live host, with all of its containers; --state is for '],
   ['doctor --state state.json', 'doctor: examines the live host; --state is for '],
+  ['status --state state.json', 'status: is about what this host enforces; --state is for '],
   ['explain --from host --to container:web ssh -n web', 'explain: is about the flow from --from to --to alone; -n is '],
   [
     'import incus acl.yaml --config x.yaml',
@@ -42,6 +43,7 @@ test.each([
   ['daemon', FILES],
   ['list', [...FILES, '--name', '--json', '--state']],
   ['explain', [...FILES, '--json', '--state']],
+  ['status', [...FILES, '--name', '--json']],
   ['panic', [...FILES, '--name', '--json']],
   ['doctor', [...FILES, '--name', '--json']],
   ['import', ['--name', '--json']],

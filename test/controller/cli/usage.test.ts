@@ -108,7 +108,8 @@ describe('status', () => {
   const emptyKernel = (command: string, args: readonly string[]) => {
     const missing = { stdout: '', stderr: 'Error: No such file or directory', exitCode: 1 };
     if (command === 'nft') return Promise.resolve(missing);
-    if (command === 'unshare') return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
+    if (command === 'unshare')
+      return Promise.resolve({ stdout: 'table inet routewall {\n}\n', stderr: '', exitCode: 0 });
     if (command === 'ip' && args.includes('-j')) return Promise.resolve({ stdout: '[]', stderr: '', exitCode: 0 });
     return Promise.reject(new CommandError(`${command}: not in this test`));
   };
@@ -142,19 +143,21 @@ describe('status', () => {
   const env = () => ({ ...unprivileged, RUNTIME_DIRECTORY: bed.folder });
 
   test('says that no daemon runs, and what that means', async () => {
-    const { exitCode, out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { exitCode, out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(exitCode).toBe(1);
     expect(out).toMatch(/^not running/);
     expect(out).toContain('systemctl start routewall');
   });
 
   test('of a kernel that holds nothing of ours it says so, instead of all that it lacks', async () => {
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(out).toBe(
       'not running; the kernel holds no rules of ours: nothing is enforced\nstart it: systemctl start routewall\n\n' +
         'routewall preview shows what would be in force\n',
     );
-    expect(JSON.parse((await bed.rw('status --json', { env: env(), run: emptyKernel })).out).difference).toMatchObject({
+    expect(
+      JSON.parse((await bed.live('status --json', { env: env(), run: emptyKernel })).out).difference,
+    ).toMatchObject({
       changed: true,
     });
   });
@@ -162,13 +165,13 @@ describe('status', () => {
   test('tells a live daemon from a process that only has its number', async () => {
     const started = await readProcessStart(process.pid);
     await writeStatusFile(bed.folder, statusOf(started ?? 0));
-    const live = await bed.rw('status', { env: env(), run: emptyKernel });
+    const live = await bed.live('status', { env: env(), run: emptyKernel });
     expect(live.out).toMatch(
       /^running as process \d+ since 2026-01-02 03:04:05 UTC; last enforced 2026-01-02 03:05:00/,
     );
     expect(live.out).toMatch(/\nweb +running +web.yaml +eth0 via vethWeb +2026-01-02 03:04:06 UTC\n/);
     await writeStatusFile(bed.folder, statusOf((started ?? 0) + 1));
-    expect((await bed.rw('status', { env: env(), run: emptyKernel })).out).toMatch(/^not running; process \d+/);
+    expect((await bed.live('status', { env: env(), run: emptyKernel })).out).toMatch(/^not running; process \d+/);
   });
 
   test('tells what it can not read, since when and why, and fails once that lasts', async () => {
@@ -179,13 +182,13 @@ describe('status', () => {
     };
     expect([status, unreadFor(2_000), unreadFor(3_600_000)].map(hasTrouble)).toEqual([false, false, true]);
     await writeStatusFile(bed.folder, unreadFor(2_000));
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(out).toMatch(/\nthe comparison with the kernel: not read to the end since \S+ \S+ UTC: nft: timed out\n/);
   });
 
   test('of a container that the daemon does not know it does not say that all is well', async () => {
     await writeStatusFile(bed.folder, statusOf((await readProcessStart(process.pid)) ?? 0));
-    const { exitCode, err } = await bed.rw('status -n wep', { env: env(), run: emptyKernel });
+    const { exitCode, err } = await bed.live('status -n wep', { env: env(), run: emptyKernel });
     expect({ exitCode, err }).toEqual({
       exitCode: 2,
       err: 'routewall: the daemon knows no container "wep"; did you mean "web"?\n',
@@ -205,7 +208,7 @@ describe('status', () => {
       panic: { ...status.panic, containers: sealed === null ? [] : [{ container: sealed, ...seal }] },
       containers: status.containers.map((one) => ({ ...one, policy: { ...one.policy, status: policyStatus } })),
     });
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(/^web +running +(.*?) {2,}eth0/m.exec(out)?.[1]).toBe(said);
   });
 
@@ -217,7 +220,7 @@ describe('status', () => {
     const status = statusOf((await readProcessStart(process.pid)) ?? 0);
     const name = { name: 'deb.debian.org', addresses: [], ignored: [], answered, next: null, error };
     await writeStatusFile(bed.folder, { ...status, names: [name] });
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(out.includes('without a drop-in: /usr/share/doc/routewall/dns-names.md')).toBe(isTold);
   });
 
@@ -227,7 +230,7 @@ describe('status', () => {
   ])('tells how much was put back, and when at last: %i', async (count, parts) => {
     const status = statusOf((await readProcessStart(process.pid)) ?? 0);
     await writeStatusFile(bed.folder, { ...status, drift: { count, last: '2026-11-29T02:51:04.123Z' } });
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(out).toContain(`\nput back what others changed: ${parts}, last 2026-11-29 02:51:04 UTC\n`);
   });
 
@@ -248,7 +251,7 @@ describe('status', () => {
       ...one('db', { file: null, status: 'closed' }, { nics }),
     ];
     await writeStatusFile(bed.folder, { ...status, containers });
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     const listed = (await bed.rw('list')).out;
     for (const text of [out, listed]) {
       expect(text).toMatch(/^away +\w+ +away.yaml: not enforced +/m);
@@ -266,7 +269,7 @@ describe('status', () => {
       ends: [{ file: 'containers/web.yaml', line: 4, until }],
     }));
     await writeStatusFile(bed.folder, { ...status, containers });
-    const { out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(out).toMatch(/\nweb: the rule at \S*pol\/containers\/web.yaml:4 ends in 3 d 4 h \(\S+ \S+ UTC\)\n/);
   });
 
@@ -280,7 +283,7 @@ describe('status', () => {
       refused: 'its rules are refused: too long',
     }));
     await writeStatusFile(bed.folder, { ...status, containers });
-    const { exitCode, out } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { exitCode, out } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(exitCode).toBe(1);
     expect(out).toContain('pol/containers/web.yaml:3:5: error: wrong\n');
     expect(out).toContain('web: its rules are refused: too long\n');
@@ -289,7 +292,7 @@ describe('status', () => {
   test('shows what the daemon says also where the kernel or the configuration can not be read', async () => {
     await writeStatusFile(bed.folder, statusOf((await readProcessStart(process.pid)) ?? 0));
     const refusing = () => Promise.reject(new CommandError('nft: Operation not permitted'));
-    const { exitCode, out } = await bed.rw('status', { env: env(), run: refusing });
+    const { exitCode, out } = await bed.live('status', { env: env(), run: refusing });
     expect(exitCode).toBe(1);
     expect(out).toMatch(/^running as process/);
     expect(out).toContain('not compared with the kernel: nft: Operation not permitted');
@@ -297,7 +300,7 @@ describe('status', () => {
 
   test('refuses a status file that is none', async () => {
     bed.write('status.json', '{"pid":"x"}');
-    const { exitCode, err } = await bed.rw('status', { env: env(), run: emptyKernel });
+    const { exitCode, err } = await bed.live('status', { env: env(), run: emptyKernel });
     expect(exitCode).toBe(3);
     expect(err).toMatch(/status.json: pid: expected a number, found "x"/);
   });
