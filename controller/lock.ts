@@ -27,8 +27,9 @@ export async function takeLock(): Promise<Lock> {
         throw new Error("the lock can't be taken", { cause });
       const holder = await askHolder();
       if (holder !== '' || tries === TRIES) {
-        const who = holder === '' ? 'it does not answer' : holder;
-        throw new Error(`another routewall daemon serves this network namespace: ${who}`, { cause });
+        const who = holder === '' ? 'a process that does not answer' : holder;
+        // Whose name is taken is all that the kernel's own words (EADDRINUSE) would add.
+        throw new Error(`another routewall daemon serves this network namespace, as ${who}`);
       }
       await sleep(PAUSE_MS);
     }
