@@ -119,11 +119,17 @@ export function formatChangeLine(line: ChangeLine, direction: Direction, who: st
   const preposition = direction === 'egress' ? 'to' : 'from';
   const flows = line.otherwise
     ? `${direction} that no rule decides`
-    : `${preposition} ${wordingText(line.peers)} ${wordingText(line.services)}`;
+    : `${preposition} ${wordingText(line.peers)} ${wordingText(named(line.services))}`;
   const now = `now ${rulingText(line.after, line.origins.after)}`;
   const was = `was ${rulingText(line.before, line.origins.before)}`;
   return `${who}: ${flows} ${now} (${was})`;
 }
+
+/** Beside peers that are called the same, `any` alone is hard to read. */
+const named = ({ words, except }: Wording): Wording => ({
+  words: words.map((word) => (word === 'any' ? 'all services' : word)),
+  except,
+});
 
 /** `allowed by web.yaml:4, at most 20/second, 40 at once` */
 function rulingText(terms: Terms, origins: readonly Origin[]): string {
