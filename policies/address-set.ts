@@ -1,5 +1,6 @@
 /** Named sets of addresses (sets/NAME.yaml, .json or .txt). */
 import { type AddressRange, mergeRanges, parseRange } from '../render/address.ts';
+import { addressHint } from './address-mistake.ts';
 import { parseContent } from './parse-content.ts';
 import { hostBitsWarning } from './peer-words.ts';
 import type { Place } from './places.ts';
@@ -86,7 +87,7 @@ function addEntry(parsed: ParsedAddresses, entry: string): Omit<Finding, keyof P
   const range = parseRange(entry);
   if (range === undefined) {
     parsed.errors += 1;
-    return { message: `"${entry}" is no address, prefix or range` };
+    return { message: `"${entry}" is no address, prefix or range${addressHint(entry)}` };
   }
   parsed.ranges.push(range);
   const warning = hostBitsWarning(entry, range);

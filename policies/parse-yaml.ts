@@ -90,8 +90,10 @@ function firstWord(text: string, offset: number): number {
 
 /** What the parser says of common slips, in words that name the way out. */
 const clearer: Readonly<Record<string, string>> = {
+  BAD_ALIAS: 'not valid YAML: "*" begins an alias, which is not supported; put quotes around the text',
   BLOCK_AS_IMPLICIT_KEY: 'not valid YAML: a second ": " in one line, or a ":" at its end; put quotes around the text',
   MULTIPLE_DOCS: 'not valid YAML: one file holds one document; remove what follows ---',
+  MULTILINE_IMPLICIT_KEY: 'not valid YAML: no "KEY: VALUE"; behind the colon there has to be a space',
   TAB_AS_INDENT: 'not valid YAML: a tab as indentation; use spaces',
 };
 

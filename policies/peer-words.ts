@@ -1,6 +1,7 @@
 /** Peer words of a policy, such as `container:builder` or `192.0.2.0/24`, before any name is looked up. */
 import { type AddressRange, formatRange, hasHostBits, parseRange } from '../render/address.ts';
 import { type DnsName, parseDnsName } from '../render/dns-name.ts';
+import { addressHint } from './address-mistake.ts';
 import { closestWord } from './suggest.ts';
 
 export type PeerWord =
@@ -52,7 +53,8 @@ export function hostBitsWarning(text: string, range: AddressRange): string | und
 
 function peerMistake(text: string): string {
   const colon = text.indexOf(':');
-  if (/^[0-9.]+(\/.*)?$|^[0-9a-f:]*:[0-9a-f:.]*(\/.*)?$/i.test(text)) return `"${text}" is no address or prefix`;
+  if (/^[0-9.]+(\/.*)?$|^[0-9a-f:]*:[0-9a-f:.]*([/%].*)?$/i.test(text))
+    return `"${text}" is no address or prefix${addressHint(text)}`;
   if (/^[0-9a-f:.]+\s*-\s*[0-9a-f:.]+$/i.test(text)) {
     return `"${text}" is no range: write FIRST-LAST, two addresses of one family, the lower one first`;
   }

@@ -63,7 +63,7 @@ function resolveNamed(kind: 'container' | 'group', name: string, context: Compil
   const prefixes: readonly Prefix[] | undefined = context.lookups.ask(kind, name);
   if (prefixes === undefined) {
     const names = kind === 'container' ? context.book.containerNames() : context.book.groupNames();
-    const closest = closestWord(name, names);
+    const closest = closestWord(name, [...names]);
     return `unknown ${kind} "${name}"${closest === undefined ? '' : `: did you mean "${kind}:${closest}"?`}`;
   }
   if (prefixes.length === 0) return `the ${kind} "${name}" has no routed addresses: a rule can't name it`;

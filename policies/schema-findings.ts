@@ -140,10 +140,28 @@ function unknownKey(error: ErrorObject, parent: Path): SchemaFinding {
     const direction = other === 'to' ? 'egress' : 'ingress';
     return { path, part: 'key', message: `"${key}" has no place in ${direction}: its peers stand in "${other}"` };
   }
+  const place = placeOfRules(key, known);
+  if (place !== undefined) return { path, part: 'key', message: `"${key}" ${place}` };
   if (key === 'use') return { path, part: 'key', message: '"use" has no place in a profile: profiles don\'t nest' };
   const closest = closestWord(key, known);
-  const hint = closest === undefined ? `the keys here are ${known.join(', ')}` : `did you mean "${closest}"?`;
+  const list =
+    known.includes('allow') && SERVICE_KEYS.test(key) ? SERVICES_STAND : `the keys here are ${known.join(', ')}`;
+  const hint = closest === undefined ? list : `did you mean "${closest}"?`;
   return { path, part: 'key', message: `unknown key "${key}": ${hint}` };
+}
+
+const SERVICE_KEYS = /^(d?ports?|proto(col)?s?|services?)$/i;
+const SERVICES_STAND = 'services stand behind the action, as in allow: tcp/22';
+
+/** Where it belongs, of what stands a level too high; and whose services have keys of their own elsewhere. */
+function placeOfRules(key: string, known: readonly string[]): string | undefined {
+  const isAction = actions.includes(key);
+  if (known.includes('egress')) {
+    const directions = '"egress:" or "ingress:"';
+    if (isAction) return `stands in a rule, below "rules:" of ${directions}`;
+    return key === 'rules' || key === 'default' ? `stands below ${directions}` : undefined;
+  }
+  return isAction && known.includes('rules') ? 'stands in a rule, below "rules:"' : undefined;
 }
 
 function misplacedMode(parent: Path): string {
@@ -227,6 +245,11 @@ function typeMessage(error: ErrorObject, path: Path): string {
 }
 
 function typeHint(data: unknown, types: readonly string[], path: Path): string {
+  const key = path.at(-1);
+  if (Array.isArray(data) && (key === 'egress' || key === 'ingress')) return ': its rules stand below "rules:"';
+  if (typeof data === 'object' && types[0] === 'array' && !types.includes('string'))
+    return ': each item begins with "- "';
+  if (typeof data === 'object' && endsInColon(data)) return ': put quotes around a text that ends in ":"';
   if (types[0] === 'boolean' && /^(yes|on|y)$/i.test(String(data))) return ': did you mean true?';
   if (types[0] === 'boolean' && /^(no|off|n)$/i.test(String(data))) return ': did you mean false?';
   if (typeof data !== 'number' || !types.includes('string')) return '';
@@ -234,6 +257,10 @@ function typeHint(data: unknown, types: readonly string[], path: Path): string {
   if (path[0] === 'limits' || path.at(-2) === 'limits') return `: with a unit, such as ${data}mbit`;
   return isService ? `: did you mean "tcp/${data}"?` : ': put quotes around it';
 }
+
+/** YAML takes the unquoted `2001:db8::` of a list for a mapping with a key and no value. */
+const endsInColon = (data: object | null): boolean =>
+  data !== null && Object.values(data).every((value) => value === null);
 
 const typeNames: Readonly<Record<string, string>> = {
   object: 'a mapping',

@@ -132,7 +132,7 @@ function resolveEntry(name: string, entry: Entry, table: Table): ResolvedService
 function fromCatalogue(name: string, { entries }: Table): ResolvedService {
   const entry = catalogue.get(name);
   if (entry === undefined) {
-    const hint = didYouMean(name, [...entries.keys(), ...catalogue.keys()]) || ' (names: man routewall-policy)';
+    const hint = didYouMean(name, ['any', ...entries.keys(), ...catalogue.keys()]) || ' (names: man routewall-policy)';
     return { message: `unknown service "${name}"${hint}` };
   }
   const words = entry.services.map((service) => parseServiceWord(service));

@@ -42,6 +42,9 @@ export const isServiceName = (text: string): boolean => /^[a-z][a-z0-9_+.-]*$/.t
 function parseName(word: string): ServiceWord {
   if (isServiceName(word)) return { kind: 'name', name: word };
   if (/^\d+(-\d+)?$/.test(word)) return error(`"${word}" is no service: did you mean "tcp/${word}"?`);
+  const [, protocol, port] = /^(tcp|udp|sctp)[: ]+(\d\S*)$/i.exec(word) ?? [];
+  if (protocol !== undefined)
+    return error(`"${word}" is no service: did you mean "${protocol.toLowerCase()}/${port}"?`);
   if (isServiceName(word.toLowerCase())) return error(`"${word}" is no service: did you mean "${word.toLowerCase()}"?`);
   return error(
     `"${word}" is no service: write tcp/80, udp/53, icmp/echo-request, proto/47, any, or a name such as ssh`,
@@ -66,7 +69,8 @@ function parsePorts(name: keyof typeof ported, rest: string | undefined): Servic
   const ports: PortRange[] = [];
   for (const part of rest.split(',').map((text) => text.trim())) {
     const port = parsePortRange(part);
-    if (typeof port === 'string') return error(`"${name}/${rest}": ${port}`);
+    if (typeof port === 'string')
+      return error(`"${name}/${rest}": ${port}${isServiceName(part) ? `, or just ${part}` : ''}`);
     ports.push(port);
   }
   return matches({ kind: 'ports', protocol: ported[name], ports: mergePorts(ports) });

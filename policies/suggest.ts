@@ -1,8 +1,39 @@
 /** "did you mean": the known word that a mistyped one is closest to. */
 import { distance } from 'fastest-levenshtein';
 
+/** What other firewalls, and people, call it. */
+const OTHERWISE: Readonly<Record<string, readonly string[]>> = {
+  accept: ['allow'],
+  permit: ['allow'],
+  pass: ['allow'],
+  deny: ['drop'],
+  block: ['drop'],
+  src: ['from'],
+  source: ['from'],
+  dst: ['to'],
+  dest: ['to'],
+  destination: ['to'],
+  out: ['egress'],
+  output: ['egress'],
+  outgoing: ['egress'],
+  in: ['ingress'],
+  input: ['ingress'],
+  incoming: ['ingress'],
+  all: ['any'],
+  everything: ['any'],
+  world: ['any', 'internet'],
+  localhost: ['host'],
+  echo: ['echo-request'],
+  ping: ['echo-request'],
+};
+
 /** `undefined` where nothing is close: about one wrong letter in three is. */
-export function closestWord(word: string, known: Iterable<string>): string | undefined {
+export function closestWord(word: string, known: readonly string[]): string | undefined {
+  const meant = Object.hasOwn(OTHERWISE, word.toLowerCase()) ? OTHERWISE[word.toLowerCase()] : undefined;
+  return meant?.find((candidate) => known.includes(candidate)) ?? nearest(word, known);
+}
+
+function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   const lower = word.toLowerCase();
@@ -19,6 +50,6 @@ export function closestWord(word: string, known: Iterable<string>): string | und
 
 /** `: did you mean "X"?`, or nothing. */
 export function didYouMean(word: string, known: Iterable<string>): string {
-  const closest = closestWord(word, known);
+  const closest = closestWord(word, [...known]);
   return closest === undefined ? '' : `: did you mean "${closest}"?`;
 }

@@ -156,7 +156,7 @@ describe('sets', () => {
       'sets/s.txt:3:1: warning: "192.0.2.1/24" has host bits: it reads as 192.0.2.0/24',
     ]);
     expect(problems({ 'sets/s.yaml': 'addresses: []' })).toEqual([
-      'sets/s.yaml:1:1: error: the file must be a list, not a mapping',
+      'sets/s.yaml:1:1: error: the file must be a list, not a mapping: each item begins with "- "',
     ]);
     expect(problems({ 'sets/s.yaml': '- 192.0.2.1\n- 7\n- host\n' })).toEqual([
       'sets/s.yaml:2:3: error: an item must be text, not 7: put quotes around it',

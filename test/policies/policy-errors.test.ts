@@ -46,10 +46,7 @@ describe('the shape of a policy is checked', () => {
       '2:12: error: "default" is one of drop, reject, allow, not "alow": did you mean "allow"?',
     ],
     ['ingress:\n  log: yes', '2:8: error: "log" must be true or false, not "yes": did you mean true?'],
-    [
-      'interfaces:\n  eth0:\n    rules: []',
-      '3:5: error: unknown key "rules": the keys here are uplink, gateway, egress, ingress, limits',
-    ],
+    ['interfaces:\n  eth0:\n    rules: []', '3:5: error: "rules" stands below "egress:" or "ingress:"'],
     ['limits: { egress: 100 }', '1:19: error: "egress" must be text, not 100: with a unit, such as 100mbit'],
     ['limits: { egress: fast }', '1:19: error: "fast" is no rate: write a number and a unit, such as 100mbit'],
     ['limits: { ingress: 1kbit }', '1:20: error: "1kbit" is less than 8kbit, the least that can be held'],
@@ -109,11 +106,7 @@ describe('an expectation has one verdict and one far end, and words that mean so
       expectation('{ drop: ssh, to: any, from: any }'),
       '2:5: error: the expectation has to and from: it needs exactly one of them',
     ],
-    [
-      expectation('{ deny: ssh, to: any }'),
-      '2:5: error: the expectation needs one of allow, drop, reject',
-      '2:7: error: unknown key "deny": the keys here are allow, drop, reject, to, from, comment',
-    ],
+    [expectation('{ deny: ssh, to: any }'), '2:7: error: unknown key "deny": did you mean "drop"?'],
     [expectation('{ drop: shh, to: any }'), '2:13: error: unknown service "shh": did you mean "ssh"?'],
     [
       expectation('{ drop: ssh, from: "container:wep" }'),

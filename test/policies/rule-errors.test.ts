@@ -131,7 +131,7 @@ describe('services', () => {
     [allow('tcp/'), '3:14: error: "tcp" needs ports, such as tcp/80; all of tcp is proto/6'],
     [
       allow('tcp/ssh'),
-      '3:14: error: "tcp/ssh": "ssh" is no port: write a number from 1 to 65535, or a range 5000-5010',
+      '3:14: error: "tcp/ssh": "ssh" is no port: write a number from 1 to 65535, or a range 5000-5010, or just ssh',
     ],
     [allow('tcp/0'), '3:14: error: "tcp/0": "0" is no port: ports are 1 to 65535, without leading zeros'],
     [allow('udp/65536'), '3:14: error: "udp/65536": "65536" is no port: ports are 1 to 65535, without leading zeros'],
@@ -189,10 +189,10 @@ describe('peers', () => {
     [to('set:mirrors'), '4:11: error: unknown set "mirrors": there is no sets/mirrors.yaml or .txt'],
     [to('192.0.2.300'), '4:11: error: "192.0.2.300" is no address or prefix'],
     [to('192.0.2.010'), '4:11: error: "192.0.2.010" is no address or prefix'],
-    [to('192.0.2.0/33'), '4:11: error: "192.0.2.0/33" is no address or prefix'],
+    [to('192.0.2.0/33'), '4:11: error: "192.0.2.0/33" is no address or prefix: IPv4 prefixes are /0 to /32'],
     [
       to('"fe80::1%eth0"'),
-      '4:11: error: "fe80::1%eth0" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME, dns:NAME or an address',
+      '4:11: error: "fe80::1%eth0" is no address or prefix: write the address without its zone, %eth0',
     ],
     [
       to('192.0.2.9-192.0.2.1'),
