@@ -9,6 +9,7 @@ import { chooseBackend } from '../apply/choose-backend.ts';
 import type { Run } from '../commands/run.ts';
 import { examineBridges } from '../doctor/bridge-neighbours.ts';
 import { type BackendFacts, examineBackend } from '../doctor/examine-backend.ts';
+import { examineElsewhere } from '../doctor/examine-elsewhere.ts';
 import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
@@ -16,6 +17,7 @@ import { examineNetworks } from '../doctor/examine-networks.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
+import { readElsewhere } from '../host/elsewhere.ts';
 import { messageOf } from '../log.ts';
 import { EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
@@ -34,6 +36,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const findings = [
     ...examineFlows(desired.nics.values(), { chains: rules.chains, uplinks, host: { desired, network } }),
     ...examineNetworks(host.inputs.containers),
+    ...examineElsewhere(await readElsewhere(host.config.lxcPaths), host.config.lxcPaths),
     ...examineConfigs(host),
     ...examineBridges(desired.nics.values(), rules.chains, facts.sysctl),
     ...examineHost(facts),

@@ -2,6 +2,7 @@
 import { formatDuration, timeText } from '../../policies/moment.ts';
 import { isError } from '../../policies/problem.ts';
 import { observingText } from '../denials/observing.ts';
+import { type Elsewhere, readElsewhere } from '../host/elsewhere.ts';
 import { suggestContainer } from '../host/suggest-container.ts';
 import { placed } from '../json-shape.ts';
 import { describePanic } from '../panic/describe-panic.ts';
@@ -23,6 +24,7 @@ import { changeText, colourDiff } from './preview.ts';
 import { placeProblems, plural, printProblems, shownPath } from './print-problems.ts';
 import { readKnownPanic } from './read-host.ts';
 import { renderTable } from './table.ts';
+import { elsewhereLines, withoutPolicyLines } from './unprotected.ts';
 import { policyInVain } from './without-nics.ts';
 
 export async function runStatus(invocation: Invocation): Promise<number> {
@@ -30,7 +32,8 @@ export async function runStatus(invocation: Invocation): Promise<number> {
   const patient = patientRun(await io.loadRun());
   const asked = { ...invocation, io: { ...io, loadRun: async () => patient.run } };
   const { file, running, answers } = await readDaemonStatus(invocation);
-  const status = file === undefined ? undefined : shownStatus(file, invocation);
+  const elsewhere = running && file !== undefined ? await readElsewhere(file.serves.lxcPaths) : [];
+  const status = file === undefined ? undefined : shownStatus(file, elsewhere, invocation);
   // What didn't come to its end for the daemon needn't be waited for once more.
   const unlimit = patient.limit((status?.unread ?? []).length > 0 ? 5 : 20);
   const difference = await readDifference(asked, answers);
@@ -40,12 +43,15 @@ export async function runStatus(invocation: Invocation): Promise<number> {
   const panic = running && status !== undefined ? status.panic : viewPanic(await readKnownPanic(shared));
   const sealed = describePanic(parsePanic(placed(panic)));
   const fine = running && !hasTrouble(status) && !differs && sealed.length === 0;
-  if (shared.json) io.out.write(`${JSON.stringify({ ...toJson(running, status, difference), panic }, null, 2)}\n`);
+  if (shared.json)
+    io.out.write(`${JSON.stringify({ ...toJson(running, status, difference), panic, elsewhere }, null, 2)}\n`);
   else {
     io.out.write(daemonText(running, status, difference, colours));
     io.out.write(sealed.map((line) => `${colours.red(line)}\n`).join(''));
     if (status !== undefined) io.out.write(revisionLines(status.revision, colours));
     if (status !== undefined) printStatus(invocation, status, parsePanic(placed(panic)));
+    const unprotected = [...withoutPolicyLines(status?.containers ?? []), ...elsewhereLines(elsewhere)];
+    if (unprotected.length > 0) io.out.write(`\n${unprotected.map((line) => `${colours.yellow(line)}\n`).join('')}`);
     const source = status?.revision.reason ? `revision ${status.revision.inForce} says` : 'the files say';
     // The difference is the whole ruleset then, and that nothing is enforced has been said.
     const isBare = !running && difference.known && !difference.holdsRules && differs;
@@ -74,15 +80,18 @@ async function readDaemonStatus({ io, shared }: Invocation): Promise<DaemonStatu
 }
 
 /** @throws CliError for a name that the daemon doesn't know: that nothing is wrong with it must not be the answer. */
-function shownStatus(file: StatusFile, { shared }: Invocation): StatusFile {
+function shownStatus(file: StatusFile, elsewhere: readonly Elsewhere[], { shared }: Invocation): StatusFile {
   const { names, shown } = shared;
   const known = file.containers.map(({ container }) => container);
   for (const name of names) {
-    if (!known.includes(name))
-      throw new CliError(EXIT.usage, `the daemon knows no container "${name}"${suggestContainer(name, known)}`);
+    if (known.includes(name)) continue;
+    const where = elsewhere.find(({ container }) => container === name)?.lxcPath;
+    const hint = where === undefined ? suggestContainer(name, known) : `: lxcPaths doesn't name ${where}`;
+    throw new CliError(EXIT.usage, `the daemon knows no container "${name}"${hint}`);
   }
   const containers = file.containers
     .filter(({ container }) => names.length === 0 || names.includes(container))
+    .sort((a, b) => (a.container < b.container ? -1 : 1))
     .map((entry) => ({
       ...entry,
       problems: placeProblems(entry.problems, shown.policies),

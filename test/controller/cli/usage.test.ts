@@ -261,6 +261,35 @@ describe('status', () => {
     expect(out).toMatch(/^db +running +no file: closed +#0 via vethDb +-$/m);
   });
 
+  test('counts what runs without a policy, by what that means for it', async () => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const without = (container: string, policyStatus: 'closed' | 'open', more: object = {}) =>
+      status.containers.map((one) => ({
+        ...{ ...one, container, policy: { file: null, status: policyStatus, observing: null } },
+        ...more,
+      }));
+    const stopped = { state: 'STOPPED', nics: [] };
+    const containers = [...status.containers, ...without('db', 'closed'), ...without('old', 'closed', stopped)];
+    await writeStatusFile(bed.folder, { ...status, containers });
+    const shown = async () => (await bed.live('status', { env: env(), run: emptyKernel })).out;
+    expect(await shown()).toContain('\n1 running container has no policy, and gets nothing: db\n');
+    const more = ['a', 'b', 'c', 'd'].flatMap((name) => without(name, 'open'));
+    await writeStatusFile(bed.folder, { ...status, containers: more });
+    expect(await shown()).toContain(
+      '\n4 running containers have no policy, and may do everything: a, b, c and 1 more\n',
+    );
+  });
+
+  test('names containers in order', async () => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const containers = ['web', 'db', 'app'].flatMap((container) =>
+      status.containers.map((one) => ({ ...one, container })),
+    );
+    await writeStatusFile(bed.folder, { ...status, containers });
+    const { out } = await bed.live('status', { env: env(), run: emptyKernel });
+    expect([...out.matchAll(/^(\w+) +running +web.yaml/gm)].map(([, name]) => name)).toEqual(['app', 'db', 'web']);
+  });
+
   test('counts down to the end of a rule', async () => {
     const status = statusOf((await readProcessStart(process.pid)) ?? 0);
     const until = new Date(Date.now() + (3 * 24 + 4.5) * 3_600_000).toISOString();
