@@ -23,6 +23,7 @@ import { policyProblems } from '../status/policy-problems.ts';
 import { parseCheck } from '../status/told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
 import { mislaidPolicies } from './mislaid-policies.ts';
+import { missingLxcPaths } from './missing-lxc-paths.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, plural, printProblems, summarize } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
@@ -119,8 +120,13 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
 }
 
 /** The daemon reads no file that is none of its own; so whoever asks looks. */
-const mislaid = ({ shared }: Invocation, known: readonly string[]): Problem[] =>
-  placeProblems(mislaidPolicies(shared.policyFolder, { known, names: shared.names }), shared.shown.policies);
+function mislaid({ shared }: Invocation, known: readonly string[]): Problem[] {
+  const { names, lxcPaths, configFile, shown } = shared;
+  return [
+    ...(names.length === 0 && lxcPaths === undefined ? missingLxcPaths(configFile, shown.config) : []),
+    ...placeProblems(mislaidPolicies(shared.policyFolder, { known, names }), shown.policies),
+  ];
+}
 
 const whatOf = (files: number, containers: number): string =>
   `${plural(files, 'policy file')} and ${plural(containers, 'container')}`;
@@ -144,7 +150,7 @@ async function checkFile(invocation: Invocation, file: string): Promise<Problem[
   const content = await readGiven(path, file);
   const base = basename(path);
   if (path === shared.configFile || /^routewall\.(ya?ml|json)$/.test(base))
-    return [...parseConfig(file, content).problems];
+    return [...parseConfig(file, content).problems, ...missingLxcPaths(path, file)];
   if (base === 'config') return checkLxcConfig(path);
   const { folder, name } = placeInFolder(path, shared.policyFolder);
   if (policyFileKind(name) === undefined) {

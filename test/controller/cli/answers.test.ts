@@ -107,6 +107,19 @@ describe('check', () => {
     expect((await bed.rw('check')).out).toContain('no errors, no warnings');
   });
 
+  test('warns of an LXC path that holds no containers, as it would of a mistyped one', async () => {
+    const [there, web] = [`${bed.folder}/lxc`, `${bed.folder}/lxc/web`];
+    bed.write('routewall.yaml', `lxcPaths:\n  - ${there}\n  - ${there}s\n  - ${web}\n`);
+    const said = [
+      `routewall.yaml:3:5: warning: there is no folder ${there}s: no container is looked for there\n`,
+      `routewall.yaml:4:5: warning: ${web} is one container's folder: the LXC path is ${there}\n`,
+    ].join('');
+    for (const words of ['check --policies pol --state state.json --config routewall.yaml', 'check routewall.yaml']) {
+      const { out, exitCode, err } = await bed.cli(words);
+      expect([out.slice(0, said.length), exitCode, err]).toEqual([said, 0, '']);
+    }
+  });
+
   test('says nothing of backups, and of policies for containers to come', async () => {
     for (const name of ['containers/web.yaml.bak', 'containers/web.txt', 'containers/later.yaml', 'web.yaml'])
       bed.write(`pol/${name}`, '{}\n');
