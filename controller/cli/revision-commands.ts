@@ -56,9 +56,16 @@ function addHistory(program: Command, act: Act): void {
     instead: 'lists what the daemon has kept',
   })
     .description('the revisions of the policies: when, by whom, which files, what it opened and closed')
+    .argument('[REVISION]', 'only this one, with its texts as a diff against those that were in force before it')
     .addHelpText(
       'after',
-      example('routewall history', 'diff -r /var/lib/routewall/revisions/6/policies /etc/routewall'),
+      example(
+        'routewall history',
+        'routewall history 6',
+        'diff -r /var/lib/routewall/revisions/6/policies /etc/routewall',
+      ),
     )
-    .action(() => act(async (invocation) => (await import('./history.ts')).runHistory(invocation)));
+    .action((number: string | undefined) =>
+      act(async (invocation) => (await import('./history.ts')).runHistory(invocation, number)),
+    );
 }

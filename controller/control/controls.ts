@@ -1,5 +1,5 @@
 /** What root may order of the running daemon, whichever way the order comes in. */
-import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
+import type { Problem } from '../../policies/problem.ts';
 import { UnknownContainer, withSession } from '../admission.ts';
 import { placeProblems } from '../cli/print-problems.ts';
 import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain/describe-changes.ts';
@@ -7,6 +7,7 @@ import { suggestContainer } from '../host/suggest-container.ts';
 import type { Panic } from '../panic/panic.ts';
 import { type PanicOrder, PanicRefused, type PanicView, viewPanic } from '../panic/panic-state.ts';
 import type { Outcome } from '../pass/outcome.ts';
+import { brokenFiles, errorsOf } from '../revisions/broken-files.ts';
 import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';
 import type { RevisionView } from '../revisions/revision-view.ts';
@@ -108,11 +109,11 @@ async function carryOut({ session, revisions, policyFolder }: ControlOptions, or
     const words = tellChanges(flows);
     const record = revisions.book.current?.record;
     if (record?.flows === null && record.digest === digestOf(outcome.choice.files))
-      await revisions.book.amend(record.number, { flows: words.map(({ text }) => text) });
-    const problems = placeProblems(errorsOf(outcome), policyFolder);
+      await revisions.book.amend(record.number, {
+        flows: words.map(({ text }) => text),
+        broken: brokenFiles(assembled),
+      });
+    const problems = placeProblems(errorsOf(assembled), policyFolder);
     return { ...revisions.view, changed, files, flows: flowRows(flows), words, problems };
   });
 }
-
-const errorsOf = ({ assembled }: Outcome): Problem[] =>
-  uniqueProblems([...assembled.policies.values()].flatMap(({ compiled }) => compiled.problems.filter(isError)));

@@ -4,6 +4,7 @@ import type { DesiredState } from '../../render/desired.ts';
 import { tellChanges } from '../explain/describe-changes.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { Report } from '../status/report.ts';
+import { brokenFiles } from './broken-files.ts';
 import { readFlowsBetween } from './flows-between.ts';
 import { describeFiles } from './revision.ts';
 import type { Revisions } from './revisions.ts';
@@ -39,10 +40,11 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
       isUnsaved = false;
       if (record === undefined) return;
       log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
+      const broken = brokenFiles(kept.assembled);
       // After a start nobody knows what there was before.
-      if (old === undefined) return;
+      if (old === undefined) return await revisions.book.amend(record.number, { broken });
       const flows = readFlowsBetween(old, kept.applied.enforced, kept.assembled, loaded);
-      await revisions.book.amend(record.number, { flows: tellChanges(flows).map(({ text }) => text) });
+      await revisions.book.amend(record.number, { broken, flows: tellChanges(flows).map(({ text }) => text) });
     } catch (cause) {
       // The kernel has it all the same; the next pass tries again.
       isUnsaved = true;

@@ -101,6 +101,7 @@ export class RevisionBook {
       at: new Date(this.#options.now()).toISOString(),
       files: diffFiles(this.#current?.files ?? NO_FILES, files),
       flows: null,
+      broken: null,
       digest: digestOf(files),
       unreadable: Object.fromEntries(
         [...files].flatMap(([path, content]) => (content instanceof Error ? [[path, content.message]] : [])),
@@ -110,7 +111,10 @@ export class RevisionBook {
   }
 
   /** Adds what became known of a revision; that it couldn't be is no reason to fail. */
-  async amend(number: number, change: Partial<Pick<RevisionRecord, 'flows' | 'confirmation'>>): Promise<void> {
+  async amend(
+    number: number,
+    change: Partial<Pick<RevisionRecord, 'flows' | 'broken' | 'confirmation'>>,
+  ): Promise<void> {
     try {
       const record = { ...(await this.store.readRecord(number)), ...change };
       await this.store.amend(record);

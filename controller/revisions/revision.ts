@@ -32,6 +32,8 @@ export interface RevisionRecord {
   readonly confirmation: 'waiting' | 'confirmed' | 'taken-back' | null;
   /** Of the texts, so that damaged ones are never enforced. */
   readonly digest: string;
+  /** Files with errors when it came into force, paths in the policy folder; `null`: not known (yet). */
+  readonly broken: readonly string[] | null;
   /** Files that could not be read when it was made, with the reason. */
   readonly unreadable: Readonly<Record<string, string>>;
 }
@@ -52,11 +54,15 @@ export function parseRevision(top: Placed): RevisionRecord {
     flows: orNull(field('flows'), (of) => asList(of).map(asText)),
     confirmation: orNull(field('confirmation'), (of) => asOneOf(of, ['waiting', 'confirmed', 'taken-back'] as const)),
     digest: asText(field('digest')),
+    // Revisions that earlier releases kept have none.
+    broken: orNull(orMissing(field('broken')), (of) => asList(of).map(asText)),
     unreadable: Object.fromEntries(
       Object.keys(unreadable).map((key) => [key, asText(at(unreadable, key, 'unreadable'))]),
     ),
   };
 }
+
+const orMissing = ({ value, path }: Placed): Placed => ({ value: value ?? null, path });
 
 const digests = new WeakMap<PolicyFiles, string>();
 

@@ -156,6 +156,14 @@ it('keeps each edit that it follows, a moment later, and tells what that opened 
     '  1 first seen',
     '     +containers/web.yaml',
   ]);
+  await routewall.writePolicy('containers/web.yaml', allow(22).replace('tcp/22', 'tcpp/22'));
+  const broken = /^\* 4 .* edited, with errors in containers\/web\.yaml$/m;
+  await eventually('the fourth is marked as broken', async () => broken.test(await history()), 10_000);
+  expect(await done(routewall, 'history', '4')).toMatch(/^\+\+\+ 4\/policies\/containers\/web\.yaml$/m);
+  await done(routewall, 'rollback', '3');
+  expect(await history()).toMatch(/^\* 5 .* rolled back to 3 by root$/m);
+  expect((await routewall.cli('apply')).exitCode).toBe(1);
+  expect(await history()).toMatch(/^\* 6 .* applied by root, with errors in containers\/web\.yaml$/m);
 });
 
 it('follows files unless they were rolled back, until they change again', async () => {
