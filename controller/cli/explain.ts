@@ -1,6 +1,9 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
 import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
+import { assembleAsIfRunning } from '../as-if-running.ts';
+import type { Assembled } from '../assemble.ts';
+import { type ForeignJudgement, type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';
 import { describeAnswers, QuestionError } from '../explain/answer-question.ts';
@@ -37,7 +40,7 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
     io.out.write(`${toJson(told, foreign)}\n`);
     return fine ? EXIT.fine : EXIT.no;
   }
-  const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? [], colours));
+  const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? NOTHING, colours));
   io.out.write(texts.join('\n'));
   if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
   const waiting = await describeNotInForce(invocation);
@@ -46,10 +49,14 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
 }
 
 /** The first answer's keys are at the top too, for programs that know of no others; of each rule there is its line. */
-function toJson({ answers, lastGood }: ToldAnswers, foreign: readonly (readonly ForeignVerdict[])[]): string {
+function toJson({ answers, lastGood }: ToldAnswers, foreign: readonly ForeignJudgement[]): string {
   const shown = answers.map(({ json }, index) => {
-    const drops = foreign[index] ?? [];
-    return { ...asObject(placed(json)), ...(drops.length > 0 && { foreign: drops }) };
+    const { drops, translators } = foreign[index] ?? NOTHING;
+    return {
+      ...asObject(placed(json)),
+      ...(drops.length > 0 && { foreign: drops }),
+      ...(translators.length > 0 && { foreignNat: translators }),
+    };
   });
   const withoutWhole = (key: string, value: unknown): unknown => (key === 'whole' ? undefined : value);
   return JSON.stringify({ ...shown[0], answers: shown, lastGood }, withoutWhole, 2);
@@ -70,7 +77,9 @@ function rememberHost(invocation: Invocation): () => Promise<AsIfRunning> {
   };
 }
 
-const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, drops: readonly ForeignVerdict[] = []): boolean =>
+const NOTHING: ForeignJudgement = { drops: [], translators: [] };
+
+const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, { drops } = NOTHING): boolean =>
   verdict === 'allow' && !drops.some(({ sure }) => sure);
 
 /** By answer; only root can list others' rules, and a state that stands in for the host has none. */
@@ -78,7 +87,7 @@ async function judgeForeign(
   invocation: Invocation,
   answers: readonly ToldAnswer[],
   readOnce: () => Promise<AsIfRunning>,
-): Promise<readonly (readonly ForeignVerdict[])[]> {
+): Promise<readonly ForeignJudgement[]> {
   const { io, shared } = invocation;
   const isAsked = shared.stateFile === undefined && io.isRoot && answers.some(({ verdict }) => verdict === 'allow');
   if (!isAsked) return [];
@@ -87,7 +96,7 @@ async function judgeForeign(
     if (!chains.some(({ base }) => base !== null)) return [];
     const { assembled: host } = await readOnce();
     const sysctl = await readSysctls([], []);
-    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer, sysctl) : []));
+    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer, sysctl) : NOTHING));
   } catch (cause) {
     io.err.write(`what other programs drop isn't known: ${describeFailure(cause, io).message}\n`);
     return [];
@@ -104,17 +113,20 @@ function explainHost(host: AsIfRunning, invocation: Invocation, flags: ExplainFl
   }
 }
 
-function renderAnswer(answer: ToldAnswer, foreign: readonly ForeignVerdict[], colours: Colours): string {
+function renderAnswer(answer: ToldAnswer, { drops, translators }: ForeignJudgement, colours: Colours): string {
   const { verdict, service, steps } = answer;
   const word = verdict === 'allow' ? colours.green('allow') : colours.red(verdict);
   const rows = steps.map((step) => [`  ${markOf(step, colours)} ${step.at}`, whyOf(step), placeOf(step, colours)]);
-  return `${colours.bold(word)}  ${service}  ${endText(answer, 'from')} → ${endText(answer, 'to')}\n${renderTable(rows)}${foreign.map((drop) => foreignText(drop, colours)).join('')}`;
+  return `${colours.bold(word)}  ${service}  ${endText(answer, 'from')} → ${endText(answer, 'to')}\n${renderTable(rows)}${drops.map((drop) => foreignText(drop, colours)).join('')}${translators.map((chain) => translatedText(chain, colours)).join('')}`;
 }
 
 function foreignText({ chain, sure, by, mend }: ForeignVerdict, colours: Colours): string {
   const text = `allowed by routewall, but ${chain} ${sure ? 'would' : 'may'} drop it: by ${by}`;
   return `${sure ? colours.red(text) : colours.yellow(text)}\n    ${mend}\n`;
 }
+
+const translatedText = (chain: string, colours: Colours): string =>
+  `${colours.yellow(`${chain} may send it to another address: ask about that one`)}\n`;
 
 function endText(answer: ToldAnswer, end: 'from' | 'to'): string {
   const name = answer[end].replace(/^container:/, '');

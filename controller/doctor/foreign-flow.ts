@@ -5,6 +5,7 @@ import { findPublished } from '../explain/translate-flow.ts';
 import { ASKED_ABOUT_IPV6, dropsOfDiscovery, MEND_IPV6 } from './bridge-neighbours.ts';
 import { lasting, outerInterface } from './examine-flows.ts';
 import type { ForeignPacket } from './foreign-match.ts';
+import { translatorsOf } from './foreign-nat.ts';
 import { type ForeignChain, nameChain } from './foreign-ruleset.ts';
 import { judgePackets, type Way } from './judge-packet.ts';
 import { mendOf } from './mend-drop.ts';
@@ -26,39 +27,69 @@ export interface ForeignVerdict {
   readonly mend: string;
 }
 
+/** What other programs do with a flow that we let pass. */
+export interface ForeignJudgement {
+  readonly drops: readonly ForeignVerdict[];
+  /** Chains that may send it to another address first, such as `chain PREROUTING of table ip nat`. */
+  readonly translators: readonly string[];
+}
+
+const NOTHING: ForeignJudgement = { drops: [], translators: [] };
+
 export function judgeFlow(
   chains: readonly ForeignChain[],
   host: FlowHost,
   flow: AskedFlow,
   sysctl: (key: string) => string | undefined,
-): ForeignVerdict[] {
-  const [source, destination] = [parseAddress(flow.source ?? ''), parseAddress(flow.destination ?? '')];
-  if (source === undefined || destination === undefined) return [];
-  const service = serviceOf(flow.service, familyOf(source));
-  const from = sourceSide(host, source);
-  const published = findPublished(host.desired, { ...service, source, destination, family: familyOf(source) });
-  const to: Side = published === undefined ? destinationSide(host, destination, from) : { kind: 'nic', ...published };
-  const way = wayOf(from, to);
-  if (way === undefined) return [];
-  const { name: protocol, port } = service;
-  const packet: ForeignPacket = {
-    ...{ family: familyOf(source), source, destination: published?.publication.to ?? destination },
-    ...(protocol === undefined ? {} : { protocol }),
-    ...(port === undefined ? {} : { port: published?.port ?? port }),
-    mayBeTranslated: to.kind === 'nic' && (to.nic.nat?.publications.length ?? 0) > 0,
-  };
-  const ways = interfacesIn(from, host).flatMap((incoming) =>
-    interfacesOut({ from, to }, host).map((outgoing) => ({ ...packet, ...incoming, ...outgoing })),
-  );
+): ForeignJudgement {
+  const asked = askedWay(host, flow);
+  if (asked === undefined) return NOTHING;
+  const { from, to, way, packets, family } = asked;
   const own = [from, to].flatMap((side) => (side.kind === 'nic' ? outerInterface(side.nic) : []))[0] ?? 'veth*';
-  const drops = judgePackets(chains, way, ways).map((drop) => ({
+  const drops = judgePackets(chains, way, packets).map((drop) => ({
     chain: nameChain(drop.chain),
     sure: drop.sure,
     by: drop.by,
     mend: mendOf(drop, chains, lasting(own)),
   }));
-  const isAsked = packet.family === 6 && sysctl(ASKED_ABOUT_IPV6) === '1';
-  return drops.length > 0 || !isAsked ? drops : undiscovered(chains, from, to);
+  const isAsked = family === 6 && sysctl(ASKED_ABOUT_IPV6) === '1';
+  return {
+    drops: drops.length > 0 || !isAsked ? drops : undiscovered(chains, from, to),
+    translators: translatorsOf(chains, way, packets).map(nameChain),
+  };
+}
+
+interface AskedWay {
+  readonly from: Side;
+  readonly to: Side;
+  readonly way: Way;
+  readonly family: 4 | 6;
+  /** One for each way that it may take. */
+  readonly packets: readonly ForeignPacket[];
+}
+
+function askedWay(host: FlowHost, flow: AskedFlow): AskedWay | undefined {
+  const [source, destination] = [parseAddress(flow.source ?? ''), parseAddress(flow.destination ?? '')];
+  if (source === undefined || destination === undefined) return undefined;
+  const family = familyOf(source);
+  const service = serviceOf(flow.service, family);
+  const from = sourceSide(host, source);
+  const published = findPublished(host.desired, { ...service, source, destination, family });
+  const to: Side = published === undefined ? destinationSide(host, destination, from) : { kind: 'nic', ...published };
+  const way = wayOf(from, to);
+  if (way === undefined) return undefined;
+  const { name: protocol, port } = service;
+  const packet: ForeignPacket = {
+    ...{ family, source, destination: published?.publication.to ?? destination },
+    ...(protocol === undefined ? {} : { protocol }),
+    ...(port === undefined ? {} : { port: published?.port ?? port }),
+    mayBeTranslated: to.kind === 'nic' && (to.nic.nat?.publications.length ?? 0) > 0,
+    destinationType: way === 'input' ? 'local' : 'unicast',
+  };
+  const packets = interfacesIn(from, host).flatMap((incoming) =>
+    interfacesOut({ from, to }, host).map((outgoing) => ({ ...packet, ...incoming, ...outgoing })),
+  );
+  return { from, to, way, family, packets };
 }
 
 /** Neighbours on a bridge that don't find each other. */

@@ -43,7 +43,7 @@ export function judgePackets(
   }));
 }
 
-function hasFamily(table: string, { family }: ForeignPacket): boolean {
+export function hasFamily(table: string, { family }: ForeignPacket): boolean {
   const [word] = table.split(' ');
   return word === 'inet' || word === (family === 4 ? 'ip' : 'ip6');
 }

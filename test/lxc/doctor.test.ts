@@ -113,3 +113,30 @@ it('reads the rules of the old iptables where there are any, and loads none', as
   await host.run('sh', ['-c', drop?.mend ?? '']);
   expect([await reach(v6), await found()]).toEqual(['allowed', []]);
 });
+
+it("explain says that another program's rule may send a flow to another address", async () => {
+  const routewall = await startRoutewall();
+  const { host } = routewall.bed;
+  const explain = async (service: string, ...words: readonly string[]): Promise<string> => {
+    const asked = ['explain', '--from', '203.0.113.80', '--to', 'host', '-4', service, ...words];
+    return (await routewall.cli(...asked)).stdout;
+  };
+  await host.run('iptables-nft', [
+    ...['-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '8080'],
+    ...['-j', 'DNAT', '--to-destination', '198.51.100.20:80'],
+  ]);
+  const table = `table ip theirs {
+    chain sent { tcp dport 8081 dnat to 198.51.100.20:80; }
+    chain in { type nat hook prerouting priority dstnat; iifname "eth0" jump sent; udp dport 53 redirect to :5353; }
+    chain out { type nat hook output priority -100; tcp dport 8082 dnat to 198.51.100.20:80; }
+  }
+`;
+  await host.run('nft', ['-f', '-'], { input: table });
+  const said = (chain: string): string => `${chain} may send it to another address: ask about that one`;
+  expect(await explain('tcp/8080')).toContain(said('chain PREROUTING of table ip nat'));
+  expect(await explain('tcp/8081')).toContain(said('chain sent of table ip theirs'));
+  expect(await explain('udp/53')).toContain(said('chain in of table ip theirs'));
+  for (const service of ['tcp/8082', 'tcp/80', 'udp/8080']) expect(await explain(service)).not.toContain('may send it');
+  const json = JSON.parse(await explain('tcp/8080', '--json'));
+  expect(json).toMatchObject({ verdict: 'allow', foreignNat: ['chain PREROUTING of table ip nat'] });
+});
