@@ -14,7 +14,7 @@ import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import type { Invocation } from './options.ts';
-import { type CliHost, readHost } from './read-host.ts';
+import { type CliHost, readAllInForce, readHost } from './read-host.ts';
 import { askServing, describeNotInForce } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
 
@@ -25,14 +25,17 @@ export interface ExplainFlags {
   /** Only this one. */
   readonly family: Family | undefined;
   readonly source: string | undefined;
+  /** Not as the files are saved. */
+  readonly inForce: boolean;
 }
 
 export async function runExplain(invocation: Invocation, flags: ExplainFlags): Promise<number> {
   const { io, shared, colours } = invocation;
   const args = [flags.from, flags.to, flags.service, flags.family ?? 0, flags.source ?? ''];
-  const readOnce = rememberHost(invocation);
-  const told =
-    (await askServing(invocation, 'Explain', args, parseAnswers)) ?? explainHost(await readOnce(), invocation, flags);
+  const readOnce = rememberHost(invocation, flags);
+  // The daemon answers by the files as they are saved.
+  const served = flags.inForce ? undefined : await askServing(invocation, 'Explain', args, parseAnswers);
+  const told = served ?? explainHost(await readOnce(), invocation, flags);
   const { answers, lastGood } = told;
   const foreign = await judgeForeign(invocation, answers, readOnce);
   const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
@@ -43,7 +46,7 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? NOTHING, colours));
   io.out.write(texts.join('\n'));
   if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
-  const waiting = await describeNotInForce(invocation);
+  const waiting = flags.inForce ? undefined : await describeNotInForce(invocation);
   if (waiting !== undefined) io.err.write(`answered by the files as they are saved: ${waiting}\n`);
   return fine ? EXIT.fine : EXIT.no;
 }
@@ -65,10 +68,10 @@ function toJson({ answers, lastGood }: ToldAnswers, foreign: readonly ForeignJud
 type AsIfRunning = CliHost & { readonly assembled: Assembled };
 
 /** As if all ran; read when somebody asks, and only once. */
-function rememberHost(invocation: Invocation): () => Promise<AsIfRunning> {
+function rememberHost(invocation: Invocation, { inForce }: ExplainFlags): () => Promise<AsIfRunning> {
   let reading: Promise<AsIfRunning> | undefined;
   const read = async (): Promise<AsIfRunning> => {
-    const host = await readHost(invocation);
+    const host = await (inForce ? readAllInForce : readHost)(invocation);
     return { ...host, assembled: assembleAsIfRunning(host.inputs, host.assembler) };
   };
   return () => {

@@ -13,18 +13,20 @@ import { buildMap } from '../map/reach-map.ts';
 import { assembleAsIfRunning } from '../pass/as-if-running.ts';
 import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
-import { readHost, selectContainers } from './read-host.ts';
+import { readAllInForce, readHost, selectContainers } from './read-host.ts';
 import { describeNotInForce } from './serving-daemon.ts';
 
 export interface MapFlags {
   readonly format: 'table' | 'dot' | 'svg';
   /** Standard output without it. */
   readonly output: string | undefined;
+  /** Not as the files are saved. */
+  readonly inForce: boolean;
 }
 
-export async function runMap(invocation: Invocation, { format, output }: MapFlags): Promise<number> {
+export async function runMap(invocation: Invocation, { format, output, inForce }: MapFlags): Promise<number> {
   const { io, shared } = invocation;
-  const host = await readHost(invocation);
+  const host = await (inForce ? readAllInForce : readHost)(invocation);
   const names = selectContainers(host.containers, shared.names).map(({ container }) => container.name);
   const { policies, network, ...assembled } = assembleAsIfRunning(host.inputs, host.assembler);
   const { containers, loaded, backend, config } = host.inputs;
@@ -43,7 +45,7 @@ export async function runMap(invocation: Invocation, { format, output }: MapFlag
     const container = assembled.desired.nics.get(key)?.container ?? '';
     if (asked.size === 0 || asked.has(container)) io.err.write(`${container}: ${why}\n`);
   }
-  const waiting = await describeNotInForce(invocation);
+  const waiting = inForce ? undefined : await describeNotInForce(invocation);
   if (waiting !== undefined) io.err.write(`drawn by the files as they are saved: ${waiting}\n`);
   return EXIT.fine;
 }

@@ -146,7 +146,10 @@ function addPreview(program: Command, act: Act): void {
     );
 }
 
+const IN_FORCE = 'by the policies that are in force, not by the files as they are saved; for root';
+
 interface ExplainRaw {
+  readonly inForce?: boolean;
   readonly from: string;
   readonly to: string;
   readonly source?: string;
@@ -167,6 +170,7 @@ function addExplain(program: Command, act: Act): void {
     .option('--source <ADDRESS>', 'what the sender takes for its address, if not its own')
     .addOption(new Option('-4', 'only IPv4').conflicts('6'))
     .addOption(new Option('-6', 'only IPv6'))
+    .option('--in-force', IN_FORCE)
     .addHelpText(
       'after',
       '\nOne answer for each family that both ends have, and for each packet that the service stands for; the exit status is\n' +
@@ -183,9 +187,9 @@ function addExplain(program: Command, act: Act): void {
     .action((service: string, flags: ExplainRaw) =>
       act(async (invocation) => {
         const family: Family | undefined = flags[4] === true ? 4 : flags[6] === true ? 6 : undefined;
-        const { from, to, source } = flags;
+        const { from, to, source, inForce = false } = flags;
         const { runExplain } = await import('./explain.ts');
-        return runExplain(invocation, { from, to, service, family, source });
+        return runExplain(invocation, { from, to, service, family, source, inForce });
       }),
     );
 }
@@ -212,12 +216,13 @@ function addMap(program: Command, act: Act): void {
         .default('table' as const),
     )
     .option('-o, --output <FILE>', 'write it there')
+    .option('--in-force', IN_FORCE)
     .addHelpText('after', '\nContainers with equal policies are one line and one node; -n keeps a container apart.')
     .addHelpText('after', example('routewall map', 'routewall map --format svg -o map.svg', 'routewall map -n web'))
-    .action((flags: { format: 'table' | 'dot' | 'svg'; output?: string }) =>
+    .action((flags: { format: 'table' | 'dot' | 'svg'; output?: string; inForce?: boolean }) =>
       act(async (invocation) => {
         const { runMap } = await import('./map.ts');
-        return runMap(invocation, { format: flags.format, output: flags.output });
+        return runMap(invocation, { format: flags.format, output: flags.output, inForce: flags.inForce === true });
       }),
     );
 }

@@ -51,6 +51,15 @@ export async function readHostInForce(invocation: Invocation): Promise<CliHost> 
   return readHostUnder(await readValidConfig(invocation), invocation, 'in-force');
 }
 
+/** As `readHostInForce`, for who asks for just that. @throws CliError where it can't be known */
+export async function readAllInForce(invocation: Invocation): Promise<CliHost> {
+  const { shared, io } = invocation;
+  if (shared.stateFile !== undefined)
+    throw new CliError(EXIT.usage, `--in-force asks the live host, for which --state stands in`);
+  if (!io.isRoot) throw new CliError(EXIT.refused, 'only root can read what is in force');
+  return await readHostInForce(invocation);
+}
+
 /** `files`: what runs isn't asked for, and where the host can't be asked for its addresses, that is no failure. */
 export async function readHostUnder(
   config: HostConfig,

@@ -25,6 +25,7 @@ test.each([
   ['doctor --state state.json', 'doctor: examines the live host; --state is for '],
   ['status --state state.json', 'status: is about what this host enforces; --state is for '],
   ['explain --from host --to container:web ssh -n web', 'explain: is about the flow from --from to --to alone; -n is '],
+  ['map --in-force --state state.json', '--in-force asks the live host, for which --state stands in'],
   [
     'import incus acl.yaml --config x.yaml',
     'import: reads the file that it is given, and nothing of a host; --config ',
