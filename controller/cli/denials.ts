@@ -7,6 +7,7 @@ import { EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
 import { readHostInForce, selectContainers } from './read-host.ts';
 import { requireRecords } from './recorded.ts';
+import { describeNotInForce } from './serving-daemon.ts';
 import { renderTable } from './table.ts';
 
 export interface DenialFlags {
@@ -36,7 +37,25 @@ export async function runDenials(invocation: Invocation, flags: DenialFlags): Pr
   const rows = shown.map((denial) => [...cells(denial), String(denial.packets), agoText(now, denial.lastSeen)]);
   io.out.write(renderTable([heading.map((text) => colours.bold(text)), ...rows]));
   if (all.length > shown.length) io.err.write(`and ${all.length - shown.length} more: --limit ${all.length}\n`);
+  await tellWhoseLines(invocation, host, shown);
   return EXIT.fine;
+}
+
+/** Who looks a line up finds the file as it is saved. */
+async function tellWhoseLines(
+  invocation: Invocation,
+  { assembled }: DenialHost,
+  shown: readonly Denial[],
+): Promise<void> {
+  const { err } = invocation.io;
+  const files = new Set(shown.flatMap(({ rule }) => rule?.file ?? []));
+  const broken = [...assembled.policies.values()].flatMap(({ status, file }) =>
+    status === 'last-good' ? (file ?? []) : [],
+  );
+  const waiting = files.size === 0 ? undefined : await describeNotInForce(invocation);
+  if (waiting !== undefined) err.write(`lines are those of what is in force: ${waiting}\n`);
+  for (const file of broken.filter((file) => files.has(file)))
+    err.write(`${file}: has errors; lines are those of the last good policy\n`);
 }
 
 const ORDERS: Readonly<Record<DenialFlags['sort'], (a: Denial, b: Denial) => number>> = {

@@ -26,7 +26,7 @@ function addDenials(program: Command, act: Act): void {
     .addOption(new Option('--limit <NUMBER>', 'rows at the most').argParser(parseLimit).default(50))
     .addHelpText(
       'after',
-      "\nDirections: egress and ingress are a policy's; spoof: from an address that isn't the container's;\nguard: from an interface that no container claims. The rule is the one that decides by the policy as it is now.",
+      "\nDirections: egress and ingress are a policy's; spoof: from an address that isn't the container's;\nguard: from an interface that no container claims. The rule is the one that decides by the policy in force now.",
     )
     .addHelpText('after', example('routewall denials -n tinderbox', 'routewall denials --follow'))
     .action((flags: DenialsRaw) =>

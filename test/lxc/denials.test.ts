@@ -123,3 +123,30 @@ it('a stop clears what was counted for the interface that goes', async () => {
     return !stdout.includes('203.0.113.80');
   });
 });
+
+it('names lines of the policy in force, and says where the file as it is saved has others', async () => {
+  const rw = await startRoutewall({ config: 'autoApply: false\n' });
+  const policy = 'egress:\n  rules:\n    - drop: tcp/81\n      to: any\n';
+  const web = await rw.addContainer('web', { lines: nic(addressesOf(20)), policy });
+  await rw.cli('apply');
+  await rw.start(web);
+  await probe(await web.inside(), { protocol: 'tcp', to: '203.0.113.80', port: 81 });
+  const told = async () => {
+    const { stdout, stderr } = await rw.cli('denials');
+    return [/tcp\/81 +(\S+) /.exec(stdout)?.[1], stderr];
+  };
+  expect(await told()).toEqual(['web.yaml:3', '']);
+  const shifted = `# what it may do\n\n${policy}`;
+  await rw.writePolicy('containers/web.yaml', shifted);
+  const waits = 'containers/web.yaml differs from what is in force and waits for routewall apply';
+  await rw.statusTells(new RegExp(waits));
+  expect(await told()).toEqual(['web.yaml:3', `lines are those of what is in force: ${waits}`]);
+  await rw.cli('apply');
+  expect(await told()).toEqual(['web.yaml:5', '']);
+  await rw.writePolicy('containers/web.yaml', `\n${shifted}nonsense: {}\n`);
+  await rw.cli('apply');
+  expect(await told()).toEqual([
+    'web.yaml:5',
+    'containers/web.yaml: has errors; lines are those of the last good policy',
+  ]);
+});
