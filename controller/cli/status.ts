@@ -18,6 +18,7 @@ import { CliError, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import { type Difference, readDifference } from './kernel-difference.ts';
 import type { Invocation } from './options.ts';
+import { revisionText } from './order.ts';
 import { patientRun } from './patient-run.ts';
 import { policyName, policyStanding, standingColour } from './policy-standing.ts';
 import { changeText, colourDiff } from './preview.ts';
@@ -145,7 +146,12 @@ function kernelRules(difference: Difference): string {
     : '; the kernel holds no rules of ours: nothing is enforced';
 }
 
-function revisionLines({ inForce, unconfirmed, waiting, reason }: RevisionView, colours: Colours): string {
+function revisionLines(view: RevisionView, colours: Colours): string {
+  const { inForce, autoApply, unconfirmed, waiting, reason } = view;
+  if (!autoApply && unconfirmed === null && reason === null) {
+    const waits = 'what is saved from now on waits for routewall apply (autoApply: false)';
+    return `${colours.dim(`${revisionText(view)} is in force; ${waits}`)}\n`;
+  }
   const lines = [
     ...(unconfirmed === null
       ? []

@@ -261,6 +261,21 @@ describe('status', () => {
     expect(out).toMatch(/^db +running +no file: closed +#0 via vethDb +-$/m);
   });
 
+  test('says that saved files wait also while none does', async () => {
+    const status = statusOf((await readProcessStart(process.pid)) ?? 0);
+    const shown = async (revision: object) => {
+      await writeStatusFile(bed.folder, { ...status, revision: { ...status.revision, ...revision } });
+      return (await bed.live('status', { env: env(), run: emptyKernel })).out.split('\n')[1];
+    };
+    const line = 'revision 3 is in force; what is saved from now on waits for routewall apply (autoApply: false)';
+    expect(await shown({ autoApply: false })).toBe(line);
+    expect(await shown({})).toBe('');
+    const waiting = ['a', 'b', 'c', 'd', 'e'].map((name) => `containers/${name}.yaml`);
+    expect(await shown({ autoApply: false, reason: 'apply', waiting })).toBe(
+      'revision 3 is in force; containers/a.yaml, containers/b.yaml, containers/c.yaml and 2 more differ from what is in force and wait for routewall apply',
+    );
+  });
+
   test('counts what runs without a policy, by what that means for it', async () => {
     const status = statusOf((await readProcessStart(process.pid)) ?? 0);
     const without = (container: string, policyStatus: 'closed' | 'open', more: object = {}) =>
