@@ -1,4 +1,5 @@
 /** `routewall check`: every mistake in the configuration, the policies and what LXC says about containers of ours. */
+import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { rangesOfPrefixes } from '../../policies/address-book.ts';
 import { claimedPrefixes } from '../../policies/compile-nic.ts';
@@ -147,6 +148,8 @@ async function checkFiles(invocation: Invocation, files: readonly string[]): Pro
 async function checkFile(invocation: Invocation, file: string): Promise<Problem[]> {
   const { io, shared } = invocation;
   const path = resolve(io.folder, file);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new CliError(EXIT.usage, `${file}: is a folder: without a file's name, all policies are checked`);
   const content = await readGiven(path, file);
   const base = basename(path);
   if (path === shared.configFile || /^routewall\.(ya?ml|json)$/.test(base))

@@ -1,9 +1,9 @@
 /** Everything that commands answer from: the files, and the live host or what stands in for it. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import type { HostConfig } from '../../policies/config.ts';
-import type { PolicyFiles } from '../../policies/policy-files.ts';
+import { CONTAINERS, type PolicyFiles } from '../../policies/policy-files.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
 import type { InterfaceName } from '../../render/names.ts';
@@ -127,9 +127,17 @@ function requireFolders({ policiesAreExplicit, policyFolder, shown, lxcPaths }: 
   if (policiesAreExplicit && !existsSync(policyFolder)) {
     throw new CliError(EXIT.usage, `--policies ${shown.policies}: there is no such folder`);
   }
+  if (policiesAreExplicit) requirePolicyFolder(policyFolder, shown.policies);
   for (const path of lxcPaths ?? []) {
     if (!existsSync(path)) throw new CliError(EXIT.usage, `--lxc-path ${path}: there is no such folder`);
   }
+}
+
+/** All containers would go without a policy under what holds none. */
+function requirePolicyFolder(folder: string, shown: string): void {
+  if (!statSync(folder).isDirectory()) throw new CliError(EXIT.usage, `--policies ${shown}: is a file, not a folder`);
+  if (basename(folder) === CONTAINERS && !existsSync(join(folder, CONTAINERS)))
+    throw new CliError(EXIT.usage, `--policies ${shown}: holds policies itself: give the folder above it`);
 }
 
 const sorted = (reader: HostReader): KnownContainer[] =>

@@ -46,6 +46,8 @@ function answerQuestion(
 ): readonly [Answer, ...Answer[]] {
   const from = readParty(question.from, '--from', host);
   const to = readParty(question.to, '--to', host);
+  if (from.kind === 'address' && to.kind === 'address' && familyOf(from.address) !== familyOf(to.address))
+    throw new QuestionError(`--from ${question.from} and --to ${question.to} are of two families: no packet has both`);
   const source = question.source === undefined ? undefined : readAddress(question.source);
   const asked = parseAskedService(question.service, services);
   if (typeof asked === 'string') throw new QuestionError(asked);

@@ -1,4 +1,5 @@
 /** The ends of a flow in question: which address each would use, and who has it. */
+import { addressHint } from '../../policies/address-mistake.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import type { HostNetwork } from '../../policies/host-network.ts';
 import {
@@ -142,5 +143,6 @@ export function parseParty(text: string): FlowParty | string {
   const address = parseAddress(text);
   if (address !== undefined) return { kind: 'address', address };
   if (parsePrefix(text) !== undefined) return `${text} is a prefix; name one address of it`;
-  return `${text} is neither container:NAME, nor host, nor an address`;
+  if (/^(any|lan|internet)$|^(group|set|dns):/.test(text)) return `${text} is many addresses; name one of them`;
+  return `${text} is neither container:NAME, nor host, nor an address${addressHint(text)}`;
 }

@@ -333,6 +333,14 @@ describe('explain', () => {
     expect(await ask('--from container:tinderbx --to host ssh')).toMatch(/^2 .*did you mean "tinderbox"\?/);
     expect(await ask('--from web --to host ssh')).toMatch(/^2 .*did you mean container:web\?/);
     expect(await ask('--from host --to 192.0.2.0/24 ssh')).toMatch(/^2 .*name one address/);
+    expect(await ask('--from internet --to container:web ssh')).toMatch(
+      /^2 .*--from internet is many addresses; name one/,
+    );
+    expect(await ask('--from group:farm --to host ssh')).toMatch(/^2 .*--from group:farm is many addresses; name one/);
+    expect(await ask('--from fe80::1%eth0 --to host ssh')).toMatch(/^2 .*address: write .* without its zone, %eth0$/m);
+    expect(await ask('--from 203.0.113.9 --to 2001:db8::1 ssh')).toBe(
+      '2 routewall: --from 203.0.113.9 and --to 2001:db8::1 are of two families: no packet has both\n',
+    );
     expect(await ask('--from host --to container:web any')).toMatch(/^2 .*such as tcp\/80/);
     expect(await ask('--from host --to container:web squd')).toMatch(/^2 .*did you mean "squid"\?/);
     expect(await ask('--from host ssh')).toMatch(/^2 .*--to/);

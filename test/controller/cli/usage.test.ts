@@ -51,6 +51,12 @@ describe('the command line', () => {
     ['list --policies pol -P nowhere', /--lxc-path .*nowhere: there is no such folder/],
     ['list --policies pol -P lxc --state nowhere.json', /nowhere.json: there is no such file/],
     [
+      'check --policies pol/containers -P lxc',
+      /--policies pol\/containers: holds policies itself: give the folder above it/,
+    ],
+    ['list --policies pol/containers/web.yaml -P lxc', /--policies pol\/containers\/web.yaml: is a file, not a folder/],
+    ['check pol/containers', /pol\/containers: is a folder: without a file's name, all policies are checked/],
+    [
       'list --policies pol -P lxc --state state.json -n tinderbx',
       /no container "tinderbx"; did you mean "tinderbox"\?/,
     ],
