@@ -72,6 +72,7 @@ function compileMasquerade({ document, policy }: Layer, { report }: CompileConte
 function masqueradeWord(text: string): { readonly family: Family; readonly as: MasqueradeAs } | string {
   if (text === 'ipv4' || text === 'ipv6') return { family: text === 'ipv4' ? 4 : 6, as: BY_UPLINK };
   const address = parseAddress(text);
+  if (/^(yes|on|y)$/i.test(text)) return `"${text}" is no address: did you mean true?`;
   if (address === undefined) return `"${text}" is no address: write true, ipv4, ipv6, or an address of this host`;
   const why = unusable(address);
   return why === undefined ? { family: familyOf(address), as: { kind: 'address', address } } : `"${text}" is ${why}`;

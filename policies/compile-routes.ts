@@ -12,6 +12,7 @@ import type { Origin } from '../render/rule.ts';
 import { type CompileContext, type Layer, placedWords } from './compile-context.ts';
 import { hostBitsWarning } from './peer-words.ts';
 import { shownFile } from './policy-files.ts';
+import { listOf } from './type-hints.ts';
 
 export interface CompiledRoute {
   readonly prefix: Prefix;
@@ -28,8 +29,7 @@ export function compileRoutes(layers: readonly Layer[], { report }: CompileConte
   for (const { document, policy } of layers) {
     for (const { text, path } of placedWords(policy.routes ?? [], ['routes'])) {
       const prefix = parsePrefix(text);
-      const mistake =
-        prefix === undefined ? `"${text}" is no prefix: write one such as 198.51.100.64/28` : refusal(prefix);
+      const mistake = prefix === undefined ? noPrefix(text) : refusal(prefix);
       if (prefix === undefined || mistake !== undefined) {
         report(document.problemAt(path, mistake ?? ''));
         continue;
@@ -48,3 +48,6 @@ function refusal(prefix: Prefix): string | undefined {
   if (!unroutable.some((special) => rangesOverlap(rangeOf(special), rangeOf(prefix)))) return undefined;
   return `"${prefix}" can't be routed: ${networkOf(prefix)} is loopback, link-local, multicast or reserved`;
 }
+
+const noPrefix = (text: string): string =>
+  `"${text}" is no prefix: ${/[,\s]/.test(text.trim()) ? `did you mean ${listOf(text)}?` : 'write one such as 198.51.100.64/28'}`;

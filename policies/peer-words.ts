@@ -3,6 +3,7 @@ import { type AddressRange, formatRange, hasHostBits, parseRange } from '../rend
 import { type DnsName, parseDnsName } from '../render/dns-name.ts';
 import { addressHint } from './address-mistake.ts';
 import { closestWord } from './suggest.ts';
+import { listOf } from './type-hints.ts';
 
 export type PeerWord =
   | { readonly kind: 'any' | 'host' | 'lan' | 'internet' }
@@ -62,6 +63,10 @@ function peerMistake(text: string): string {
     const near = closestWord(text.slice(0, colon), [...prefixes, 'dns']);
     if (near !== undefined) return `"${text}" is no peer: did you mean "${near}${text.slice(colon)}"?`;
   }
+  if (/^\S+(\s*,\s*\S+)+$/.test(text) && !/^[0-9.]+$/.test(text))
+    return `"${text}" is no peer: did you mean ${listOf(text)}?`;
+  if (text.includes('.') && parseDnsName(text) !== undefined)
+    return `"${text}" is no peer: did you mean "dns:${text}"?`;
   const near = closestWord(text, words);
   if (near !== undefined) return `"${text}" is no peer: did you mean "${near}"?`;
   return `"${text}" is no peer: write any, host, lan, internet, container:NAME, group:NAME, set:NAME, dns:NAME or an address`;

@@ -7,7 +7,7 @@ import type { CompileContext, PlacedWord } from './compile-context.ts';
 import { parsePeerWord } from './peer-words.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import { isError } from './problem.ts';
-import { closestWord, didYouMean } from './suggest.ts';
+import { closestWord, didYouMean, missingFile } from './suggest.ts';
 
 /** What one peer word came to; both families empty is an empty set. */
 export interface ResolvedPeer {
@@ -78,7 +78,7 @@ function resolveSet(
 ): ResolvedPeer | undefined {
   const set = context.lookups.ask('set', name);
   if (set === undefined) {
-    const hint = didYouMean(name, context.loaded.sets.keys()) || `: there is no sets/${name}.yaml or .txt`;
+    const hint = didYouMean(name, context.loaded.sets.keys()) || missingFile('sets', name, '.yaml or .txt');
     return void context.report(document.problemAt(word.path, `unknown set "${name}"${hint}`));
   }
   if (!set.ok) {

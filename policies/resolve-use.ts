@@ -1,7 +1,7 @@
 /** The profiles that a policy uses, in its order. */
 import { type CompileContext, type Layer, placedWords } from './compile-context.ts';
 import { isError, type Problem } from './problem.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean, missingFile } from './suggest.ts';
 
 export interface UsedProfile {
   readonly layer: Layer;
@@ -17,7 +17,7 @@ export function resolveUse({ document, policy }: Layer, context: CompileContext)
     const blame = ({ file, line }: Problem) =>
       document.problemAt(path, `the profile "${name}" has errors: see ${file}:${line}`);
     if (profile === undefined) {
-      const hint = didYouMean(name, context.loaded.profiles.keys()) || `: there is no profiles/${name}.yaml`;
+      const hint = didYouMean(name, context.loaded.profiles.keys()) || missingFile('profiles', name, '.yaml');
       context.report(document.problemAt(path, `unknown profile "${name}"${hint}`));
     } else if (!profile.ok) {
       const first = profile.problems.find(isError);

@@ -6,6 +6,7 @@ import { parsePeerWord } from './peer-words.ts';
 import type { Path } from './places.ts';
 import { parseLimit } from './rate-limit.ts';
 import { closestWord } from './suggest.ts';
+import { typeHint } from './type-hints.ts';
 import { type Format, schemaErrors } from './validator.ts';
 
 export interface SchemaFinding {
@@ -240,27 +241,10 @@ function typeMessage(error: ErrorObject, path: Path): string {
   const subject = subjectOf(path);
   if (data === null)
     return path.length === 0 ? 'the file is empty' : `${subject} has no value: fill it in or remove it`;
-  const expected = types.map((type) => typeNames[type] ?? type).join(' or ');
-  return `${subject} must be ${expected}, not ${nameOfType(data)}${typeHint(data, types, path)}`;
-}
-
-function typeHint(data: unknown, types: readonly string[], path: Path): string {
-  const key = path.at(-1);
-  if (Array.isArray(data) && (key === 'egress' || key === 'ingress')) return ': its rules stand below "rules:"';
-  if (typeof data === 'object' && types[0] === 'array' && !types.includes('string'))
-    return ': each item begins with "- "';
-  if (typeof data === 'object' && endsInColon(data)) return ': put quotes around a text that ends in ":"';
-  if (types[0] === 'boolean' && /^(yes|on|y)$/i.test(String(data))) return ': did you mean true?';
-  if (types[0] === 'boolean' && /^(no|off|n)$/i.test(String(data))) return ': did you mean false?';
-  if (typeof data !== 'number' || !types.includes('string')) return '';
   const isService = path.includes('rules') && path.some((step) => actions.includes(String(step)));
-  if (path[0] === 'limits' || path.at(-2) === 'limits') return `: with a unit, such as ${data}mbit`;
-  return isService ? `: did you mean "tcp/${data}"?` : ': put quotes around it';
+  const expected = types.map((type) => typeNames[type] ?? type).join(' or ');
+  return `${subject} must be ${expected}, not ${nameOfType(data)}${typeHint({ data, types, path, isService })}`;
 }
-
-/** YAML takes the unquoted `2001:db8::` of a list for a mapping with a key and no value. */
-const endsInColon = (data: object | null): boolean =>
-  data !== null && Object.values(data).every((value) => value === null);
 
 const typeNames: Readonly<Record<string, string>> = {
   object: 'a mapping',

@@ -3,6 +3,7 @@ import type { Family } from '../render/address.ts';
 import type { PortRange, ServiceMatch } from '../render/rule.ts';
 import { icmpTypes, isIcmpError, isRouterAdvertisement } from './icmp-types.ts';
 import { closestWord, didYouMean } from './suggest.ts';
+import { listOf } from './type-hints.ts';
 
 /** A word that stands for itself, a name to look up, or what is wrong with it. */
 export type ServiceWord =
@@ -45,6 +46,8 @@ function parseName(word: string): ServiceWord {
   const [, protocol, port] = /^(tcp|udp|sctp)[: ]+(\d\S*)$/i.exec(word) ?? [];
   if (protocol !== undefined)
     return error(`"${word}" is no service: did you mean "${protocol.toLowerCase()}/${port}"?`);
+  if (/^[\w/.+-]+([,\s]+[\w/.+-]+)+$/.test(word))
+    return error(`"${word}" is no service: did you mean ${listOf(word)}?`);
   if (isServiceName(word.toLowerCase())) return error(`"${word}" is no service: did you mean "${word.toLowerCase()}"?`);
   return error(
     `"${word}" is no service: write tcp/80, udp/53, icmp/echo-request, proto/47, any, or a name such as ssh`,

@@ -3,11 +3,15 @@ import { distance } from 'fastest-levenshtein';
 
 /** What other firewalls, and people, call it. */
 const OTHERWISE: Readonly<Record<string, readonly string[]>> = {
-  accept: ['allow'],
+  accept: ['allow', 'open'],
   permit: ['allow'],
   pass: ['allow'],
-  deny: ['drop'],
-  block: ['drop'],
+  deny: ['drop', 'closed'],
+  drop: ['closed'],
+  block: ['drop', 'closed'],
+  allow: ['open'],
+  nft: ['nftables'],
+  xtables: ['iptables'],
   src: ['from'],
   source: ['from'],
   dst: ['to'],
@@ -52,4 +56,10 @@ function nearest(word: string, known: readonly string[]): string | undefined {
 export function didYouMean(word: string, known: Iterable<string>): string {
   const closest = closestWord(word, [...known]);
   return closest === undefined ? '' : `: did you mean "${closest}"?`;
+}
+
+/** Of what is named after a file, and whose file isn't there. */
+export function missingFile(folder: string, name: string, endings: string): string {
+  const ending = /[.](ya?ml|json|txt)$/.exec(name)?.[0];
+  return ending === undefined ? `: there is no ${folder}/${name}${endings}` : `: write it without ${ending}`;
 }

@@ -121,7 +121,7 @@ describe('a configuration with mistakes is none at all', () => {
     ['log: { group: 65536 }', '1:15: error: "group" must be <= 65535'],
     ['log: { group: syslog }', '1:15: error: "group" can\'t be "syslog": it must match ^kernel$, such as "kernel"'],
     ['connections: { most: 0 }', '1:22: error: "most" must be >= 1'],
-    ['log: { rate: 10 }', '1:14: error: "rate" must be text, not 10: put quotes around it'],
+    ['log: { rate: 10 }', '1:14: error: "rate" must be text, not 10: with a unit, such as 10/second'],
     [
       'log: { rate: "1/second; drop" }',
       '1:14: error: "rate" can\'t be "1/second; drop": it must match ^[1-9][0-9]{0,5}/(second|minute|hour|day)$, such as "10/second"',

@@ -39,7 +39,7 @@ describe('a rule has one action and its peers', () => {
 describe('a limit is a rate of new flows', () => {
   const limit = (text: string) => rule(`allow: ssh\n      to: any\n      limit: ${text}`);
   expectProblems([
-    [limit('20'), '5:14: error: "limit" must be text, not 20: put quotes around it'],
+    [limit('20'), '5:14: error: "limit" must be text, not 20: with a unit, such as 20/second'],
     [limit('fast'), '5:14: error: "fast" is no limit: write 20/second, or 20/second burst 40'],
     [limit('20/s'), '5:14: error: "20/s": the unit is second, minute, hour or day, not "s"'],
     [limit('20/second burst'), '5:14: error: "20/second burst" is no limit: write 20/second, or 20/second burst 40'],
