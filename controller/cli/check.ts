@@ -24,7 +24,7 @@ import { policyProblems } from '../status/policy-problems.ts';
 import { parseCheck } from '../status/told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
 import { mislaidPolicies } from './mislaid-policies.ts';
-import { missingLxcPaths } from './missing-lxc-paths.ts';
+import { missingOnHost } from './missing-on-host.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, plural, printProblems, summarize } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
@@ -122,9 +122,10 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
 
 /** The daemon reads no file that is none of its own; so whoever asks looks. */
 function mislaid({ shared }: Invocation, known: readonly string[]): Problem[] {
-  const { names, lxcPaths, configFile, shown } = shared;
+  const { names, configFile, lxcPaths, stateFile, shown } = shared;
+  const isWhole = names.length === 0 && lxcPaths === undefined && stateFile === undefined;
   return [
-    ...(names.length === 0 && lxcPaths === undefined ? missingLxcPaths(configFile, shown.config) : []),
+    ...(isWhole ? missingOnHost(configFile, shown.config) : []),
     ...placeProblems(mislaidPolicies(shared.policyFolder, { known, names }), shown.policies),
   ];
 }
@@ -153,7 +154,7 @@ async function checkFile(invocation: Invocation, file: string): Promise<Problem[
   const content = await readGiven(path, file);
   const base = basename(path);
   if (path === shared.configFile || /^routewall\.(ya?ml|json)$/.test(base))
-    return [...parseConfig(file, content).problems, ...missingLxcPaths(path, file)];
+    return [...parseConfig(file, content).problems, ...missingOnHost(path, file)];
   if (base === 'config') return checkLxcConfig(path);
   const { folder, name } = placeInFolder(path, shared.policyFolder);
   if (policyFileKind(name) === undefined) {
