@@ -26,6 +26,7 @@ export async function runDenials(invocation: Invocation, flags: DenialFlags): Pr
   const shown = all.slice(0, flags.limit);
   if (shared.json) {
     io.out.write(`${JSON.stringify(shown, null, 2)}\n`);
+    await tellWhoseLines(invocation, host, shown);
     return EXIT.fine;
   }
   if (all.length === 0) {

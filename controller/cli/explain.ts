@@ -39,13 +39,13 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   const { answers, lastGood } = told;
   const foreign = await judgeForeign(invocation, answers, readOnce);
   const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
-  if (shared.json) {
-    io.out.write(`${toJson(told, foreign)}\n`);
-    return fine ? EXIT.fine : EXIT.no;
+  if (shared.json) io.out.write(`${toJson(told, foreign)}\n`);
+  else {
+    const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? NOTHING, colours));
+    io.out.write(texts.join('\n'));
   }
-  const texts = answers.map((answer, index) => renderAnswer(answer, foreign[index] ?? NOTHING, colours));
-  io.out.write(texts.join('\n'));
-  if (lastGood.length > 0) io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
+  if (!shared.json && lastGood.length > 0)
+    io.err.write(`${lastGood.join(', ')}: has errors; answered by the last good policy\n`);
   const waiting = flags.inForce ? undefined : await describeNotInForce(invocation);
   if (waiting !== undefined) io.err.write(`answered by the files as they are saved: ${waiting}\n`);
   return fine ? EXIT.fine : EXIT.no;

@@ -68,7 +68,8 @@ it('takes back in time what was not confirmed, with sessions, rules and routes',
   const question = ['explain', '--from', '203.0.113.80', '--to', 'container:web', 'tcp/80'];
   const saved =
     /^(?:answered|drawn) by the files as they are saved: containers\/web.yaml differs .* waits for routewall apply$/m;
-  for (const words of [question, ['map']]) expect((await routewall.cli(...words)).stderr).toMatch(saved);
+  for (const words of [question, [...question, '--json'], ['map'], ['map', '--json']])
+    expect((await routewall.cli(...words)).stderr).toMatch(saved);
   const ssh22 = ['explain', '--from', '203.0.113.80', '--to', 'container:web', '-4', 'tcp/22'];
   expect((await routewall.cli(...ssh22)).stdout).toMatch(/^drop /);
   expect(await done(routewall, ...ssh22, '--in-force')).toMatch(/^allow /);
