@@ -1,18 +1,30 @@
 # bash completion for routewall                                                                   -*- shell-script -*-
 
-# The containers that LXC's folders hold: a folder with a config in each.
+# The containers that LXC's folders hold, those that the daemon serves: a folder with a config in each.
 _routewall_containers() {
-  local path config
+  local path config served
   local -a paths=()
   for ((path = 1; path < COMP_CWORD; path++)); do
     case ${COMP_WORDS[path]} in -P | --lxc-path) paths+=("${COMP_WORDS[path + 1]}") ;; esac
   done
-  for path in "${paths[@]:-/var/lib/lxc}"; do
+  if ((${#paths[@]} == 0)); then
+    served=$(sed -n 's/.*"lxcPaths":\["\([^]]*\)"\].*/\1/p' "${RUNTIME_DIRECTORY:-/run/routewall}/status.json" 2>/dev/null)
+    while IFS= read -r path; do paths+=("${path:-/var/lib/lxc}"); done <<<"${served//\",\"/$'\n'}"
+  fi
+  for path in "${paths[@]}"; do
     for config in "$path"/*/config; do
       [[ -e $config ]] || continue
       config=${config%/config}
       printf '%s\n' "${config##*/}"
     done
+  done
+}
+
+# Only root may look in there.
+_routewall_revisions() {
+  local revision
+  for revision in "${STATE_DIRECTORY:-/var/lib/routewall}"/revisions/[0-9]*/; do
+    [[ -e $revision ]] && basename "$revision"
   done
 }
 

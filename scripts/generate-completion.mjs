@@ -53,6 +53,7 @@ const renderArguments = ({ name, usage, sections }) =>
 function actionFor(kind, text, behind = '') {
   const list = /\(choices: ((?:"[^"]*"(?:, )?)+)/.exec(text)?.[1];
   if (list !== undefined) return `words="${[...list.matchAll(/"([^"]*)"/g)].map(([, word]) => word).join(' ')}"`;
+  if (/\bREVISION\b/.test(kind ?? '')) return `_routewall_reply "$(_routewall_revisions)" "$cur"`;
   if (kind === 'FILE') return `_routewall_files -f "$cur"${behind}`;
   return kind === 'DIR' ? `_routewall_files -d "$cur"${behind}` : undefined;
 }

@@ -163,10 +163,10 @@ test('has scripts that can be read, and in which shellcheck finds nothing', asyn
 });
 
 /** What bash would offer for the last of the words, which are as it breaks them. */
-async function complete(words: readonly string[]): Promise<string[]> {
+async function complete(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string[]> {
   const script = `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _routewall; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const file = inTree('usr/share/bash-completion/completions/routewall');
-  const { stdout } = await execa('bash', ['-c', script, 'bash', file, ...words]);
+  const { stdout } = await execa('bash', ['-c', script, 'bash', file, ...words], { env });
   return stdout.split('\n').filter((line) => line !== '');
 }
 
@@ -213,6 +213,21 @@ test('completes the names of containers', async () => {
   expect(await complete(['routewall', '-P', lxc, 'explain', '--from', 'container', ':', 'w'])).toEqual(['web']);
   expect(await complete(['routewall', '-P', lxc, 'explain', '--to', 'container', ':'])).toEqual(['web']);
   expect(await complete(['routewall', 'explain', '--to', 'h'])).toEqual(['host']);
+});
+
+test('completes what the daemon knows: containers of its LXC paths, and revisions', async () => {
+  const folder = join(unpacked.folder, 'served');
+  const paths = ['one', 'two'].map((name) => join(folder, name));
+  for (const [index, path] of paths.entries()) {
+    await execa('mkdir', ['-p', join(path, `c${index}`), join(folder, 'revisions', `${index + 7}`)]);
+    await writeFile(join(path, `c${index}/config`), '');
+  }
+  await writeFile(join(folder, 'status.json'), JSON.stringify({ pid: 1, serves: { policies: '/', lxcPaths: paths } }));
+  const env = { RUNTIME_DIRECTORY: folder, STATE_DIRECTORY: folder };
+  expect(await complete(['routewall', 'list', '-n', ''], env)).toEqual(['c0', 'c1']);
+  expect(await complete(['routewall', 'list', '-P', paths[1] ?? '', '-n', ''], env)).toEqual(['c1']);
+  expect(await complete(['routewall', 'history', ''], env)).toEqual(['7', '8']);
+  expect(await complete(['routewall', 'rollback', '8'], env)).toEqual(['8']);
 });
 
 test('has examples that the program accepts once they are switched on', async () => {
