@@ -17,7 +17,7 @@ export function nameUnenforceable({ nic, kind, link }: UnenforceableNic): string
     case 'shared':
       return `the network of ${link ?? 'another'}`;
     case 'openvswitch':
-      return `${nic} (veth on the Open vSwitch bridge ${link})`;
+      return `${nic} (veth on ${link}, which is no Linux bridge)`;
     case 'macvlan':
     case 'ipvlan':
     case 'vlan':
@@ -59,7 +59,8 @@ export function whyUnenforceable({ kind, link }: UnenforceableNic): { readonly w
       };
     case 'openvswitch':
       return {
-        why: `Open vSwitch forwards its frames in a datapath of its own, past this host's rules`,
+        // Another interface by mistake, and LXC says no more than that a program failed.
+        why: `LXC hands it to Open vSwitch, which forwards its frames past this host's rules, or has no bridge ${parent} and it doesn't start`,
         instead: `${routed}, or filter by ovs-ofctl on ${parent}`,
       };
   }

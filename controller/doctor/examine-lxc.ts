@@ -23,6 +23,7 @@ export function examineLxc({ container, lxc, isGuarded }: ExaminedConfig): Findi
           `lxc.net.${index}.veth.pair = veth${vethPair.slice(0, 11)} (${at(place)}), or guard: ["veth*", "${vethPair}"] in routewall.yaml`,
         ),
   );
+  findings.push(...withoutGateway(lxc).map(({ message, mend }) => find('note', message, mend)));
   // With users mapped, root in there is nobody on the host.
   if (settings.some(({ key }) => key === 'idmap')) return findings;
   const unconfined = settings.findLast(({ key }) => key === 'apparmor.profile')?.value === 'unconfined';
@@ -44,6 +45,25 @@ export function examineLxc({ container, lxc, isGuarded }: ExaminedConfig): Findi
         ),
       );
   return findings;
+}
+
+/** The container may make its own routes; with a bridge or a second NIC, others may. */
+function withoutGateway({ nics }: LxcConfig): { message: string; mend: string }[] {
+  const [nic] = nics;
+  if (nic === undefined || nics.length > 1 || nic.type !== 'veth') return [];
+  if (nic.vethMode === 'bridge' && nic.link !== undefined) return [];
+  const families = [
+    { name: 'IPv4', key: 'ipv4', by: '169.254.0.1', addresses: nic.ipv4Addresses, gateway: nic.ipv4Gateway },
+    { name: 'IPv6', key: 'ipv6', by: 'fe80::1', addresses: nic.ipv6Addresses, gateway: nic.ipv6Gateway },
+  ];
+  return families.flatMap(({ name, key, by, addresses, gateway }) => {
+    const [first] = addresses;
+    if (first === undefined || gateway !== null) return [];
+    return {
+      message: `${nic.name ?? `#${nic.index}`} has an ${name} address and no ${key}.gateway: it has no route to anybody unless one is made inside`,
+      mend: `lxc.net.${nic.index}.${key}.gateway = ${by} (${at(first.place)})`,
+    };
+  });
 }
 
 const at = ({ file, line }: LxcSetting['place']): string => `${file}:${line}`;

@@ -62,7 +62,7 @@ describe('a network that no rule stands before', () => {
     const disk = { read: () => nic(0, 'veth', 'link = ovsbr0').join('\n'), list: () => undefined };
     const lxc = parseLxcConfig('/lxc/web/config', disk);
     const found = unenforceableNics(lxc, (link) => link === 'ovsbr0');
-    expect(found.map(nameUnenforceable)).toEqual(['0 (veth on the Open vSwitch bridge ovsbr0)']);
+    expect(found.map(nameUnenforceable)).toEqual(['0 (veth on ovsbr0, which is no Linux bridge)']);
     expect(unenforceableNics(lxc, () => false)).toEqual([]);
   });
 

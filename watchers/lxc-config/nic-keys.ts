@@ -54,6 +54,9 @@ const hwaddr: NicKey = {
   },
 };
 
+const COMMENT = 'LXC takes it whole, since it knows no comments behind a value';
+const BLANKS = 'it can hold neither blanks nor /';
+
 const textKey = (field: 'link' | 'name' | 'vethPair', only?: LxcNicType): NicKey => ({
   ...(only === undefined ? {} : { only }),
   set(nic, value) {
@@ -61,6 +64,8 @@ const textKey = (field: 'link' | 'name' | 'vethPair', only?: LxcNicType): NicKey
     if (field === 'link' && nic.type === 'phys' && value.endsWith('+')) return undefined;
     const cut = cutName(value);
     nic[field] = cut;
+    if (/[\s/]/.test(value))
+      return warning(`"${value}" is no interface's name: ${/\s#/.test(value) ? COMMENT : BLANKS}`);
     return cut === value
       ? undefined
       : warning(`"${value}" is too long for an interface's name: LXC cuts it to "${cut}"`);

@@ -166,6 +166,32 @@ describe("a container's configuration", () => {
       [DROPS, 'lxc.net.0.type = veth', 'lxc.net.0.veth.pair = web0'],
       [/^note: veth\.pair web0/],
     ],
+    [
+      'with an address and no way out',
+      [
+        DROPS,
+        'lxc.net.0.type = veth',
+        'lxc.net.0.ipv4.address = 198.51.100.10/32',
+        'lxc.net.0.ipv6.address = 2001:db8::1',
+      ],
+      [/^note: .* IPv4 address and no ipv4\.gateway: it has no route/, /^note: .* IPv6 address and no ipv6\.gateway/],
+    ],
+    [
+      'with its way out by one family alone',
+      [
+        ...[DROPS, 'lxc.net.0.type = veth', 'lxc.net.0.ipv4.address = 198.51.100.10/32'],
+        ...['lxc.net.0.ipv4.gateway = 169.254.0.1', 'lxc.net.0.ipv6.address = 2001:db8::1'],
+      ],
+      [/^note: .* IPv6 address and no ipv6\.gateway/],
+    ],
+    [
+      'with a bridge, or more interfaces than one, where others may give routes',
+      [
+        ...[DROPS, 'lxc.net.0.type = veth', 'lxc.net.0.link = br0', 'lxc.net.0.ipv4.address = 198.51.100.10/24'],
+        ...['lxc.net.1.type = veth', 'lxc.net.1.ipv4.address = 198.51.100.11/32'],
+      ],
+      [],
+    ],
     ['that took it back', [DROPS, 'lxc.mount.auto = proc:rw', 'lxc.mount.auto ='], []],
   ])('%s', (_, lines, expected) => {
     expect(found(...lines)).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));

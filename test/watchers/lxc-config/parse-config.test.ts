@@ -112,6 +112,14 @@ describe('problems', () => {
       'lxc.net.0.name = a-name-that-is-too-long',
       '1:18 warning: "a-name-that-is-too-long" is too long for an interface\'s name: LXC cuts it to "a-name-that-is-"',
     ],
+    [
+      'lxc.net.0.name = eth0 # the uplink',
+      `1:18 warning: "eth0 # the uplink" is no interface's name: LXC takes it whole, since it knows no comments behind a value`,
+    ],
+    [
+      'lxc.net.0.type = veth\nlxc.net.0.link = br 0',
+      `2:18 warning: "br 0" is no interface's name: it can hold neither blanks nor /`,
+    ],
     ['lxc.net.0.flags = down', '1:19 warning: "down" means up, as any text does: leave the value empty for down'],
     ['lxc.net.010 =', '1:1 warning: LXC reads 010 as octal here and removes NIC 8'],
     [
