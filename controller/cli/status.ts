@@ -33,8 +33,9 @@ export async function runStatus(invocation: Invocation): Promise<number> {
   const patient = patientRun(await io.loadRun());
   const asked = { ...invocation, io: { ...io, loadRun: async () => patient.run } };
   const { file, running, answers } = await readDaemonStatus(invocation);
-  const elsewhere = running && file !== undefined ? await readElsewhere(file.serves.lxcPaths) : [];
-  const status = file === undefined ? undefined : shownStatus(file, elsewhere, invocation);
+  const outside = running && file !== undefined ? await readElsewhere(file.serves.lxcPaths) : [];
+  const status = file === undefined ? undefined : shownStatus(file, outside, invocation);
+  const elsewhere = shared.names.length === 0 ? outside : [];
   // What didn't come to its end for the daemon needn't be waited for once more.
   const unlimit = patient.limit((status?.unread ?? []).length > 0 ? 5 : 20);
   const difference = await readDifference(asked, answers);

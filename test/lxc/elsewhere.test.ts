@@ -17,6 +17,10 @@ it('status and doctor name it, with its path', async () => {
   expect(await elsewhere()).toEqual([{ container: 'web', lxcPath }]);
   const { stdout } = await rw.cli('status');
   expect(stdout).toContain(`\nunder no policy, since lxcPaths doesn't name where it runs from: web (${lxcPath})\n`);
+  const db = await rw.addContainer('db', { lines: nic(addressesOf(30)), policy: '{}\n' });
+  await rw.start(db);
+  await rw.statusTells(/^db +running/m);
+  expect((await rw.cli('status', '-n', 'db')).stdout).not.toContain(lxcPath);
   expect((await rw.cli('status', '-n', 'web')).stderr).toContain(
     `knows no container "web": lxcPaths doesn't name ${lxcPath}`,
   );
