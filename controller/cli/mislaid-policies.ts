@@ -1,5 +1,5 @@
 /** Policies that nobody gets, since they bear a name, or lie in a folder, by which they are looked for nowhere. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONTAINERS, policyFileKind } from '../../policies/policy-files.ts';
 import type { Problem } from '../../policies/problem.ts';
@@ -17,6 +17,8 @@ interface Asked {
  * about. Places are relative to the folder.
  */
 export function mislaidPolicies(folder: string, { known, names }: Asked): Problem[] {
+  if (existsSync(folder) && !existsSync(join(folder, CONTAINERS)))
+    return known.length === 0 ? [] : [warning(CONTAINERS, 'there is no such folder: no container has a policy')];
   const own = namesIn(join(folder, CONTAINERS));
   const served = new Set(own.flatMap(containerOf));
   const without = known.filter((name) => !served.has(name) && (names.length === 0 || names.includes(name)));

@@ -1,4 +1,6 @@
 /** list, check, render and explain, offline. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CliBed, createFarm, LINKS, lxcConfig } from './cli-bed.ts';
 
@@ -135,6 +137,13 @@ describe('check', () => {
     expect((await bed.cli('check routewall.yaml')).out).toMatch(
       /^routewall.yaml:1:10: warning: there is no interface /,
     );
+  });
+
+  test('warns where the folder of all policies is gone, or has another name', async () => {
+    renameSync(join(bed.folder, 'pol/containers'), join(bed.folder, 'pol/container'));
+    const { out, exitCode } = await bed.rw('check');
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(/^pol\/containers:1:1: warning: there is no such folder: no container has a policy$/m);
   });
 
   test('says nothing of backups, and of policies for containers to come', async () => {
