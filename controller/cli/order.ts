@@ -44,13 +44,9 @@ async function ask(runDirectory: string, request: Request): Promise<Placed> {
     return await askControl(runDirectory, request);
   } catch (cause) {
     if (cause instanceof NoDaemon) {
-      const start = 'systemctl start routewall';
-      // What waits for a word, and what was before, only a daemon that stays knows.
-      const advice =
-        request.order === 'apply'
-          ? `start it (${start}), or reconcile once: routewall daemon --once`
-          : `start it: ${start}`;
-      throw new CliError(EXIT.refused, `no daemon runs that could do it: ${advice}`, { cause });
+      throw new CliError(EXIT.refused, 'no daemon runs that could do it: start it: systemctl start routewall', {
+        cause,
+      });
     }
     if (cause instanceof OrderFailed) {
       throw new CliError(cause.refused ? EXIT.no : EXIT.refused, cause.message, { cause });

@@ -9,7 +9,8 @@ beforeEach(() => {
 afterEach(() => bed.remove());
 
 test.each([
-  ['apply', 'start it (systemctl start routewall), or reconcile once: routewall daemon --once'],
+  // `daemon --once` takes saved files over only where autoApply isn't off, and apply is mostly asked for where it is.
+  ['apply', 'start it: systemctl start routewall'],
   ['confirm', 'start it: systemctl start routewall'],
   ['rollback', 'start it: systemctl start routewall'],
 ])('%s without a daemon advises what helps', async (word, advice) => {
