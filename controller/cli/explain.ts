@@ -1,8 +1,5 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
-import { type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
-import { assembleAsIfRunning } from '../as-if-running.ts';
-import type { Assembled } from '../assemble.ts';
 import { type ForeignJudgement, type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';

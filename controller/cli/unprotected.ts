@@ -1,6 +1,6 @@
 /** What runs without anybody's having said what it may do, in the words of `status`. */
 import type { Elsewhere } from '../host/elsewhere.ts';
-import type { PolicyStatus } from '../policy-status.ts';
+import type { PolicyStatus } from '../pass/policy-status.ts';
 import type { ContainerStatus } from '../status/status-shape.ts';
 import { plural } from './print-problems.ts';
 

@@ -6,7 +6,6 @@ import { type FlowRow, flowRows, type ToldChange, tellChanges } from '../explain
 import { suggestContainer } from '../host/suggest-container.ts';
 import type { Panic } from '../panic/panic.ts';
 import { type PanicOrder, PanicRefused, type PanicView, viewPanic } from '../panic/panic-state.ts';
-import type { Outcome } from '../pass/outcome.ts';
 import { brokenFiles, errorsOf } from '../revisions/broken-files.ts';
 import { readFlowsBetween } from '../revisions/flows-between.ts';
 import { allPaths, type ChangedFiles, diffFiles, digestOf } from '../revisions/revision.ts';

@@ -1,6 +1,6 @@
 /** What is wrong with the policies of containers: those concerned keep their last good policy, or stay shut. */
 import { isError, type Problem, uniqueProblems } from '../../policies/problem.ts';
-import type { Assembled } from '../assemble.ts';
+import type { Assembled } from '../pass/assemble.ts';
 
 type Compiled = Pick<Assembled, 'policies'>;
 
