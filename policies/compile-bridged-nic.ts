@@ -5,6 +5,7 @@ import type { Mac } from '../render/mac.ts';
 import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain, Rule } from '../render/rule.ts';
 import type { Attachment } from './endpoint.ts';
+import { fragmentSysctls } from './fragment-sysctls.ts';
 import { type HostNetwork, linkPrefixes } from './host-network.ts';
 
 export type BridgedInput = Pick<NicState, 'container' | 'nic' | 'hostVeth' | 'egress' | 'ingress'> & {
@@ -51,6 +52,7 @@ function forwarding(families: ReadonlySet<Family>, bridge: InterfaceName, { upli
           { key: 'net/ipv6/conf/all/forwarding', value: '1', reason: 'IPv6 forwards on all interfaces or on none' },
         ]
       : []),
+    ...fragmentSysctls(families),
   ];
 }
 

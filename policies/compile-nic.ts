@@ -17,6 +17,7 @@ import type { InterfaceName } from '../render/names.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import { compileBridgedNic } from './compile-bridged-nic.ts';
 import type { Endpoint, Gateway } from './endpoint.ts';
+import { fragmentSysctls } from './fragment-sysctls.ts';
 import { type HostNetwork, isOnLink, onLinkDevice, primaryAddress } from './host-network.ts';
 
 export interface NicInput {
@@ -120,6 +121,7 @@ function sysctlsFor(input: NicInput, host: HostNetwork, proxies: readonly Neighb
     ...(families.has(4) ? forwarding4(input, host) : []),
     ...(families.has(6) ? forwarding6(input.hostVeth, host) : []),
     ...proxySysctls(proxies.filter(({ address }) => familyOf(address) === 6)),
+    ...fragmentSysctls(families),
   ];
 }
 

@@ -53,6 +53,10 @@ export type MostConnections = number;
  */
 export type ConnectionRate = string;
 /**
+ * How many fragments of packets it may send, which the host keeps until a packet is whole: a number per second, minute, hour or day. As many at once. Default: 2000/second.
+ */
+export type FragmentRate = string;
+/**
  * A file that node_exporter's textfile collector reads; its name ends in .prom. `none` for no file. Default: /var/lib/prometheus/node-exporter/routewall.prom, where its folder exists.
  */
 export type MetricsTextfile = string;
@@ -123,11 +127,12 @@ export interface LogSettings {
   rate?: LogRate;
 }
 /**
- * How much of the host's connection table one interface of a container may take; what it opens beyond that is dropped, and what is open stays.
+ * How much of the host's connection table, and of its room for fragments, one interface of a container may take; what it opens or sends beyond that is dropped, and what is open stays.
  */
 export interface Connections {
   most?: MostConnections;
   rate?: ConnectionRate;
+  fragments?: FragmentRate;
 }
 /**
  * Where metrics for Prometheus are offered. Without this key: as a textfile, where the folder of node_exporter exists.

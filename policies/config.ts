@@ -28,7 +28,7 @@ export interface HostConfig {
   /** `false`: policy files that change wait for `apply`. */
   readonly autoApply: boolean;
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
-  readonly connections: { readonly most: number; readonly rate: string };
+  readonly connections: { readonly most: number; readonly rate: string; readonly fragments: string };
   readonly metrics: { readonly textfile: Textfile | undefined; readonly listen: ListenAddress | undefined };
   readonly dns: DnsConfig;
   readonly wires: readonly ConfiguredWire[];
@@ -53,7 +53,7 @@ export const defaultConfig: HostConfig = {
   probe: true,
   autoApply: true,
   log: { group: 5, rate: '10/second' },
-  connections: { most: 8192, rate: '1000/second' },
+  connections: { most: 8192, rate: '1000/second', fragments: '2000/second' },
   metrics: { textfile: defaultTextfile, listen: undefined },
   dns: defaultDns,
   wires: [],

@@ -1,11 +1,12 @@
 /** The part of the ruleset that no container changes: base chains, guard, anti-spoofing and the refusals. */
 import { formatRange, mergeRanges, type Prefix, rangeOf } from './address.ts';
+import { antispoofChains, PLAIN6 } from './antispoof.ts';
 import { arpBoundingChains, arpSenders, boundingChains, boundingSets, neighbourSets } from './bounds.ts';
 import { bridgedRules } from './bridged.ts';
+import { constants } from './constant-sets.ts';
 import { countedSets, countingChains } from './counted.ts';
 import type { HostState, NicState } from './desired.ts';
-import { comesElsewhere } from './held.ts';
-import { matchesPattern } from './names.ts';
+import { guard, guardedSet } from './guard.ts';
 import { NON_PUBLIC } from './non-public.ts';
 import { OWNED, type OwnedSet } from './owned.ts';
 import type { NftChain, NftSet } from './ruleset.ts';
@@ -14,7 +15,7 @@ import type { NftChain, NftSet } from './ruleset.ts';
  * Where our base chains stand beside others'. A packet passes every base chain of a hook in this order, and a drop in
  * any of them is final:
  *
- *     prerouting  -400 conntrack defragmentation · -305 ours · -300 raw (notrack) · -200 conntrack · -150 mangle
+ *     prerouting  -450 ours · -400 conntrack defragmentation · -300 raw (notrack) · -200 conntrack · -150 mangle
  *                 -105 ours, published ports · -100 dnat
  *     input       -10 ours · -9 ours, what is allowed is counted · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
  *     forward     -10 ours, the sender's side · -9 ours, the receiver's · 0 filter (iptables, ufw, Docker, Proxmox) · 10 firewalld
@@ -23,14 +24,13 @@ import type { NftChain, NftSet } from './ruleset.ts';
  *
  * A panic (render/panic.ts) stands one before ours in each of them, with a table of its own.
  *
- * Anti-spoofing stands after defragmentation and before conntrack: a spoofed packet never reaches another's flow.
+ * Anti-spoofing (antispoof.ts) stands before all else: a spoofed packet never reaches another's flow.
  *
  * Sender and receiver are asked by a base chain each, so that no chain of a container leads to the receivers' map: when
  * an element is added, the kernel walks every way from every base chain, and one map behind the other makes that the
  * product of both.
  */
 const HOOKS = {
-  antispoof: 'type filter hook prerouting priority raw - 5; policy accept;',
   forwardFrom: 'type filter hook forward priority filter - 10; policy accept;',
   forwardTo: 'type filter hook forward priority filter - 9; policy accept;',
   input: 'type filter hook input priority filter - 10; policy accept;',
@@ -44,9 +44,6 @@ const NEVER4 = { unreachable: 3, quench: 4, redirect: 5, routerAdvert: 9, timeEx
 const NEVER6 = { unreachable: 1, tooBig: 2, timeExceeded: 3, parameterProblem: 4, routerAdvert: 134, redirect: 137 };
 /** Neighbour discovery and multicast listener reports: what a link needs before anything else works. */
 const NEIGHBOUR6 = { report: 131, done: 132, solicit: 135, advert: 136, report2: 143 };
-
-/** What every stack says on a link that comes up, from nobody's address: not worth counting. */
-const FIRST_WORDS = ['ip6 saddr :: drop', 'ip6 saddr fe80::/10 drop'];
 
 /** `bridged`: NICs by whose ports nothing comes in but frames to addresses that a bridge keeps for itself, as LLDP's. */
 export function inetSets(host: HostState, bridged: readonly NicState[]): [string, NftSet][] {
@@ -71,6 +68,7 @@ export function inetSets(host: HostState, bridged: readonly NicState[]): [string
     ['never4', constants('icmp_type', Object.values(NEVER4))],
     ['never6', constants('icmpv6_type', Object.values(NEVER6))],
     ['neighbour6', constants('icmpv6_type', Object.values(NEIGHBOUR6))],
+    ['plain6', constants('inet_proto', Object.values(PLAIN6))],
     ['ported', constants('inet_proto', [6, 17, 132])],
     ...boundingSets(host),
     ...countedSets(host.bridges !== undefined),
@@ -93,34 +91,7 @@ export function inetChains(
 ): [string, NftChain][] {
   const bridged = bridgedRules(host);
   return [
-    [
-      'antispoof',
-      chain(HOOKS.antispoof, [
-        ...plainOwners(ownedSets),
-        'iifname @veths goto claimed',
-        ...bridged.sourceRouted,
-        ...guard('iifname', host, 'goto guard_drop'),
-        ...comesElsewhere(ownedSets),
-      ]),
-    ],
-    // What a claimed interface sends beside plain packets from its own addresses.
-    [
-      'claimed',
-      chain('', [
-        'ip hdrlength > 5 goto optioned',
-        'exthdr rt exists drop',
-        // A neighbour that has no address yet, or speaks from its link-local one.
-        'ip6 saddr :: icmpv6 type @neighbour6 return',
-        'ip6 saddr fe80::/10 icmpv6 type @neighbour6 return',
-        ...FIRST_WORDS,
-        'jump spoof_note',
-        'drop',
-      ]),
-    ],
-    ['optioned', chain('', ['jump source_route', ...optionedOwners(ownedSets), 'jump spoof_note', 'drop'])],
-    ['source_route', chain('', ['ip option lsrr exists drop', 'ip option ssrr exists drop'])],
-    ['elsewhere', chain('', ['jump spoof_note', 'drop'])],
-    ['guard_drop', chain('', [...FIRST_WORDS, 'jump guard_note', 'drop'])],
+    ...antispoofChains(host, ownedSets),
     [
       'forward_from',
       chain(HOOKS.forwardFrom, [
@@ -210,17 +181,6 @@ export const arpChains = (host: HostState, ownedSets: readonly OwnedSet[]): [str
   ...arpBoundingChains(),
 ];
 
-/**
- * A sender that names the way hands its packet to one destination and has it forwarded to another, behind the back of
- * what was decided about the first, and of conntrack: on a host whose administrator has switched source routing on. So
- * only packets that can't name one are passed by their sender alone; that is all but every packet, in one rule.
- */
-const plainOwners = (sets: readonly OwnedSet[]): string[] =>
-  sets.map((set) => `${set.family === 4 ? 'ip hdrlength 5' : 'exthdr rt missing'} ${OWNED.match(set)} return`);
-
-const optionedOwners = (sets: readonly OwnedSet[]): string[] =>
-  sets.filter(({ family }) => family === 4).map((set) => `${OWNED.match(set)} return`);
-
 /** The sender is one of the two that the flow is between: `iifname . ct original ip saddr @owned4 accept` */
 const partners = (sets: readonly OwnedSet[]): string[] =>
   sets.flatMap((set) =>
@@ -228,31 +188,6 @@ const partners = (sets: readonly OwnedSet[]): string[] =>
       (direction) => `${OWNED.match({ ...set, field: `ct ${direction} ${set.field}` })} accept`,
     ),
   );
-
-/**
- * What nobody claims gets nothing; uplinks that the administrator names are never guarded:
- * `iifname "veth*" iifname != "veth-up" drop`
- */
-export function guard(key: 'iifname' | 'oifname', host: HostState, verdict = 'drop'): string[] {
-  const patterns = host.guardPatterns.map((pattern) => {
-    const exempt = host.uplinks.filter((uplink) => matchesPattern(uplink, pattern));
-    return [`${key} "${pattern}"`, ...exempt.map((uplink) => `${key} != "${uplink}"`), verdict].join(' ');
-  });
-  return [`${key} @guarded ${verdict}`, ...patterns];
-}
-
-export function guardedSet(host: HostState, shut: readonly NicState[] = []): NftSet {
-  if (shut.length > 0) return names([...guardedNames(host), ...shut.map(({ hostVeth }) => hostVeth)]);
-  const known = guarded.get(host) ?? names(guardedNames(host));
-  guarded.set(host, known);
-  return known;
-}
-
-/** There may be thousands, and each change renders them twice: as the same object, which no comparison looks into. */
-const guarded = new WeakMap<HostState, NftSet>();
-
-const guardedNames = ({ guardedNames, uplinks }: HostState): string[] =>
-  guardedNames.filter((name) => !uplinks.includes(name));
 
 function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
   return [
@@ -270,20 +205,6 @@ function refusals(direction: 'egress' | 'ingress'): [string, NftChain][] {
 }
 
 const chain = (hook: string, rules: readonly string[]): NftChain => ({ hook, rules });
-
-export const names = (list: readonly string[]): NftSet => ({
-  kind: 'set',
-  spec: 'type ifname;',
-  dynamic: false,
-  elements: new Map([...list].sort().map((name) => [`"${name}"`, ''])),
-});
-
-export const constants = (type: string, values: readonly number[]): NftSet => ({
-  kind: 'set',
-  spec: `type ${type};`,
-  dynamic: false,
-  elements: new Map(values.map((value) => [String(value), ''])),
-});
 
 function ranges(type: 'ipv4_addr' | 'ipv6_addr', prefixes: readonly Prefix[]): NftSet {
   const merged = mergeRanges(prefixes.map(rangeOf)).map(formatRange);

@@ -1,4 +1,4 @@
-/** How much of what all share one container may take: the host's connection table, and its tables of neighbours. */
+/** How much of what all share one container may take: the host's connection table, its room for fragments, and its tables of neighbours. */
 import { bridgedBoundingSets, bridgedBounds } from './bridged.ts';
 import type { HostState } from './desired.ts';
 import { OWNED, type OwnedSet } from './owned.ts';
@@ -20,10 +20,34 @@ export function boundingSets(host: HostState): [string, NftSet][] {
     [rateName(host), perVeth('flags dynamic,timeout; timeout 1m;')],
     // Without a timeout: a count that expires begins again at nothing.
     [connectionsName(host), perVeth('flags dynamic;')],
+    ...fragmentSets(host),
     ...neighbourSets(),
     ...bridgedBoundingSets(host),
   ];
 }
+
+/**
+ * Of what isn't whole, in the store that all share until it is. By number, and by bytes: a sender can have 64 KiB taken for
+ * one frame that is to be cut later, whatever the MTU.
+ */
+function fragmentBounds({ connections: { fragments } }: HostState) {
+  const [number = '', unit = ''] = fragments.split('/');
+  const bytes = Number(number) * BYTES_OF_FRAGMENT;
+  return [
+    { set: `fragments_${number}_${unit}`, limit: `rate over ${fragments} burst ${number} packets` },
+    { set: `fragment_bytes_${number}_${unit}`, limit: `rate over ${bytes} bytes/${unit} burst ${bytes} bytes` },
+  ];
+}
+
+/** More than a usual MTU. */
+const BYTES_OF_FRAGMENT = 2000;
+
+export const fragmentSets = (host: HostState): [string, NftSet][] =>
+  fragmentBounds(host).map(({ set }) => [set, perVeth('flags dynamic,timeout; timeout 1m;')]);
+
+/** `update @fragments_2000_second { iifname limit rate over 2000/second burst 2000 packets }` */
+export const overFragments = (host: HostState): string[] =>
+  fragmentBounds(host).map(({ set, limit }) => `update @${set} { iifname limit ${limit} }`);
 
 export const neighbourSets = (): [string, NftSet][] => [
   [NEIGHBOURS.name, perVeth('flags dynamic,timeout; timeout 1m;')],

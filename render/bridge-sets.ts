@@ -1,8 +1,10 @@
 /** The bridge table's sets: which NIC hangs on which port, and which addresses are its own. */
 import { type Address, addressNumber, type Family, familyOf, isHostPrefix, networkOf } from './address.ts';
-import { constants, guardedSet, names } from './base.ts';
+import { fragmentSets } from './bounds.ts';
 import type { BridgedNic } from './bridged.ts';
+import { constants, names } from './constant-sets.ts';
 import type { HostBridges, HostState, NicState } from './desired.ts';
+import { guardedSet } from './guard.ts';
 import { linkLocalOf } from './mac.ts';
 import type { InterfaceName } from './names.ts';
 import type { NftSet } from './ruleset.ts';
@@ -31,6 +33,7 @@ export function bridgeSets(host: HostState, bridges: HostBridges, nics: readonly
     ['ports', ports(nics)],
     ['leased', ports(nics.filter(({ port }) => port.isLeased))],
     ['apart', ports(nics.filter(({ port }) => port.isApart))],
+    ...fragmentSets(host),
     [
       'macs',
       set(

@@ -1,8 +1,10 @@
 /** The bridge table: what a container's port may send, and what it may get, whatever goes on behind the other ports. */
-import { guard } from './base.ts';
+import { IS_FRAGMENT4, IS_FRAGMENT6, NO_HEADERS } from './antispoof.ts';
+import { overFragments } from './bounds.ts';
 import { bridgeSets, CHADDR, TARGET } from './bridge-sets.ts';
 import type { BridgedNic } from './bridged.ts';
 import type { HostBridges, HostState } from './desired.ts';
+import { guard } from './guard.ts';
 import type { NftChain, NftTable } from './ruleset.ts';
 
 /**
@@ -79,6 +81,7 @@ function chains(host: HostState): [string, NftChain][] {
     [
       'sent_ip4',
       rules(
+        `${IS_FRAGMENT4} jump fragment`,
         // The server goes by the hardware address in the message, not by that of the frame.
         `${DHCP.question4} iifname @leased iifname . ${CHADDR} @port_client ip saddr 0.0.0.0 accept`,
         `${DHCP.question4} iifname @leased iifname . ${CHADDR} @port_client iifname . ip saddr @owned4 goto to_host`,
@@ -91,6 +94,7 @@ function chains(host: HostState): [string, NftChain][] {
     [
       'sent_ip6',
       rules(
+        `${IS_FRAGMENT6} jump fragment`,
         'ip6 saddr :: icmpv6 type @unaddressed6 accept',
         'icmpv6 type @routers6 drop',
         'udp sport 547 drop',
@@ -105,6 +109,7 @@ function chains(host: HostState): [string, NftChain][] {
         'drop',
       ),
     ],
+    ['fragment', rules(...NO_HEADERS, ...overFragments(host).map((over) => `${over} drop`))],
     [
       'sent_dhcp6',
       rules(

@@ -115,8 +115,11 @@ export interface HostState {
   /** On-link prefixes of the uplinks, both families; may overlap. */
   readonly lan: readonly Prefix[];
   readonly log: { readonly group: number | 'kernel'; readonly rate: string };
-  /** For each interface of a container: how many connections of its own at once, and how many new ones (`1000/second`). */
-  readonly connections: { readonly most: number; readonly rate: string };
+  /**
+   * For each interface of a container: how many connections of its own at once, how many new ones (`1000/second`), and how
+   * many fragments of packets.
+   */
+  readonly connections: { readonly most: number; readonly rate: string; readonly fragments: string };
   /** Towards these, named or found, containers are masqueraded; absent where no policy asks for it. */
   readonly masqueradeUplinks?: readonly InterfaceName[];
   /** Of what runs, and of the other uplinks by which a flow to it may come in; absent where no container has an uplink. */

@@ -26,11 +26,11 @@ type Key = 'iifname' | 'oifname';
 
 /**
  * Before all that serves (render/base.ts and render/bridge-table.ts have the whole order), and before conntrack: what a
- * sealed container sends belongs to no flow any more. A drop is final, whatever another table says.
+ * sealed container sends belongs to no flow any more, and to no packet that is put together. A drop is final, whatever another table says.
  */
 const CHAINS: Readonly<Record<TableFamily, readonly (readonly [name: string, hook: string, key: Key])[]>> = {
   inet: [
-    ['from', 'type filter hook prerouting priority raw - 6; policy accept;', 'iifname'],
+    ['from', 'type filter hook prerouting priority -451; policy accept;', 'iifname'],
     ['forwarded', 'type filter hook forward priority filter - 11; policy accept;', 'oifname'],
     ['sent', 'type filter hook output priority filter - 11; policy accept;', 'oifname'],
   ],

@@ -115,7 +115,7 @@ test('seals by patterns what has no other name, and never an uplink', () => {
   expect(seal === undefined ? [] : renderSeal(seal)).toEqual([
     'create table inet routewall_panic',
     'add set inet routewall_panic sealed { type ifname; }',
-    'add chain inet routewall_panic from { type filter hook prerouting priority raw - 6; policy accept; }',
+    'add chain inet routewall_panic from { type filter hook prerouting priority -451; policy accept; }',
     'add rule inet routewall_panic from iifname @sealed drop',
     'add rule inet routewall_panic from iifname "veth*" iifname != "veth-up" drop',
     'add chain inet routewall_panic forwarded { type filter hook forward priority filter - 11; policy accept; }',

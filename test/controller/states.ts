@@ -19,7 +19,7 @@ export const host: HostState = {
   uplinks: [],
   lan: [],
   log: { group: 5, rate: '10/second' },
-  connections: { most: 8192, rate: '1000/second' },
+  connections: { most: 8192, rate: '1000/second', fragments: '2000/second' },
 };
 
 /** Allows TCP to that port; nft refuses one beyond 65535. */

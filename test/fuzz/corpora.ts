@@ -29,7 +29,7 @@ export const serviceTexts = filesIn('cases', /policies[/]services[.]/);
 export const configTexts = [
   ...filesIn('cases', /[/]routewall[.]yaml$/),
   'wires:\n  - { a: "container:r1/eth1", b: "container:r2/eth1" }\n  - { a: "container:r1/eth2", b: "interface:eth2" }\n',
-  'log: { group: 5, rate: 10/second }\nconnections: { most: 100, rate: 50/second }\nresync: 3600\ndns: { servers: [192.0.2.53], accept: [192.0.2.0/24] }\nmetrics: { listen: "127.0.0.1:9100" }\n',
+  'log: { group: 5, rate: 10/second }\nconnections: { most: 100, rate: 50/second, fragments: 20/minute }\nresync: 3600\ndns: { servers: [192.0.2.53], accept: [192.0.2.0/24] }\nmetrics: { listen: "127.0.0.1:9100" }\n',
 ];
 export const stateTexts = filesIn('cases', /[/]state[.]json$/);
 export const incusTexts = filesIn('import/incus', /[/]input$/);

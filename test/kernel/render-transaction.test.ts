@@ -200,7 +200,7 @@ describe('a refused transaction', () => {
     uplinks: [],
     lan: [],
     log: { group: 5, rate: '10/second' },
-    connections: { most: 8192, rate: '1000/second' },
+    connections: { most: 8192, rate: '1000/second', fragments: '2000/second' },
   };
   const empty: DesiredState = { host, nics: new Map(), dns: NO_NAMES };
   const good: DesiredState = { ...empty, nics: new Map([['web', nicOf('web', '192.0.2.10/32', drop('ingress'))]]) };

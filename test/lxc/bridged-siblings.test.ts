@@ -9,13 +9,14 @@ import { type Flow, listen, openFlow, probe, receipts } from '../../sandbox/serv
 import { errors, FLOODS, FROM_OUTSIDE, type LiveFlow, segments, TO_CLOSED } from './bridged-claims.ts';
 import { addNeighbour } from './bridged-neighbour.ts';
 import { ALICE, FOREIGN, HOST, INTERNET, MALLORY } from './bridged-parties.ts';
+import { echoesLarge, FEW_FRAGMENTS, firstFragments, LITTLE_ROOM } from './fragments.ts';
 import { type Attack, attack, type Sender, startWitness } from './hostile.ts';
 import { OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 const HTTP = { protocol: 'tcp', port: 80 } as const;
 const DATAGRAM = { protocol: 'udp', port: 80 } as const;
 const SERVERS = [...INTERNET, '198.51.100.140', '2001:db8:200::140'];
-const SERVES = 'egress: { default: allow }\ningress:\n  rules:\n    - allow: tcp/80\n      from: any\n';
+const SERVES = 'egress: { default: allow }\ningress:\n  rules:\n    - allow: [tcp/80, icmp]\n      from: any\n';
 
 interface Arena {
   readonly rw: Routewall;
@@ -31,6 +32,7 @@ async function openArena(): Promise<Arena> {
   let neighbour: Namespace | undefined;
   const rw = await startRoutewall({
     host: { routedPrefixes: BRIDGE_ROUTES },
+    config: FEW_FRAGMENTS,
     policies: { 'containers/mallory.yaml': OPEN, 'containers/alice.yaml': SERVES },
     prepare: async ({ host }) => {
       await createBridge(host);
@@ -191,6 +193,19 @@ describe('beside a hostile root in a container on a bridge', () => {
     expect(await reaches(alice, SERVERS)).toEqual(allowed(SERVERS));
     for (const from of [lan.place, host]) expect(await reaches(from, ALICE.own)).toEqual(allowed(ALICE.own));
     expect(await reaches(mallory.place, SERVERS)).toEqual(allowed(SERVERS));
+  });
+
+  test("its fragments leave the host's room for them to the others", async () => {
+    const { host, alice, mallory } = arena;
+    await setSysctls(host, LITTLE_ROOM);
+    await attack(mallory, firstFragments());
+    const servers = SERVERS.slice(0, 2);
+    const ways = [
+      [alice, servers],
+      [host, servers],
+      [arena.rw.bed.outside, ALICE.own],
+    ] as const;
+    expect(await echoesLarge(ways)).toEqual(Array(6).fill(true));
   });
 
   test('its errors about its own flows come through', async () => {

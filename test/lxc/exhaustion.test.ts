@@ -4,8 +4,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { setSysctls } from '../../sandbox/namespace.ts';
 import type { Place } from '../../sandbox/place.ts';
 import { listen, openFlow, probe } from '../../sandbox/services.ts';
+import { echoesLarge, FEW_FRAGMENTS, firstFragments, LITTLE_ROOM, UNCUT_FRAGMENTS } from './fragments.ts';
 import { attack, type Sender } from './hostile.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -139,6 +141,49 @@ describe("the host's table of neighbours", () => {
     await rw.daemon.stop('SIGKILL');
     await rw.bed.host.run('nft', ['flush', 'chain', family, 'routewall', 'solicited']);
     expect(await remembered(arena, frames)).toBeGreaterThan(200);
+  });
+});
+
+describe("the host's room for what comes in fragments", () => {
+  const SHUT = 'egress: { default: drop }\n';
+  const KINDS = [
+    ['many fragments, as is by default', firstFragments(), '', {}],
+    ['many fragments, with little room', firstFragments(), FEW_FRAGMENTS, LITTLE_ROOM],
+    ['frames of 60,000 bytes', [UNCUT_FRAGMENTS], '', {}],
+    ["many from its sibling's addresses", firstFragments(`"${ALICE[0]}"`, `"${ALICE[1]}"`), '', LITTLE_ROOM],
+    ['many from its link-local address', firstFragments('ME4', '"fe80::66"'), FEW_FRAGMENTS, LITTLE_ROOM],
+  ] as const;
+  const [ALL, NONE] = [true, false].map((comes) => Array(6).fill(comes));
+
+  const comeThrough = async ({ rw, alice }: Arena): Promise<boolean[]> =>
+    await echoesLarge([
+      [await alice.inside(), Object.values(SERVERS)],
+      [rw.bed.host, Object.values(SERVERS)],
+      [rw.bed.outside, ALICE],
+    ]);
+
+  test.each(KINDS)('leaves it to the others, whatever one that may send nothing sends: %s', async (...row) => {
+    const [, frames, config, room] = row;
+    const arena = await openArena({ policy: SHUT, config });
+    await setSysctls(arena.rw.bed.host, room);
+    expect(await comeThrough(arena)).toEqual(ALL);
+    await attack(arena.sender, frames);
+    expect(await comeThrough(arena)).toEqual(ALL);
+  });
+
+  test('is taken by it whole where nothing stands in its way', async () => {
+    const arena = await openArena({ policy: SHUT });
+    const { rw, sender } = arena;
+    await rw.daemon.stop('SIGKILL');
+    await rw.bed.host.run('nft', ['flush', 'chain', 'inet', 'routewall', 'antispoof']);
+    await setSysctls(rw.bed.host, {
+      'net/ipv4/ipfrag_time': '30',
+      'net/ipv4/ipfrag_high_thresh': '4194304',
+      'net/netfilter/nf_conntrack_frag6_timeout': '60',
+      'net/netfilter/nf_conntrack_frag6_high_thresh': '4194304',
+    });
+    await attack(sender, firstFragments());
+    expect(await comeThrough(arena)).toEqual(NONE);
   });
 });
 

@@ -194,6 +194,17 @@ export const SOURCE_ROUTES: readonly Attack[] = [
       `E/IPv6(src=ME6, dst="${HOST[1]}")/IPv6ExtHdrRouting(type=${type}, segleft=1, addresses=["${INTERNET[1]}"])/TCP(dport=873, flags="S")/M`,
     ],
   ),
+  // Seen in none of the fragments: the first ends before it.
+  ...[
+    ['behind options in a later fragment', 60, 'IPv6ExtHdrDestOpt(nh=43)'],
+    ['that begins in one fragment and ends in another', 43, ''],
+  ].map(([where, first, before]): Attack => {
+    const routing = `IPv6ExtHdrRouting(type=4, segleft=1, addresses=["${INTERNET[1]}"])/TCP(dport=873, flags="S")/M`;
+    const whole = `bytes(${before === '' ? '' : `${before}/`}${routing})`;
+    const piece = (offset: number, part: string): string =>
+      `E/IPv6(src=ME6, dst="${HOST[1]}")/IPv6ExtHdrFragment(nh=${first}, offset=${offset}, m=${offset === 0 ? 1 : 0}, id=${40 + Number(first)})/Raw(${whole}${part})`;
+    return [`routing header ${where}`, `[${piece(0, '[:8]')}, ${piece(1, '[8:]')}]`];
+  }),
 ];
 
 export const ODD: readonly Attack[] = [...headerChains, ...protocols, ...fragments, ...tunnels, ...linkLayer];

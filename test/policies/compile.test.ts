@@ -250,6 +250,8 @@ describe('the sysctls of a NIC', () => {
     expect(sysctlsOf('ipv4.address = 192.0.2.10/24')).toEqual([
       'net/ipv4/conf/vethweb/forwarding=1',
       'net/ipv4/conf/eth0/forwarding=1',
+      'net/ipv4/ipfrag_time=2 instead of 30',
+      'net/ipv4/ipfrag_high_thresh=67108864 instead of 4194304',
     ]);
   });
 
@@ -260,6 +262,8 @@ describe('the sysctls of a NIC', () => {
       'net/ipv6/conf/all/forwarding=1',
       'net/ipv6/conf/all/proxy_ndp=1',
       'net/ipv6/conf/eth0/proxy_ndp=1',
+      'net/netfilter/nf_conntrack_frag6_timeout=2 instead of 60',
+      'net/netfilter/nf_conntrack_frag6_high_thresh=67108864 instead of 4194304',
     ]);
   });
 

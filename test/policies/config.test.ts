@@ -15,7 +15,7 @@ test('an empty configuration is the default', () => {
     probe: true,
     autoApply: true,
     log: { group: 5, rate: '10/second' },
-    connections: { most: 8192, rate: '1000/second' },
+    connections: { most: 8192, rate: '1000/second', fragments: '2000/second' },
     metrics: {
       textfile: { path: '/var/lib/prometheus/node-exporter/routewall.prom', optional: true },
       listen: undefined,
@@ -55,7 +55,7 @@ backend: nftables
       probe: false,
       autoApply: false,
       log: { group: 'kernel', rate: '5/minute' },
-      connections: { most: 200, rate: '1000/second' },
+      connections: { most: 200, rate: '1000/second', fragments: '2000/second' },
       metrics: {
         textfile: { path: '/srv/metrics/wall.prom', optional: false },
         listen: { kind: 'tcp', address: '::1', port: 9119 },

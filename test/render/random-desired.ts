@@ -124,7 +124,10 @@ const hostState: fc.Arbitrary<HostState> = fc.record({
   uplinks: fc.constantFrom([], [interfaceName('veth-up')]),
   lan: fc.constantFrom([], [prefix('192.0.2.0/24')], [prefix('192.0.2.0/24'), prefix('2001:db8::/64')]),
   log: fc.constantFrom<HostState['log']>({ group: 5, rate: '10/second' }, { group: 'kernel', rate: '5/minute' }),
-  connections: fc.constantFrom({ most: 8192, rate: '1000/second' }, { most: 1, rate: '999999/day' }),
+  connections: fc.constantFrom(
+    { most: 8192, rate: '1000/second', fragments: '2000/second' },
+    { most: 1, rate: '999999/day', fragments: '1/hour' },
+  ),
 });
 
 /** Each NIC has addresses and prefixes of its own, and one of two names; odd ones among them. */

@@ -274,7 +274,7 @@ describe('diffDesired', { timeout: 30_000 }, () => {
       uplinks: [],
       lan: [],
       log: { group: 5, rate: '1/second' },
-      connections: { most: 8192, rate: '1000/second' },
+      connections: { most: 8192, rate: '1000/second', fragments: '2000/second' },
     };
     const one = nic('one', { kind: 'any' });
     const two = nic('two', { kind: 'lan' });
