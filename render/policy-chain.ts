@@ -181,7 +181,13 @@ function peerMatches(
     case 'internet':
       return [internetMatch(address, { direction, family: family ?? 4, hasBridges })];
     case 'dns':
-      return [`${address} @${dnsSetName(rule.peer.name, family ?? 4)}`];
+      // Never the host, be an address its own by a local route alone: whoever has the name chooses the addresses.
+      return [
+        join(
+          `${address} @${dnsSetName(rule.peer.name, family ?? 4)}`,
+          direction === 'egress' ? 'fib daddr type != local' : '',
+        ),
+      ];
     case 'ranges':
       return rangeMatches(address, rule.peer.ranges, rule.peer.family, sets);
   }

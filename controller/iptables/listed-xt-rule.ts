@@ -74,9 +74,10 @@ export function parseListedRule(line: string, place: Place): ListedRule | undefi
   return { ...rest, peer, meant, matched: matchedOf(line) };
 }
 
-/** `internet` is the only peer that says what it is not, and then all of it. */
+/** `internet` is the only peer that says what it is not, and then all of it; a name's addresses, besides, aren't this host's. */
 function peerOf({ peer, not }: Draft): PeerMatch | undefined {
   if (not.size === 0) return peer ?? { kind: 'any' };
+  if (not.size === 1 && not.has('local') && (peer?.kind === 'dns' || peer?.kind === 'ranges')) return peer;
   return peer === undefined && not.size === 4 ? { kind: 'internet' } : undefined;
 }
 

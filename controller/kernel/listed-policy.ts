@@ -115,13 +115,13 @@ function takeWords(text: string, draft: Draft, table: NftTable): number | undefi
 /** More specific patterns first. */
 const WORDS: readonly (readonly [RegExp, Apply])[] = [
   [/^meta nfproto ipv([46])\b/, (draft, [family]) => setFamily(draft, family === '6' ? 6 : 4)],
-  // `internet` is the only peer that says what it is not.
+  // `internet` is the only peer that says what it is not; a name, besides, that it isn't this host.
   [
     /^ip(6?) [sd]addr != @(?:lan|nonpublic|bridged_held)[46]\b/,
     (draft, [six]) => setPeer(draft, { kind: 'internet' }, six),
   ],
   [/^[io]ifname != @veths\b/, (draft) => setPeer(draft, { kind: 'internet' })],
-  [/^fib [sd]addr type != local\b/, (draft) => setPeer(draft, { kind: 'internet' })],
+  [/^fib [sd]addr type != local\b/, (draft) => draft.peer?.kind === 'dns' || setPeer(draft, { kind: 'internet' })],
   [/^iif \S+ fib saddr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
   [/^fib [sd]addr type local\b/, (draft) => setPeer(draft, { kind: 'host' })],
   [/^ip(6?) [sd]addr @lan[46]\b/, (draft, [six]) => setPeer(draft, { kind: 'lan' }, six)],

@@ -135,7 +135,13 @@ function peerMatches(peer: PeerMatch, { chain: { direction }, family, sets }: Pl
         ),
       ];
     case 'dns':
-      return [inSet(dnsSetOf(peer.name, family), side)];
+      // Never the host, be an address its own by a local route alone: whoever has the name chooses the addresses.
+      return [
+        join(
+          inSet(dnsSetOf(peer.name, family), side),
+          direction === 'egress' ? `-m addrtype ! --${side}-type LOCAL` : '',
+        ),
+      ];
     case 'ranges':
       return peer.family === family ? rangeMatches(peer.ranges, { family, side, option, sets }) : [];
   }

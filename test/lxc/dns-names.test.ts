@@ -142,6 +142,20 @@ it('does not believe a name that points to the host, to private networks or to o
   expect(await reach(web, '192.0.2.1')).not.toBe('allowed');
 });
 
+it('nor one that points to what is the host by a local route alone', async () => {
+  const { routewall, web, server } = await startBed(TO_DEB);
+  const { host } = routewall.bed;
+  await host.run('ip', ['route', 'add', 'local', `${SECOND}/32`, 'dev', 'lo']);
+  await server.setZone({ 'deb.example': [FIRST, SECOND] });
+  askAgain(routewall);
+  await isAllowed(web, FIRST);
+  expect(await reach(web, SECOND)).not.toBe('allowed');
+  // The control: the host listens there, and elsewhere the address is reached.
+  expect(await probe(host, { protocol: 'tcp', to: SECOND, port: 80 })).toBe('allowed');
+  await host.run('ip', ['route', 'del', 'local', `${SECOND}/32`, 'dev', 'lo']);
+  await isAllowed(web, SECOND);
+});
+
 it('follows a name with more addresses than a datagram holds', async () => {
   const { routewall, server } = await startBed(TO_DEB);
   const many = Array.from({ length: 100 }, (_, index) => `198.18.0.${index + 1}`);

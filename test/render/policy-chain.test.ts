@@ -70,12 +70,15 @@ const peers: Record<PeerMatch['kind'], readonly Row[]> = {
   dns: [
     [
       { peer: { kind: 'dns', name: DEB }, service: ssh },
-      [4, 6].map((family) => `tcp dport 22 ip${family === 6 ? 6 : ''} daddr @dns${family}_${DEB_HASH} accept`),
+      [4, 6].map(
+        (family) =>
+          `tcp dport 22 ip${family === 6 ? 6 : ''} daddr @dns${family}_${DEB_HASH} fib daddr type != local accept`,
+      ),
       [4, 6].map((family) => `tcp dport 22 ip${family === 6 ? 6 : ''} saddr @dns${family}_${DEB_HASH} accept`),
     ],
     [
       { peer: { kind: 'dns', name: DEB }, family: 6 },
-      [`ip6 daddr @dns6_${DEB_HASH} accept`],
+      [`ip6 daddr @dns6_${DEB_HASH} fib daddr type != local accept`],
       [`ip6 saddr @dns6_${DEB_HASH} accept`],
     ],
   ],

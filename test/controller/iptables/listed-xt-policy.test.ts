@@ -55,6 +55,10 @@ it.each([
     'the addresses of a name that no policy means any more',
     '-m set --match-set RW-dns4-0123456789abcdef dst -j RETURN',
   ],
+  [
+    'the same but for what is this host',
+    '-m set --match-set RW-dns4-0123456789abcdef dst -m addrtype ! --dst-type LOCAL -j RETURN',
+  ],
 ])('understands %s', (_, line) => {
   expect(read(line, DEFAULT)?.rules).toHaveLength(1);
 });
