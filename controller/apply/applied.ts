@@ -29,10 +29,17 @@ export interface Applied extends Isolated {
   readonly unread: Unread | undefined;
   /** After a start: prefixes that an earlier run gave to interfaces that have them no more. */
   readonly abandoned: readonly Prefix[];
+  /** After a start: by NIC key, prefixes of which rules were there that let nobody send from them by that interface. */
+  readonly come: ReadonlyMap<string, readonly Prefix[]>;
 }
 
 /** Of a change, which looks at nothing else. */
-export const NO_COMPARISON = { repaired: [], abandoned: [], unread: undefined };
+export const NO_COMPARISON = {
+  repaired: [],
+  abandoned: [],
+  come: new Map<string, readonly Prefix[]>(),
+  unread: undefined,
+};
 
 /** Of a comparison that found all as it should be. */
 export const rightApplied = (enforced: DesiredState): Applied => ({
@@ -47,4 +54,5 @@ export const joinApplied = (first: Applied, second: Applied): Applied => ({
   written: first.written + second.written,
   unread: first.unread ?? second.unread,
   abandoned: [...first.abandoned, ...second.abandoned],
+  come: new Map([...first.come, ...second.come]),
 });

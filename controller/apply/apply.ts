@@ -9,7 +9,6 @@ import { PortIsolation } from '../bridged/port-isolation.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
 import type { Marks } from '../kernel/kernel-marks.ts';
 import { readRouting } from '../kernel/observe.ts';
-import { abandonedPrefixes } from './abandoned-prefixes.ts';
 import { announce } from './announcements.ts';
 import { type Applied, type ApplyRequest, NO_COMPARISON, rightApplied } from './applied.ts';
 import { commitIsolated, repairRules } from './commit-isolated.ts';
@@ -22,6 +21,7 @@ import { ordinaryLines } from './ordinary-lines.ts';
 import { keysOfMoved, NO_ROUTING, pickNics } from './pick-nics.ts';
 import { Repairs } from './repairs.ts';
 import { RoutingWriter } from './routing-writer.ts';
+import { unwatchedChanges } from './unwatched-changes.ts';
 import { type Opened, UplinkRouting } from './uplink-routing.ts';
 
 export const nameOf = chainNaming(chainHash);
@@ -276,9 +276,9 @@ export class Applier {
     const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
     const ordinary = before === undefined ? undefined : ordinaryLines(this.#ports.backend, before, result.enforced);
     const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
-    const abandoned = before === undefined ? abandonedPrefixes(held.owned, result.enforced) : [];
-    const { length } = written;
-    return { ...result, unheld, repaired, written: length, unrouted: this.unrouted, unread: undefined, abandoned };
+    const unwatched = before === undefined ? unwatchedChanges(held, result.enforced) : undefined;
+    const told = { unheld, repaired, written: written.length, unrouted: this.unrouted };
+    return { ...NO_COMPARISON, ...result, ...told, ...unwatched };
   }
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */

@@ -66,6 +66,8 @@ export interface Look {
 export interface Held {
   /** Which veth may send from which prefix, as `VETH PREFIX`. */
   readonly owned: ReadonlySet<string>;
+  /** Whether an interface like this gets nothing by them that may send from nothing. */
+  shuts(nic: NicState): boolean;
   /** Writes what differs; once one attempt was taken, the next one begins there. */
   bring(state: DesiredState): Promise<Committed>;
 }

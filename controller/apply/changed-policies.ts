@@ -25,9 +25,8 @@ export function policiesToJudge(before: DesiredState | undefined, after: Desired
 }
 
 /** What NICs own and did not before: while nobody had it, others may have talked across this host with who pretended to. */
-export function newlyOwned(before: DesiredState | undefined, after: DesiredState): ReadonlyMap<string, Prefix[]> {
+export function newlyOwned(before: DesiredState, after: DesiredState): ReadonlyMap<string, Prefix[]> {
   const come = new Map<string, Prefix[]>();
-  if (before === undefined) return come;
   for (const key of changedNicKeys(before, after)) {
     const old = before.nics.get(key)?.owned;
     const owned = after.nics.get(key)?.owned.filter((prefix) => old?.includes(prefix) !== true) ?? [];

@@ -2,7 +2,7 @@
 import type { DesiredState } from '../../render/desired.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import { type KernelMarks, type Marks, QUESTION_MS } from '../kernel/kernel-marks.ts';
-import type { Applied } from './applied.ts';
+import { type Applied, NO_COMPARISON } from './applied.ts';
 
 /** Looks, an hour's worth: what no mark can tell, such as a mistake in this, doesn't stay for ever. */
 const FRESH_EVERY = 60;
@@ -82,7 +82,7 @@ export class KernelProof {
     const marks = this.#before?.kernel;
     this.forget();
     if (marks === undefined || !isRight(applied)) return;
-    const noted = { marks, desired, applied: { ...applied, abandoned: [] } };
+    const noted = { marks, desired, applied: { ...applied, ...NO_COMPARISON } };
     this.#noted = noted;
     // No pass has to wait for it: whatever is written meanwhile is not what these marks stand for.
     void this.#marks?.readPatiently().then((behind) => {

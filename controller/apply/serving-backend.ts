@@ -86,7 +86,7 @@ export class ServingBackend implements Backend {
   async read(signal?: AbortSignal): Promise<Held> {
     const held = await this.#serving.read(signal);
     return {
-      owned: held.owned,
+      ...held,
       bring: async (state) => {
         const committed = await held.bring(state);
         if (committed.refusal === undefined) await this.#retire();

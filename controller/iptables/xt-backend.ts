@@ -1,4 +1,5 @@
 /** The rules by iptables, ip6tables, ipset and arptables: each table at once, one after the other. */
+import { isBridged } from '../../render/bridged.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { ownedOf, translateXt } from '../../render/iptables/xt-listing.ts';
 import { renderXt } from '../../render/iptables/xt-render.ts';
@@ -58,6 +59,7 @@ export function createXtBackend(run: Run, variant: XtVariant): Backend {
     let taken: XtRuleset | undefined;
     return {
       owned: ownedOf(found),
+      shuts: (nic) => !isBridged(nic) && !isNothing(found),
       bring: async (state) => {
         const rendered = render(state);
         // After an attempt that failed half-way, to put it aside would leave that.

@@ -1,11 +1,12 @@
 /** The rules as our nft tables, each change one transaction. */
+import { isBridged } from '../../render/bridged.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { leaveOut } from '../../render/leave-out.ts';
 import { diffListings, parseListingInPieces } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
 import { diffDesired, renderDesired, renderInPieces, renderNics } from '../../render/nft.ts';
 import { parseOwned } from '../../render/owned.ts';
-import { EMPTY_RULESET, type Ruleset, type TableFamily } from '../../render/ruleset.ts';
+import { EMPTY_RULESET, type NftTable, type Ruleset, type TableFamily } from '../../render/ruleset.ts';
 import { diffRulesets } from '../../render/transaction.ts';
 import { nameOf } from '../apply/apply.ts';
 import type { Backend, Committed, Held, Look, Refusal } from '../apply/backend.ts';
@@ -82,6 +83,7 @@ export function createNftBackend({ nft, run, ownsTables = false }: NftPorts): Ba
     let taken: Ruleset | undefined;
     return {
       owned: ownedIn(observed),
+      shuts: (nic) => shuts(observed.get(isBridged(nic) ? 'bridge' : 'inet')),
       bring: async (state) => {
         const rendered = claimed(state);
         const text = taken === undefined ? await diffListed(observed, rendered, signal) : diffRulesets(taken, rendered);
@@ -151,3 +153,8 @@ const ownedIn = (ruleset: Ruleset): ReadonlySet<string> =>
     ...parseOwned(ruleset.get('bridge')),
     ...parsePublished(ruleset.get('inet')),
   ]);
+
+/** Whole, as rules of ours are that nobody changed. */
+const shuts = (table: NftTable | undefined): boolean =>
+  table?.flags?.includes('dormant') !== true &&
+  [...(table?.chains.values() ?? [])].some(({ hook, rules }) => hook.includes('hook prerouting') && rules.length > 0);

@@ -95,7 +95,8 @@ export class Reporter {
   report(outcome: Outcome, reader: HostReader, tookMs: number, watched = UNWATCHED): void {
     const { conntrack, refusals, cutter, translations, pretended } = this.#options;
     const { before, applied, assembled, released } = outcome;
-    pretended.cut({ desired: applied.enforced, network: assembled.network }, newlyOwned(before, applied.enforced));
+    const come = before === undefined ? applied.come : newlyOwned(before, applied.enforced);
+    pretended.cut({ desired: applied.enforced, network: assembled.network }, come);
     this.#reportChanges(outcome, tookMs);
     const raised = this.#problems.tell(outcome, reader);
     this.#reportWaiting();

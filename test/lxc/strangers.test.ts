@@ -9,7 +9,7 @@ import type { Place } from '../../sandbox/place.ts';
 import { listen, openFlow, probe, receipts } from '../../sandbox/services.ts';
 import { createWire, runIp } from '../../sandbox/wire.ts';
 import { type Attack, attack, startWitness } from './hostile.ts';
-import { addressesOf, nic, startRoutewall } from './routewall.ts';
+import { addressesOf, nic, OPEN, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
 
@@ -169,6 +169,47 @@ test('what somebody said in its name while it was stopped is no way in to a cont
     await attack({ place: outside, own: BOB }, answers);
     return (await receipts(inside)).length >= 2;
   });
+});
+
+test('nor what was said while no daemon ran, when it started too', async () => {
+  const bobs = { 'containers/bob.yaml': 'egress: { default: allow }\n', 'containers/alice.yaml': OPEN };
+  const rw = await startRoutewall({ policies: bobs });
+  const { host, outside } = rw.bed;
+  const alice = await rw.addContainer('alice', { lines: nic(ALICE) });
+  await rw.start(alice);
+  await probe(outside, { protocol: 'udp', to: '192.0.2.1', port: 9 });
+  await listen(outside, { protocol: 'udp', port: 7000 });
+  const own = await openFlow(await alice.inside(), { protocol: 'udp', to: INTERNET[0] ?? '', port: 7000 });
+  const idsOf = async (source: string): Promise<string> => {
+    const family = source.includes(':') ? 'ipv6' : 'ipv4';
+    const { stdout } = await host.run('conntrack', ['-L', '-o', 'id', '-f', family, '-p', 'udp', '-s', source]);
+    return [...stdout.matchAll(/ id=(\d+)/g)].map(([, id]) => id).join();
+  };
+  const asked = await idsOf(ALICE[0]);
+  expect(asked).toMatch(/^\d+$/);
+  await rw.daemon.stop('SIGKILL');
+  const datagram = (source: string, sport: number, to: string, dport: number): string =>
+    `E/${source.includes(':') ? 'IPv6' : 'IP'}(src="${source}", dst="${to}")/UDP(sport=${sport}, dport=${dport})/M`;
+  const answers = BOB.map((to, at): Attack => [`to ${to}`, datagram(INTERNET[at] ?? '', 7001, to, 53)]);
+  const questions = BOB.map((from, at): Attack => [`from ${from}`, datagram(from, 53, INTERNET[at] ?? '', 7001)]);
+  await attack({ place: outside, own: BOB }, [...questions, ...answers]);
+  for (const address of BOB) expect(await idsOf(address)).toMatch(/^\d+$/);
+  const bob = await rw.addContainer('bob', { lines: nic(BOB) });
+  await bob.start();
+  const inside = await bob.inside();
+  await listen(inside, { protocol: 'udp', port: 53 });
+  await rw.daemon.restart();
+  await rw.statusTells(/bob/);
+  await listen(outside, { protocol: 'tcp', port: 80 });
+  for (const to of INTERNET)
+    expect(await probe(inside, { protocol: 'tcp', to, port: 80, timeout: 4_000 })).toBe('allowed');
+  const left = async (): Promise<string> => (await Promise.all(BOB.map(idsOf))).join('');
+  await eventually('none of it is left', async () => (await left()) === '', 3_000).catch(() => undefined);
+  await attack({ place: outside, own: BOB }, answers);
+  expect(await receipts(inside)).toEqual([]);
+  // What a container that ran before asked for lives on.
+  expect(await own.beat()).toBe('alive');
+  expect(await idsOf(ALICE[0])).toBe(asked);
 });
 
 test('nor is its TCP, of which an answer can open nothing', async () => {

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { abandonedPrefixes } from '../../../controller/apply/abandoned-prefixes.ts';
+import { unwatchedChanges } from '../../../controller/apply/unwatched-changes.ts';
 import { parseListing } from '../../../render/listing.ts';
 import { parseOwned } from '../../../render/owned.ts';
-import { nicOf, stateOf } from '../states.ts';
+import { keyOf, nicOf, stateOf } from '../states.ts';
 
 // nft -s list table inet routewall (nft 1.0.6), shortened
 const LISTING = parseListing(`table inet routewall {
@@ -31,7 +31,8 @@ const LISTING = parseListing(`table inet routewall {
 `);
 
 it('names what interfaces had and have no more, in every family and length', () => {
-  expect(abandonedPrefixes(parseOwned(LISTING.get('inet')), stateOf(nicOf(1, 80), nicOf(3, 80)))).toEqual([
+  const held = { owned: parseOwned(LISTING.get('inet')), shuts: () => true };
+  expect(unwatchedChanges(held, stateOf(nicOf(1, 80), nicOf(3, 80))).abandoned).toEqual([
     '198.51.100.2/32',
     '198.51.100.3/32',
     '198.51.100.64/28',
@@ -40,5 +41,12 @@ it('names what interfaces had and have no more, in every family and length', () 
 });
 
 it('names nothing where all is held, and nothing in a kernel without our tables', () => {
-  expect(abandonedPrefixes(new Set(), stateOf(nicOf(1, 80)))).toEqual([]);
+  const held = { owned: new Set<string>(), shuts: () => false };
+  expect(unwatchedChanges(held, stateOf(nicOf(1, 80)))).toEqual({ abandoned: [], come: new Map() });
+});
+
+it('names what rules that were there let nobody send from', () => {
+  const third = nicOf(3, 80);
+  const held = { owned: parseOwned(LISTING.get('inet')), shuts: () => true };
+  expect(unwatchedChanges(held, stateOf(nicOf(1, 80), third)).come).toEqual(new Map([[keyOf(third), third.owned]]));
 });
