@@ -1,7 +1,8 @@
 /** Which addresses go from one NIC to another. */
+import { isDeepStrictEqual } from 'node:util';
 import { type Prefix, rangeOf, rangesOverlap } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { FormerAddress } from '../connections/conntrack.ts';
 
 export interface HandedOver {
@@ -34,6 +35,27 @@ export function handedOver(
   }
   return { takers, released };
 }
+
+/** While nobody has what is handed over: each taker with no more than it had already, and who had nothing is not there. */
+export function withoutTaken(
+  before: DesiredState | undefined,
+  desired: DesiredState,
+  takers: ReadonlySet<string>,
+): DesiredState {
+  const nics = [...desired.nics].flatMap(([key, nic]): [string, NicState][] => {
+    if (!takers.has(key)) return [[key, nic]];
+    const old = before?.nics.get(key);
+    return old?.hostVeth === nic.hostVeth ? [[key, keepOld(old, nic)]] : [];
+  });
+  return { ...desired, nics: new Map(nics) };
+}
+
+const keepOld = (old: NicState, nic: NicState): NicState => ({
+  ...nic,
+  owned: nic.owned.filter((prefix) => old.owned.includes(prefix)),
+  routes: nic.routes.filter((route) => old.routes.some((one) => isDeepStrictEqual(one, route))),
+  proxies: nic.proxies.filter((proxy) => old.proxies.some((one) => isDeepStrictEqual(one, proxy))),
+});
 
 /** What a NIC had and has no more. */
 export function lostPrefixes(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {

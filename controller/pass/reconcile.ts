@@ -22,6 +22,16 @@ import type { AddressClaims } from '../probe/address-claims.ts';
 import type { Choice, Order, Revisions } from '../revisions/revisions.ts';
 import type { LastGood } from '../state/last-good.ts';
 import type { TrafficControl } from '../traffic/traffic-control.ts';
+import type { HostConfig } from '../policies/config.ts';
+import type { PolicyFiles } from '../policies/policy-files.ts';
+import type { Problem } from '../policies/problem.ts';
+import type { Prefix } from '../render/address.ts';
+import type { DesiredState } from '../render/desired.ts';
+import type { DnsAddresses } from '../render/dns-name.ts';
+import { type Applied, type ApplyRequest, joinApplied } from './apply/applied.ts';
+import type { Applier } from './apply/apply.ts';
+import type { BackendName } from './apply/backend.ts';
+import { handedOver, withoutTaken } from './apply/handed-over.ts';
 import type { Assembled } from './assemble.ts';
 import { type DirtyParts, mergeDirty } from './dirty.ts';
 import type { Outcome } from './outcome.ts';
@@ -222,8 +232,7 @@ export class Reconciler {
     const bring = (part: ApplyRequest) => (resync ? applier.resync(part, signal) : applier.apply(part));
     const { takers, released } = handedOver(applier.enforced, desired, conntrack.waiting);
     if (takers.size === 0) return { applied: await bring(request), released };
-    const others = new Map([...desired.nics].filter(([key]) => !takers.has(key)));
-    const first = await bring({ ...request, desired: { ...desired, nics: others } });
+    const first = await bring({ ...request, desired: withoutTaken(applier.enforced, desired, takers) });
     await conntrack.release([...released]);
     return { applied: joinApplied(first, await applier.apply(request)), released };
   }

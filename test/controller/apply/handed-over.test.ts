@@ -1,6 +1,6 @@
 /** Addresses that go from one container to another, whose connections must not. */
 import { expect, it } from 'vitest';
-import { handedOver, lostPrefixes } from '../../../controller/apply/handed-over.ts';
+import { handedOver, lostPrefixes, withoutTaken } from '../../../controller/apply/handed-over.ts';
 import { parsePrefix } from '../../../render/address.ts';
 import type { NicState } from '../../../render/desired.ts';
 import { certain, keyOf, nicOf, stateOf } from '../states.ts';
@@ -26,6 +26,17 @@ it.each([
   const found = handedOver(stateOf(...before), stateOf(...after), waiting);
   expect([...found.takers]).toEqual(takers.map(keyOf));
   expect(found.released.size).toBe(takers.length);
+});
+
+it('meanwhile, who takes it has what he had already, and who starts has nothing', () => {
+  const more = owning(4, '198.51.100.4/32', '198.51.100.1/32');
+  const before = stateOf(ONE, owning(4, '198.51.100.4/32'));
+  const { nics } = withoutTaken(before, stateOf(more, HEIR), new Set([more, HEIR].map(keyOf)));
+  expect([...nics.values()].map(({ owned, routes }) => ({ owned, routes }))).toEqual([
+    { owned: ['198.51.100.4/32'], routes: more.routes },
+  ]);
+  const moved = { ...more, hostVeth: HEIR.hostVeth };
+  expect(withoutTaken(before, stateOf(moved), new Set([keyOf(moved)])).nics.size).toBe(0);
 });
 
 it('after a start only what waits can be handed over', () => {
