@@ -170,7 +170,17 @@ export function inetChains(
         'tcp flags & (fin | syn | rst | ack) != syn drop',
       ]),
     ],
-    ['never', chain('', ['jump orphans', 'udp sport 67 udp dport 68 drop', 'udp sport 547 udp dport 546 drop'])],
+    [
+      'never',
+      chain('', [
+        'jump orphans',
+        'udp sport 67 udp dport 68 drop',
+        'udp sport 547 udp dport 546 drop',
+        // What listens there listens for the host alone, also where `route_localnet` lets it be reached by a wire. Not what
+        // an administrator's rule led there.
+        'ct original ip daddr 127.0.0.0/8 drop',
+      ]),
+    ],
     ...countingChains(host.bridges !== undefined),
     ...(['egress', 'ingress'] as const).flatMap(refusals),
   ];

@@ -99,7 +99,12 @@ export function filterChains(family: Family, host: HostState, claimed: readonly 
     ],
     [
       'RW-NEVER',
-      ['-j RW-ORPHANS', `-p udp -m udp --sport ${family === 4 ? '67 --dport 68' : '547 --dport 546'} -j DROP`],
+      [
+        '-j RW-ORPHANS',
+        `-p udp -m udp --sport ${family === 4 ? '67 --dport 68' : '547 --dport 546'} -j DROP`,
+        // What listens there listens for the host alone, whatever `route_localnet` says.
+        ...(family === 4 ? ['-m conntrack --ctorigdst 127.0.0.0/8 -j DROP'] : []),
+      ],
     ],
     ...(['E', 'I'] as const).flatMap((direction): [string, string[]][] => [
       [`RW-${direction}-OBSERVE`, ['-j RETURN']],

@@ -151,8 +151,16 @@ const routers = [
   ],
 ] satisfies Attack[];
 
+/** What listens for the host alone, where the host lets loopback addresses come in by a wire. */
+const loopback: readonly Attack[] = [
+  ['a loopback address of the host by way of an allowed port', `${ip('"127.0.0.1"')}/TCP(dport=873, flags="S")/M`],
+];
+
 /** What no policy can allow. */
-export const NEVER: readonly Attack[] = [...orphans, ...icmpErrors, ...spoofed, ...routers, ...SOURCE_ROUTES];
+export const NEVER: readonly Attack[] = [
+  ...[...orphans, ...icmpErrors, ...spoofed, ...routers, ...SOURCE_ROUTES],
+  ...loopback,
+];
 
 /** What a container can't get out that may reach two TCP ports of its host. */
 export const ATTACKS: readonly Attack[] = [...plain, ...protocols, ...headers, ...nearby, ...ODD, ...NEVER];

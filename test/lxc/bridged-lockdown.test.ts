@@ -28,7 +28,9 @@ const toNeighbour = ATTACKS.filter(([name]) => name.includes(' to sibling IPv'))
 );
 /** Neighbours on a link say these to each other, with addresses of their own. */
 const isNeighbourly = ([name]: Attack): boolean => /^(a neighbour solicitation|an MLD report) to neighbour/.test(name);
-const attacks = [...ATTACKS, ...toNeighbour.filter((one) => !isNeighbourly(one))];
+/** What comes in by a bridge for a loopback address doesn't arrive, with or without rules. */
+const isForLoopback = ([name]: Attack): boolean => name.startsWith('a loopback address');
+const attacks = [...ATTACKS, ...toNeighbour.filter((one) => !isNeighbourly(one))].filter((one) => !isForLoopback(one));
 
 test.each(['0', '1'] as const)('nothing comes out that its policy refuses, with br_netfilter at %s', async (value) => {
   const rw = await startRoutewall({

@@ -122,7 +122,9 @@ describe('a container that may reach rsync and squid on its host', () => {
 
 describe('forged and unusual packets', () => {
   test('all come through where nothing stands in their way', async () => {
-    const bed = await createHost({ sysctls: { 'net/ipv4/conf/all/accept_source_route': '1' } });
+    const bed = await createHost({
+      sysctls: { 'net/ipv4/conf/all/accept_source_route': '1', 'net/ipv4/conf/all/route_localnet': '1' },
+    });
     const make = (name: string, addresses: readonly string[]): Promise<Container> =>
       createContainer({ host: bed.host, lxcPath: bed.lxcPath, name, config: nic(addresses) });
     const [mallory, alice] = [await make('mallory', MALLORY), await make('alice', ALICE)];
@@ -148,7 +150,7 @@ describe('forged and unusual packets', () => {
     ['come out nowhere of those that no policy can allow, when the policy allows everything', OPEN, NEVER],
   ])('%s', async (_, policy, attacks) => {
     const rw = await startRoutewall({
-      host: { sysctls: { 'net/ipv4/conf/all/accept_source_route': '1' } },
+      host: { sysctls: { 'net/ipv4/conf/all/accept_source_route': '1', 'net/ipv4/conf/all/route_localnet': '1' } },
       policies: { 'containers/mallory.yaml': policy, 'containers/alice.yaml': OPEN },
       // So that what stands in the way is the policy.
       config: 'connections: { rate: 999999/second }\n',
