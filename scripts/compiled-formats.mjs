@@ -5,12 +5,12 @@ import { loadSource } from './load-source.mjs';
 
 /** A module with the same `validatorOf`. */
 export async function compileFormats() {
-  const { createAjv, references } = await loadSource('policies/compile-formats.ts');
+  const { createAjv, references, withAppendedErrors } = await loadSource('policies/compile-formats.ts');
   const ajv = createAjv({ source: true, esm: true });
   const names = Object.keys(references);
   for (const name of names) ajv.addSchema({ $id: `format-${name}`, $ref: references[name] });
   const code = standalone.default(ajv, Object.fromEntries(names.map((name) => [name, `format-${name}`])));
-  return `${code}\nconst validators = { ${names.join(', ')} };\nexport const validatorOf = (format) => validators[format];\n`;
+  return `${withAppendedErrors(code)}\nconst validators = { ${names.join(', ')} };\nexport const validatorOf = (format) => validators[format];\n`;
 }
 
 /** For esbuild. */

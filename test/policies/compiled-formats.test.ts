@@ -1,4 +1,5 @@
 /** What the program holds of the schemas says the same, word for word, as what the compiler makes of them. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { execa } from 'execa';
@@ -8,11 +9,13 @@ import { type FormatName, references, validatorOf } from '../../policies/compile
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 
 let built: { validatorOf: typeof validatorOf };
+let text: string;
 
 beforeAll(async () => {
   const outfile = join(await makeFolder(), 'formats.mjs');
   await execa('node', ['scripts/bundle.mjs', 'policies/compile-formats.ts', outfile]);
   built = await import(pathToFileURL(outfile).href);
+  text = await readFile(outfile, 'utf8');
 });
 afterAll(cleanUp);
 
@@ -77,4 +80,16 @@ it('about anything', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+it('tells all mistakes of a long list, and copies none of them for the next', () => {
+  const rules = Array.from({ length: 1_000 }, () => ({ alow: 'ssh' }));
+  for (const by of [validatorOf, built.validatorOf]) {
+    const validate = by('policy');
+    expect(validate({ egress: { rules } })).toBe(false);
+    const unknown = (validate.errors ?? []).filter(({ keyword }) => keyword === 'additionalProperties');
+    expect(new Set(unknown.map(({ instancePath }) => instancePath)).size).toBe(rules.length);
+  }
+  expect(text).toContain('vErrors');
+  expect(text).not.toContain('vErrors.concat');
 });
