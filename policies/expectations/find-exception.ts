@@ -24,13 +24,33 @@ export interface Exception {
   readonly position: Position;
 }
 
-export function findException(
-  { verdict: expected, matches }: Pick<Expectation, 'verdict' | 'matches'>,
+type Asked = Pick<Expectation, 'verdict' | 'matches'>;
+
+export const findException = (asked: Asked, chain: PolicyChain, all: ExpectationFacts): Exception | undefined =>
+  exceptionsOf(chain, [asked], all)(asked);
+
+/** `expectations`: all that will be asked about the chain, whose flows are cut once for all of them. */
+export function exceptionsOf(
   chain: PolicyChain,
+  expectations: readonly Asked[],
   all: ExpectationFacts,
-): Exception | undefined {
+): (asked: Asked) => Exception | undefined {
+  const matches = expectations.flatMap((expectation) => expectation.matches);
   const facts = slimFacts(all, [...chain.rules, ...matches]);
-  const { table, positionOf } = judgedTable(chain, facts, expected !== 'allow');
+  const tables = new Map<boolean, JudgedTable>();
+  const tableOf = (wide: boolean): JudgedTable => {
+    const table = tables.get(wide) ?? judgedTable(chain, facts, wide);
+    tables.set(wide, table);
+    return table;
+  };
+  return (asked) => exceptionIn(tableOf(asked.verdict !== 'allow'), asked, facts);
+}
+
+function exceptionIn(
+  { table, positionOf }: JudgedTable,
+  { verdict: expected, matches }: Asked,
+  facts: ExpectationFacts,
+): Exception | undefined {
   for (const family of [4, 6] as const) {
     const { peers, services } = expectedFlows(matches, family, facts.addresses);
     for (const [{ first: peer }, row] of rowsIn(table[family], peers)) {

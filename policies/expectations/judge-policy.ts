@@ -8,7 +8,7 @@ import { describeServices } from '../flows/describe-services.ts';
 import { type Problem, uniqueProblems } from '../problem.ts';
 import type { Expectation } from './expectation.ts';
 import type { ExpectationFacts } from './expectation-facts.ts';
-import { type Exception, findException } from './find-exception.ts';
+import { type Exception, exceptionsOf } from './find-exception.ts';
 
 /** A NIC of a container as policies name it. */
 interface NamedNic {
@@ -24,19 +24,20 @@ export interface Judge {
 /** For one pass: equal questions about equal chains are answered once. */
 export function createJudge(facts: () => ExpectationFacts): Judge {
   const known = new Map<string, Exception | undefined>();
-  const exceptionOf = (expectation: Expectation, chain: PolicyChain): Exception | undefined => {
+  const exceptionOf = (expectation: Expectation, chain: PolicyChain, find: Find): Exception | undefined => {
     const key = `${expectation.verdict} ${rulesHash(expectation.matches)} ${chainHash(chain)}`;
-    if (!known.has(key)) known.set(key, findException(expectation, chain, facts()));
+    if (!known.has(key)) known.set(key, find(expectation, chain));
     return known.get(key);
   };
   return {
     judge: (compiled, nics) => {
       if (!compiled.ok || compiled.expectations.length === 0) return compiled;
       const chains = chainsInUse(compiled, nics);
+      const find = finderOf(compiled.expectations, facts);
       const violations = compiled.expectations.flatMap((expectation) => {
         for (const [where, nic] of chains) {
           const chain = nic[expectation.direction];
-          const exception = exceptionOf(expectation, chain);
+          const exception = exceptionOf(expectation, chain, find);
           if (exception === undefined) continue;
           const who = expectation.file === compiled.file && !isShared(compiled) ? '' : `${compiled.container}: `;
           return [expectation.problem(`${who}${complaint({ expectation, exception, chain, where })}`)];
@@ -45,6 +46,21 @@ export function createJudge(facts: () => ExpectationFacts): Judge {
       });
       return violations.length === 0 ? compiled : broken(compiled, violations);
     },
+  };
+}
+
+type Find = (expectation: Expectation, chain: PolicyChain) => Exception | undefined;
+
+/** A chain's flows are cut once for all expectations: of 2,000 rules that takes a third of a second. */
+function finderOf(expectations: readonly Expectation[], facts: () => ExpectationFacts): Find {
+  const finders = new Map<PolicyChain, ReturnType<typeof exceptionsOf>>();
+  return (expectation, chain) => {
+    const known = finders.get(chain);
+    if (known !== undefined) return known(expectation);
+    const about = expectations.filter(({ direction }) => direction === chain.direction);
+    const finder = exceptionsOf(chain, about, facts());
+    finders.set(chain, finder);
+    return finder(expectation);
   };
 }
 

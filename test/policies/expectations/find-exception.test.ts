@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { expectedFlows, isAsExpected } from '../../../policies/expectations/expectation.ts';
-import { findException, judgedTable } from '../../../policies/expectations/find-exception.ts';
+import { exceptionsOf, findException, judgedTable } from '../../../policies/expectations/find-exception.ts';
 import { flowsOfChain } from '../../../policies/flows/chain-flows.ts';
 import { labelAt, rowsIn } from '../../../policies/flows/flow-table.ts';
 import { factsOf } from '../../../policies/flows/peer-addresses.ts';
@@ -26,6 +26,18 @@ const written = (maxLength?: number): fc.Arbitrary<PolicyChain> =>
   }));
 const verdict = fc.constantFrom('allow' as const, 'drop' as const, 'reject' as const);
 const packets = fc.array(packet('egress'), { minLength: 20, maxLength: 60 });
+
+test('a chain that is asked many things answers each of them as if it were the only one', () => {
+  const asked = fc.record({ verdict, matches: written(1).map(({ rules }) => rules) });
+  fc.assert(
+    fc.property(written(), fc.array(asked, { maxLength: 5 }), (one, all) => {
+      const exceptionTo = exceptionsOf(one, all, facts);
+      for (const each of all)
+        expect(exceptionTo(each) !== undefined).toBe(findException(each, one, facts) !== undefined);
+    }),
+    { numRuns: 500 },
+  );
+});
 
 test('where no exception is found, every packet is decided as expected, whatever names stand for', () => {
   fc.assert(
