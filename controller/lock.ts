@@ -43,16 +43,19 @@ function listen(server: Server): Promise<void> {
   });
 }
 
-/** Empty where it does not answer. */
+const ANSWER = /^process \d{1,10}$/;
+
+/** Empty where it does not answer so: whoever took the name may say anything, without an end. */
 function askHolder(): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(NAME);
     let answer = '';
     socket.setTimeout(1000, () => socket.destroy());
     socket.on('data', (data) => {
-      answer += data.toString();
+      answer += data.toString('latin1');
+      if (answer.length > 'process 4194304'.length) socket.destroy();
     });
     socket.on('error', () => resolve(''));
-    socket.on('close', () => resolve(answer));
+    socket.on('close', () => resolve(ANSWER.test(answer) ? answer : ''));
   });
 }

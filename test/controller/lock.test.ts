@@ -18,3 +18,17 @@ test('one that goes without an answer is waited for', async () => {
   setTimeout(() => left.close(), 300);
   (await taken).release();
 });
+
+test('one that talks without an end, as anyone may who took the name, is not listened to', async () => {
+  const talker = createServer((client) => {
+    client.on('error', () => undefined);
+    const talk = (): void => {
+      while (!client.destroyed && client.write('line\n'.repeat(1_000)));
+    };
+    client.on('drain', talk);
+    talk();
+  });
+  await new Promise<void>((resolve) => talker.listen('\0routewall/daemon', resolve));
+  await expect(takeLock()).rejects.toThrow(/network namespace: it does not answer$/);
+  talker.close();
+});
