@@ -48,6 +48,8 @@ export function antispoofChains(host: HostState, sets: readonly OwnedSet[]): [st
       rules(
         'ip hdrlength > 5 jump source_route',
         'exthdr rt exists drop',
+        // A router alert too; of a container's own packets, what its multicast listeners say has one, link-locally.
+        'exthdr hbh exists ip6 saddr != fe80::/10 ip6 saddr != :: drop',
         ...[IS_FRAGMENT4, IS_FRAGMENT6].map((match) => `${match} goto fragment`),
         ...sets.map((set) => `${OWNED.match(set)} return`),
         // A neighbour that has no address yet, or speaks from its link-local one.
@@ -59,7 +61,15 @@ export function antispoofChains(host: HostState, sets: readonly OwnedSet[]): [st
     ],
     ['fragment', rules(...NO_HEADERS, ...sets.map((set) => `${OWNED.match(set)} goto own_fragment`), ...refuse)],
     ['own_fragment', rules(...overFragments(host).map((over) => `${over} goto egress_drop`), 'accept')],
-    ['source_route', rules('ip option lsrr exists drop', 'ip option ssrr exists drop')],
+    [
+      'source_route',
+      rules(
+        'ip option lsrr exists drop',
+        'ip option ssrr exists drop',
+        // By a router alert the kernel hands what is to be forwarded to programs here, before any rule is asked about that.
+        'ip option ra exists drop',
+      ),
+    ],
     ['elsewhere', rules(...refuse)],
     ['guard_drop', rules(...FIRST_WORDS, 'jump guard_note', 'drop')],
   ];

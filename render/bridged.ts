@@ -47,6 +47,7 @@ export function bridgedRules({ bridges }: HostState): BridgedRules {
     sourceRouted: [
       'ip hdrlength > 5 iifname . ip saddr @bridged4 jump source_route',
       'exthdr rt exists iifname . ip6 saddr @bridged6 drop',
+      'exthdr hbh exists iifname . ip6 saddr @bridged6 drop',
       // As for routed containers: nobody elsewhere speaks from a container's address.
       ...each(
         (ip, family) =>

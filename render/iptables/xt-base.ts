@@ -47,9 +47,10 @@ export function rawChains(
       [
         // A sender that names the way has its packet forwarded behind the back of what was decided about it. iptables
         // can't tell one IPv4 option from another: none of them passes.
-        family === 4
-          ? `${owned} -m u32 --u32 "0x0>>0x18&0xf=0x6:0xf" -j DROP`
-          : `${owned} -m ipv6header --header ipv6-route --soft -j DROP`,
+        ...(family === 4
+          ? [`${owned} -m u32 --u32 "0x0>>0x18&0xf=0x6:0xf" -j DROP`]
+          : // A router alert, before any rule about what is forwarded, hands it to programs here.
+            ['ipv6-route', 'hop-by-hop'].map((header) => `${owned} -m ipv6header --header ${header} --soft -j DROP`)),
         `${owned} -j RETURN`,
         // A stranger on an uplink can't speak from a container's address. A prefix may hold networks that the kernel
         // reaches by a longer one, so it is asked.
