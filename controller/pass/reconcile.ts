@@ -1,5 +1,4 @@
 /** One pass: reads again what is dirty, puts everything together, and brings the kernel to it. */
-
 import type { HostConfig } from '../../policies/config.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import type { Problem } from '../../policies/problem.ts';
@@ -9,7 +8,7 @@ import type { DnsAddresses } from '../../render/dns-name.ts';
 import { type Applied, type ApplyRequest, joinApplied } from '../apply/applied.ts';
 import type { Applier } from '../apply/apply.ts';
 import type { BackendName } from '../apply/backend.ts';
-import { handedOver } from '../apply/handed-over.ts';
+import { handedOver, withoutTaken } from '../apply/handed-over.ts';
 import { orUnread, patiently, Unread, type Wait } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import type { ConntrackCleaner } from '../connections/conntrack.ts';
@@ -22,16 +21,6 @@ import type { AddressClaims } from '../probe/address-claims.ts';
 import type { Choice, Order, Revisions } from '../revisions/revisions.ts';
 import type { LastGood } from '../state/last-good.ts';
 import type { TrafficControl } from '../traffic/traffic-control.ts';
-import type { HostConfig } from '../policies/config.ts';
-import type { PolicyFiles } from '../policies/policy-files.ts';
-import type { Problem } from '../policies/problem.ts';
-import type { Prefix } from '../render/address.ts';
-import type { DesiredState } from '../render/desired.ts';
-import type { DnsAddresses } from '../render/dns-name.ts';
-import { type Applied, type ApplyRequest, joinApplied } from './apply/applied.ts';
-import type { Applier } from './apply/apply.ts';
-import type { BackendName } from './apply/backend.ts';
-import { handedOver, withoutTaken } from './apply/handed-over.ts';
 import type { Assembled } from './assemble.ts';
 import { type DirtyParts, mergeDirty } from './dirty.ts';
 import type { Outcome } from './outcome.ts';
