@@ -2,7 +2,7 @@
 // page is written anew after each, so that one which fails, or an end in the middle, loses nothing of the others.
 // Needs root, and gcc for the packets' sender. `npm run bench [-- --quick] [-- NAME…]`
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -14,6 +14,7 @@ const benches = [
   { name: 'event-time', minutes: 20, full: ['0,1000,10000', '40'], quick: ['0,100', '3'] },
   { name: 'hook-time', minutes: 3, full: ['30'], quick: ['2'] },
   { name: 'first-starts', minutes: 12, full: ['10000', '3', '12'], quick: ['100', '1', '3'] },
+  { name: 'new-containers', minutes: 6, full: ['1000', '20'], quick: ['10', '2'] },
   { name: 'storm', minutes: 15, full: ['1000', '200', '100000', '5'], quick: ['100', '4', '1000', '1'] },
   { name: 'scale', minutes: 35, full: ['0,1000,10000', '600', '1000'], quick: ['0,100', '3', '8'] },
   { name: 'long-list', minutes: 2, full: ['100000', '12'], quick: ['1000', '2'] },
@@ -38,7 +39,7 @@ if (unknown !== undefined) {
 
 const folder = join('.cache', quick ? 'bench-quick' : 'bench-reports');
 const target = quick ? join('.cache', 'bench-quick-page') : 'bench';
-if (named.length === 0) rmSync(folder, { recursive: true, force: true });
+rmSync(folder, { recursive: true, force: true });
 for (const each of [folder, target]) mkdirSync(each, { recursive: true });
 const { drawCurves } = await bundled('curves');
 
@@ -106,16 +107,28 @@ function section(name) {
   ].join('\n\n');
 }
 
+/** What the page has already, but for what was told anew, and for benches that are no more. */
+function keptSections(page, told) {
+  const titles = told.map((text) => text.split('\n', 1)[0]);
+  const text = existsSync(page) ? readFileSync(page, 'utf8') : '';
+  return text
+    .split(/^(?=## )/m)
+    .slice(1)
+    .map((each) => each.trimEnd())
+    .filter((each) => placeOf(each) >= 0 && !titles.includes(each.split('\n', 1)[0]));
+}
+
+/** A bench may tell more than one table; they stand where it does. */
+const placeOf = (text) =>
+  benches.findIndex(({ name }) => name === /^`node scripts\/bench[.]mjs ([a-z-]+)/m.exec(text)?.[1]);
+
 function writePage(failed) {
-  const reports = readdirSync(folder).map((file) => file.replace(/[.]json$/, ''));
-  // A bench may tell more than one table; those follow.
-  const order = [...benches.map(({ name }) => name), ...reports].filter(
-    (name, index, all) => all.indexOf(name) === index && reports.includes(name),
-  );
+  const page = join(target, 'results.md');
+  const told = readdirSync(folder).map((file) => section(file.replace(/[.]json$/, '')));
+  const sections = [...told, ...keptSections(page, told)].sort((one, other) => placeOf(one) - placeOf(other));
   const head = `# Results\n\nWritten by \`npm run bench\`. What is measured, and what was tried: [README.md](README.md).\n\n${machine.join('  \n')}\n`;
   const missing = failed.map(({ name, why }) => `\n\`${name}\` failed this time: ${why}.\n`).join('');
-  const page = join(target, 'results.md');
-  writeFileSync(page, `${head}${missing}\n${order.map(section).join('\n\n')}\n`);
+  writeFileSync(page, `${head}${missing}\n${sections.join('\n\n')}\n`);
   return page;
 }
 
