@@ -26,11 +26,12 @@ export async function takeLock(): Promise<Lock> {
       if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'))
         throw new Error("the lock can't be taken", { cause });
       const holder = await askHolder();
-      if (holder !== '' || tries === TRIES) {
-        const who = holder === '' ? 'a process that does not answer' : holder;
-        // Whose name is taken is all that the kernel's own words (EADDRINUSE) would add.
-        throw new Error(`another routewall daemon serves this network namespace, as ${who}`);
-      }
+      // Whose name is taken is all that the kernel's own words (EADDRINUSE) would add.
+      if (holder !== '') throw new Error(`another routewall daemon serves this network namespace, as ${holder}`);
+      if (tries === TRIES)
+        throw new Error(
+          "a process that does not answer holds the name of this network namespace's daemon (@routewall/daemon)",
+        );
       await sleep(PAUSE_MS);
     }
   }
