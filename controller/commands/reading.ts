@@ -20,7 +20,7 @@ export async function reading<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Takes what is read; `undefined` where that is put aside, and what is known stays. */
+/** Takes what is read, one reading at a time; `undefined` where that is put aside, and what is known stays. */
 export type Wait = <T extends object>(read: (signal?: AbortSignal) => Promise<T>) => Promise<T | undefined>;
 
 /** As long as it takes. @throws Unread */

@@ -231,8 +231,9 @@ export class HostReader {
 
   /** As `HostLinks.read`; with all of them what default routes lead to, by which configurations are read. */
   async readLinks(which: DirtyParts['links'] = 'all', wait = patiently): Promise<boolean> {
-    const ways = which === 'all' ? this.#waysOut.read(wait) : undefined;
-    const [isRead] = await Promise.all([this.#links.read(which, wait), ways]);
+    const isRead = await this.#links.read(which, wait);
+    // One behind the other: `wait` is for one reading at a time.
+    if (which === 'all') await this.#waysOut.read(wait);
     return isRead;
   }
 
