@@ -30,8 +30,8 @@ afterEach(cleanUp);
 /** Who sent anything that the host got, before any rule of ours. */
 const WITNESS = `table inet witness {
   set senders { typeof iifname; size 1000; flags dynamic; }
-  chain before { type filter hook prerouting priority -390; udp dport 9999 update @senders { iifname }; }
-  chain pings { type filter hook prerouting priority -389; icmp type echo-request update @senders { iifname }; }
+  chain before { type filter hook prerouting priority -500; udp dport 9999 update @senders { iifname }; }
+  chain pings { type filter hook prerouting priority -499; icmp type echo-request update @senders { iifname }; }
 }`;
 
 const list = async ({ routewall: { bed } }: World, ...words: readonly string[]): Promise<string> =>

@@ -42,7 +42,7 @@ async function watchExits({ bed: { host } }: Routewall, sibling: Container): Pro
     const echo = family === 4 ? 'icmp type echo-request' : 'icmpv6 type echo-request';
     return [
       `set senders${family} { typeof ${saddr}; size 65535; flags dynamic; }`,
-      `chain before${family} { type filter hook prerouting priority -390; iifname "veth*" ${echo} update @senders${family} { ${saddr} }; }`,
+      `chain before${family} { type filter hook prerouting priority -500; iifname "veth*" ${echo} update @senders${family} { ${saddr} }; }`,
     ].join('\n');
   });
   const table = `table inet witness {\n${before.join('\n')}\nchain count { ${RULE}; }\n${input}\n}\n`;
