@@ -146,17 +146,18 @@ export class HostReader {
 
   /** All but what runs. `onNoLinks` is told why the host's links can't be read; without it that is an error. */
   async readFiles(onNoLinks?: (cause: unknown) => void): Promise<void> {
-    const orTold = (cause: unknown): void => {
+    const ways = this.#waysOut.read(patiently);
+    // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
+    const links = Promise.all([this.#links.read('all', patiently), ways]).catch((cause: unknown) => {
       if (onNoLinks === undefined) throw cause;
       onNoLinks(cause);
-    };
-    // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
-    const links = this.#links.read('all', patiently).then(() => undefined);
+    });
     links.catch(() => undefined);
     await this.readPolicies();
-    await this.#waysOut.read(patiently).catch(orTold);
+    // Whether it could be read is told with the links.
+    await ways.catch(() => undefined);
     this.readTree();
-    await links.catch(orTold);
+    await links;
   }
 
   /** The container whose NIC has this host-side veth, or will have it by its configuration. */
