@@ -88,6 +88,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   let present = config;
   /** Of its file as it was last read. */
   let configProblems: readonly Problem[] = [];
+  let isConfigRefused = false;
   // One change of session at a time, in the order in which they are asked for.
   let changing: Promise<void> = Promise.resolve();
   let isReady = false;
@@ -126,6 +127,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       ...parts,
       config: next,
       configProblems: () => configProblems,
+      isConfigRefused: () => isConfigRefused,
       run,
       read: parts.forks.run,
       backend: parts.servingBackend(),
@@ -146,7 +148,8 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
 
   function reload(): void {
     const change = async (): Promise<void> => {
-      const { config: next, problems } = await readAnew(options);
+      const { config: next, problems, isRefused = false } = await readAnew(options);
+      isConfigRefused = isRefused;
       configProblems = problems.filter(isError);
       for (const problem of problems) if (!isError(problem)) log(problem.severity, formatProblem(problem));
       // A broken configuration changes nothing, the one in force stays; and the watcher tells of an unchanged file too,

@@ -13,6 +13,7 @@ import { parseContent } from './parse-content.ts';
 import type { Path } from './places.ts';
 import { problemOf } from './policy-document.ts';
 import type { Problem } from './problem.ts';
+import { wasRefused } from './read-file.ts';
 import { type FileContent, type Finding, maxStructuredBytes, readSourceText } from './source-text.ts';
 import { type ConfiguredWire, type EndPlace, wiresOf } from './wires-config.ts';
 
@@ -42,6 +43,8 @@ export interface ParsedConfig {
   /** `undefined` where there are problems: half a configuration might open what the other half would close. */
   readonly config: HostConfig | undefined;
   readonly problems: readonly Problem[];
+  /** See `wasRefused`. */
+  readonly isRefused?: boolean;
 }
 
 export const defaultConfig: HostConfig = {
@@ -65,7 +68,8 @@ export const defaultConfig: HostConfig = {
 /** `file` as problems shall name it; a file that doesn't exist is the caller's to replace by `defaultConfig`. */
 export function parseConfig(file: string, content: FileContent): ParsedConfig {
   const source = readSourceText(content, maxStructuredBytes);
-  if ('finding' in source) return { config: undefined, problems: [problemOf(file, source.finding)] };
+  if ('finding' in source)
+    return { config: undefined, problems: [problemOf(file, source.finding)], isRefused: wasRefused(content) };
   const { data, places, findings } = parseContent('config', source.text, file.endsWith('.json') ? 'json' : 'yaml');
   const names: Finding[] = [];
   const fail = (path: Path, message: string) => names.push({ ...places.placeOf(path), message });

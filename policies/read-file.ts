@@ -99,6 +99,12 @@ function distrust({ uid, gid, mode }: Stats): string | undefined {
   return undefined;
 }
 
+/**
+ * The kernel refused to have it read, for reasons that may pass by themselves (out of files, of memory, a disk or a server
+ * that doesn't answer): nobody will tell that it can be read again.
+ */
+export const wasRefused = (content: unknown): content is Error => content instanceof Error && 'code' in content;
+
 export const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 

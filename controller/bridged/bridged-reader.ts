@@ -52,6 +52,11 @@ export class BridgedReader {
     this.#failures = failures;
   }
 
+  /** Whether some of the files couldn't be read. */
+  get areLeasesRefused(): boolean {
+    return this.#failures.size > 0;
+  }
+
   /** Whether `readLeases` would come to what is known, and none of it has ended since. */
   async areLeasesKnown(bridges: readonly InterfaceName[]): Promise<boolean> {
     const { leases, failures } = await this.#readLeases(bridges);

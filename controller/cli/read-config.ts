@@ -10,9 +10,9 @@ type ConfigOptions = Pick<SharedOptions, 'configFile' | 'configIsExplicit' | 'lx
 
 /** @throws CliError where a file that was asked for isn't there. */
 export async function readConfig(options: ConfigOptions): Promise<ParsedConfig> {
-  const { config, problems } = await readFromFile(options);
+  const { config, ...rest } = await readFromFile(options);
   const { lxcPaths } = options;
-  return { config: config === undefined || lxcPaths === undefined ? config : { ...config, lxcPaths }, problems };
+  return { config: config === undefined || lxcPaths === undefined ? config : { ...config, lxcPaths }, ...rest };
 }
 
 async function readFromFile({ configFile, configIsExplicit, shown }: ConfigOptions): Promise<ParsedConfig> {

@@ -51,6 +51,14 @@ export interface HostReaderOptions {
   readonly taken?: () => TakenAddresses;
 }
 
+export interface RefusedFiles {
+  /** Absolute paths. */
+  readonly policies: ReadonlySet<string>;
+  /** By container id. */
+  readonly configs: ReadonlyMap<string, ContainerRef>;
+  readonly leases: boolean;
+}
+
 export class HostReader {
   readonly #options: HostReaderOptions;
   readonly #containers: KnownContainers;
@@ -136,6 +144,15 @@ export class HostReader {
     const isCertain = this.folder.isCertain && this.#containers.isCertain && this.running.isSettled;
     if (!isCertain || this.hasBridges || this.uplinks.facts !== undefined) return undefined;
     return { folders: this.folder.folders, trees: this.config.lxcPaths, paths: this.#containers.includes };
+  }
+
+  /** Files that the kernel refused to have read, the main configuration left out; see `wasRefused`. */
+  get refused(): RefusedFiles {
+    return {
+      policies: this.folder.refused,
+      configs: this.#containers.refused,
+      leases: this.#bridged.areLeasesRefused,
+    };
   }
 
   async readAll(): Promise<void> {

@@ -37,6 +37,7 @@ export class KnownContainers {
   readonly #waysOut: () => ReadonlySet<string>;
   readonly #known = new Map<string, KnownContainer>();
   readonly #readFrom = new Map<string, ReadFrom>();
+  readonly #refused = new Map<string, ContainerRef>();
   #sorted: readonly Container[] | undefined;
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
   /** Not in `#veths` yet, which is never changed itself: callers keep the map that they were given. */
@@ -82,6 +83,11 @@ export class KnownContainers {
   /** Whether all would be read as they were while what they were read from is the same. */
   get isCertain(): boolean {
     return [...this.#readFrom.values()].every(({ isCertain }) => isCertain);
+  }
+
+  /** By id, those of whose configurations the kernel refused to have something read. */
+  get refused(): ReadonlyMap<string, ContainerRef> {
+    return this.#refused;
   }
 
   /** What configurations were read from beside themselves. */
@@ -160,6 +166,7 @@ export class KnownContainers {
     const { lxcPath, name } = container;
     if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles, new SeenFiles());
     const id = containerId(lxcPath, name);
+    this.#refused.delete(id);
     const before = this.#known.get(id);
     // An editor may take the old file away before it writes the new one, and what runs goes on without any.
     if (before !== undefined && before.runtime.veths.size > 0) return this.#keepWithout(before, configFile(container));
@@ -190,6 +197,8 @@ export class KnownContainers {
     const readFrom = new ReadFrom();
     const lxc = parseLxcConfig(configFile(ref), readFrom.noting(files, seen), files);
     this.#readFrom.set(id, readFrom);
+    if (readFrom.isRefused) this.#refused.set(id, { lxcPath, name });
+    else this.#refused.delete(id);
     if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
     const described = describeContainer(lxcPath, name, lxc, wired, (veth) =>

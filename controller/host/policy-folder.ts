@@ -1,9 +1,9 @@
 /** The policy folder's files, read again where events tell of them. */
 import { join, relative } from 'node:path';
 import { CONTAINERS, isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
-import { isStrict } from '../../policies/read-file.ts';
+import { isStrict, wasRefused } from '../../policies/read-file.ts';
 import { readPolicyFile } from '../../policies/read-policy-files.ts';
-import { sameContent } from '../../policies/source-text.ts';
+import { type FileContent, sameContent } from '../../policies/source-text.ts';
 import { readFolderSignature } from '../../watchers/file-signature.ts';
 import type { Turn } from '../in-turns.ts';
 import { KeptFiles } from './kept-files.ts';
@@ -12,6 +12,7 @@ export class PolicyFolder {
   readonly #folder: string;
   readonly #kept = new KeptFiles();
   #files: PolicyFiles | undefined;
+  readonly #refused = new Set<string>();
   #isMissing = false;
 
   constructor(folder: string) {
@@ -21,6 +22,11 @@ export class PolicyFolder {
   /** When they were last read; `undefined` before. No map of these is ever changed. */
   get files(): PolicyFiles | undefined {
     return this.#files;
+  }
+
+  /** Absolute paths of files that the kernel refused to have read; see `wasRefused`. */
+  get refused(): ReadonlySet<string> {
+    return this.#refused;
   }
 
   /** It was away, or became another one, while its files were read. */
@@ -60,6 +66,8 @@ export class PolicyFolder {
 
   async #readAll(): Promise<PolicyFiles> {
     const read = await this.#kept.readAll(this.#folder, isStrict());
+    this.#refused.clear();
+    for (const [path, content] of read) this.#noteRefused(path, content);
     const before = this.#files;
     return before !== undefined && isSameFiles(read, before) ? before : read;
   }
@@ -72,11 +80,18 @@ export class PolicyFolder {
       const path = relative(this.#folder, file);
       if (!isPolicyFileName(path)) continue;
       const content = readPolicyFile(this.#folder, path, isStrict());
+      this.#noteRefused(path, content);
       isSame &&= content === undefined ? !read.has(path) : sameContent(content, read.get(path));
       if (content === undefined) read.delete(path);
       else read.set(path, content);
     }
     return isSame ? before : read;
+  }
+
+  #noteRefused(path: string, content: FileContent | undefined): void {
+    const file = join(this.#folder, path);
+    if (wasRefused(content)) this.#refused.add(file);
+    else this.#refused.delete(file);
   }
 }
 

@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly configFile: string;
   /** See HostReaderOptions. */
   readonly configProblems: () => readonly Problem[];
+  /** The kernel refused to have its file read; see `wasRefused`. */
+  readonly isConfigRefused: () => boolean;
   readonly policyFolder: string;
   /** The one that serves. */
   readonly backend: BackendName;

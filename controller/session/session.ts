@@ -16,6 +16,7 @@ import { createSessionFollowers, type SessionFollowers } from './followers.ts';
 import { listenToHost } from './host-events.ts';
 import { Passes } from './passes.ts';
 import { SessionReadings } from './readings.ts';
+import { RefusedFilesRetry } from './refused-files.ts';
 import { RegularResync } from './regular-resync.ts';
 import { SessionEnded } from './session-ended.ts';
 import type { SessionOptions } from './session-options.ts';
@@ -94,6 +95,12 @@ export class Session {
       reader: this.reconciler.reader,
       mark,
     });
+    const refused = new RefusedFilesRetry({
+      ...options,
+      timers: this.#timers,
+      refused: () => this.reconciler.reader.refused,
+      mark,
+    });
     this.#passes = new Passes({
       ...options,
       reconciler: this.reconciler,
@@ -103,6 +110,7 @@ export class Session {
       isReady: () => this.#sources.isReady,
       isEnforced: () => options.applier.enforced !== undefined,
       onOutcome: async (outcome, began) => {
+        refused.follow();
         await this.#followers.follow(outcome);
         options.onOutcome(outcome, performance.now() - began);
       },

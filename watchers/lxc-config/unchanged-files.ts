@@ -23,9 +23,15 @@ export class SeenFiles {
 export class ReadFrom {
   readonly #paths = new Map<string, string>();
   #isCertain = true;
+  #isRefused = false;
 
   get isCertain(): boolean {
     return this.#isCertain;
+  }
+
+  /** The kernel refused to have some of it read, for reasons that may pass by themselves. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   get paths(): Iterable<string> {
@@ -55,6 +61,7 @@ export class ReadFrom {
     } catch (cause) {
       // Why it can't be read is no matter of the file alone.
       this.#isCertain = false;
+      if (cause instanceof Error && 'code' in cause) this.#isRefused = true;
       throw cause;
     }
   }
