@@ -46,6 +46,8 @@ export class Passes {
   /** For the next pass. */
   #waiters = new Waiters();
   #retryMs = RETRY_MS.first;
+  /** When the one that failed is tried again, by the clock of `performance.now()`. */
+  #retryAt: number | undefined;
   #began: number | undefined;
 
   constructor(options: PassesOptions) {
@@ -115,10 +117,8 @@ export class Passes {
     const waiters = this.#waiters;
     this.#waiters = new Waiters();
     const { order } = waiters;
-    if (dirty.resync && regular.postpones(order === undefined && this.#mayCompareLater(dirty))) {
-      [dirty, this.#dirty] = splitComparison(dirty);
-      this.request();
-    }
+    const isSplit = dirty.resync && regular.postpones(order === undefined && this.#mayCompareLater(dirty));
+    if (isSplit) [dirty, this.#dirty] = splitComparison(dirty);
     const began = performance.now();
     this.#began = began;
     try {
@@ -132,8 +132,11 @@ export class Passes {
       readings.end(outcome);
       if (outcome.isCompared) regular.noteCompared();
       this.#retryMs = RETRY_MS.first;
+      this.#retryAt = undefined;
       await onOutcome(outcome, began);
       waiters.resolve(outcome);
+      // Behind a pass that fails, the comparison comes with the next try.
+      if (isSplit) this.request();
     } catch (cause) {
       waiters.reject(cause);
       this.#retryLater(cause, dirty);
@@ -156,13 +159,25 @@ export class Passes {
     return late;
   }
 
+  /** Those that events ask for meanwhile, and that fail as well, put the next try off no further. */
   #retryLater(cause: unknown, dirty: DirtyParts): void {
-    const { readings, timers, log, onFailure } = this.#options;
+    const { readings, log, onFailure } = this.#options;
     readings.fail();
-    log('error', `${messageOf(cause)}; trying again in ${this.#retryMs} ms`);
+    const now = performance.now();
+    this.#retryAt ??= this.#scheduleRetry(now);
+    log('error', `${messageOf(cause)}; trying again in ${Math.max(0, Math.round(this.#retryAt - now))} ms`);
     onFailure();
     this.#dirty = mergeDirty(this.#dirty, { ...dirty, resync: true });
-    timers.after(this.#retryMs, () => this.request());
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+  }
+
+  #scheduleRetry(now: number): number {
+    const ms = this.#retryMs;
+    this.#options.timers.after(ms, () => {
+      if (this.#retryAt === undefined) return;
+      this.#retryAt = undefined;
+      this.request();
+    });
+    this.#retryMs = Math.min(2 * ms, RETRY_MS.most);
+    return now + ms;
   }
 }
