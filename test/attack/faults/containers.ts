@@ -52,7 +52,8 @@ export const CONTAINER_FAULTS: Faults = {
     2,
     async ({ real, realRunning }, dice) => {
       const one = pickOf(dice, [...real.values()], ({ name }) => realRunning.has(name));
-      if (!realRunning.has(one.name)) return false;
+      if (!realRunning.has(one.name)) await one.start();
+      realRunning.add(one.name);
       await one.reboot();
       return true;
     },
