@@ -8,7 +8,10 @@ const GRACE_MS = { first: 1_000, most: 60_000 };
 const RETRY_MS = { first: 200, most: 30_000 };
 /** So that what it would find doesn't stay for longer than this. */
 const MOST_PAUSE_MS = 5_000;
-const LOOK_MS = 50;
+const LOOK_MS = 10;
+
+/** Who waits for a reading to be over: the rules that somebody took away, or a container. */
+export type Waiting = 'nobody' | 'container' | 'rules';
 
 /** What couldn't be read, and stands as it was known before. */
 export interface UnreadReading {
@@ -45,6 +48,7 @@ export class Patience {
   #graceMs: number;
   #retryMs = RETRY_MS.first;
   #isPause = false;
+  #forWhom: Waiting = 'nobody';
   #unread: UnreadReading | undefined;
   #look: NodeJS.Timeout | undefined;
   #signal: AbortSignal | undefined;
@@ -61,15 +65,17 @@ export class Patience {
   }
 
   /** A reading begins. @returns what puts it aside once somebody waits too long for it; in the pause after another, at once. */
-  begin(isAwaited: () => boolean): AbortSignal {
+  begin(whoWaits: () => Waiting): AbortSignal {
     const { what } = this.#options;
     const controller = new AbortController();
     this.#signal = controller.signal;
     if (this.#isPause) controller.abort(new Unread(`${what}: in a pause`));
-    const until = performance.now() + this.#graceMs;
+    const begin = performance.now();
     this.#look = setInterval(() => {
-      if (performance.now() < until || !isAwaited()) return;
+      const waiting = whoWaits();
+      if (waiting === 'nobody' || performance.now() - begin < this.#graceFor(waiting)) return;
       clearInterval(this.#look);
+      this.#forWhom = waiting;
       controller.abort(new Unread(`${what}: put aside`));
     }, LOOK_MS);
     return controller.signal;
@@ -85,7 +91,8 @@ export class Patience {
       this.#graceMs = this.#firstMs;
       this.#retryMs = RETRY_MS.first;
     } else if (isPutAside) {
-      this.#pause('warning', 'a container waits, and it is put aside', Math.min(this.#graceMs, MOST_PAUSE_MS));
+      const why = this.#forWhom === 'rules' ? 'the rules are gone' : 'a container waits';
+      this.#pause('warning', `${why}, and it is put aside`, Math.min(this.#graceMs, MOST_PAUSE_MS));
       this.#graceMs = Math.min(2 * this.#graceMs, GRACE_MS.most);
     } else {
       this.#pause('error', messageOf(unread), this.#retryMs);
@@ -107,10 +114,10 @@ export class Patience {
 
   /** @returns `undefined` where it is to be read again. */
   async read<T extends object>(
-    isAwaited: () => boolean,
+    whoWaits: () => Waiting,
     read: (signal: AbortSignal) => Promise<T>,
   ): Promise<T | undefined> {
-    const signal = this.begin(isAwaited);
+    const signal = this.begin(whoWaits);
     try {
       const found = await orUnread(() => read(signal));
       const unread = found instanceof Unread ? found : undefined;
@@ -119,6 +126,11 @@ export class Patience {
     } finally {
       this.stop();
     }
+  }
+
+  /** Rules that are gone don't wait for the first one at all; who takes them away all the time still lets one come to its end. */
+  #graceFor(waiting: Waiting): number {
+    return waiting === 'rules' ? this.#graceMs - this.#firstMs : this.#graceMs;
   }
 
   #pause(severity: 'warning' | 'error', why: string, ms: number): void {

@@ -10,7 +10,7 @@ import {
   splitComparison,
 } from '../pass/dirty.ts';
 import type { Outcome } from '../pass/outcome.ts';
-import { concernsContainers } from '../pass/patience.ts';
+import { concernsContainers, type Waiting } from '../pass/patience.ts';
 import type { Reconciler } from '../pass/reconcile.ts';
 import type { Order } from '../revisions/revisions.ts';
 import type { Timers } from '../timers.ts';
@@ -122,13 +122,17 @@ export class Passes {
     const began = performance.now();
     this.#began = began;
     try {
-      const isAwaited = () => !this.#waiters.isEmpty || [dirty, this.#dirty].some(concernsContainers);
+      const whoWaits = (): Waiting => {
+        if (this.#dirty.deleted) return 'rules';
+        const isAwaited = !this.#waiters.isEmpty || [dirty, this.#dirty].some(concernsContainers);
+        return isAwaited ? 'container' : 'nobody';
+      };
       const join = (): DirtyParts | undefined => {
         const late = this.#takeLate(waiters);
         if (late !== undefined) dirty = mergeDirty(dirty, late);
         return late;
       };
-      const outcome = await reconciler.reconcile(dirty, order, readings.begin(dirty.resync, isAwaited), join);
+      const outcome = await reconciler.reconcile(dirty, order, readings.begin(dirty.resync, whoWaits), join);
       readings.end(outcome);
       if (outcome.isCompared) regular.noteCompared();
       this.#retryMs = RETRY_MS.first;

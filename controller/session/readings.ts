@@ -5,7 +5,7 @@ import type { ContainerRef } from '../host/known-containers.ts';
 import type { Log } from '../log.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
 import type { Outcome } from '../pass/outcome.ts';
-import { Patience, type UnreadReading } from '../pass/patience.ts';
+import { Patience, type UnreadReading, type Waiting } from '../pass/patience.ts';
 import type { Waits } from '../pass/reconcile.ts';
 import type { Timers } from '../timers.ts';
 
@@ -66,10 +66,10 @@ export class SessionReadings {
   }
 
   /** A pass begins, which makes a comparison or not. */
-  begin(isComparing: boolean, isAwaited: () => boolean): Waits {
-    const host: Wait = (read) => this.#host.read(isAwaited, read);
-    const traffic: Wait = (read) => this.#traffic.read(isAwaited, read);
-    return { comparison: isComparing ? this.#comparison.begin(isAwaited) : undefined, host, traffic };
+  begin(isComparing: boolean, whoWaits: () => Waiting): Waits {
+    const host: Wait = (read) => this.#host.read(whoWaits, read);
+    const traffic: Wait = (read) => this.#traffic.read(whoWaits, read);
+    return { comparison: isComparing ? this.#comparison.begin(whoWaits) : undefined, host, traffic };
   }
 
   /** Found out beside passes that there is nothing to compare. */

@@ -27,6 +27,12 @@ async function startWithTools(policy = OPEN): Promise<{
   return { tools, routewall, start };
 }
 
+/** As a tool that is told to hang does. */
+function isHanging({ daemon }: Routewall): boolean {
+  const below = (pid: number): number[] => childrenOf(pid).flatMap((child) => [child, ...below(child)]);
+  return below(daemon.child().pid).some((pid) => commandOf(pid) === 'sleep 100000');
+}
+
 test.each([
   ['nft lists nothing', (tools: Tools) => tools.setNft('hanging')],
   ['nft fails', (tools: Tools) => tools.setNft('failing')],
@@ -60,7 +66,10 @@ test.each([
   await eventually('the status tells of nothing', async () => !(await isTold()));
 });
 
-test('puts back what somebody flushed while nft lists nothing', async () => {
+test.each([
+  ['nothing is compared', []],
+  ['a comparison hangs already', ['insert', 'rule', 'inet', 'routewall', 'forward_from', 'counter']],
+] as const)('puts back what somebody flushed while nft lists nothing and %s', async (_, edit) => {
   const { tools, routewall, start } = await startWithTools('egress: { rules: [{ allow: tcp/80, to: any }] }\n');
   const { host, outside } = routewall.bed;
   const inside = await (await start('one', 20)).inside();
@@ -69,6 +78,10 @@ test('puts back what somebody flushed while nft lists nothing', async () => {
   expect(await ask(80)).toBe('allowed');
   const { tables } = await readOwnState(host);
   await tools.setNft('hanging');
+  if (edit.length > 0) {
+    await host.run('nft', edit);
+    await eventually('it hangs', async () => isHanging(routewall));
+  }
   await host.run('nft', ['flush', 'ruleset']);
   const isBack = async () => JSON.stringify((await readOwnState(host)).tables) === JSON.stringify(tables);
   await eventually('the rules are as they were', isBack, 5_000);
@@ -159,9 +172,7 @@ test.each([
   expect(await tracked()).toBe(true);
   await tools.setNft(mode);
   await host.run('nft', ['insert', 'rule', 'inet', 'routewall', 'forward_from', 'counter']);
-  const below = (pid: number): number[] => childrenOf(pid).flatMap((child) => [child, ...below(child)]);
-  const { pid } = routewall.daemon.child();
-  await eventually('it hangs', async () => below(pid).some((each) => commandOf(each) === 'sleep 100000'));
+  await eventually('it hangs', async () => isHanging(routewall));
   expect((await routewall.cli('panic', 'on', '-n', 'one')).exitCode).toBe(0);
   await eventually('the connection is over', async () => !(await tracked()));
 });
