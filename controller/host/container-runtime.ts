@@ -4,8 +4,10 @@ import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
 import { type ContainerId, readRunningContainers } from '../../watchers/running-containers.ts';
+import { abortable } from '../commands/reading.ts';
 import { CommandError, CrashError, type Run } from '../commands/run.ts';
 import { readVethsInto } from './namespace-veths.ts';
+import { isMonitorTrusted } from './whose-monitor.ts';
 
 export interface Runtime {
   /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
@@ -87,7 +89,7 @@ export const needsNoAnswer = (container: Container, runtime: Runtime): boolean =
 
 async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { container } = question;
-  const answer = await runLxcInfo(run, question);
+  const answer = await readAnswer(run, question);
   if (answer === undefined) return STOPPED;
   const { state, pid, links } = parseLxcInfo(answer);
   const { length } = claimedNics(container);
@@ -101,6 +103,17 @@ async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
 }
 
+/** Beside each other, since a start waits for both; who isn't trusted is not waited for. */
+async function readAnswer(run: Run, question: RuntimeQuestion): Promise<string | undefined> {
+  if (!question.lxc.readable) return undefined;
+  const unneeded = new AbortController();
+  const answer = runLxcInfo(abortable(run, unneeded.signal), question);
+  answer.catch(() => undefined);
+  if (await isMonitorTrusted(run, question.lxcPath, question.name)) return await answer;
+  unneeded.abort();
+  return undefined;
+}
+
 const isRunning = async (container: ContainerId): Promise<boolean> =>
   (await readRunningContainers([container.lxcPath], [container])).some(({ name }) => name === container.name);
 
@@ -109,8 +122,7 @@ const isRunning = async (container: ContainerId): Promise<boolean> =>
  * and would wait for ever for one that is a FIFO, or crash in one that includes itself: somebody who can write one
  * container's configuration must not keep the others from being served.
  */
-async function runLxcInfo(run: Run, { lxcPath, name, lxc }: RuntimeQuestion): Promise<string | undefined> {
-  if (!lxc.readable) return undefined;
+async function runLxcInfo(run: Run, { lxcPath, name }: RuntimeQuestion): Promise<string | undefined> {
   try {
     const { stdout, stderr, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
     if (exitCode === 0) return stdout;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { CommandError, CrashError, run } from '../../../controller/commands/run.ts';
+import { CommandError, CrashError, type Run, run } from '../../../controller/commands/run.ts';
 import { parseLxcInfo, readRuntime } from '../../../controller/host/container-runtime.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
 import { parseText } from '../../watchers/lxc-config/memory-files.ts';
@@ -38,16 +38,20 @@ const question = (text: string) => {
   return { lxcPath: '/var/lib/lxc', name: 'web', lxc, container, before: undefined };
 };
 const NIC = 'lxc.net.0.type = veth\n';
+/** Whose monitor it is. */
+const TRUSTED = { stdout: 'yes\n', stderr: '', exitCode: 0 };
 
 it('is not kept from the others by one in whose configuration LXC crashes, or would wait for ever', async () => {
-  const crash = async () => Promise.reject(new CrashError('lxc-info: SIGSEGV'));
+  const crash: Run = async (command) =>
+    command === 'perl' ? TRUSTED : Promise.reject(new CrashError('lxc-info: SIGSEGV'));
   expect(await readRuntime(crash, question(NIC))).toMatchObject({ state: 'STOPPED' });
   const never = async () => Promise.reject(new Error('asked'));
   expect(await readRuntime(never, question(`${NIC}lxc.include = /lxc/web/config`))).toMatchObject({ state: 'STOPPED' });
 });
 
 it('does not take lxc-info that is missing for an answer', async () => {
-  const missing = async () => Promise.reject(new CommandError('lxc-info: ENOENT'));
+  const missing: Run = async (command) =>
+    command === 'perl' ? TRUSTED : Promise.reject(new CommandError('lxc-info: ENOENT'));
   await expect(readRuntime(missing, question(NIC))).rejects.toThrow('ENOENT');
 });
 

@@ -1,0 +1,53 @@
+/** Anybody on the host can listen where a stopped container's monitor would: what such a one says gives nobody its addresses. */
+import { afterEach, expect, test } from 'vitest';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { addressesOf, nic, OPEN, startRoutewall } from './routewall.ts';
+
+afterEach(cleanUp);
+
+/** LXC's answers to get_state (3), get_init_pid (4) and get_config_item (7): it runs, as that process, with that veth. */
+const MONITOR = String.raw`
+my ($name, $pid, $veth) = @ARGV;
+$| = 1;
+socket(my $listener, 1, 1, 0) or die "$!\n";
+bind($listener, pack 'S a*', 1, "\0$name") or die "$!\n";
+listen($listener, 20) or die "$!\n";
+print "listens\n";
+while (accept my $s, $listener) {
+  sysread $s, my $request, 16;
+  my ($command, $length) = unpack 'ii', $request;
+  sysread $s, my $item, $length if $length;
+  my %said = ("lxc.net.0.type\0" => "veth\0", "lxc.net.0.veth.pair\0" => "$veth\0");
+  my $text = $command == 7 ? $said{$item} : '';
+  my $error = $command == 7 && !defined $text ? -1 : 0;
+  syswrite $s, pack('iiq', $error, length($text // ''), $command == 3 ? 2 : $command == 4 ? $pid : 0) . ($text // '');
+  print "said $command\n";
+}
+`;
+
+// By their names, the one or the other would come first.
+test.each(['alpha', 'web'])('another container gets none of them, and %s itself does once it starts', async (name) => {
+  const routewall = await startRoutewall({ config: 'resync: 86400\n' });
+  const { host, lxcPath } = routewall.bed;
+  const victim = await routewall.addContainer(name, { lines: nic(addressesOf(20)), policy: OPEN });
+  const mallory = await routewall.addContainer('mallory', { lines: nic(addressesOf(30)), policy: OPEN });
+  await routewall.start(mallory);
+  const { stdout: routes } = await host.run('ip', ['route', 'show', 'proto', '119']);
+  const veth = /^198\.51\.100\.30 dev (\S+)/m.exec(routes)?.[1] ?? expect.unreachable(routes);
+  const words = ['--reuid=65534', '--regid=65534', '--clear-groups', 'perl', '-e', MONITOR];
+  const squatter = host.spawn('setpriv', [...words, `${lxcPath}/${name}/command`, String(await mallory.pid()), veth]);
+  await squatter.waitForLine(/^listens$/);
+  // It looks again at what runs.
+  await routewall.cli('list');
+  await routewall.daemon.restart();
+  await squatter.waitForLine(/^said 3$/);
+  const { stdout } = await host.run('ip', ['route', 'show', 'proto', '119']);
+  expect(stdout).toContain(`198.51.100.30 dev ${veth}`);
+  expect(stdout).not.toContain('198.51.100.20 ');
+  await squatter.stop();
+  await routewall.start(victim);
+  await eventually('it is reached', async () =>
+    (await host.run('ip', ['route', 'show', 'proto', '119'])).stdout.includes('198.51.100.20 '),
+  );
+});
