@@ -58,8 +58,11 @@ try {
     await cutter.idle();
   };
   const own = parsePrefix('198.51.100.2/32');
+  // With an address that nobody has used.
+  const unused = parsePrefix('198.51.100.200/32');
   const rows = [
     await timed('nothing to do', host, () => new Promise((resolve) => setTimeout(resolve, 1000))),
+    await timed('one container starts', host, () => flows.forget(unused === undefined ? [] : [unused])),
     await timed('one policy tightened', host, () => cut(['/lxc/c1/0'])),
     await timed('one container stopped', host, () => flows.forget(own === undefined ? [] : [own])),
     await timed('the same by conntrack -D', host, () =>
