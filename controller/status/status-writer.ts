@@ -1,4 +1,5 @@
 /** Keeps the status file up to date, at a pace that leaves passes their time. */
+import { createRetryTimes } from '../../watchers/retry-times.ts';
 import { type Log, messageOf } from '../log.ts';
 import { writeStatusFile } from './status-file.ts';
 import type { StatusFile } from './status-shape.ts';
@@ -20,6 +21,9 @@ const MOST_PAUSE_MS = 2_000;
 export class StatusWriter<Source extends object> {
   readonly #options: StatusWriterOptions<Source>;
   #writing: Promise<void> | undefined;
+  readonly #retryTimes = createRetryTimes();
+  #retry: NodeJS.Timeout | undefined;
+  #complaint: string | undefined;
 
   constructor(options: StatusWriterOptions<Source>) {
     this.#options = options;
@@ -30,25 +34,43 @@ export class StatusWriter<Source extends object> {
     this.#writing ??= this.#write();
   }
 
-  /** Until the latest is written. */
+  /** Until the latest is written, or was refused. */
   async idle(): Promise<void> {
     await this.#writing;
   }
 
   async #write(): Promise<void> {
-    const { runDirectory, log, latest, describe } = this.#options;
+    const { latest } = this.#options;
+    clearTimeout(this.#retry);
     for (let written = latest(); written !== undefined; written = latest()) {
       const begin = performance.now();
-      try {
-        await writeStatusFile(runDirectory, await describe(written));
-      } catch (cause) {
-        log('warning', `status file: ${messageOf(cause)}`);
-      }
+      await this.#tryToWrite(written);
       if (latest() === written) break;
       // All containers stand in it: with thousands, writing it at each event would keep the next one waiting.
       const pause = Math.max(STATUS_MS, Math.min(PAUSE_PER_COST * (performance.now() - begin), MOST_PAUSE_MS));
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
     this.#writing = undefined;
+  }
+
+  async #tryToWrite(source: Source): Promise<void> {
+    const { runDirectory, log, describe } = this.#options;
+    try {
+      await writeStatusFile(runDirectory, await describe(source));
+      this.#retryTimes.reset();
+      this.#complaint = undefined;
+    } catch (cause) {
+      const message = messageOf(cause);
+      // It may go on failing in the same way for hours.
+      if (message !== this.#complaint) log('warning', `status file: ${message}; it tells what was before`);
+      this.#complaint = message;
+      this.#tryAgain();
+    }
+  }
+
+  /** What it tells would be wrong until the next pass, which may be long in coming. The daemon's end doesn't wait for it. */
+  #tryAgain(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.request(), this.#retryTimes.next()).unref();
   }
 }
