@@ -134,8 +134,12 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       polledRules: parts.polledRules(),
       onOutcome: (outcome, ms) => parts.reporter.report(outcome, fresh.reconciler.reader, ms, fresh),
       onSame: (ms) => parts.reporter.reportSame(ms),
-      onFailure: () => metrics.observeFailure(),
+      onFailure: () => {
+        metrics.observeFailure();
+        parts.reporter.refresh();
+      },
       onUnread: () => metrics.observeUnread(),
+      onSources: () => parts.reporter.refresh(),
       onConfigChanged: reload,
       onShutdown: (begins) => {
         outside.shutdown(begins);

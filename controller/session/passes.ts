@@ -166,7 +166,7 @@ export class Passes {
   /** Those that events ask for meanwhile, and that fail as well, put the next try off no further. */
   #retryLater(cause: unknown, dirty: DirtyParts): void {
     const { readings, log, onFailure } = this.#options;
-    readings.fail();
+    readings.fail(cause);
     const now = performance.now();
     this.#retryAt ??= this.#scheduleRetry(now);
     log('error', `${messageOf(cause)}; trying again in ${Math.max(0, Math.round(this.#retryAt - now))} ms`);

@@ -2,7 +2,7 @@
 import type { Unread, Wait } from '../commands/reading.ts';
 import { containerId } from '../host/containers.ts';
 import type { ContainerRef } from '../host/known-containers.ts';
-import type { Log } from '../log.ts';
+import { type Log, messageOf } from '../log.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
 import type { Outcome } from '../pass/outcome.ts';
 import { Patience, type UnreadReading, type Waiting } from '../pass/patience.ts';
@@ -32,6 +32,8 @@ export class SessionReadings {
   readonly #unread = new Map<string, ContainerRef>();
   /** The first reason for that in this pass. */
   #why: Unread | undefined;
+  /** Passes fail. */
+  #failure: UnreadReading | undefined;
 
   constructor({ mark, compareAgain, ...options }: SessionReadingsOptions) {
     this.#comparison = new Patience({
@@ -62,7 +64,8 @@ export class SessionReadings {
 
   /** What can't be read, or not in time. */
   get unread(): UnreadReading[] {
-    return [this.#comparison, this.#host, this.#lxc, this.#traffic].flatMap(({ unread }) => unread ?? []);
+    const unread = [this.#comparison, this.#host, this.#lxc, this.#traffic].flatMap((reading) => reading.unread ?? []);
+    return this.#failure === undefined ? unread : [this.#failure, ...unread];
   }
 
   /** A pass begins, which makes a comparison or not. */
@@ -86,9 +89,13 @@ export class SessionReadings {
   end({ isCompared, unread }: Outcome): void {
     if (isCompared || unread !== undefined) this.#comparison.end(unread);
     this.#endContainers();
+    this.#failure = undefined;
   }
 
-  fail(): void {
+  /** The pass did, and so nothing of what changed is in force. */
+  fail(cause: unknown): void {
+    const since = this.#failure?.since ?? new Date().toISOString();
+    this.#failure = { what: 'what changed', since, why: messageOf(cause) };
     this.#comparison.stop();
     this.#endContainers();
   }

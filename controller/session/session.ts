@@ -48,6 +48,7 @@ export class Session {
       // Ten thousand interfaces that are set at once are more than ip monitor can take: containers that start then
       // needn't wait for a pass that reads everything.
       onLacking: (source) => (source === 'ip-monitor' ? this.#regular.noteUntold() : this.requestEverything()),
+      onChanged: options.onSources,
       onTraffic: () => this.requestResync(),
     });
     this.readings = new SessionReadings({

@@ -23,6 +23,8 @@ export interface SourcesOptions {
   readonly onReady: () => void;
   /** A source is back that was away after that: what happened meanwhile, it can't tell. */
   readonly onLacking: (source: Source) => void;
+  /** One failed, or is back. */
+  readonly onChanged: () => void;
   /** What tc holds is watched from now on. */
   readonly onTraffic: () => void;
 }
@@ -72,7 +74,7 @@ export class Sources {
   }
 
   #onSynced(source: Source): void {
-    this.#states.set(source, 'synced');
+    this.#set(source, 'synced');
     this.#late.delete(source);
     if (source === 'host-bus') return;
     if (source === 'tc-monitor') this.#options.onTraffic();
@@ -89,11 +91,17 @@ export class Sources {
       this.#options.log('debug', `host-bus: ${messageOf(cause)}`);
       return;
     }
-    this.#states.set(source, 'failed');
+    this.#set(source, 'failed');
     const next = retryInMs === null ? '' : `; trying again in ${retryInMs} ms`;
     this.#options.log('warning', `${source}: ${messageOf(cause)}${next}`);
     if (retryInMs === null || retryInMs > SOON_MS || FILES.includes(source)) this.#late.add(source);
     this.#checkReady();
+  }
+
+  #set(source: Source, state: SourceState): void {
+    const isSame = this.#states.get(source) === state;
+    this.#states.set(source, state);
+    if (!isSame) this.#options.onChanged();
   }
 
   #checkReady(): void {

@@ -77,6 +77,8 @@ export class Reporter {
   #waiting = '';
   #latest: StatusSource | undefined;
   readonly #statusWriter: StatusWriter<StatusSource>;
+  /** By the status file, something can't be read. */
+  #isUnreadTold = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -84,7 +86,11 @@ export class Reporter {
     this.#statusWriter = new StatusWriter({
       ...options,
       latest: () => this.#latest,
-      describe: (source) => this.#describe(source),
+      describe: async (source) => {
+        const status = await this.#describe(source);
+        this.#isUnreadTold = status.unread !== undefined && status.unread.length > 0;
+        return status;
+      },
     });
   }
 
@@ -120,12 +126,16 @@ export class Reporter {
     this.#tell({ outcome, reader, raised, enforcedAt, tookMs });
   }
 
-  /** A resync found everything as it was, files included. The status file, which would differ in its time alone, stays. */
+  /**
+   * A resync found everything as it was, files included. The status file, which would differ in its time alone, stays, unless it
+   * tells of a reading that this has made up for.
+   */
   reportSame(tookMs: number): void {
     if (this.#latest === undefined) return;
     const enforcedAt = new Date().toISOString();
     const { outcome, reader } = this.#latest;
     this.#latest = { ...this.#latest, at: enforcedAt };
+    if (this.#isUnreadTold) this.#statusWriter.request();
     const before = outcome.applied.enforced;
     const same = { ...outcome, before, repaired: [], released: new Set<never>(), isCompared: true, unread: undefined };
     this.#tell({ outcome: same, reader, raised: new Map(), enforcedAt, tookMs });
