@@ -25,8 +25,7 @@ import type { DaemonOptions } from './daemon-options.ts';
 import { deniedOn } from './denials/denials.ts';
 import { createRefusalCleaner } from './denials/refusal-counters.ts';
 import { openKernelMarks } from './kernel/kernel-marks.ts';
-import { messageOf } from './log.ts';
-import { endSealedFlows } from './panic/end-flows.ts';
+import { createSealedFlowEnder } from './panic/end-flows.ts';
 import { Panic } from './panic/panic.ts';
 import { viewPanic } from './panic/panic-state.ts';
 import { AddressClaims } from './probe/address-claims.ts';
@@ -104,19 +103,17 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   });
   await revisions.open();
   const flows = trackedFlows(forks.run, streamLines);
+  const endSealed = createSealedFlowEnder(flows, log, {
+    desired: () => applier.lastEnforced,
+    present: () => panic.state,
+  });
   let sealTable = kindOf(chosen).createSealTable();
   const panic = new Panic({
     ...{ stateDirectory, disk: realDisk, log },
     table: { hold: (seal) => sealTable.hold(seal), verify: (seal, signal) => sealTable.verify(seal, signal) },
     keepForBoot: (commands) => bootRuleset.keepPanic(commands),
     renderForBoot: (seal) => kindOf(backend.chosen).bootFormat.seal(seal),
-    onSealed: () => {
-      if (applier.lastEnforced === undefined) return;
-      endSealedFlows(flows, applier.lastEnforced, () => panic.state).then(
-        (count) => log('info', `panic: ${count} connections of sealed containers are forgotten`, { EVENT: 'cut' }),
-        (cause: unknown) => log('error', `panic: connections of sealed containers: ${messageOf(cause)}`),
-      );
-    },
+    onSealed: () => endSealed(),
   });
   await panic.open();
   const ip = openIpChannel(startResident);

@@ -2,6 +2,7 @@
 import { hostPrefix, type Prefix, parseAddress } from '../../render/address.ts';
 import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
+import { createRetryTimes } from '../../watchers/retry-times.ts';
 import { type Log, messageOf } from '../log.ts';
 import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
 
@@ -64,28 +65,49 @@ export interface TranslationCutter {
 export function createTranslationCutter(flows: TrackedFlows, log: Log): TranslationCutter {
   let waiting = new Map<string, Retargeted>();
   let working: Promise<void> | undefined;
+  const retryTimes = createRetryTimes();
 
   async function work(): Promise<void> {
-    while (waiting.size > 0) {
-      const changes = waiting;
-      waiting = new Map();
+    try {
+      while (waiting.size > 0) await cutWaiting();
+      retryTimes.reset();
+    } catch (cause) {
+      const retryMs = retryTimes.next();
+      log('error', `flows of published ports that changed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
+      setTimeout(begin, retryMs).unref();
+    } finally {
+      working = undefined;
+    }
+  }
+
+  async function cutWaiting(): Promise<void> {
+    const changes = waiting;
+    waiting = new Map();
+    try {
       const count = await removeFlows(flows, concerned(changes), (flow) => isMistranslated(changes, flow));
       if (count > 0) log('info', `${count} flows cut that published ports lead elsewhere now`, { EVENT: 'cut' });
+    } catch (cause) {
+      const since = waiting;
+      waiting = changes;
+      for (const [place, change] of since) note(place, change);
+      throw cause;
     }
+  }
+
+  /** Where it led before the first change that waits is what counts. */
+  function note(place: string, change: Retargeted): void {
+    const known = waiting.get(place);
+    waiting.set(place, known?.before === undefined ? change : { ...change, before: known.before });
+  }
+
+  function begin(): void {
+    if (waiting.size > 0) working ??= work();
   }
 
   return {
     cut: (before, after) => {
-      for (const [place, change] of changedTargets(before, after)) {
-        const known = waiting.get(place);
-        waiting.set(place, known?.before === undefined ? change : { ...change, before: known.before });
-      }
-      if (waiting.size === 0) return;
-      working ??= work()
-        .catch((cause: unknown) => log('error', `flows of published ports that changed: ${messageOf(cause)}`))
-        .finally(() => {
-          working = undefined;
-        });
+      for (const [place, change] of changedTargets(before, after)) note(place, change);
+      begin();
     },
     idle: async () => {
       while (working !== undefined) await working;

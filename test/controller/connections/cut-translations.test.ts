@@ -1,10 +1,15 @@
 /** Which live flows a change of published ports ends. */
 import { describe, expect, it } from 'vitest';
-import { changedTargets, isMistranslated } from '../../../controller/connections/cut-translations.ts';
+import {
+  changedTargets,
+  createTranslationCutter,
+  isMistranslated,
+} from '../../../controller/connections/cut-translations.ts';
 import { parseTrackedFlow } from '../../../controller/connections/tracked-flows.ts';
 import { parseAddress } from '../../../render/address.ts';
 import type { DesiredState } from '../../../render/desired.ts';
 import type { Publication } from '../../../render/translation.ts';
+import { eventually } from '../../../sandbox/eventually.ts';
 import { certain, nicOf, stateOf } from '../states.ts';
 
 /** The host's port leads to that of container NUMBER. */
@@ -54,4 +59,28 @@ describe('a flow', () => {
   ])('%s', (_, before, after, line, expected) => {
     expect(isMistranslated(changedTargets(before, after), parseTrackedFlow(line))).toBe(expected);
   });
+});
+
+it('cuts after the kernel could not be asked, by where ports led before', async () => {
+  const [removed, logged]: [string[], string[]] = [[], []];
+  let tries = 0;
+  const flows = {
+    read: async function* () {
+      tries += 1;
+      if (tries === 1) throw new Error('netlink: Cannot allocate memory');
+      yield [
+        '4 6 203.0.113.9 198.51.100.1 80 - 01 192.0.2.1 8080',
+        '4 6 203.0.113.9 198.51.100.1 82 - 02 192.0.2.1 8080',
+      ].map(parseTrackedFlow);
+    },
+    remove: async (handles: readonly string[]) => void removed.push(...handles),
+    forget: async () => 0,
+  };
+  const cutter = createTranslationCutter(flows, (_, text) => void logged.push(text));
+  cutter.cut(published(1, 6, 8080, 80), published(1, 6, 8080, 81));
+  cutter.cut(published(1, 6, 8080, 81), published(1, 6, 8080, 82));
+  await eventually('it is cut', () => removed.length > 0);
+  await cutter.idle();
+  expect(removed).toEqual(['01']);
+  expect(logged[0]).toMatch(/: netlink: Cannot allocate memory; trying again in \d+ ms$/);
 });

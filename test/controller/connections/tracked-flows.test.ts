@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createConntrackCleaner } from '../../../controller/connections/conntrack.ts';
 import { parseTrackedFlow, type TrackedFlow, trackedFlows } from '../../../controller/connections/tracked-flows.ts';
 import { type Prefix, parsePrefix } from '../../../render/address.ts';
+import { eventually } from '../../../sandbox/eventually.ts';
 
 const prefix = (text: string): Prefix => parsePrefix(text) ?? expect.fail(`${text} is a prefix`);
 
@@ -86,7 +87,7 @@ describe('addresses that are gone', () => {
       release();
       await new Promise((resolve) => setImmediate(resolve));
     };
-    const fail = (cause: Error): void => {
+    const fail = (cause: Error | undefined): void => {
       failure = cause;
     };
     return { cleaner, forgotten, logged, step, fail };
@@ -125,8 +126,8 @@ describe('addresses that are gone', () => {
     expect([isFree, forgotten.length, cleaner.waiting]).toEqual([true, 2, []]);
   });
 
-  it('that cannot be forgotten are told, and hold up nobody', async () => {
-    const { cleaner, logged, step, fail } = start();
+  it('that cannot be forgotten are told, hold up nobody, and are tried again', async () => {
+    const { cleaner, forgotten, logged, step, fail } = start();
     fail(new Error('netlink: Operation not permitted'));
     cleaner.forget([A]);
     for (const _try of [1, 2, 3]) {
@@ -135,7 +136,28 @@ describe('addresses that are gone', () => {
     }
     await cleaner.idle();
     expect(logged).toEqual([
-      "warning: tracked connections of 198.51.100.10/32 can't be forgotten: netlink: Operation not permitted",
+      "warning: tracked connections of 198.51.100.10/32 can't be forgotten: netlink: Operation not permitted; trying again in 250 ms",
     ]);
+    // Another that is to have the address waits for it still.
+    expect(cleaner.waiting).toEqual([A]);
+    fail(undefined);
+    await eventually('they are forgotten', async () => {
+      await step();
+      return forgotten.length > 0;
+    });
+    await cleaner.idle();
+    expect([forgotten, cleaner.waiting]).toEqual([[A.prefix], []]);
+  });
+
+  it('that another gets after they could not be forgotten are not forgotten once more', async () => {
+    const { cleaner, forgotten, step, fail } = start();
+    fail(new Error('netlink: Operation not permitted'));
+    cleaner.forget([A]);
+    const released = cleaner.release([A.prefix]);
+    for (const _try of [1, 2, 3]) await step();
+    fail(undefined);
+    await step();
+    await released;
+    expect([forgotten, cleaner.waiting]).toEqual([[A.prefix], []]);
   });
 });
