@@ -42,6 +42,7 @@ export class Panic {
   #scope = NOTHING;
   /** Whether the file says something else, since the disk refused it. */
   #isUnsaved = false;
+  #complaint: string | undefined;
   #working: Promise<unknown> = Promise.resolve();
   /** Orders that wait for their turn. */
   #waiting = 0;
@@ -99,6 +100,7 @@ export class Panic {
     await this.#exclusively(async () => {
       this.#settled = scope;
       this.#scope = scope;
+      if (this.#isUnsaved) await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
       if (!isPanic(this.#state)) return;
       const seal = sealFor(this.#state, scope);
       await this.#options.table.hold(seal);
@@ -179,6 +181,7 @@ export class Panic {
     this.#isUnsaved = true;
     await writePanic(this.#options.disk, this.#options.stateDirectory, state);
     this.#isUnsaved = false;
+    this.#complaint = undefined;
   }
 
   async #keepForBoot(seal: Seal | undefined): Promise<void> {
@@ -187,8 +190,11 @@ export class Panic {
     await this.#options.keepForBoot(commands).catch((cause: unknown) => this.#complain(cause));
   }
 
+  /** Once for what goes on failing in the same way: each pass tries. */
   #complain(cause: unknown): void {
-    this.#options.log('error', `panic: ${messageOf(cause)}`);
+    const complaint = messageOf(cause);
+    if (complaint !== this.#complaint) this.#options.log('error', `panic: ${complaint}`);
+    this.#complaint = complaint;
   }
 
   /** The kernel, the file and what is known are one state: one change at a time. */

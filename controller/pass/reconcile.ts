@@ -77,6 +77,8 @@ export class Reconciler {
   readonly reader: HostReader;
   /** Rules put back ahead of passes, until one comes to its end and tells of them: what began without them is judged anew then. */
   readonly #restored: string[] = [];
+  /** Why the disk takes no last good policies. */
+  #complaint: string | undefined;
   /** Whether a pass is needed at all. */
   readonly look: ResyncLook;
 
@@ -190,9 +192,17 @@ export class Reconciler {
   /** The kernel holds what it shall hold: neither a slow nor a full disk must make that a failed pass. */
   #keepLastGood(): void {
     const { lastGood, log } = this.#options;
-    lastGood.save().catch((cause: unknown) => {
-      log('error', `last good policies can't be kept: ${messageOf(cause)}`);
-    });
+    lastGood.save().then(
+      () => {
+        this.#complaint = undefined;
+      },
+      (cause: unknown) => {
+        const complaint = messageOf(cause);
+        // Each pass tries.
+        if (complaint !== this.#complaint) log('error', `last good policies can't be kept: ${complaint}`);
+        this.#complaint = complaint;
+      },
+    );
   }
 
   /** Waited for without limit where nothing is known of the kernel. @returns what was mended. */

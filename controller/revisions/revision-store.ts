@@ -62,6 +62,19 @@ export class RevisionStore {
   async add(record: RevisionRecord, files: PolicyFiles, base?: Revision): Promise<Revision> {
     const temporary = join(this.#folder, `${record.number}.new`);
     await this.#disk.remove(temporary);
+    try {
+      await this.#write(temporary, record, files, base);
+    } catch (cause) {
+      // A disk that is full is left no fuller.
+      await this.#disk.remove(temporary).catch(() => undefined);
+      throw cause;
+    }
+    await this.#disk.rename(temporary, join(this.#folder, String(record.number)));
+    await this.#disk.syncFolder(this.#folder);
+    return { record, files };
+  }
+
+  async #write(temporary: string, record: RevisionRecord, files: PolicyFiles, base?: Revision): Promise<void> {
     await this.#disk.makeFolder(join(temporary, POLICIES));
     for (const folder of policyFolders) await this.#disk.makeFolder(join(temporary, POLICIES, folder));
     const readable = [...files].filter(
@@ -71,9 +84,6 @@ export class RevisionStore {
     await this.#disk.write(join(temporary, RECORD), renderRecord(record));
     for (const folder of [...policyFolders, '.']) await this.#disk.syncFolder(join(temporary, POLICIES, folder));
     await this.#disk.syncFolder(temporary);
-    await this.#disk.rename(temporary, join(this.#folder, String(record.number)));
-    await this.#disk.syncFolder(this.#folder);
-    return { record, files };
   }
 
   async #store(

@@ -9,7 +9,6 @@ import { messageOf } from '../log.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
 import type { Outcome } from '../pass/outcome.ts';
 import { Reconciler } from '../pass/reconcile.ts';
-import type { Wrong } from '../pass/resync-look.ts';
 import type { Order } from '../revisions/revisions.ts';
 import { createTimers } from '../timers.ts';
 import { createSessionFollowers, type SessionFollowers } from './followers.ts';
@@ -22,6 +21,7 @@ import { SessionEnded } from './session-ended.ts';
 import type { SessionOptions } from './session-options.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
+import { UnsavedRetry } from './unsaved-retry.ts';
 
 export class Session {
   readonly #options: SessionOptions;
@@ -77,7 +77,7 @@ export class Session {
       ...options,
       timers: this.#timers,
       periodMs: options.config.resyncSeconds * 1000,
-      findWrong: () => this.#findWrong(),
+      findWrong: () => this.reconciler.look.findWrong(() => this.#passes.idle()),
       onSame: (tookMs) => {
         this.readings.settleComparison();
         options.onSame(tookMs);
@@ -141,6 +141,11 @@ export class Session {
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
     this.#regular.begin();
+    new UnsavedRetry({
+      ...this.#options,
+      timers: this.#timers,
+      request: () => this.#passes.request(),
+    }).begin();
   }
 
   async stop(): Promise<void> {
@@ -220,12 +225,6 @@ export class Session {
   requestResync(): void {
     this.#regular.noteWrong();
     this.#passes.mark().resync = true;
-  }
-
-  async #findWrong(): Promise<Wrong | undefined> {
-    // Any pass tries again what the disk refused.
-    if (this.#options.isUnsaved()) this.#passes.request();
-    return await this.reconciler.look.findWrong(() => this.#passes.idle());
   }
 
   /** Asks about all names now, whatever their TTL. */

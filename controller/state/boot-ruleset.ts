@@ -64,7 +64,12 @@ export class BootRuleset {
   keep(enforced: DesiredState): void {
     if (this.#frozen) return;
     this.#wanted = enforced;
-    if (this.#timer !== undefined || isSame(this.#saved, enforced)) return;
+    if (this.#timer !== undefined) return;
+    if (isSame(this.#saved, enforced)) {
+      // The next comparison is of one with itself.
+      this.#saved = enforced;
+      return;
+    }
     this.#timer = setTimeout(() => void this.flush(), Math.max(this.#delayMs, DELAY_PER_COST * this.#costMs));
   }
 

@@ -1,5 +1,5 @@
 /** What DNS told for the names of policies, kept across restarts and reboots: a host may start before its resolver does. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Address, parseAddress } from '../../render/address.ts';
 import { type DnsAddresses, type DnsName, parseDnsName } from '../../render/dns-name.ts';
@@ -10,6 +10,7 @@ import {
   sameAddresses,
   withoutEnded,
 } from '../../watchers/dns-record.ts';
+import { createRetryTimes } from '../../watchers/retry-times.ts';
 import { asList, asNumber, asText, entriesOf, fieldsOf, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { type Log, messageOf } from '../log.ts';
 
@@ -26,6 +27,9 @@ export class DnsMemory {
   #answers: DnsAddresses = new Map();
   #savedAt = 0;
   #saving: Promise<void> = Promise.resolve();
+  readonly #retryTimes = createRetryTimes();
+  #retry: NodeJS.Timeout | undefined;
+  #complaint: string | undefined;
 
   constructor(stateDirectory: string, log: Log) {
     this.#file = join(stateDirectory, NAME);
@@ -65,13 +69,25 @@ export class DnsMemory {
   }
 
   async #write(): Promise<void> {
+    const temporary = `${this.#file}.new`;
+    clearTimeout(this.#retry);
     try {
-      const temporary = `${this.#file}.new`;
       await writeFile(temporary, `${JSON.stringify(Object.fromEntries(this.records))}\n`, { mode: 0o600 });
       await rename(temporary, this.#file);
+      this.#retryTimes.reset();
+      this.#complaint = undefined;
     } catch (cause) {
-      this.#log('error', `${this.#file} can't be written, so a restart without DNS knows less: ${messageOf(cause)}`);
+      await rm(temporary, { force: true }).catch(() => undefined);
+      this.#complain(messageOf(cause));
+      this.#retry = setTimeout(() => void this.save(), this.#retryTimes.next()).unref();
     }
+  }
+
+  /** Once for what goes on failing in the same way. */
+  #complain(why: string): void {
+    if (why !== this.#complaint)
+      this.#log('error', `${this.#file} can't be written, so a restart without DNS knows less: ${why}`);
+    this.#complaint = why;
   }
 
   #learn(): void {

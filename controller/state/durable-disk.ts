@@ -39,10 +39,15 @@ export const realDisk: DurableDisk = {
   remove: (path) => rm(path, { recursive: true, force: true }),
 };
 
-/** A crash leaves the old file or the new one, whole. */
+/** A crash leaves the old file or the new one, whole; a disk that is full is left no fuller. */
 export async function replaceFile(disk: DurableDisk, file: string, text: string): Promise<void> {
   const temporary = `${file}.new`;
-  await disk.write(temporary, text);
-  await disk.rename(temporary, file);
+  try {
+    await disk.write(temporary, text);
+    await disk.rename(temporary, file);
+  } catch (cause) {
+    await disk.remove(temporary).catch(() => undefined);
+    throw cause;
+  }
   await disk.syncFolder(dirname(file));
 }

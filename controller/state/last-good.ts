@@ -145,8 +145,14 @@ export class LastGood {
     if (this.#stored.get(name) !== hash) {
       // Renamed into place: a crash leaves the old record or the new one.
       const temporary = `${this.#path(name)}.new`;
-      await writeFile(temporary, text, { mode: 0o600 });
-      await rename(temporary, this.#path(name));
+      try {
+        await writeFile(temporary, text, { mode: 0o600 });
+        await rename(temporary, this.#path(name));
+      } catch (cause) {
+        // There may be a record for each of thousands, on a disk that is full already.
+        await rm(temporary, { force: true }).catch(() => undefined);
+        throw cause;
+      }
       this.#stored.set(name, hash);
     }
     if (this.#due.get(name) === memento) this.#due.delete(name);

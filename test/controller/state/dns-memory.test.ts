@@ -1,9 +1,10 @@
 /** What a restart knows of names that policies mean. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DnsMemory } from '../../../controller/state/dns-memory.ts';
+import { eventually } from '../../../sandbox/eventually.ts';
 import { type DnsRecord, NOTHING_KNOWN } from '../../../watchers/dns-record.ts';
 
 const KEEP_SECONDS = 3600;
@@ -88,4 +89,16 @@ it('says once that a server fails, and what ends it', async () => {
   ]);
   await memory.save();
   expect(await readFile(join(folder, 'dns-answers.json'), 'utf8')).toBe('{}\n');
+});
+
+it('is written once the disk takes it, which is told once', async () => {
+  const memory = await open();
+  memory.records.set('deb.example', seen('203.0.113.80', 10));
+  await rm(folder, { recursive: true });
+  await memory.save();
+  await memory.save();
+  await mkdir(folder);
+  await eventually('it is written', async () => (await readdir(folder)).includes('dns-answers.json'));
+  expect(lines).toEqual([expect.stringContaining('ENOENT')]);
+  expect(answersOf(await open())).toEqual({ 'deb.example': ['203.0.113.80'] });
 });
