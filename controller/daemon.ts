@@ -136,7 +136,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
       onSame: (ms) => parts.reporter.reportSame(ms),
       onFailure: () => {
         metrics.observeFailure();
-        parts.reporter.refresh();
+        parts.reporter.noteFailure();
       },
       onUnread: () => metrics.observeUnread(),
       onSources: () => parts.reporter.refresh(),

@@ -76,6 +76,8 @@ export class Reporter {
   readonly #problems: ProblemLog;
   #waiting = '';
   #latest: StatusSource | undefined;
+  /** Passes have failed since. */
+  #isBehindFailure = false;
   readonly #statusWriter: StatusWriter<StatusSource>;
   /** By the status file, something can't be read. */
   #isUnreadTold = false;
@@ -101,17 +103,19 @@ export class Reporter {
   report(outcome: Outcome, reader: HostReader, tookMs: number, watched = UNWATCHED): void {
     const { conntrack, refusals, cutter, translations, pretended } = this.#options;
     const { before, applied, assembled, released } = outcome;
+    // A pass behind one that failed knows nothing of what was before.
+    const reported = this.#isBehindFailure ? this.#latest?.outcome.applied.enforced : before;
+    this.#isBehindFailure = false;
     const come = before === undefined ? applied.come : newlyOwned(before, applied.enforced);
     pretended.cut({ desired: applied.enforced, network: assembled.network }, come);
-    this.#reportChanges(outcome, tookMs);
+    this.#reportChanges({ ...outcome, before: reported }, tookMs);
     const raised = this.#problems.tell(outcome, reader);
     this.#reportWaiting();
     conntrack.forget([
-      ...lostPrefixes(before, applied.enforced).filter(({ prefix }) => !released.has(prefix)),
+      ...lostPrefixes(reported, applied.enforced).filter(({ prefix }) => !released.has(prefix)),
       // Containers that stopped while no daemon ran left their connections behind.
       ...applied.abandoned.map((prefix) => ({ key: '', prefix })),
     ]);
-    // By the last report: a pass behind one that failed knows nothing of what was before.
     refusals.forget(goneCounted(this.#latest?.outcome.applied.enforced, applied.enforced));
     // All are asked about after a start, since the run before may have ended between its rules and its cut, and after
     // rules were mended: while they were missing, anything could begin.
@@ -123,7 +127,13 @@ export class Reporter {
     const enforcedAt = new Date().toISOString();
     this.#latest = { outcome, reader, watched, at: enforcedAt };
     this.#statusWriter.request();
-    this.#tell({ outcome, reader, raised, enforcedAt, tookMs });
+    this.#tell({ outcome: { ...outcome, before: reported }, reader, raised, enforcedAt, tookMs });
+  }
+
+  /** A pass failed. */
+  noteFailure(): void {
+    this.#isBehindFailure = true;
+    this.refresh();
   }
 
   /**

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { readStatusFile } from '../../controller/status/status-file.ts';
 import type { StatusFile } from '../../controller/status/status-shape.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { kill } from '../../sandbox/sweep.ts';
 import { childrenOf, commandOf } from '../attack/processes.ts';
@@ -13,12 +14,17 @@ import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routew
 
 afterEach(cleanUp);
 
-async function startWithOne(): Promise<{ readonly routewall: Routewall; readonly tools: Tools }> {
+async function startWithOne(): Promise<{
+  readonly routewall: Routewall;
+  readonly one: Container;
+  readonly tools: Tools;
+}> {
   const tools = await makeTools();
   const routewall = await startRoutewall({ config: 'resync: 86400\n', env: { PATH: tools.path } });
-  await routewall.start(await routewall.addContainer('one', { lines: nic(addressesOf(20)), policy: OPEN }));
+  const one = await routewall.addContainer('one', { lines: nic(addressesOf(20)), policy: OPEN });
+  await routewall.start(one);
   await told(routewall, 'all is well', isWell);
-  return { routewall, tools };
+  return { routewall, one, tools };
 }
 
 const folderOf = ({ env }: Routewall): string => env['RUNTIME_DIRECTORY'] ?? '';
@@ -62,7 +68,7 @@ test('a monitor that ends, and can not be started', async () => {
 });
 
 test('passes that fail, since the disk refuses what nft is to read', async () => {
-  const { routewall } = await startWithOne();
+  const { routewall, one } = await startWithOne();
   const inItsPlace = join(folderOf(routewall), 'transaction.nft');
   await rm(inItsPlace, { force: true });
   await mkdir(inItsPlace);
@@ -70,6 +76,11 @@ test('passes that fail, since the disk refuses what nft is to read', async () =>
   await told(routewall, 'it is told', (status) => isUnread(status, 'what changed'));
   const { stdout } = await routewall.cli('status');
   expect(stdout).toMatch(/^what changed: not read to the end since .*EISDIR/m);
+  await routewall.addContainer('two', { lines: nic(addressesOf(21)), policy: OPEN }).then((two) => two.start());
+  await one.stop('kill');
   await rmdir(inItsPlace);
   await told(routewall, 'nothing is told', isWell);
+  // The log tells what became of containers meanwhile.
+  await routewall.daemon.waitForLog(/one eth0 via .*: removed in/);
+  await routewall.daemon.waitForLog(/two eth0 via .*: enforced in/);
 });
