@@ -13,3 +13,7 @@ export function outliveFailedSpawns(): void {
     if (child instanceof ChildProcess) child.on('error', () => undefined);
   });
 }
+
+/** Why there is no child. What execa throws over one without pipes tells of its own stumbling alone. */
+export const whyNotSpawned = (thrown: unknown): unknown =>
+  thrown instanceof TypeError && !('code' in thrown) ? new Error('too many open files (EMFILE or ENFILE)') : thrown;

@@ -1,5 +1,6 @@
 /** A child process that is read line by line and started again, with back-off, whenever it ends. */
 import { execa, type ResultPromise } from 'execa';
+import { whyNotSpawned } from './failed-spawns.ts';
 import { lineSplitter } from './line-splitter.ts';
 
 const STDERR_KEPT = 2048;
@@ -73,7 +74,7 @@ export function lineProcess(options: LineProcessOptions): LineProcess {
       handle = execa(options.command, [...options.args], OPTIONS);
     } catch (cause) {
       // Out of descriptors: see failed-spawns.ts.
-      retry(new Error(`${options.command}: could not be started`, { cause }));
+      retry(new Error(`${options.command}: could not be started`, { cause: whyNotSpawned(cause) }));
       return;
     }
     const startedAt = performance.now();

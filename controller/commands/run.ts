@@ -1,5 +1,6 @@
 /** The one place in the controller that starts commands; never through a shell. */
 import { ExecaError, execa, type ResultPromise } from 'execa';
+import { whyNotSpawned } from '../../watchers/failed-spawns.ts';
 import { killTree } from './kill-tree.ts';
 
 export interface CommandResult {
@@ -82,7 +83,7 @@ export const run: Run = async (command, args, { input, timeout = 30_000, signal 
 
 /** What execa throws before there is a child; see watchers/failed-spawns.ts. */
 const notStarted = (command: string, cause: unknown): CommandError =>
-  new CommandError(`${command}: could not be started`, { cause });
+  new CommandError(`${command}: could not be started`, { cause: whyNotSpawned(cause) });
 
 /** Runs a command whose failure is an error, and returns what it printed. */
 export async function runOrThrow(

@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { openChannel } from '../../controller/commands/channel.ts';
 import { CommandError, run, startResident, streamLines } from '../../controller/commands/run.ts';
+import { messageOf } from '../../controller/log.ts';
 import { NO_PANIC, readPanic } from '../../controller/panic/panic-state.ts';
 import { outliveFailedSpawns } from '../../watchers/failed-spawns.ts';
 import { lineProcess } from '../../watchers/line-process.ts';
@@ -33,7 +34,9 @@ afterEach(() => {
 it('outlives it, in commands, residents, streams and watched children, and starts them again later', async () => {
   outliveFailedSpawns();
   await exhaust();
-  await expect(run('true', [])).rejects.toThrow(new CommandError('true: could not be started'));
+  const failure: unknown = await run('true', []).catch((cause: unknown) => cause);
+  expect(failure).toBeInstanceOf(CommandError);
+  expect(messageOf(failure)).toBe('true: could not be started: too many open files (EMFILE or ENFILE)');
   const channel = openChannel({
     ...{ command: 'cat', args: [], start: startResident, timeout: 60_000 },
     complaintAbout: (word) => new RegExp(word),
@@ -47,14 +50,14 @@ it('outlives it, in commands, residents, streams and watched children, and start
     ...{ command: 'echo', args: ['here'], backoff: { firstMs: 20, maxMs: 20, healthyMs: 60_000 } },
     onStart: () => undefined,
     onLine: (line) => lines.push(line),
-    onFailure: ({ cause }) => failures.push(cause.message),
+    onFailure: ({ cause }) => failures.push(messageOf(cause)),
   });
   child.start();
   await expect.poll(() => failures.length, { timeout: 20_000 }).toBeGreaterThan(1);
   release();
   await expect.poll(() => lines, { timeout: 20_000 }).toContain('here');
   await child.stop();
-  expect(failures[0]).toBe('echo: could not be started');
+  expect(failures[0]).toBe('echo: could not be started: too many open files (EMFILE or ENFILE)');
   expect(await run('true', [])).toMatchObject({ exitCode: 0 });
 });
 
