@@ -13,6 +13,9 @@ const PRIORITY: Record<Level, number> = { error: 3, warning: 4, info: 6, debug: 
 /** systemd's native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL */
 const JOURNAL = '/run/systemd/journal/socket';
 
+/** Bytes of lines that nobody takes: a journal that is stopped for long must not fill the memory. */
+const MOST_WAITING = 1024 * 1024;
+
 export interface LogOptions {
   /** How to reach the journal, where systemd says (JOURNAL_STREAM) that it is what reads standard error. */
   readonly journal: StartResident | undefined;
@@ -27,9 +30,19 @@ export interface Logger {
 
 /** Without a journal, each line begins with the time and the level. */
 export function openLog({ journal, debug }: LogOptions): Logger {
-  const print = (level: Level, line: string): void => {
+  let lost = 0;
+  const write = (level: Level, line: string): void => {
     const head = journal === undefined ? `${new Date().toISOString()} ${level}: ` : `<${PRIORITY[level]}>`;
     process.stderr.write(`${head}${line}\n`);
+  };
+  const print = (level: Level, line: string): void => {
+    if (process.stderr.writableLength > MOST_WAITING) {
+      lost += 1;
+      return;
+    }
+    if (lost > 0) write('warning', `log: ${lost} lines are lost, since nobody took those before`);
+    lost = 0;
+    write(level, line);
   };
   const send =
     journal === undefined

@@ -6,6 +6,9 @@ import { openLog } from '../log.ts';
 import type { Invocation } from './options.ts';
 import { readConfig } from './read-config.ts';
 
+/** What still waits for whoever reads the log, which may be nobody: a journal that is stopped. */
+const LAST_LINES_MS = 1_000;
+
 export interface DaemonFlags {
   readonly once: boolean;
   readonly debug: boolean;
@@ -26,5 +29,8 @@ export async function runDaemonCommand({ io, shared }: Invocation, { once, debug
     once,
     log,
   });
-  return ended.finally(close);
+  return ended.finally(() => {
+    close();
+    setTimeout(() => process.exit(), LAST_LINES_MS).unref();
+  });
 }

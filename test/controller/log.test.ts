@@ -33,3 +33,26 @@ it('keeps a message on one line, with the priority that journald takes or with t
   }
   expect(said).toEqual(['<3>web\\n<0>forged\n', expect.stringMatching(/^\d{4}-\d\d-\d\dT\S+Z debug: heard\n$/)]);
 });
+
+it('loses lines that nobody takes for long, and tells how many once somebody does', () => {
+  const { log } = openLog({ journal: undefined, debug: false });
+  const [write, descriptor] = [process.stderr.write, Object.getOwnPropertyDescriptor(process.stderr, 'writableLength')];
+  const said: string[] = [];
+  let waiting = 2 ** 21;
+  process.stderr.write = (text) => said.push(String(text)) > 0;
+  Object.defineProperty(process.stderr, 'writableLength', { configurable: true, get: () => waiting });
+  try {
+    for (const line of ['one', 'two']) log('info', line);
+    waiting = 0;
+    for (const line of ['three', 'four']) log('info', line);
+  } finally {
+    process.stderr.write = write;
+    Reflect.deleteProperty(process.stderr, 'writableLength');
+    if (descriptor !== undefined) Object.defineProperty(process.stderr, 'writableLength', descriptor);
+  }
+  expect(said.map((line) => line.replace(/^\S+ /, ''))).toEqual([
+    'warning: log: 2 lines are lost, since nobody took those before\n',
+    'info: three\n',
+    'info: four\n',
+  ]);
+});
