@@ -32,15 +32,19 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   if (address.kind === 'unix') await clearSocket(address.path);
   await listening(server, address);
   server.on('error', (cause) => options.log('warning', `metrics: ${messageOf(cause)}`));
-  // The folder says who may connect: a textfile can be read by anyone as well.
-  if (address.kind === 'unix') await chmod(address.path, 0o666);
-  return {
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  const stop = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  try {
+    // The folder says who may connect: a textfile can be read by anyone as well.
+    if (address.kind === 'unix') await chmod(address.path, 0o666);
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+  return { stop };
 }
 
 const listening = (server: Server, address: ListenAddress): Promise<void> =>

@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { HostConfig } from '../../policies/config.ts';
+import { createRetryTimes } from '../../watchers/retry-times.ts';
 import type { Run } from '../commands/run.ts';
 import { type Log, messageOf } from '../log.ts';
 import { NO_PANIC } from '../panic/panic-state.ts';
@@ -11,7 +12,7 @@ import type { Listener } from './listener.ts';
 import type { TextfileWriter } from './textfile.ts';
 
 export interface DaemonMetrics {
-  /** Callable again with another configuration. A place that can't be had is logged, and the daemon goes on without. */
+  /** Callable again with another configuration. A place that can't be had is logged and asked for again; nobody waits for it. */
   configure(config: HostConfig['metrics']): Promise<void>;
   observe(report: Report): void;
   /** A pass failed. */
@@ -28,6 +29,10 @@ export function openMetrics(run: Run, log: Log, facts = ORDINARY): DaemonMetrics
   let textfile: TextfileWriter | undefined;
   let listener: Listener | undefined;
   let present: string | undefined;
+  const retryTimes = createRetryTimes();
+  let retry: NodeJS.Timeout | undefined;
+  let complaint: string | undefined;
+  let working: Promise<void> = Promise.resolve();
 
   async function stop(): Promise<void> {
     await Promise.all([textfile?.stop(), listener?.stop()]);
@@ -44,14 +49,42 @@ export function openMetrics(run: Run, log: Log, facts = ORDINARY): DaemonMetrics
     const { contentType } = exporter;
     const kept = exporter;
     const render = (): Promise<string> => kept.render();
-    if (hasFile) {
+    if (hasFile && textfile === undefined) {
       const { openTextfile } = await import('./textfile.ts');
       textfile = openTextfile({ path: file.path, render, log });
     }
-    if (config.listen !== undefined) {
+    if (config.listen !== undefined && listener === undefined) {
       const { openListener } = await import('./listener.ts');
       listener = await openListener({ address: config.listen, contentType, render, log });
     }
+  }
+
+  /** What is there already stays. */
+  async function tryToOpen(config: HostConfig['metrics']): Promise<void> {
+    try {
+      await open(config);
+      if (complaint !== undefined) log('info', 'metrics: offered');
+      complaint = undefined;
+      retryTimes.reset();
+    } catch (cause) {
+      const message = messageOf(cause);
+      // Who has the place may have it for ever.
+      if (message !== complaint) log('error', `metrics: ${message}; trying again`);
+      complaint = message;
+      retry = setTimeout(() => enqueue(() => tryToOpen(config)), retryTimes.next()).unref();
+    }
+  }
+
+  function enqueue(work: () => Promise<void>): Promise<void> {
+    working = working.then(work);
+    return working;
+  }
+
+  function end(): Promise<void> {
+    return enqueue(async () => {
+      clearTimeout(retry);
+      await stop().catch((cause: unknown) => log('error', `metrics: ${messageOf(cause)}`));
+    });
   }
 
   return {
@@ -59,12 +92,8 @@ export function openMetrics(run: Run, log: Log, facts = ORDINARY): DaemonMetrics
       const wanted = JSON.stringify(config);
       if (wanted === present) return;
       present = wanted;
-      try {
-        await stop();
-        await open(config);
-      } catch (cause) {
-        log('error', `metrics: ${messageOf(cause)}`);
-      }
+      await end();
+      await enqueue(() => tryToOpen(config));
     },
     observe: (report) => {
       exporter?.observe(report);
@@ -75,7 +104,7 @@ export function openMetrics(run: Run, log: Log, facts = ORDINARY): DaemonMetrics
       exporter?.observeFailure();
       textfile?.changed();
     },
-    stop,
+    stop: end,
   };
 }
 

@@ -142,7 +142,7 @@ test('a configuration that changes moves the metrics; a place that cannot be had
   await writeFile(file, '');
   await chmod(file, 0o600);
   await metrics.configure(at(file));
-  expect(said).toEqual([`metrics: ${file} exists and is no socket`]);
+  expect(said).toEqual([`metrics: ${file} exists and is no socket; trying again`]);
   await expect(ask(path, 'GET', '/metrics')).rejects.toThrow();
   await metrics.configure(at(path));
   expect(await ask(path, 'GET', '/metrics')).toContain('routewall_passes_total{result="failed"} 1\n');
@@ -155,4 +155,19 @@ test('without node_exporter and without a listener, nothing is made', async () =
   await metrics.configure({ textfile: { path: join(folder, 'none', 'wall.prom'), optional: true }, listen: undefined });
   metrics.observeFailure();
   expect([await readdir(folder), said]).toEqual([[], []]);
+});
+
+test('a place that somebody else has at first is had once it is free, which is told once', async () => {
+  const path = join(folder, 'metrics.sock');
+  const other = await listenOn(path);
+  const metrics = openMetrics(() => expect.fail('nobody asks'), log);
+  open.push(metrics);
+  await metrics.configure({ textfile: undefined, listen: { kind: 'unix', path } });
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  expect(said).toEqual([`metrics: ${path} is served by another process; trying again`]);
+  await other.stop();
+  await until(async () => said.length > 1);
+  expect(said[1]).toBe('metrics: offered');
+  await metrics.stop();
+  expect(await readdir(folder)).toEqual([]);
 });
