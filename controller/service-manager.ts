@@ -1,4 +1,5 @@
 /** Tells systemd how the service is (sd_notify(3)). */
+import { createRetryTimes } from '../watchers/retry-times.ts';
 import { openDatagramSender } from './apply/datagram-sender.ts';
 import type { StartResident } from './commands/run.ts';
 import type { Log } from './log.ts';
@@ -25,20 +26,40 @@ export function openServiceManager(
   const send =
     socket === undefined || !/^[/@]./.test(socket)
       ? () => undefined
-      : openDatagramSender(socket, start, (text) => log('warning', `service manager: ${text}`));
+      : openDatagramSender(socket, start, (text) => {
+          log('warning', `service manager: ${text}`);
+          tellLater();
+        });
+  const retryTimes = createRetryTimes();
+  let again: NodeJS.Timeout | undefined;
   let timer: NodeJS.Timeout | undefined;
   let shown = '';
+  let isReady = false;
+  const tell = (): void => send(`${isReady ? 'READY=1\n' : ''}STATUS=${oneLine(shown)}`);
+  /** What was lost may have been that it is ready, for want of which systemd would end it. */
+  const tellLater = (): void => {
+    clearTimeout(again);
+    again = setTimeout(tell, retryTimes.next()).unref();
+  };
   return {
     ready: (status) => {
       shown = status;
-      send(`READY=1\nSTATUS=${oneLine(status)}`);
+      isReady = true;
+      retryTimes.reset();
+      tell();
     },
     status: (text) => {
       if (text !== shown) send(`STATUS=${oneLine(text)}`);
       shown = text;
     },
-    reloading: () => send('RELOADING=1'),
-    stopping: () => send('STOPPING=1'),
+    reloading: () => {
+      isReady = false;
+      send('RELOADING=1');
+    },
+    stopping: () => {
+      isReady = false;
+      send('STOPPING=1');
+    },
     feedWatchdog: (isAlive) => {
       const periodMs = watchdogPeriod(env);
       if (periodMs === undefined || socket === undefined) return;
@@ -48,6 +69,7 @@ export function openServiceManager(
     },
     stop: () => {
       clearInterval(timer);
+      clearTimeout(again);
       send(undefined);
     },
   };

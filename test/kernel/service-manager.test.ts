@@ -1,7 +1,7 @@
 /** What systemd would hear, by a real socket. */
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { startResident } from '../../controller/commands/run.ts';
+import { type StartResident, startResident } from '../../controller/commands/run.ts';
 import { openServiceManager, type ServiceManager } from '../../controller/service-manager.ts';
 import { type Child, startChild } from '../../sandbox/child.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
@@ -90,4 +90,15 @@ test('does nothing where nobody listens', () => {
   service.feedWatchdog(() => expect.unreachable());
   service.stopping();
   service.stop();
+});
+
+test('tells again what was lost with the child that was to tell it', async () => {
+  const socket = join(await makeFolder(), 'notify');
+  const receiver = await listenOn(socket);
+  let children = 0;
+  const start: StartResident = (command, args) => startResident(children++ === 0 ? 'false' : command, args);
+  manager = openServiceManager({ NOTIFY_SOCKET: socket }, start, (_, message) => void complaints.push(message));
+  manager.ready('3 containers');
+  await receiver.waitForLine(/READY=1\|STATUS=3 containers/);
+  expect(complaints.splice(0)).toEqual([expect.stringContaining('service manager: false: ')]);
 });
