@@ -21,7 +21,7 @@ import { SessionEnded } from './session-ended.ts';
 import type { SessionOptions } from './session-options.ts';
 import { createSessionWatchers, type SessionWatchers } from './session-watchers.ts';
 import { type SourceState, Sources, SYNC_PATIENCE_MS } from './sources.ts';
-import { UnsavedRetry } from './unsaved-retry.ts';
+import { tryAgain } from './tried-again.ts';
 
 export class Session {
   readonly #options: SessionOptions;
@@ -35,6 +35,8 @@ export class Session {
   readonly readings: SessionReadings;
   #configSignature: string | undefined;
   readonly #regular: RegularResync;
+  /** By the last pass, nft or ip refused something of a container. */
+  #isRefused = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -112,6 +114,7 @@ export class Session {
       isEnforced: () => options.applier.enforced !== undefined,
       onOutcome: async (outcome, began) => {
         refused.follow();
+        this.#isRefused = outcome.applied.refused.size + outcome.applied.unrouted.size > 0;
         await this.#followers.follow(outcome);
         options.onOutcome(outcome, performance.now() - began);
       },
@@ -141,11 +144,8 @@ export class Session {
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
     this.#regular.begin();
-    new UnsavedRetry({
-      ...this.#options,
-      timers: this.#timers,
-      request: () => this.#passes.request(),
-    }).begin();
+    for (const isRefused of [this.#options.isUnsaved, () => this.#isRefused])
+      tryAgain({ timers: this.#timers, isRefused, request: () => this.#passes.request() });
   }
 
   async stop(): Promise<void> {
