@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { asList, asObject, asText, fieldsOf, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { messageOf } from '../log.ts';
 import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
+import { isLack } from '../state/lack.ts';
 
 /** Since when, as ISO 8601 in UTC, and by whom. */
 export interface PanicEntry {
@@ -89,7 +90,7 @@ export async function readPanic(stateDirectory: string, known?: PanicState): Pro
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     if (code === 'ENOENT') return NO_PANIC;
-    if (known !== undefined && (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM')) return known;
+    if (known !== undefined && isLack(cause)) return known;
     return { ...NO_PANIC, all: { since: '', by: '' }, damaged: `${file}: ${messageOf(cause)}` };
   }
 }

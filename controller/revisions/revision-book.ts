@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { type Log, messageOf } from '../log.ts';
 import type { DurableDisk } from '../state/durable-disk.ts';
+import { isLack, unlessLack } from '../state/lack.ts';
 import { EMPTY_JOURNAL, type Journal, readJournal, writeJournal } from './journal.ts';
 import { diffFiles, digestOf, type RevisionRecord } from './revision.ts';
 import { type Revision, RevisionStore } from './revision-store.ts';
@@ -60,7 +61,7 @@ export class RevisionBook {
     if (this.#isUnsaved) await this.#tryToWrite(this.#journal);
   }
 
-  /** Learns what an earlier run left. */
+  /** Learns what an earlier run left. @throws Error for lack of means to read it: to take that for a damage would stay. */
   async open(): Promise<void> {
     // A disk that can't be written may still be read: what is in force has to be enforced all the same.
     await this.store.open().catch((cause: unknown) => this.#complain(cause, 'what a crash left unfinished stays'));
@@ -72,6 +73,7 @@ export class RevisionBook {
       this.#journal = journal ?? EMPTY_JOURNAL;
       if (this.#journal.inForce !== null) this.#current = await this.store.read(this.#journal.inForce);
     } catch (cause) {
+      if (isLack(cause)) throw cause;
       // What was unconfirmed or refused is not known any more: neither that nor the files as they are come into force.
       this.#complain(cause, 'files are not followed until they change or are applied');
       await this.#enterNewest(undefined, UNKNOWN_FILES);
@@ -134,6 +136,8 @@ export class RevisionBook {
       const isSame = this.#current.record.digest === refused;
       await this.#tryToWrite({ inForce: previous, refused: isSame ? null : refused, unconfirmed: null });
     } catch (cause) {
+      // It is taken back by the next pass that can.
+      if (isLack(cause)) throw cause;
       this.#complain(cause, 'an older one takes its place');
       await this.#enterNewest(revision, refused);
     }
@@ -148,7 +152,7 @@ export class RevisionBook {
     const from = current?.of ?? current?.number ?? Number.POSITIVE_INFINITY;
     for (const number of (await this.store.numbers()).reverse()) {
       if (number >= from) continue;
-      const record = await this.store.readRecord(number).catch(() => undefined);
+      const record = await this.store.readRecord(number).catch(unlessLack(undefined));
       if (record === undefined || record.confirmation === 'taken-back' || record.digest === current?.digest) continue;
       return record.of ?? number;
     }
@@ -169,7 +173,7 @@ export class RevisionBook {
   async #enterNewest(except: number | undefined, refused: string): Promise<void> {
     this.#current = undefined;
     for (const number of (await this.store.numbers()).reverse()) {
-      const revision = number === except ? undefined : await this.store.read(number).catch(() => undefined);
+      const revision = number === except ? undefined : await this.store.read(number).catch(unlessLack(undefined));
       const confirmation = revision?.record.confirmation;
       if (revision === undefined || confirmation === 'waiting' || confirmation === 'taken-back') continue;
       this.#current = revision;

@@ -17,6 +17,7 @@ import { forEachLimited } from '../commands/for-each-limited.ts';
 import { parseJson } from '../json-shape.ts';
 import type { DurableDisk } from '../state/durable-disk.ts';
 import { replaceFile } from '../state/durable-disk.ts';
+import { isLack } from '../state/lack.ts';
 import { digestOf, parseRevision, type RevisionRecord } from './revision.ts';
 
 export interface Revision {
@@ -117,6 +118,8 @@ export class RevisionStore {
     for (const [path, reason] of Object.entries(record.unreadable)) {
       if (isPolicyFileName(path)) files.set(path, new Error(reason));
     }
+    for (const content of files.values())
+      if (isLack(content)) throw new Error(`revision ${number}`, { cause: content });
     if (digestOf(files) !== record.digest)
       throw new Error(`revision ${number}: its texts are not those that were kept`);
     return { record, files };

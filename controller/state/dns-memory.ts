@@ -13,6 +13,7 @@ import {
 import { createRetryTimes } from '../../watchers/retry-times.ts';
 import { asList, asNumber, asText, entriesOf, fieldsOf, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { type Log, messageOf } from '../log.ts';
+import { unlessLack } from './lack.ts';
 
 const NAME = 'dns-answers.json';
 
@@ -36,9 +37,9 @@ export class DnsMemory {
     this.#log = log;
   }
 
-  /** Learns what an earlier run kept, as far as it lasts so long. A file that can't be read is as good as none. */
+  /** Learns what an earlier run kept, as far as it lasts so long. A file that can't be read is as good as none. @throws Error for lack of means to read it. */
   async open(keepSeconds: number): Promise<void> {
-    const text = await readFile(this.#file, 'utf8').catch(() => undefined);
+    const text = await readFile(this.#file, 'utf8').catch(unlessLack(undefined));
     try {
       const records = text === undefined ? [] : entriesOf(parseJson(text)).map(parseRecord);
       for (const [name, record] of records)

@@ -11,6 +11,7 @@ import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import type { ContainerPolicy } from '../pass/choose-policies.ts';
+import { unlessLack } from './lack.ts';
 import { createMementos, type Memento, parseMemento, renderMemento } from './memento.ts';
 import { PendingRecords } from './pending-records.ts';
 
@@ -42,13 +43,15 @@ export class LastGood {
     this.#pending = new PendingRecords(this.#folder);
   }
 
-  /** Learns what an earlier run kept. */
+  /** Learns what an earlier run kept. @throws Error for lack of means to read it: without it containers would be shut. */
   async open(): Promise<void> {
     // None may be there yet; and a disk that refuses is told of once there is something to keep.
-    const names = (await readdir(this.#folder).catch(() => [])).flatMap((file) => nameOfRecord(file) ?? []);
+    const names = (await readdir(this.#folder).catch(unlessLack<string[]>([]))).flatMap(
+      (file) => nameOfRecord(file) ?? [],
+    );
     await forEachLimited(names, 32, async (name) => {
       // What can't be read is as good as none: a damaged disk must not keep the daemon from enforcing the others'.
-      const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
+      const text = await readFile(this.#path(name), 'utf8').catch(unlessLack(undefined));
       if (text !== undefined) this.#stored.set(name, digest(text));
     });
     for (const [name, memento] of await this.#pending.open()) {
@@ -168,7 +171,9 @@ export class LastGood {
 
   async #read(name: string): Promise<Memento | undefined> {
     if (!this.#stored.has(name) || this.#leaving.has(name)) return undefined;
-    return parseMemento(await readFile(this.#path(name), 'utf8'));
+    // One that was taken away, or damaged since, must not keep others' passes from their end.
+    const text = await readFile(this.#path(name), 'utf8').catch(unlessLack(undefined));
+    return text === undefined ? undefined : parseMemento(text);
   }
 
   #path(name: string): string {

@@ -1,6 +1,7 @@
 /** What is to be written to many files, first written to one, so that a crash between them loses nothing of it. */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unlessLack } from './lack.ts';
 import { type Memento, mementoFrom, parseMemento } from './memento.ts';
 
 /** A name and its record; `null`: there shall be none. */
@@ -23,9 +24,9 @@ export class PendingRecords {
     return this.#files.size === 0;
   }
 
-  /** What an earlier run didn't come to write; the last of a name counts. */
+  /** What an earlier run didn't come to write; the last of a name counts. @throws Error for lack of means to read it. */
   async open(): Promise<ReadonlyMap<string, Memento | null>> {
-    const names = await readdir(this.#folder).catch(() => []);
+    const names = await readdir(this.#folder).catch(unlessLack<string[]>([]));
     for (const name of names)
       if (CUT_SHORT.test(name)) await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
     const numbers = names.flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number);
@@ -33,7 +34,7 @@ export class PendingRecords {
     for (const number of numbers.sort((one, other) => one - other)) {
       this.#number = number;
       this.#files.add(this.#path(number));
-      const text = await readFile(this.#path(number), 'utf8').catch(() => '');
+      const text = await readFile(this.#path(number), 'utf8').catch(unlessLack(''));
       for (const [name, record] of parseRecords(text)) records.set(name, record);
     }
     return records;

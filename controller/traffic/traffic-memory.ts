@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
+import { unlessLack } from '../state/lack.ts';
 
 export interface TrafficMemory {
   isMarked(): Promise<boolean>;
@@ -18,7 +19,7 @@ export function openTrafficMemory(runDirectory: string): TrafficMemory {
   let text: string | undefined;
   let isRead = false;
   const read = async (): Promise<string | undefined> => {
-    if (!isRead) text = await readFile(file, 'utf8').catch(() => undefined);
+    if (!isRead) text = await readFile(file, 'utf8').catch(unlessLack(undefined));
     isRead = true;
     return text;
   };

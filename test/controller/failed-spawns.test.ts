@@ -1,6 +1,4 @@
 /** Without a descriptor left, no child can be started, and whoever wanted it is told so; nothing more happens. */
-import { spawnSync } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { openChannel } from '../../controller/commands/channel.ts';
 import { CommandError, run, startResident, streamLines } from '../../controller/commands/run.ts';
@@ -8,32 +6,13 @@ import { messageOf } from '../../controller/log.ts';
 import { NO_PANIC, readPanic } from '../../controller/panic/panic-state.ts';
 import { outliveFailedSpawns } from '../../watchers/failed-spawns.ts';
 import { lineProcess } from '../../watchers/line-process.ts';
+import { exhaustFiles, releaseFiles, restoreFiles } from './out-of-files.ts';
 
-const held: number[] = [];
-const limit = (files: string): void => void spawnSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`]);
-const release = (): void => {
-  for (const file of held.splice(0)) closeSync(file);
-};
-
-/** What is loaded lazily is loaded before. */
-async function exhaust(): Promise<void> {
-  await run('true', []);
-  limit('400');
-  try {
-    for (;;) held.push(openSync('/dev/null', 'r'));
-  } catch {
-    // That was the last one.
-  }
-}
-
-afterEach(() => {
-  release();
-  limit('1024');
-});
+afterEach(restoreFiles);
 
 it('outlives it, in commands, residents, streams and watched children, and starts them again later', async () => {
   outliveFailedSpawns();
-  await exhaust();
+  await exhaustFiles();
   const failure: unknown = await run('true', []).catch((cause: unknown) => cause);
   expect(failure).toBeInstanceOf(CommandError);
   expect(messageOf(failure)).toBe('true: could not be started: too many open files (EMFILE or ENFILE)');
@@ -54,7 +33,7 @@ it('outlives it, in commands, residents, streams and watched children, and start
   });
   child.start();
   await expect.poll(() => failures.length, { timeout: 20_000 }).toBeGreaterThan(1);
-  release();
+  releaseFiles();
   await expect.poll(() => lines, { timeout: 20_000 }).toContain('here');
   await child.stop();
   expect(failures[0]).toBe('echo: could not be started: too many open files (EMFILE or ENFILE)');
@@ -62,9 +41,9 @@ it('outlives it, in commands, residents, streams and watched children, and start
 });
 
 it('takes a panic file that it has no descriptor to read for what it was, and for a seal where it never was read', async () => {
-  await exhaust();
+  await exhaustFiles();
   const known = await readPanic('/nonexistent', NO_PANIC);
   const unread = await readPanic('/nonexistent');
-  release();
+  releaseFiles();
   expect([known, unread.all === null]).toEqual([NO_PANIC, false]);
 });

@@ -237,3 +237,13 @@ describe('what was noted before the kernel had it, and not written when the daem
     expect(recalled && linesOf(recalled.default.egress)).toEqual(['web.yaml:1 default drop']);
   });
 });
+
+it('goes on without a record that can no longer be read', async () => {
+  const policy = policyOf('web', FILES);
+  await keep(await opened(), [policy], FILES);
+  const lastGood = await opened();
+  const record = join(folder, 'last-good', 'web.json');
+  await rm(record);
+  await mkdir(record);
+  expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
+});
