@@ -129,9 +129,11 @@ export class TrafficControl {
     const looked = devs ?? new Set([...observed.devices.keys(), ...this.#wanted.devices.keys()]);
     const { withdraw, links, bring, refused } = planTraffic(observed, this.#wanted, looked);
     const wires = this.#wires.filter(({ a, b }) => looked.has(a) || looked.has(b));
-    const ends = await this.#openEnds();
+    const ends = await this.#hostEnds();
     // Before the first line: what a crash leaves after it is found by this.
-    if (links.length + bring.length > 0) await this.#memory.mark(ends.open);
+    if (links.length + bring.length + ends.lines.length > 0) {
+      await this.#memory.mark(new Set([...ends.open, ...ends.left]));
+    }
     await silence(wires);
     const failed = [
       ...(await this.#batch('tc', withdraw)),
@@ -139,6 +141,7 @@ export class TrafficControl {
       ...(await this.#batch('tc', bring)),
       ...(await Promise.all(wires.map(readNarrowness))).flat(),
     ];
+    if (ends.left.length > 0) await this.#memory.mark(ends.open);
     for (const dev of looked) this.#failures.delete(dev);
     for (const failure of [...refused, ...failed]) {
       this.#failures.set(failure.dev, [...(this.#failures.get(failure.dev) ?? []), failure]);
@@ -147,16 +150,13 @@ export class TrafficControl {
   }
 
   /** Those of the host's interfaces that a wire needs, and those that none needs any more. */
-  async #openEnds(): Promise<{ readonly open: ReadonlySet<InterfaceName>; readonly lines: string[] }> {
+  async #hostEnds(): Promise<HostEnds> {
     const wanted = new Set(this.#wires.flatMap(({ ofHost }) => ofHost));
     const before = await this.#memory.promiscuous();
-    if (wanted.size + before.size === 0) return { open: wanted, lines: [] };
     const lines = await renderPromiscuous(this.#run, wanted);
-    const opened = [...wanted].filter((dev) => before.has(dev) || lines.some((line) => line.includes(` ${dev} `)));
+    const open = [...wanted].filter((dev) => before.has(dev) || lines.some((line) => line.includes(` ${dev} `)));
     const left = [...before].filter((dev) => !wanted.has(dev));
-    const open = new Set(opened);
-    await this.#memory.mark(new Set([...open, ...left]));
-    return { open, lines: [...lines, ...left.map((dev) => `link set dev ${dev} promisc off`)] };
+    return { open: new Set(open), left, lines: [...lines, ...left.map((dev) => `link set dev ${dev} promisc off`)] };
   }
 
   async #batch(command: 'ip' | 'tc', lines: readonly string[]): Promise<TrafficFailure[]> {
@@ -176,6 +176,14 @@ export class TrafficControl {
     const lack = LACKING.exec(message) === null ? '' : `; ${neededBy(line)}`;
     return [{ dev, part, why: `${command} ${line}: ${message}${lack}` }];
   }
+}
+
+interface HostEnds {
+  /** Made promiscuous by us. */
+  readonly open: ReadonlySet<InterfaceName>;
+  /** Made so by us, and needed no more. */
+  readonly left: readonly InterfaceName[];
+  readonly lines: readonly string[];
 }
 
 const namesOf = ([dev, { redirect }]: readonly [InterfaceName, TrafficDevice]): InterfaceName[] =>

@@ -1,0 +1,41 @@
+/** What is written when a wire goes, by the answers of an ip and a tc that have nothing to show. */
+import { expect, it } from 'vitest';
+import type { Run } from '../../../controller/commands/run.ts';
+import { TrafficControl } from '../../../controller/traffic/traffic-control.ts';
+import type { TrafficMemory } from '../../../controller/traffic/traffic-memory.ts';
+import type { Wire } from '../../../render/desired.ts';
+import type { InterfaceName } from '../../../render/names.ts';
+import { stateOf, veth } from '../states.ts';
+
+const wire = (a: string, b: string): Wire => ({ name: `${a} and ${b}`, a: veth(a), b: veth(b), ofHost: [veth(b)] });
+const wired = (...wires: readonly Wire[]) => ({ ...stateOf(), wires });
+
+const LOOK = { resync: true, links: new Set<string>(), edited: new Set<string>() };
+const CHANGE = { ...LOOK, resync: false };
+
+it('gives an interface back once, and takes that for no change of another program', async () => {
+  const written: string[] = [];
+  const run: Run = async (command, args, { input } = {}) => {
+    if (command === 'ip' && input !== undefined) written.push(input);
+    const stdout = command === 'ip' && args.includes('show') ? '2: eth: <BROADCAST,UP,PROMISC>' : '';
+    return { stdout, stderr: '', exitCode: 0 };
+  };
+  let open: ReadonlySet<InterfaceName> | undefined = new Set([veth('goes'), veth('stays')]);
+  const memory: TrafficMemory = {
+    isMarked: async () => open !== undefined,
+    promiscuous: async () => open ?? new Set(),
+    mark: async (devs) => {
+      open = devs;
+    },
+    unmark: async () => {
+      open = undefined;
+    },
+  };
+  const control = new TrafficControl(run, memory);
+  const [goes, stays] = [wire('vethA', 'goes'), wire('vethB', 'stays')];
+  await control.keep(wired(goes, stays), LOOK);
+  expect(await control.keep(wired(stays), CHANGE)).toEqual([]);
+  expect(await control.keep(wired(stays), LOOK)).toEqual([]);
+  expect(written).toEqual(['link set dev goes promisc off\n']);
+  expect(open).toEqual(new Set(['stays']));
+});
