@@ -23,18 +23,21 @@ import { type Assembled, createAssembler, problemsOf } from '../pass/assemble.ts
 import { policyProblems } from '../status/policy-problems.ts';
 import { parseCheck } from '../status/told-answers.ts';
 import { CliError, EXIT } from './exit.ts';
-import { mislaidPolicies } from './mislaid-policies.ts';
+import { mislaidPolicies, policiesOfNobody } from './mislaid-policies.ts';
 import { missingOnHost } from './missing-on-host.ts';
 import type { Invocation } from './options.ts';
 import { placeProblems, plural, printProblems, summarize } from './print-problems.ts';
 import { readConfig } from './read-config.ts';
 import { type CliHost, readHostUnder, requireKnown, selectContainers } from './read-host.ts';
 import { askServing } from './serving-daemon.ts';
+import { ofNobodyText } from './unprotected.ts';
 
 interface Checked {
   readonly problems: readonly Problem[];
   /** Such as `3 policy files`. */
   readonly what: string;
+  /** Policy files that no container has now; not a mistake. */
+  readonly ofNobody?: readonly string[];
 }
 
 /** `expectFile`: what must hold of all policies together. */
@@ -54,6 +57,7 @@ export async function runCheck(
   else {
     printProblems(io.out, colours, problems, { resolve: (file) => resolve(io.folder, file) });
     io.out.write(`${what} checked: ${summarize(problems)}\n`);
+    if (checked.ofNobody?.length) io.out.write(`${colours.dim(ofNobodyText(checked.ofNobody))}\n`);
   }
   return problems.some(isError) ? EXIT.no : EXIT.fine;
 }
@@ -96,7 +100,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   if (told !== undefined) {
     requireKnown(shared.names, told.known);
     const problems = [...told.problems, ...mislaid(invocation, told.known)];
-    return { problems, what: whatOf(told.policyFiles, told.containers) };
+    return { problems, what: whatOf(told.policyFiles, told.containers), ofNobody: ofNobody(invocation, told.known) };
   }
   const { config, problems: inConfig } = await readConfig(shared);
   const host = await readHostUnder(config ?? fallbackConfig(invocation), invocation, 'files');
@@ -104,6 +108,7 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
   const inPolicies = shared.names.length > 0 ? [] : policyProblems(host.inputs, assembled);
   const names = shared.names.length > 0 ? shared.names : undefined;
   const shadowed = shadowWarnings(host.inputs, assembled, names);
+  const known = host.containers.map(({ container }) => container.name);
   const chosen = selectContainers(host.containers, shared.names).filter((entry) => concernsUs(entry, host));
   const inContainers = chosen.flatMap(({ container }) => problemsOf(assembled, container));
   return {
@@ -111,12 +116,10 @@ async function checkAll(invocation: Invocation): Promise<Checked> {
       ...inConfig,
       ...assembled.wireProblems,
       ...placeProblems(uniqueProblems([...inPolicies, ...shadowed, ...inContainers]), shared.shown.policies),
-      ...mislaid(
-        invocation,
-        host.containers.map(({ container }) => container.name),
-      ),
+      ...mislaid(invocation, known),
     ],
     what: whatOf(host.files.size, chosen.length),
+    ofNobody: ofNobody(invocation, known),
   };
 }
 
@@ -129,6 +132,10 @@ function mislaid({ shared }: Invocation, known: readonly string[]): Problem[] {
     ...placeProblems(mislaidPolicies(shared.policyFolder, { known, names }), shown.policies),
   ];
 }
+
+/** Nothing where the question is about some containers alone. */
+const ofNobody = ({ shared }: Invocation, known: readonly string[]): string[] =>
+  shared.names.length > 0 ? [] : policiesOfNobody(shared.policyFolder, known);
 
 const whatOf = (files: number, containers: number): string =>
   `${plural(files, 'policy file')} and ${plural(containers, 'container')}`;

@@ -1,4 +1,4 @@
-/** Policies that nobody gets, since they bear a name, or lie in a folder, by which they are looked for nowhere. */
+/** Policies that nobody gets, since they bear a name, or lie in a folder, by which they are looked for nowhere now. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONTAINERS, policyFileKind } from '../../policies/policy-files.ts';
@@ -28,6 +28,16 @@ export function mislaidPolicies(folder: string, { known, names }: Asked): Proble
     ...own.flatMap((file) => unread(file, without)),
     ...own.flatMap((file) => misnamed(file, known, without)),
   ];
+}
+
+/**
+ * Names of policy files of containers that aren't there: prepared ahead, or left by one that was renamed or removed. Whoever only
+ * looks at policies, on a machine without containers, isn't told.
+ */
+export function policiesOfNobody(folder: string, known: readonly string[]): string[] {
+  const there = new Set(known);
+  if (there.size === 0) return [];
+  return namesIn(join(folder, CONTAINERS)).filter((file) => containerOf(file).some((name) => !there.has(name)));
 }
 
 /** An unreadable folder is told by whoever has to read it. */

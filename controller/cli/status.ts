@@ -17,6 +17,7 @@ import type { WireStatus } from '../traffic/describe-wires.ts';
 import { CliError, EXIT } from './exit.ts';
 import type { Colours } from './io.ts';
 import { type Difference, readDifference } from './kernel-difference.ts';
+import { policiesOfNobody } from './mislaid-policies.ts';
 import type { Invocation } from './options.ts';
 import { revisionText } from './order.ts';
 import { patientRun } from './patient-run.ts';
@@ -52,7 +53,7 @@ export async function runStatus(invocation: Invocation): Promise<number> {
     io.out.write(sealed.map((line) => `${colours.red(line)}\n`).join(''));
     if (status !== undefined) io.out.write(revisionLines(status.revision, colours));
     if (status !== undefined) printStatus(invocation, status, parsePanic(placed(panic)));
-    const unprotected = [...withoutPolicyLines(status?.containers ?? []), ...elsewhereLines(elsewhere)];
+    const unprotected = [...withoutPolicyLines(status?.containers ?? [], ofNobody(file)), ...elsewhereLines(elsewhere)];
     if (unprotected.length > 0) io.out.write(`\n${unprotected.map((line) => `${colours.yellow(line)}\n`).join('')}`);
     const source = status?.revision.reason ? `revision ${status.revision.inForce} says` : 'the files say';
     // The difference is the whole ruleset then, and that nothing is enforced has been said.
@@ -101,6 +102,14 @@ function shownStatus(file: StatusFile, elsewhere: readonly Elsewhere[], { shared
     }));
   return { ...file, containers, problems: placeProblems(file.problems, shown.policies) };
 }
+
+const ofNobody = (file: StatusFile | undefined): string[] =>
+  file === undefined
+    ? []
+    : policiesOfNobody(
+        file.serves.policies,
+        file.containers.map(({ container }) => container),
+      );
 
 /** What the exit status is about. */
 export const hasTrouble = (status: StatusFile | undefined): boolean =>

@@ -146,10 +146,15 @@ describe('check', () => {
     expect(out).toMatch(/^pol\/containers:1:1: warning: there is no such folder: no container has a policy$/m);
   });
 
-  test('says nothing of backups, and of policies for containers to come', async () => {
+  test('complains neither of backups nor of policies for containers to come, and names those', async () => {
     for (const name of ['containers/web.yaml.bak', 'containers/web.txt', 'containers/later.yaml', 'web.yaml'])
       bed.write(`pol/${name}`, '{}\n');
-    expect((await bed.rw('check')).out).toContain('no errors, no warnings');
+    expect((await bed.rw('check')).out).toMatch(
+      /: no errors, no warnings\npolicy files for no container here: later[.]yaml\n$/,
+    );
+    expect((await bed.rw('check -n web')).out).not.toContain('later');
+    bed.write('empty/containers/later.yaml', '{}\n');
+    expect((await bed.cli('check --policies pol -P empty')).out).not.toContain('later');
   });
 
   test('is content with a good host', async () => {

@@ -293,7 +293,14 @@ describe('status', () => {
     const containers = [...status.containers, ...without('db', 'closed'), ...without('old', 'closed', stopped)];
     await writeStatusFile(bed.folder, { ...status, containers });
     const shown = async () => (await bed.live('status', { env: env(), run: emptyKernel })).out;
-    expect(await shown()).toContain('\n1 running container has no policy, and gets nothing: db\n');
+    expect(await shown()).toContain('\n1 running container has no policy, and gets nothing: db\n\n');
+    // Perhaps its own, by the name that it had.
+    bed.write('own/containers/before.yaml', '{}\n');
+    const serves = { ...status.serves, policies: `${bed.folder}/own` };
+    await writeStatusFile(bed.folder, { ...status, containers, serves });
+    expect(await shown()).toContain('and gets nothing: db\npolicy files for no container here: before.yaml\n');
+    await writeStatusFile(bed.folder, { ...status, serves });
+    expect(await shown()).not.toContain('before');
     const more = ['a', 'b', 'c', 'd'].flatMap((name) => without(name, 'open'));
     await writeStatusFile(bed.folder, { ...status, containers: more });
     expect(await shown()).toContain(
