@@ -10,7 +10,7 @@ import { readVethsInto } from './namespace-veths.ts';
 import { isMonitorTrusted } from './whose-monitor.ts';
 
 export interface Runtime {
-  /** As lxc-info says it: RUNNING, STOPPED, FROZEN, STARTING, … */
+  /** As lxc-info says it, but that a frozen one is RUNNING: STOPPED, STARTING, STOPPING, … */
   readonly state: string;
   /** By endpoint key; only NICs that are claimed, and only links that exist. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
@@ -151,8 +151,12 @@ export function parseLxcInfo(text: string): LxcInfo {
   const links = values('Link');
   if (!(pid > 0)) return { state, pid: undefined, links };
   // It asks for one after the other: a container that started in between would count as stopped for as long as it runs.
-  return { state: state === 'STOPPED' ? 'STARTING' : state, pid, links };
+  if (state === 'STOPPED') return { state: 'STARTING', pid, links };
+  return { state: FROZEN.includes(state) ? 'RUNNING' : state, pid, links };
 }
+
+/** It has its network as before, and nobody asks again when it is thawed. */
+const FROZEN: readonly string[] = ['FREEZING', 'FROZEN', 'THAWED'];
 
 /** LXC lists a link for every NIC, whatever its type, in the order of their indexes until one is missing. */
 function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[]): Map<string, InterfaceName> {

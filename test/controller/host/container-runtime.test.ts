@@ -23,6 +23,10 @@ it('takes one that started between its state and its process for starting', () =
   expect(parseLxcInfo(text)).toMatchObject({ state: 'STARTING', pid: 4242 });
 });
 
+it.each(['FREEZING', 'FROZEN', 'THAWED'])('takes one that is %s for one that runs', (state) => {
+  expect(parseLxcInfo(RUNNING.replace('RUNNING', state))).toMatchObject({ state: 'RUNNING', pid: 4242 });
+});
+
 it.each([
   ['State:          STOPPED\n', 'STOPPED'],
   ['', 'STOPPED'],
