@@ -65,7 +65,8 @@ function toJson({ changed, ruleset, routes, neighbourProxies, gateways, flows, p
 
 function asText(preview: ToldPreview, colours: Colours): string {
   const sealed = describePanic(preview.panic).map((line) => `${colours.red(line)}\n`);
-  if (!preview.changed) return [...sealed, 'nothing would change: the kernel holds what the files say\n'].join('');
+  if (!preview.changed)
+    return [...sealed, 'nothing would change for what runs: the kernel holds what the files say\n'].join('');
   const parts = [
     ...sealed,
     colourDiff(preview.ruleset, colours),

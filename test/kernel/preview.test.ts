@@ -77,7 +77,7 @@ test('finds nothing to change after what render printed is in force, whatever wa
   await namespace.run('nft', [`add element inet routewall refused_egress4 ${counted}`]);
   expect(await rw('preview --exit-code')).toEqual({
     exitCode: 0,
-    out: 'nothing would change: the kernel holds what the files say\n',
+    out: 'nothing would change for what runs: the kernel holds what the files say\n',
     err: '',
   });
 });
