@@ -14,6 +14,7 @@ import { examineFlows } from '../doctor/examine-flows.ts';
 import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
 import { examineNetworks } from '../doctor/examine-networks.ts';
+import { examineSharedVeths } from '../doctor/examine-shared-veths.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
@@ -68,9 +69,10 @@ function text({ severity, container, message, mend }: Finding, colours: Colours)
 /** Containers that nothing is enforced on are their owner's business. */
 function examineConfigs({ containers, inputs }: CliHost): Finding[] {
   const isGuarded = (veth: string): boolean => matchesAny(veth, inputs.config.guard);
-  return containers
+  const configs = containers
     .filter(({ container }) => container.endpoints.length > 0)
-    .flatMap(({ container, lxc }) => examineLxc({ container: container.name, lxc, isGuarded }));
+    .map(({ container, lxc }) => ({ container: container.name, lxc }));
+  return [...configs.flatMap((one) => examineLxc({ ...one, isGuarded })), ...examineSharedVeths(configs)];
 }
 
 interface Read {

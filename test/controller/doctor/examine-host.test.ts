@@ -1,6 +1,7 @@
 /** What else on a host works against containers: settings, files that set them again, versions, and LXC's configurations. */
 import { describe, expect, test } from 'vitest';
 import { examineLxc } from '../../../controller/doctor/examine-lxc.ts';
+import { examineSharedVeths } from '../../../controller/doctor/examine-shared-veths.ts';
 import { examineSysctls, type SysctlFacts } from '../../../controller/doctor/examine-sysctls.ts';
 import { examineVersions, type Versioned } from '../../../controller/doctor/examine-versions.ts';
 import { parseNetworkFiles, parseSysctlFiles, type Setting } from '../../../controller/doctor/setting-files.ts';
@@ -195,5 +196,21 @@ describe("a container's configuration", () => {
     ['that took it back', [DROPS, 'lxc.mount.auto = proc:rw', 'lxc.mount.auto ='], []],
   ])('%s', (_, lines, expected) => {
     expect(found(...lines)).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
+  });
+
+  test("whose veth has the name of another container's, as in a copy, is told with whom", () => {
+    const config = (container: string, ...veths: readonly string[]) => {
+      const lines = veths.flatMap((veth, index) => [
+        `lxc.net.${index}.type = veth`,
+        `lxc.net.${index}.veth.pair = ${veth}`,
+      ]);
+      const disk = { read: () => lines.join('\n'), list: () => undefined };
+      return { container, lxc: parseLxcConfig(`/lxc/${container}/config`, disk) };
+    };
+    const findings = examineSharedVeths([config('web', 'vethA', 'vethB'), config('copy', 'vethB'), config('db', '')]);
+    expect(findings.map(({ container, message, mend }) => `${container}: ${message} | ${mend}`)).toEqual([
+      'web: veth.pair vethB is that of copy too: while one of them runs, LXC starts no other | another name for lxc.net.1.veth.pair, or none (/lxc/web/config:3)',
+      'copy: veth.pair vethB is that of web too: while one of them runs, LXC starts no other | another name for lxc.net.0.veth.pair, or none (/lxc/copy/config:1)',
+    ]);
   });
 });
