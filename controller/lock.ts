@@ -1,6 +1,7 @@
 /** One daemon per network namespace: an abstract socket, which the kernel scopes and frees with its owner. */
 import { connect, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../watchers/error-code.ts';
 
 /** The leading NUL makes it abstract: it has no file that a crash could leave behind. */
 const NAME = '\0routewall/daemon';
@@ -23,8 +24,7 @@ export async function takeLock(): Promise<Lock> {
       server.unref();
       return { release: () => void server.close() };
     } catch (cause) {
-      if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'))
-        throw new Error("the lock can't be taken", { cause });
+      if (errorCode(cause) !== 'EADDRINUSE') throw new Error("the lock can't be taken", { cause });
       const holder = await askHolder();
       // Whose name is taken is all that the kernel's own words (EADDRINUSE) would add.
       if (holder !== '') throw new Error(`another routewall daemon serves this network namespace, as ${holder}`);

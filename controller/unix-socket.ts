@@ -1,11 +1,12 @@
 /** A listening unix socket in the place of one that a killed daemon left behind. */
 import { lstat, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { errorCode } from '../watchers/error-code.ts';
 
 /** Removes nothing else that is there, and none that somebody serves. @throws Error that says what is there */
 export async function clearSocket(path: string): Promise<void> {
-  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined;
+  const found = await lstat(path).catch((cause: unknown) => {
+    if (errorCode(cause) === 'ENOENT') return undefined;
     throw cause;
   });
   if (found === undefined) return;

@@ -1,6 +1,7 @@
 /** One folder's entries, by inotify on the folder alone: what they are is not opened, what they hold is not watched. */
 import { type FSWatcher, type Stats, statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { errorCode } from './error-code.ts';
 
 export interface FolderWatch {
   /** Whether the path still leads to the folder that is watched. */
@@ -56,7 +57,4 @@ const isSameFolder = (a: Stats, b: Stats | undefined): boolean =>
   a.dev === b?.dev && a.ino === b.ino && a.birthtimeMs === b.birthtimeMs;
 
 /** A part of the path isn't there, is no folder, or is a link in a loop. */
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP');
+export const isMissing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errorCode(error));

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs';
 import { readdir, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { errorCode } from './error-code.ts';
 
 /**
  * A file below /proc, whole. The one of node:fs/promises takes the first short read for the end in Node 18, and the
@@ -79,13 +80,7 @@ async function ifAlive<T>(read: Promise<T>, otherwise: T): Promise<T> {
   try {
     return await read;
   } catch (error) {
-    if (
-      error instanceof Error &&
-      'code' in error &&
-      (error.code === 'ENOENT' || error.code === 'ESRCH' || error.code === 'EINVAL')
-    ) {
-      return otherwise;
-    }
+    if (['ENOENT', 'ESRCH', 'EINVAL'].includes(errorCode(error))) return otherwise;
     throw error;
   }
 }

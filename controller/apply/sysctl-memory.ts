@@ -1,6 +1,7 @@
 /** Remembers what the host's own sysctls were before we changed them, so that a purge of the package can put them back. */
-import { appendFile, readdir, readFile } from 'node:fs/promises';
+import { appendFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readIfThere } from '../read-if-there.ts';
 import { readSysctl, type SysctlDrift, sysctlDevice } from './sysctls.ts';
 
 /** In the run folder, which is as new with each boot as the kernel's settings are. */
@@ -40,9 +41,8 @@ async function readFollowers(ours: ReadonlySet<string>): Promise<Pick<SysctlDrif
 }
 
 async function readKeys(file: string): Promise<Set<string>> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return '';
+  const text = await readIfThere(file).catch((cause: unknown) => {
     throw new Error(`${file}: can't be read`, { cause });
   });
-  return new Set(text.split('\n').flatMap((line) => line.split(' ')[0] ?? []));
+  return new Set((text ?? '').split('\n').flatMap((line) => line.split(' ')[0] ?? []));
 }

@@ -1,6 +1,7 @@
 /** Reads and writes the sysctls that routed containers need; /proc/sys/net shows the reader's own network namespace. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Sysctl } from '../../render/desired.ts';
+import { errorCode } from '../../watchers/error-code.ts';
 
 export interface SysctlDrift extends Sysctl {
   /** `undefined`: the interface is gone. */
@@ -61,5 +62,4 @@ export async function writeSysctls(sysctls: Iterable<Sysctl>): Promise<{ sysctl:
 /** `net/ipv4/conf/eth0/forwarding` */
 export const sysctlDevice = (key: string): string => key.split('/')[3] ?? '';
 
-const isGone = (cause: unknown): boolean =>
-  cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENODEV');
+const isGone = (cause: unknown): boolean => ['ENOENT', 'ENODEV'].includes(errorCode(cause));

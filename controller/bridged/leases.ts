@@ -1,7 +1,7 @@
 /** Which hardware address has which address by DHCP, as dnsmasq writes it down for each bridge (of lxc-net, say). */
-import { readFile } from 'node:fs/promises';
 import { type Address, familyOf, parseAddress } from '../../render/address.ts';
 import { type Mac, parseMac } from '../../render/mac.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 export interface Lease {
   readonly mac: Mac;
@@ -53,9 +53,8 @@ export const leaseFile = (pattern: string, bridge: string): string => pattern.re
 /** None where there is no such file. @throws Error where it can't be read */
 export async function readLeases(file: string): Promise<Lease[]> {
   try {
-    return parseLeases(await readFile(file, 'utf8'));
+    return parseLeases((await readIfThere(file)) ?? '');
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
     throw new Error("leases can't be read", { cause });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errorCode } from '../../watchers/error-code.ts';
 import { asList, asObject, asText, fieldsOf, orNull, type Placed, parseJson } from '../json-shape.ts';
 import { messageOf } from '../log.ts';
 import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
@@ -88,7 +89,7 @@ export async function readPanic(stateDirectory: string, known?: PanicState): Pro
   try {
     return parsePanic(parseJson(await readFile(file, 'utf8')));
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = errorCode(cause);
     if (code === 'ENOENT') return NO_PANIC;
     if (known !== undefined && isLack(cause)) return known;
     return { ...NO_PANIC, all: { since: '', by: '' }, damaged: `${file}: ${messageOf(cause)}` };

@@ -1,6 +1,6 @@
 /** `revisions/journal.json`: which revision is in force, and what waits. Written before the kernel is. */
-import { readFile } from 'node:fs/promises';
 import { asNumber, asText, fieldsOf, orNull, type Placed, parseJson, ShapeError } from '../json-shape.ts';
+import { readIfThere } from '../read-if-there.ts';
 import { type DurableDisk, replaceFile } from '../state/durable-disk.ts';
 
 /** A revision that is in force until `due` unless it is confirmed. */
@@ -38,13 +38,8 @@ export const writeJournal = (disk: DurableDisk, file: string, journal: Journal):
 
 /** `undefined` where there is none. @throws Error for one that is no journal. */
 export async function readJournal(file: string): Promise<Journal | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
-    throw cause;
-  }
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
   try {
     return parseJournal(parseJson(text));
   } catch (cause) {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
 import { readPolicyFiles } from '../../policies/read-policy-files.ts';
 import { type FileContent, sameContent } from '../../policies/source-text.ts';
+import { errorCode } from '../../watchers/error-code.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import { parseJson } from '../json-shape.ts';
 import type { DurableDisk } from '../state/durable-disk.ts';
@@ -54,7 +55,7 @@ export class RevisionStore {
     try {
       return numbersOf(await readdir(this.#folder, { withFileTypes: true }));
     } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+      if (errorCode(cause) === 'ENOENT') return [];
       throw cause;
     }
   }
@@ -132,7 +133,7 @@ export class RevisionStore {
       if (record.number !== number) throw new Error(`it says that it is revision ${record.number}`);
       return record;
     } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+      if (errorCode(cause) === 'ENOENT') {
         // Which file would have been its own says nothing more.
         throw new Error(`there is no revision ${number}`);
       }

@@ -2,7 +2,7 @@
  * Keeps the ruleset that is in force as a file that `nft -f` loads: for the next boot, when containers may start before
  * this daemon, or without it.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredState } from '../../render/desired.ts';
@@ -11,6 +11,7 @@ import type { Pieces } from '../../render/pieces.ts';
 import { changedKeys } from '../../render/shared-map.ts';
 import { createTurn, inTurns } from '../in-turns.ts';
 import { type Log, messageOf } from '../log.ts';
+import { readIfThere } from '../read-if-there.ts';
 import { type BootFormat, FORMAT_NAMES, nftFormat } from './boot-format.ts';
 import { realDisk, replaceFile } from './durable-disk.ts';
 
@@ -188,13 +189,8 @@ export const keepPanicForBoot = (
 
 /** Without rules of ours the next boot has those of the guard, which let nothing pass. */
 async function writePanicBlock(file: string, commands: readonly string[]): Promise<void> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
-    throw cause;
-  }
+  const text = await readIfThere(file);
+  if (text === undefined) return;
   const next = withPanicBlock(text, commands);
   if (next !== text) await replaceFile(realDisk, file, next);
 }

@@ -1,7 +1,8 @@
 /** `status.json` in the daemon's runtime directory, for `routewall status` and for other programs. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fieldsOf, type Placed, parseJson } from '../json-shape.ts';
+import { readIfThere } from '../read-if-there.ts';
 import { parseRevisionView, type RevisionView } from '../revisions/revision-view.ts';
 import { jsonPieces } from './json-pieces.ts';
 import { parseServer, parseStatus } from './parse-status.ts';
@@ -34,14 +35,5 @@ async function readAs<T>(directory: string, parse: (top: Placed) => T): Promise<
     return parse(parseJson(text));
   } catch (cause) {
     throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
-    throw cause;
   }
 }

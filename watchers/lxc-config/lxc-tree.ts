@@ -1,5 +1,6 @@
 /** Lists the containers below an LXC path. */
 import { lstatSync, opendirSync, statSync } from 'node:fs';
+import { errorCode } from '../error-code.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -23,7 +24,7 @@ function readNames(lxcPath: string): string[] {
     // latin1 keeps every byte, which the decoding below needs.
     folder = opendirSync(lxcPath, { encoding: 'latin1' });
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return [];
+    if (errorCode(cause) === 'ENOENT') return [];
     throw new Error(`reading ${lxcPath}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   const names: string[] = [];
@@ -58,7 +59,7 @@ export function hasConfig(lxcPath: string, name: string): boolean {
     return entry.isSymbolicLink() ? !isFolder(config) : !entry.isDirectory();
   } catch (cause) {
     // A folder that vanishes meanwhile, a file in its place, a link in circles, a name too long to go on with.
-    return !['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(codeOf(cause));
+    return !['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(cause));
   }
 }
 
@@ -70,5 +71,3 @@ function isFolder(path: string): boolean {
     return false;
   }
 }
-
-const codeOf = (cause: unknown): string => (cause instanceof Error && 'code' in cause ? String(cause.code) : '');

@@ -1,5 +1,6 @@
 /** The parser's view of the real disk. */
 import { closeSync, constants, fstatSync, opendirSync, openSync, readSync, type Stats } from 'node:fs';
+import { errorCode } from '../error-code.ts';
 import type { LxcFiles } from './config.ts';
 
 /** No configuration is that large; a file that is would hold up the daemon. */
@@ -67,8 +68,7 @@ function unlessMissing<T>(open: () => T): T | undefined {
   try {
     return open();
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(cause))) return undefined;
     throw cause;
   }
 }
