@@ -46,6 +46,13 @@ export async function createDebianHost({ release, files = {}, up = [] }: DebianH
   return host;
 }
 
+/** The same, booted: its systemd has started all. */
+export async function bootDebianHost(options: DebianHostOptions): Promise<DebianHost> {
+  const host = await createDebianHost(options);
+  await host.boot();
+  return host;
+}
+
 async function createOutside(): Promise<Namespace> {
   const outside = await createNamespace('world');
   // A new namespace inherits this machine's settings; and each probe's refusal shall be told.

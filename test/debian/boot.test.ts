@@ -1,11 +1,12 @@
 /** What comes out of autostarted containers, routed and on a bridge, that flood from their first instruction, at each kind of boot. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BRIDGE, BRIDGE_ADDRESSES, bridgedNic } from '../../sandbox/bridge.ts';
 import { type Capture, startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createDebianContainer, type DebianContainer } from '../../sandbox/debian-container.ts';
-import { createDebianHost, type DebianHost, OUTSIDE_BRIDGE } from '../../sandbox/debian-host.ts';
+import { bootDebianHost, type DebianHost, OUTSIDE_BRIDGE } from '../../sandbox/debian-host.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { inOrder } from './in-order.ts';
 import { addContainer, aMoment, expectActive, RELEASES, waitUntilInForce, writePolicy } from './lxc-host.ts';
 import { aptInstall, packageFile } from './package.ts';
 
@@ -45,7 +46,7 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   let flooders: readonly Flooder[];
 
   beforeAll(async () => {
-    host = await createDebianHost({
+    host = await bootDebianHost({
       release,
       up: [
         'sysctl -q -w net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1',
@@ -54,7 +55,6 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
         ...BRIDGE_ADDRESSES.map((address) => `ip address add ${address} dev ${BRIDGE}`),
       ],
     });
-    await host.boot();
     // LXC's own router mode makes routes and answers for the gateways: nothing but rules can hold this container back.
     flooder = await addContainer(host, 'flooder', {
       last: 66,
@@ -76,13 +76,7 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   });
   afterAll(cleanUp);
 
-  let failed: string | undefined;
-  beforeEach(() => {
-    if (failed !== undefined) throw new Error(`not tried, since this failed before: ${failed}`);
-  });
-  afterEach(({ task }) => {
-    if (task.result?.state === 'fail') failed ??= task.name;
-  });
+  inOrder();
 
   /** A boot from the last moment of the one before, and a while of it; what of the containers came out. */
   async function captureBoot(): Promise<Capture> {

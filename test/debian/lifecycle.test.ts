@@ -1,5 +1,5 @@
 /** The package on a real Debian host, from `apt install` to purge. Each test goes on where the one before ended. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startCapture } from '../../sandbox/capture.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
@@ -7,6 +7,7 @@ import { type DebianHost, OUTSIDE_BRIDGE } from '../../sandbox/debian-host.ts';
 import { readLeftovers } from '../../sandbox/end-state.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { listen, openFlow, probe } from '../../sandbox/services.ts';
+import { inOrder } from './in-order.ts';
 import {
   addContainer,
   aMoment,
@@ -48,13 +49,7 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   });
   afterAll(cleanUp);
 
-  let failed: string | undefined;
-  beforeEach(() => {
-    if (failed !== undefined) throw new Error(`not tried, since this failed before: ${failed}`);
-  });
-  afterEach(({ task }) => {
-    if (task.result?.state === 'fail') failed ??= task.name;
-  });
+  inOrder();
 
   const fromOutside = (last: number, port: number, family: 4 | 6 = 4) =>
     probe(host.outside, {

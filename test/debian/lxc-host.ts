@@ -1,7 +1,7 @@
 /** What the tests here have in common: a Debian host with other people's network state on it, and the installed program. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDebianContainer, type DebianContainer } from '../../sandbox/debian-container.ts';
-import { createDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
+import { bootDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
 import type { Release } from '../../sandbox/debian-tree.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { fieldOf } from '../../sandbox/json.ts';
@@ -22,7 +22,7 @@ table inet somebody_else {
 
 /** Boots with a foreign table, route, neighbour proxies and sysctl, all of which come back with each boot. */
 export async function bootForeignHost(release: Release): Promise<DebianHost> {
-  const host = await createDebianHost({
+  const host = await bootDebianHost({
     release,
     files: { 'etc/nftables.conf': NFTABLES_CONF },
     up: [
@@ -32,7 +32,6 @@ export async function bootForeignHost(release: Release): Promise<DebianHost> {
       'sysctl -q -w net/ipv4/conf/eth0/log_martians=1',
     ],
   });
-  await host.boot();
   await host.system.run('systemctl', ['enable', '--now', 'nftables.service']);
   return host;
 }

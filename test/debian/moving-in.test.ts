@@ -1,20 +1,18 @@
 /** docs/moving-in.md, block by block, on a host whose container and rules were there before. Each test goes on where the one before ended. */
-import { copyFile, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { createDebianContainer, type DebianContainer } from '../../sandbox/debian-container.ts';
-import { createDebianHost, type DebianHost, SHARED } from '../../sandbox/debian-host.ts';
-import { eventually } from '../../sandbox/eventually.ts';
+import { bootDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
 import { listen, probe } from '../../sandbox/services.ts';
+import { inOrder } from './in-order.ts';
 import { RELEASES } from './lxc-host.ts';
 import { packageFile } from './package.ts';
-import { abridge, normalise, parsePage } from './page.ts';
+import { parsePage } from './page.ts';
+import { bringPackage, followStep } from './page-on-host.ts';
 
 const page = await readFile(fileURLToPath(new URL('../../docs/moving-in.md', import.meta.url)), 'utf8');
-const steps = parsePage(page);
-const [shownPackage = ''] = /routewall_[\d.]+_all[.]deb/.exec(page) ?? [];
 
 const NFTABLES_CONF = `flush ruleset
 table inet filter {
@@ -46,35 +44,21 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   let web: DebianContainer;
 
   beforeAll(async () => {
-    host = await createDebianHost({
+    host = await bootDebianHost({
       release,
       files: { 'etc/nftables.conf': NFTABLES_CONF },
       up: ['ip link add lxcbr0 type bridge', 'ip address add 10.0.3.1/24 dev lxcbr0', 'ip link set lxcbr0 up'],
     });
-    await host.boot();
     await host.system.run('sysctl', ['-q', '-w', 'net.ipv4.ip_forward=1']);
     await host.system.run('systemctl', ['enable', '--now', 'nftables.service']);
-    const made = await packageFile();
-    await copyFile(made, join(host.shared, basename(made)));
-    await host.system.run('cp', [`${SHARED}/${basename(made)}`, `/root/${shownPackage}`]);
+    await bringPackage(host, page, await packageFile());
     web = await createDebianContainer(host, { name: 'web', config: BRIDGED });
     await web.start();
     await listen(host.outside, { protocol: 'tcp', port: 443 });
   });
   afterAll(cleanUp);
 
-  let failed: string | undefined;
-  beforeEach(() => {
-    if (failed !== undefined) throw new Error(`not tried, since this failed before: ${failed}`);
-  });
-  afterEach(({ task }) => {
-    if (task.result?.state === 'fail') failed ??= task.name;
-  });
-
-  const say = async (command: string): Promise<string> => {
-    const shell = ['DEBIAN_FRONTEND=noninteractive', 'bash', '-c', `cd /root && exec 2>&1 && ${command}`];
-    return (await host.system.runForResult('env', shell, { timeout: 120_000 })).stdout;
-  };
+  inOrder();
 
   /** What was served goes on being served, by the address of this stage. */
   async function expectServed(address: string, port: number): Promise<void> {
@@ -91,17 +75,8 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     'routewall explain --from 192.0.2.2 --to container:web http': () => expectServed('198.51.100.10', 80),
   };
 
-  test.each(steps)('$name', async ({ name, text }) => {
-    await before[name]?.();
-    const shown = normalise(text);
-    let said = '';
-    const isAsShown = async (): Promise<boolean> => {
-      said = abridge(normalise(await say(name)), shown);
-      return said === shown;
-    };
-    // The daemon follows what happens by itself: what only reads is asked until it has.
-    if (name.startsWith('routewall ')) await eventually(name, isAsShown, 10_000).catch(() => undefined);
-    else await isAsShown();
-    expect(said).toBe(shown);
+  test.each(parsePage(page))('$name', async (step) => {
+    await before[step.name]?.();
+    await followStep(step, host);
   });
 });

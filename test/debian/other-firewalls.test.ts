@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
-import { createDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
+import { bootDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
 import { fieldOf } from '../../sandbox/json.ts';
 import { listen, probe } from '../../sandbox/services.ts';
 import { addressesOf } from '../lxc/routewall.ts';
@@ -101,8 +101,7 @@ describe.each(RELEASES)('on Debian $release', ({ release }) => {
   let web: DebianContainer;
 
   beforeAll(async () => {
-    host = await createDebianHost({ release });
-    await host.boot();
+    host = await bootDebianHost({ release });
     await aptInstall(host, await packageFile());
     await expectActive(host, 'routewall.service');
     web = await addContainer(host, 'web', { last: 20, policy: POLICY, lines: ['lxc.cap.drop = sys_module sys_rawio'] });

@@ -26,12 +26,20 @@ export async function repack(file: string, version: string): Promise<string> {
   return made;
 }
 
-/** `apt install ./FILE`, as an administrator would; the host has no way to a mirror, and needs none. */
-export async function aptInstall(host: DebianHost, file: string): Promise<RunResult> {
+/** Puts a file of this machine's there. */
+export async function copyToHost(host: DebianHost, file: string, path: string): Promise<void> {
   const name = basename(file);
   await copyFile(file, join(host.shared, name));
-  const words = ['DEBIAN_FRONTEND=noninteractive', 'apt-get', 'install', '-y', `${SHARED}/${name}`];
-  const result = await host.system.run('env', words, { timeout: 120_000 });
+  await host.system.run('cp', [`${SHARED}/${name}`, path]);
   await rm(join(host.shared, name));
+}
+
+/** `apt install ./FILE`, as an administrator would; the host has no way to a mirror, and needs none. */
+export async function aptInstall(host: DebianHost, file: string): Promise<RunResult> {
+  const path = `/tmp/${basename(file)}`;
+  await copyToHost(host, file, path);
+  const words = ['DEBIAN_FRONTEND=noninteractive', 'apt-get', 'install', '-y', path];
+  const result = await host.system.run('env', words, { timeout: 120_000 });
+  await host.system.run('rm', [path]);
   return result;
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { DebianContainer } from '../../sandbox/debian-container.ts';
-import { createDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
+import { bootDebianHost, type DebianHost } from '../../sandbox/debian-host.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { addContainer, expectActive, mainPid, waitUntilInForce, writePolicy } from './lxc-host.ts';
 import { aptInstall, packageFile } from './package.ts';
@@ -22,12 +22,11 @@ describe('a host whose tables are owned', () => {
   const containers: DebianContainer[] = [];
 
   beforeAll(async () => {
-    host = await createDebianHost({
+    host = await bootDebianHost({
       release: 'trixie',
       up: ['sysctl -q -w net/ipv4/ip_forward=1 net/ipv6/conf/all/forwarding=1'],
       files: { 'etc/nftables.conf': '#!/usr/sbin/nft -f\nflush ruleset\n' },
     });
-    await host.boot();
     await host.system.run('systemctl', ['enable', '--now', 'nftables.service']);
     for (const [name, last] of Object.entries(LAST)) {
       // By LXC's own routes they are reached without the daemon too, and by fixed names the last rules are theirs.
