@@ -1,8 +1,6 @@
 /** What the service holds from its start to its end, whatever becomes of the configuration. */
 import { join } from 'node:path';
 import { type HostConfig, IPTABLES_GAPS } from '../policies/config.ts';
-import { networkOf } from '../render/address.ts';
-import { followNicsBy } from '../render/followed-nics.ts';
 import type { PolledRulesOptions } from '../watchers/polled-rules.ts';
 import { openAnnouncer } from './apply/announcer.ts';
 import { Applier } from './apply/apply.ts';
@@ -12,21 +10,18 @@ import { ServingBackend } from './apply/serving-backend.ts';
 import { openSysctlMemory } from './apply/sysctl-memory.ts';
 import { canOwnTables } from './apply/table-ownership.ts';
 import { backendKinds } from './backend-kinds.ts';
+import { createCleaners } from './cleaners.ts';
 import { type ForkServer, openForkServer } from './commands/fork-server.ts';
 import { openIpChannel } from './commands/ip-channel.ts';
 import { openNftChannel } from './commands/nft-channel.ts';
 import { run, startResident, startTalker, streamLines } from './commands/run.ts';
-import { type ConntrackCleaner, createConntrackCleaner } from './connections/conntrack.ts';
-import { createFlowCutter } from './connections/cut-flows.ts';
-import { createTranslationCutter } from './connections/cut-translations.ts';
-import { createPretendedFlowCutter, type PretendedFlowCutter } from './connections/pretended-flows.ts';
+import type { ConntrackCleaner } from './connections/conntrack.ts';
+import type { PretendedFlowCutter } from './connections/pretended-flows.ts';
 import { trackedFlows } from './connections/tracked-flows.ts';
 import type { DaemonOptions } from './daemon-options.ts';
-import { deniedOn } from './denials/denials.ts';
-import { createRefusalCleaner } from './denials/refusal-counters.ts';
 import { openKernelMarks } from './kernel/kernel-marks.ts';
-import { createSealedFlowEnder } from './panic/end-flows.ts';
-import { Panic } from './panic/panic.ts';
+import { openPanic } from './panic/open-panic.ts';
+import type { Panic } from './panic/panic.ts';
 import { viewPanic } from './panic/panic-state.ts';
 import { AddressClaims } from './probe/address-claims.ts';
 import { readTaken, writeTaken } from './probe/taken-file.ts';
@@ -103,19 +98,13 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   });
   await revisions.open();
   const flows = trackedFlows(forks.run, streamLines);
-  const endSealed = createSealedFlowEnder(flows, log, {
-    desired: () => applier.lastEnforced,
-    present: () => panic.state,
-  });
   let sealTable = kindOf(chosen).createSealTable();
-  const panic = new Panic({
-    ...{ stateDirectory, disk: realDisk, log },
-    table: { hold: (seal) => sealTable.hold(seal), verify: (seal, signal) => sealTable.verify(seal, signal) },
-    keepForBoot: (commands) => bootRuleset.keepPanic(commands),
-    renderForBoot: (seal) => kindOf(backend.chosen).bootFormat.seal(seal),
-    onSealed: () => endSealed(),
+  const panic = await openPanic({
+    ...{ stateDirectory, log, flows, bootRuleset },
+    sealTable: () => sealTable,
+    bootFormat: () => kindOf(backend.chosen).bootFormat,
+    lastEnforced: () => applier.lastEnforced,
   });
-  await panic.open();
   const ip = openIpChannel(startResident);
   const marks = openKernelMarks(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
@@ -131,24 +120,9 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     readTaken(runDirectory),
   );
   const applier = new Applier({ backend, ip, marks, announcer, claims, run, read: forks.run, log, rememberSysctls });
-  const conntrack = createConntrackCleaner(
-    flows,
-    log,
-    // While nothing is known to be enforced, no address is back: rather too many are forgotten.
-    ({ key, prefix }) => applier.enforced?.nics.get(key)?.owned.includes(prefix) === true,
-  );
-  const cutter = createFlowCutter(flows, log);
-  const translations = createTranslationCutter(flows, log);
-  const pretended = createPretendedFlowCutter(flows, log);
-  // By what their refused packets are counted.
-  const counted = followNicsBy(({ hostVeth, port, owned }): string[] => [
-    hostVeth,
-    ...(port === undefined ? [] : owned.map(networkOf)),
-  ]);
-  const refusals = createRefusalCleaner(forks.run, nft, log, {
-    isClaimed: (whose) => applier.lastEnforced !== undefined && counted(applier.lastEnforced).has(whose),
-    // iptables counts none.
-    countings: () => (backend.chosen === 'nftables' ? deniedOn(applier.lastEnforced?.host ?? {}) : []),
+  const cleaners = createCleaners({
+    ...{ flows, applier, run: forks.run, nft, log },
+    countsRefusals: () => backend.chosen === 'nftables',
   });
   const serviceManager = openServiceManager(process.env, startResident, log);
   const listeners: ((report: Report) => void)[] = [];
@@ -163,10 +137,10 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     isUnsaved: () =>
       lastGood.isDue || bootRuleset.isUnsaved || keeper.isUnsaved || revisions.book.isUnsaved || panic.isUnsaved,
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
-    conntrack,
-    pretended,
+    conntrack: cleaners.conntrack,
+    pretended: cleaners.pretended,
     reporter: new Reporter({
-      ...{ log, run, conntrack, cutter, translations, pretended, refusals, runDirectory, serves, onReport, dnsMemory },
+      ...{ ...cleaners, log, run, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
       panic: () => viewPanic(panic.state),
     }),
