@@ -8,17 +8,17 @@ import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from
 import { PortIsolation } from '../bridged/port-isolation.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
 import type { Marks } from '../kernel/kernel-marks.ts';
-import { readRouting } from '../kernel/observe.ts';
+import { type ObservedRouting, readRouting } from '../kernel/observe.ts';
 import { announce } from './announcements.ts';
 import { type Applied, type ApplyRequest, NO_COMPARISON, rightApplied } from './applied.ts';
-import { commitIsolated, repairRules } from './commit-isolated.ts';
-import { ForeignProxies } from './foreign-proxies.ts';
+import { changeRules, repairRules } from './commit-isolated.ts';
+import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
 import { KernelLook, type LookRequest } from './kernel-look.ts';
 import type { KernelPorts } from './kernel-ports.ts';
 import { KernelProof } from './kernel-proof.ts';
 import { NicSysctls } from './nic-sysctls.ts';
-import { ordinaryLines } from './ordinary-lines.ts';
 import { keysOfMoved, NO_ROUTING, pickNics } from './pick-nics.ts';
+import { repairedLines } from './repaired-lines.ts';
 import { Repairs } from './repairs.ts';
 import { RoutingWriter } from './routing-writer.ts';
 import { unwatchedChanges } from './unwatched-changes.ts';
@@ -26,9 +26,18 @@ import { type Opened, UplinkRouting } from './uplink-routing.ts';
 
 export const nameOf = chainNaming(chainHash);
 
+/** Besides the rules. */
+interface Observed {
+  readonly routing: ObservedRouting;
+  /** What LXC itself may have left. */
+  readonly leakable: readonly LxcProxy[];
+  /** Lines that bring ports of bridges to what they shall be. */
+  readonly unset: readonly string[];
+}
+
 export class Applier {
   readonly #ports: KernelPorts;
-  #known: DesiredState | undefined;
+  #enforced: DesiredState | undefined;
   #last: DesiredState | undefined;
   readonly #foreign: ForeignProxies;
   readonly #routing: RoutingWriter;
@@ -67,18 +76,20 @@ export class Applier {
     });
   }
 
+  /** `undefined`: not known, so that the next change reads the kernel first. */
   get enforced(): DesiredState | undefined {
     return this.#enforced;
   }
 
-  /** `undefined`: not known, so that the next change reads the kernel first. */
-  get #enforced(): DesiredState | undefined {
-    return this.#known;
+  #know(state: DesiredState | undefined): void {
+    this.#enforced = state;
+    this.look.follow(state);
   }
 
-  set #enforced(state: DesiredState | undefined) {
-    this.#known = state;
-    this.look.follow(state);
+  #settle(enforced: DesiredState, withheld: Opened['withheld']): void {
+    this.#know(enforced);
+    this.#last = enforced;
+    this.#withheld = withheld;
   }
 
   /** For work beside passes: unlike `enforced` it is known during a comparison too, which may find it otherwise. */
@@ -99,7 +110,7 @@ export class Applier {
 
   /** The next change begins with a complete comparison. */
   distrust(): void {
-    this.#enforced = undefined;
+    this.#know(undefined);
     // By it links would be taken for read, which a new session hasn't.
     this.proof.forget();
   }
@@ -126,7 +137,7 @@ export class Applier {
 
   /** `rules`: those in force, where they are ahead of the rest. */
   async #changeFrom(before: DesiredState, request: ApplyRequest, rules = before): Promise<Applied> {
-    this.#enforced = before;
+    this.#know(before);
     try {
       return await this.#change(before, request, rules);
     } catch (cause) {
@@ -146,38 +157,31 @@ export class Applier {
     const keys = changedNicKeys(before, desired);
     const moved = keysOfMoved(before, desired, keys);
     const old = routingOf(pickNics(before, moved));
-    const gone = this.#foreign.spare(diffRouting(old, routingOf(pickNics(desired, moved))).remove);
-    const leaving = { ...gone, proxies: this.#ports.claims.leave(gone.proxies) };
-    await this.#routing.write({ add: NO_ROUTING, remove: leaving });
+    const leaving = await this.#withdraw(diffRouting(old, routingOf(pickNics(desired, moved))).remove);
     const left = keys.filter((key) => before.nics.get(key)?.hostVeth !== desired.nics.get(key)?.hostVeth);
     this.#sysctls.forget(pickNics(before, left));
     this.#isolation.forget(pickNics(before, left));
-    let commands = 0;
-    let current = rules;
-    const result = await commitIsolated(
-      desired,
-      before,
-      async (state) => {
-        const { refusal, commands: written } = await this.#ports.backend.change(current, state);
-        if (refusal === undefined) current = state;
-        commands += written.length;
-        return refusal;
-      },
-      nameOf,
-    );
+    const { result, commands } = await changeRules(desired, { before, rules, backend: this.#ports.backend, nameOf });
+    const { enforced } = result;
     const remaining = diffRouting(leaving, old).add;
-    const fresh = diffRouting(remaining, routingOf(pickNics(result.enforced, moved))).add;
-    const due: Routing = { ...NO_ROUTING, proxies: [...this.#ports.claims.due] };
-    const coming = joinRouting(joinRouting(fresh, due), this.#routing.refused(result.enforced));
+    const fresh = diffRouting(remaining, routingOf(pickNics(enforced, moved))).add;
+    const coming = joinRouting(joinRouting(fresh, this.#due), this.#routing.refused(enforced));
     const unread = await orUnread(() => reading(() => this.#foreign.look(coming.proxies, lxcProxies)));
     // Which of them others have set isn't known: they come with the comparison.
     const free = unread === undefined ? coming : { ...coming, proxies: [] };
-    const brought = await this.#bringUp(pickNics(result.enforced, keys), free, network);
-    await this.#uplinks.close(result.enforced.host.uplinkTables);
-    this.#enforced = this.#last = result.enforced;
-    this.#withheld = withheld;
+    const brought = await this.#bringUp(pickNics(enforced, keys), free, network);
+    await this.#uplinks.close(enforced.host.uplinkTables);
+    this.#settle(enforced, withheld);
     const written = commands + Object.values(brought).flat().length;
     return { ...result, ...NO_COMPARISON, unheld, written, brought, unrouted: this.unrouted, unread };
+  }
+
+  /** Before the rules change: others' proxies stay. @returns what may have been set of it, and is gone now. */
+  async #withdraw(gone: Routing): Promise<Routing> {
+    const ours = this.#foreign.spare(gone);
+    const leaving = { ...ours, proxies: this.#ports.claims.leave(ours.proxies) };
+    await this.#routing.write({ add: NO_ROUTING, remove: leaving });
+    return leaving;
   }
 
   /**
@@ -213,13 +217,18 @@ export class Applier {
     return found !== 'differs';
   }
 
+  /** Proxies that waited for an answer from the link. */
+  get #due(): Routing {
+    return { ...NO_ROUTING, proxies: [...this.#ports.claims.due] };
+  }
+
   get #isDue(): boolean {
-    return [...this.#ports.claims.due].length > 0;
+    return this.#due.proxies.length > 0;
   }
 
   async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {
     const before = this.#enforced;
-    this.#enforced = undefined;
+    this.#know(undefined);
     // Where nothing is known the comparison is the repair, and there is no other way.
     if (before === undefined) return await this.#compare(before, request, undefined, () => undefined);
     let rules = before;
@@ -232,53 +241,58 @@ export class Applier {
     } catch (cause) {
       if (!(cause instanceof Unread)) throw cause;
       // Whatever began while rules were missing is judged again, as after a comparison that came to its end.
-      const ordinary = ordinaryLines(this.#ports.backend, before, rules);
-      const repaired = mended.filter((line) => !ordinary.has(line));
+      const repaired = repairedLines(mended, { backend: this.#ports.backend, before, after: rules });
       return { ...(await this.#changeFrom(before, request, rules)), repaired, unread: cause };
     }
   }
 
   async #compare(
     before: DesiredState | undefined,
-    { desired: wanted, network, lxcProxies }: ApplyRequest,
+    request: ApplyRequest,
     signal: AbortSignal | undefined,
     onRules: (inForce: DesiredState, commands: readonly string[]) => void,
   ): Promise<Applied> {
-    const { desired: whole, withheld, lines: uplinkLines } = await this.#uplinks.reopen(wanted);
+    const { network } = request;
+    const { desired: whole, withheld, lines: uplinkLines } = await this.#uplinks.reopen(request.desired);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
     const held = await reading(() => this.#ports.backend.read(signal));
     const { result, commands } = await repairRules(desired, before, held, nameOf);
-    onRules(result.enforced, commands);
+    const { enforced } = result;
+    onRules(enforced, commands);
+    const { routing, leakable, unset } = await this.#observe(enforced, request, signal);
+    uplinkLines.push(...(await this.#uplinks.close(enforced.host.uplinkTables)));
+    this.#ports.claims.learn(routing.proxies, routingOf(enforced).proxies);
+    const differing = this.#routing.diffObserved(enforced, routing, leakable);
+    // Nobody took those away: they only waited for an answer.
+    const waited = new Set(renderRouting({ add: this.#due, remove: NO_ROUTING }));
+    const proxies = this.#ports.claims.admit(differing.add.proxies, network, enforced.nics);
+    const diff = { ...differing, add: { ...differing.add, proxies } };
+    await this.#routing.write({ add: NO_ROUTING, remove: diff.remove });
+    const drifted = [...(await this.#sysctls.reread(enforced)), ...unset];
+    await this.#bringUp(enforced, joinRouting(diff.add, this.#routing.refused(enforced)), network);
+    this.#settle(enforced, withheld);
+    const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
+    const told = { ...NO_COMPARISON, ...result, unheld, written: written.length, unrouted: this.unrouted };
+    if (before === undefined) return { ...told, ...unwatchedChanges(held, enforced) };
+    const repaired = repairedLines(written, { backend: this.#ports.backend, before, after: enforced });
+    return { ...told, repaired: repaired.filter((line) => !waited.has(line)) };
+  }
+
+  /** What the kernel holds besides the rules; all of it before anything is written: what is put aside here is made from the beginning. */
+  async #observe(
+    enforced: DesiredState,
+    { desired: wanted, lxcProxies }: ApplyRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<Observed> {
     const run = abortable(this.#ports.run, signal);
     const routing = await reading(() => readRouting(run));
-    // Before anything of it is written: what is put aside here is made from the beginning.
-    const unset = await reading(() => this.#isolation.reread(result.enforced, run));
+    const unset = await reading(() => this.#isolation.reread(enforced, run));
     const leakable = lxcProxies();
     this.#foreign.learn(routing.foreignProxies, leakable);
     if (wanted.host.uplinkTables === undefined)
       await reading(() => this.#uplinks.learn(undefined, async () => routing.uplinkRoutes));
-    uplinkLines.push(...(await this.#uplinks.close(result.enforced.host.uplinkTables)));
-    const { nics } = result.enforced;
-    this.#ports.claims.learn(routing.proxies, routingOf(result.enforced).proxies);
-    const differing = this.#routing.diffObserved(result.enforced, routing, leakable);
-    // Nobody took those away: they only waited for an answer.
-    const waited = new Set(
-      renderRouting({ add: { ...NO_ROUTING, proxies: [...this.#ports.claims.due] }, remove: NO_ROUTING }),
-    );
-    const proxies = this.#ports.claims.admit(differing.add.proxies, network, nics);
-    const diff = { ...differing, add: { ...differing.add, proxies } };
-    await this.#routing.write({ add: NO_ROUTING, remove: diff.remove });
-    const drifted = [...(await this.#sysctls.reread(result.enforced)), ...unset];
-    await this.#bringUp(result.enforced, joinRouting(diff.add, this.#routing.refused(result.enforced)), network);
-    this.#enforced = this.#last = result.enforced;
-    this.#withheld = withheld;
-    const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
-    const ordinary = before === undefined ? undefined : ordinaryLines(this.#ports.backend, before, result.enforced);
-    const repaired = ordinary === undefined ? [] : written.filter((line) => !ordinary.has(line) && !waited.has(line));
-    const unwatched = before === undefined ? unwatchedChanges(held, result.enforced) : undefined;
-    const told = { unheld, repaired, written: written.length, unrouted: this.unrouted };
-    return { ...NO_COMPARISON, ...result, ...told, ...unwatched };
+    return { routing, leakable, unset };
   }
 
   /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */

@@ -2,7 +2,7 @@
 import { closedPolicy } from '../../policies/compile-policy.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { ChainNaming } from '../../render/nft.ts';
-import type { Held, Refusal } from './backend.ts';
+import type { Backend, Held, Refusal } from './backend.ts';
 
 export interface Isolated {
   /** What the attempt took in the end. */
@@ -53,6 +53,31 @@ export async function commitIsolated(
   const last = await attempt(enforced);
   if (last !== undefined) throw new Error(`the kernel refuses the ruleset: ${last.message}`);
   return { enforced, refused };
+}
+
+interface InForce {
+  readonly before: DesiredState;
+  /** Those in force: of `before`, unless they are ahead of the rest. */
+  readonly rules: DesiredState;
+  readonly backend: Pick<Backend, 'change'>;
+  readonly nameOf: ChainNaming;
+}
+
+/** The same from what is known to be in force. `commands`: how many were written. */
+export async function changeRules(
+  desired: DesiredState,
+  { before, rules, backend, nameOf }: InForce,
+): Promise<{ readonly result: Isolated; readonly commands: number }> {
+  let commands = 0;
+  let current = rules;
+  const attempt: Attempt = async (state) => {
+    const { refusal, commands: written } = await backend.change(current, state);
+    if (refusal === undefined) current = state;
+    commands += written.length;
+    return refusal;
+  };
+  const result = await commitIsolated(desired, before, attempt, nameOf);
+  return { result, commands };
 }
 
 /** The same from what the kernel was found to hold. `commands`: what was written. */

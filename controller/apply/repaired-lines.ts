@@ -5,12 +5,20 @@ import type { Backend } from './backend.ts';
 import { settingLine, uniqueSysctls } from './nic-sysctls.ts';
 import { describeUplinks } from './uplink-routing.ts';
 
+interface Change {
+  readonly backend: Pick<Backend, 'describe'>;
+  readonly before: DesiredState;
+  readonly after: DesiredState;
+}
+
+/** Those of the written lines that the change doesn't explain. */
+export function repairedLines(written: readonly string[], change: Change): string[] {
+  const ordinary = ordinaryLines(change);
+  return written.filter((line) => !ordinary.has(line));
+}
+
 /** What an undisturbed kernel would have been told too: a start that meets a resync is no drift. */
-export function ordinaryLines(
-  backend: Pick<Backend, 'describe'>,
-  before: DesiredState,
-  after: DesiredState,
-): ReadonlySet<string> {
+function ordinaryLines({ backend, before, after }: Change): ReadonlySet<string> {
   const known = new Set(uniqueSysctls(before).map(settingLine));
   return new Set([
     ...backend.describe(before, after),
