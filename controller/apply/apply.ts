@@ -5,46 +5,29 @@ import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { chainNaming } from '../../render/nft.ts';
 import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
-import { PortIsolation } from '../bridged/port-isolation.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
 import type { Marks } from '../kernel/kernel-marks.ts';
-import { type ObservedRouting, readRouting } from '../kernel/observe.ts';
 import { announce } from './announcements.ts';
 import { type Applied, type ApplyRequest, NO_COMPARISON, rightApplied } from './applied.ts';
+import { BesideRules } from './beside-rules.ts';
 import { changeRules, repairRules } from './commit-isolated.ts';
-import { ForeignProxies, type LxcProxy } from './foreign-proxies.ts';
 import { KernelLook, type LookRequest } from './kernel-look.ts';
 import type { KernelPorts } from './kernel-ports.ts';
 import { KernelProof } from './kernel-proof.ts';
-import { NicSysctls } from './nic-sysctls.ts';
 import { keysOfMoved, NO_ROUTING, pickNics } from './pick-nics.ts';
 import { repairedLines } from './repaired-lines.ts';
 import { Repairs } from './repairs.ts';
-import { RoutingWriter } from './routing-writer.ts';
 import { unwatchedChanges } from './unwatched-changes.ts';
-import { type Opened, UplinkRouting } from './uplink-routing.ts';
+import type { Opened } from './uplink-routing.ts';
 
 export const nameOf = chainNaming(chainHash);
-
-/** Besides the rules. */
-interface Observed {
-  readonly routing: ObservedRouting;
-  /** What LXC itself may have left. */
-  readonly leakable: readonly LxcProxy[];
-  /** Lines that bring ports of bridges to what they shall be. */
-  readonly unset: readonly string[];
-}
 
 export class Applier {
   readonly #ports: KernelPorts;
   #enforced: DesiredState | undefined;
   #last: DesiredState | undefined;
-  readonly #foreign: ForeignProxies;
-  readonly #routing: RoutingWriter;
-  readonly #sysctls: NicSysctls;
-  readonly #uplinks: UplinkRouting;
+  readonly #beside: BesideRules;
   #withheld: Opened['withheld'] = new Map();
-  readonly #isolation: PortIsolation;
   readonly proof: KernelProof;
   readonly look: KernelLook;
   /** Puts back what others take away between comparisons. */
@@ -52,28 +35,11 @@ export class Applier {
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
-    this.#foreign = new ForeignProxies(ports);
-    this.#routing = new RoutingWriter({ ...ports, foreign: this.#foreign });
-    this.#sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
-    this.#uplinks = new UplinkRouting(ports.run, (failure) => this.#routing.complain(failure));
-    this.#isolation = new PortIsolation(ports.run, ports.ip);
-    this.repairs = new Repairs({
-      enforced: () => this.#enforced,
-      foreign: this.#foreign,
-      routing: this.#routing,
-      sysctls: this.#sysctls,
-      uplinks: this.#uplinks,
-      isolation: this.#isolation,
-      claims: ports.claims,
-    });
+    const beside = new BesideRules(ports);
+    this.#beside = beside;
+    this.repairs = new Repairs({ enforced: () => this.#enforced, ...beside });
     this.proof = new KernelProof(ports.marks);
-    this.look = new KernelLook({
-      ...ports,
-      run: ports.read ?? ports.run,
-      foreign: this.#foreign,
-      sysctls: this.#sysctls,
-      isolation: this.#isolation,
-    });
+    this.look = new KernelLook({ ...ports, ...beside, run: ports.read ?? ports.run });
   }
 
   /** `undefined`: not known, so that the next change reads the kernel first. */
@@ -99,7 +65,7 @@ export class Applier {
 
   /** As in `Applied`, of this moment. */
   get unrouted(): Applied['unrouted'] {
-    const failed = this.#enforced === undefined ? [] : this.#routing.refusedByNic(this.#enforced);
+    const failed = this.#enforced === undefined ? [] : this.#beside.routing.refusedByNic(this.#enforced);
     return new Map([...failed, ...this.#withheld]);
   }
 
@@ -152,36 +118,26 @@ export class Applier {
     rules: DesiredState,
   ): Promise<Applied> {
     // Everything else is the same object before and after, and costs nothing here.
-    const { desired: whole, withheld } = await this.#uplinks.open(wanted);
+    const { desired: whole, withheld } = await this.#beside.uplinks.open(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     const keys = changedNicKeys(before, desired);
     const moved = keysOfMoved(before, desired, keys);
     const old = routingOf(pickNics(before, moved));
-    const leaving = await this.#withdraw(diffRouting(old, routingOf(pickNics(desired, moved))).remove);
-    const left = keys.filter((key) => before.nics.get(key)?.hostVeth !== desired.nics.get(key)?.hostVeth);
-    this.#sysctls.forget(pickNics(before, left));
-    this.#isolation.forget(pickNics(before, left));
+    const leaving = await this.#beside.withdraw(diffRouting(old, routingOf(pickNics(desired, moved))).remove);
+    this.#beside.forget(before, desired, keys);
     const { result, commands } = await changeRules(desired, { before, rules, backend: this.#ports.backend, nameOf });
     const { enforced } = result;
     const remaining = diffRouting(leaving, old).add;
     const fresh = diffRouting(remaining, routingOf(pickNics(enforced, moved))).add;
-    const coming = joinRouting(joinRouting(fresh, this.#due), this.#routing.refused(enforced));
-    const unread = await orUnread(() => reading(() => this.#foreign.look(coming.proxies, lxcProxies)));
+    const coming = joinRouting(joinRouting(fresh, this.#beside.due), this.#beside.routing.refused(enforced));
+    const unread = await orUnread(() => reading(() => this.#beside.foreign.look(coming.proxies, lxcProxies)));
     // Which of them others have set isn't known: they come with the comparison.
     const free = unread === undefined ? coming : { ...coming, proxies: [] };
     const brought = await this.#bringUp(pickNics(enforced, keys), free, network);
-    await this.#uplinks.close(enforced.host.uplinkTables);
+    await this.#beside.uplinks.close(enforced.host.uplinkTables);
     this.#settle(enforced, withheld);
     const written = commands + Object.values(brought).flat().length;
     return { ...result, ...NO_COMPARISON, unheld, written, brought, unrouted: this.unrouted, unread };
-  }
-
-  /** Before the rules change: others' proxies stay. @returns what may have been set of it, and is gone now. */
-  async #withdraw(gone: Routing): Promise<Routing> {
-    const ours = this.#foreign.spare(gone);
-    const leaving = { ...ours, proxies: this.#ports.claims.leave(ours.proxies) };
-    await this.#routing.write({ add: NO_ROUTING, remove: leaving });
-    return leaving;
   }
 
   /**
@@ -199,7 +155,7 @@ export class Applier {
   /** What a comparison would come to, by the last look or by `now`; `undefined` where it has to be made. */
   async proven(desired: DesiredState, now?: Marks): Promise<Applied | undefined> {
     const proven = this.proof.of(desired, this.#enforced, now);
-    if (proven === undefined || this.#isDue || (await this.#sysctls.hasUnmarkedDrift(proven.enforced)))
+    if (proven === undefined || this.#isDue || (await this.#beside.sysctls.hasUnmarkedDrift(proven.enforced)))
       return undefined;
     return proven;
   }
@@ -217,13 +173,8 @@ export class Applier {
     return found !== 'differs';
   }
 
-  /** Proxies that waited for an answer from the link. */
-  get #due(): Routing {
-    return { ...NO_ROUTING, proxies: [...this.#ports.claims.due] };
-  }
-
   get #isDue(): boolean {
-    return this.#due.proxies.length > 0;
+    return this.#beside.due.proxies.length > 0;
   }
 
   async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {
@@ -248,29 +199,28 @@ export class Applier {
 
   async #compare(
     before: DesiredState | undefined,
-    request: ApplyRequest,
+    { desired: wanted, network, lxcProxies }: ApplyRequest,
     signal: AbortSignal | undefined,
     onRules: (inForce: DesiredState, commands: readonly string[]) => void,
   ): Promise<Applied> {
-    const { network } = request;
-    const { desired: whole, withheld, lines: uplinkLines } = await this.#uplinks.reopen(request.desired);
+    const beside = this.#beside;
+    const { desired: whole, withheld, lines: uplinkLines } = await beside.uplinks.reopen(wanted);
     const { state: desired, unheld } = this.#ports.backend.holdable(whole);
     // Rules first, before anything else is even read: they may be what someone flushed.
     const held = await reading(() => this.#ports.backend.read(signal));
     const { result, commands } = await repairRules(desired, before, held, nameOf);
     const { enforced } = result;
     onRules(enforced, commands);
-    const { routing, leakable, unset } = await this.#observe(enforced, request, signal);
-    uplinkLines.push(...(await this.#uplinks.close(enforced.host.uplinkTables)));
-    this.#ports.claims.learn(routing.proxies, routingOf(enforced).proxies);
-    const differing = this.#routing.diffObserved(enforced, routing, leakable);
-    // Nobody took those away: they only waited for an answer.
-    const waited = new Set(renderRouting({ add: this.#due, remove: NO_ROUTING }));
-    const proxies = this.#ports.claims.admit(differing.add.proxies, network, enforced.nics);
-    const diff = { ...differing, add: { ...differing.add, proxies } };
-    await this.#routing.write({ add: NO_ROUTING, remove: diff.remove });
-    const drifted = [...(await this.#sysctls.reread(enforced)), ...unset];
-    await this.#bringUp(enforced, joinRouting(diff.add, this.#routing.refused(enforced)), network);
+    const observed = await beside.observe(enforced, {
+      run: abortable(this.#ports.run, signal),
+      lxcProxies,
+      usesUplinks: wanted.host.uplinkTables !== undefined,
+    });
+    uplinkLines.push(...(await beside.uplinks.close(enforced.host.uplinkTables)));
+    const { diff, waited } = beside.compare(enforced, observed, network);
+    await beside.routing.write({ add: NO_ROUTING, remove: diff.remove });
+    const drifted = [...(await beside.sysctls.reread(enforced)), ...observed.unset];
+    await this.#bringUp(enforced, joinRouting(diff.add, beside.routing.refused(enforced)), network);
     this.#settle(enforced, withheld);
     const written = [...uplinkLines, ...commands, ...renderRouting(diff), ...drifted];
     const told = { ...NO_COMPARISON, ...result, unheld, written: written.length, unrouted: this.unrouted };
@@ -279,31 +229,10 @@ export class Applier {
     return { ...told, repaired: repaired.filter((line) => !waited.has(line)) };
   }
 
-  /** What the kernel holds besides the rules; all of it before anything is written: what is put aside here is made from the beginning. */
-  async #observe(
-    enforced: DesiredState,
-    { desired: wanted, lxcProxies }: ApplyRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<Observed> {
-    const run = abortable(this.#ports.run, signal);
-    const routing = await reading(() => readRouting(run));
-    const unset = await reading(() => this.#isolation.reread(enforced, run));
-    const leakable = lxcProxies();
-    this.#foreign.learn(routing.foreignProxies, leakable);
-    if (wanted.host.uplinkTables === undefined)
-      await reading(() => this.#uplinks.learn(undefined, async () => routing.uplinkRoutes));
-    return { routing, leakable, unset };
-  }
-
-  /** After the rules are in force: sysctls, then routes, then proxies, then the announcement. `enforced`: what changed. */
-  async #bringUp(enforced: DesiredState, coming: Routing, network: HostNetwork): Promise<Routing> {
-    await this.#sysctls.write(enforced, this.#enforced);
-    for (const failure of await this.#isolation.write(enforced)) this.#routing.complain(failure);
-    const free = this.#foreign.spare(coming);
-    const proxies = this.#ports.claims.admit(free.proxies, network, enforced.nics);
-    const brought = { ...free, proxies };
-    await this.#routing.write({ add: brought, remove: NO_ROUTING });
-    announce(this.#ports.announcer, proxies, network, (address) => this.repairs.proxiesOf(address));
+  /** After the rules are in force; and then the announcement. `part`: what changed. */
+  async #bringUp(part: DesiredState, coming: Routing, network: HostNetwork): Promise<Routing> {
+    const brought = await this.#beside.bringUp(part, coming, { network, known: this.#enforced });
+    announce(this.#ports.announcer, brought.proxies, network, (address) => this.repairs.proxiesOf(address));
     return brought;
   }
 }
