@@ -92,7 +92,9 @@ export class Patience {
       this.#retryMs = RETRY_MS.first;
     } else if (isPutAside) {
       const why = this.#forWhom === 'rules' ? 'the rules are gone' : 'a container waits';
-      this.#pause('warning', `${why}, and it is put aside`, Math.min(this.#graceMs, MOST_PAUSE_MS));
+      // Once is nothing: a container starts while all is compared, and all is compared once it has started.
+      const severity = this.#unread === undefined ? 'info' : 'warning';
+      this.#pause(severity, `${why}, and it is put aside`, Math.min(this.#graceMs, MOST_PAUSE_MS));
       this.#graceMs = Math.min(2 * this.#graceMs, GRACE_MS.most);
     } else {
       this.#pause('error', messageOf(unread), this.#retryMs);
@@ -133,7 +135,7 @@ export class Patience {
     return waiting === 'rules' ? this.#graceMs - this.#firstMs : this.#graceMs;
   }
 
-  #pause(severity: 'warning' | 'error', why: string, ms: number): void {
+  #pause(severity: 'info' | 'warning' | 'error', why: string, ms: number): void {
     const { what, log, timers, onUnread, again } = this.#options;
     log(severity, `${what}: ${why}; again in ${ms} ms`);
     this.#unread = { what, since: this.#unread?.since ?? new Date().toISOString(), why };
