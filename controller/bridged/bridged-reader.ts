@@ -93,13 +93,19 @@ export class BridgedReader {
    * answer: then it is to be asked again.
    */
   async readMacs(asked: Asked, runtime: Runtime): Promise<boolean> {
-    const isAnswered = await this.#lookUp(asked, runtime);
+    try {
+      return await this.#lookUp(asked, runtime);
+    } finally {
+      this.#notePresent(asked, runtime);
+    }
+  }
+
+  #notePresent(asked: Asked, runtime: Runtime): void {
     for (const { key, attachment } of asked.container.endpoints) {
       const mac = attachment?.mac ?? this.#macs.get(key)?.mac;
       if (attachment === undefined || mac === undefined || !runtime.veths.has(key)) this.#present.delete(key);
       else this.#present.set(key, mac);
     }
-    return isAnswered;
   }
 
   /** Whether `readMacs` would ask for none. */
@@ -119,15 +125,18 @@ export class BridgedReader {
     if (wanted.length === 0 || (isBetween && runtime.initPid === undefined)) return true;
     const { run } = this.#options;
     const args = ['-P', lxcPath, `--name=${name}`, '-p'];
+    const signal = AbortSignal.timeout(PATIENCE_MS);
     const asked =
       runtime.initPid === undefined
-        ? await run('lxc-info', args, { timeout: PATIENCE_MS }).catch(() => undefined)
+        ? await run('lxc-info', args, { signal }).catch((cause: unknown) => {
+            if (!signal.aborted) throw cause;
+          })
         : { stdout: `PID: ${runtime.initPid}` };
     if (asked === undefined) return false;
     const { pid } = parseLxcInfo(asked.stdout);
     if (pid === undefined) return true;
     // It may have ended meanwhile: then nothing of it is to be known.
-    const macs = await readMacsInside(run, pid).catch(() => new Map<string, Mac>());
+    const macs = await readMacsInside(run, pid);
     for (const { key, veth, link, hwaddr } of wanted) {
       const mac = macs.get(veth);
       // LXC sets the one of a template only after its veth is there.

@@ -71,7 +71,7 @@ export class RunningReader {
 
   /** `isTold`: as in `KnownContainers.setRuntime`. */
   async #read(containers: readonly ContainerRef[], isTold: boolean): Promise<void> {
-    const { bridged, readConfig, onLate } = this.#options;
+    const { bridged, readConfig, onLate, onUnread } = this.#options;
     await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
       if (known === undefined) return;
@@ -79,7 +79,9 @@ export class RunningReader {
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
       this.#containers.setRuntime(current, runtime, isTold);
-      if (!(await bridged.readMacs(current, runtime))) onLate?.(current);
+      const isAnswered = await orUnread(() => reading(() => bridged.readMacs(current, runtime)));
+      if (isAnswered instanceof Unread) onUnread?.(current, isAnswered);
+      else if (!isAnswered) onLate?.(current);
       // Addresses and NICs that were kept for what ran are no longer needed.
       if (hasNoFile(current) ? runtime.veths.size === 0 : current.kept !== undefined) readConfig(current);
     });
