@@ -6,6 +6,7 @@ import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
 import { type ContainerId, readRunningContainers } from '../../watchers/running-containers.ts';
 import { abortable } from '../commands/reading.ts';
 import { CommandError, CrashError, type Run } from '../commands/run.ts';
+import { isLack } from '../state/lack.ts';
 import { readVethsInto } from './namespace-veths.ts';
 import { isMonitorTrusted } from './whose-monitor.ts';
 
@@ -44,7 +45,9 @@ export const linkExists = (name: InterfaceName): boolean => existsSync(`/proc/sy
 export function linkIdentity(name: InterfaceName): string {
   try {
     return `${name} ${/\d+/.exec(readFileSync(`/proc/net/dev_snmp6/${name}`, 'utf8'))?.[0]}`;
-  } catch {
+  } catch (cause) {
+    // Else it would be another one for the moment.
+    if (isLack(cause)) throw cause;
     return name;
   }
 }

@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
 import { CommandError, CrashError, type Run, run } from '../../../controller/commands/run.ts';
-import { parseLxcInfo, readRuntime } from '../../../controller/host/container-runtime.ts';
+import { linkIdentity, parseLxcInfo, readRuntime } from '../../../controller/host/container-runtime.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
 import { parseText } from '../../watchers/lxc-config/memory-files.ts';
+import { exhaustFiles, restoreFiles } from '../out-of-files.ts';
+import { veth } from '../states.ts';
 
 // lxc-info -s -p -S (LXC 5.0.2)
 const RUNNING = `State:          RUNNING
@@ -65,4 +67,16 @@ it('tells a crash from a command that took too long', async () => {
   const slow = await script('setTimeout(() => {}, 60_000)').catch((error: unknown) => error);
   expect(slow).toBeInstanceOf(CommandError);
   expect(slow).not.toBeInstanceOf(CrashError);
+});
+
+it('takes no link for another one for want of a descriptor to read its number', async () => {
+  const lo = veth('lo');
+  const identity = linkIdentity(lo);
+  await exhaustFiles();
+  try {
+    expect(() => linkIdentity(lo)).toThrow('EMFILE');
+  } finally {
+    restoreFiles();
+  }
+  expect(linkIdentity(lo)).toBe(identity);
 });
