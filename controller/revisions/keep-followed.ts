@@ -28,6 +28,7 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
   let before: DesiredState | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isUnsaved = false;
+  let complaint: string | undefined;
   let keeping: Promise<void> = Promise.resolve();
 
   async function keep(): Promise<void> {
@@ -38,6 +39,7 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
       const old = before;
       const record = await revisions.keep();
       isUnsaved = false;
+      complaint = undefined;
       if (record === undefined) return;
       log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
       const broken = brokenFiles(kept.assembled);
@@ -48,7 +50,10 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
     } catch (cause) {
       // The kernel has it all the same; the next pass tries again.
       isUnsaved = true;
-      log('error', `revisions: ${messageOf(cause)}`);
+      const message = messageOf(cause);
+      // It may go on failing in the same way.
+      if (message !== complaint) log('error', `revisions: ${message}`);
+      complaint = message;
     }
   }
 

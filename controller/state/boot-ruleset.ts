@@ -30,6 +30,7 @@ export class BootRuleset {
   /** Commands that seal containers. */
   #panic: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #complaint: string | undefined;
   #frozen = false;
   #keeping: Promise<void> = Promise.resolve();
   #writing: Promise<void> = Promise.resolve();
@@ -121,8 +122,10 @@ export class BootRuleset {
         if (this.#format === format) await this.#write(rules, state);
       });
     } catch (cause) {
-      // What is in the kernel is right all the same; the next pass tries again.
-      this.#log('error', `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`);
+      // What is in the kernel is right all the same; the next pass tries again, and may fail in the same way.
+      const complaint = `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`;
+      if (complaint !== this.#complaint) this.#log('error', complaint);
+      this.#complaint = complaint;
     }
   }
 
@@ -145,6 +148,7 @@ export class BootRuleset {
     for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
       await rm(join(this.#directory, name), { force: true });
     this.#saved = state;
+    this.#complaint = undefined;
   }
 
   /** The file is changed by one at a time. */

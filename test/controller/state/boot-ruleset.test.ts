@@ -142,8 +142,10 @@ it('writes nothing for a backend that serves no more', async () => {
 
 it('comes again with the next pass where it could not be written', async () => {
   const boot = new BootRuleset(join(folder, 'away'), (_, text) => complaints.push(text), slow());
-  boot.keep(one);
-  await boot.flush();
+  for (const _try of [1, 2]) {
+    boot.keep(one);
+    await boot.flush();
+  }
   expect(complaints).toEqual([expect.stringContaining("can't be written")]);
   expect(boot.isUnsaved).toBe(true);
 });
