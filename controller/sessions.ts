@@ -101,7 +101,7 @@ export class Sessions {
         reporter.noteFailure();
       },
       onUnread: () => metrics.observeUnread(),
-      onSources: () => reporter.refresh(),
+      onStanding: () => reporter.refresh(),
       onConfigChanged: () => this.reload(),
     });
     return session;

@@ -191,7 +191,7 @@ function printStatus({ io, colours }: Invocation, status: StatusFile, panic: Pan
   const failed = Object.entries(status.watchers).filter(([, state]) => state !== 'synced');
   for (const [source, state] of failed) io.out.write(`${colours.red(`${source}: ${state}`)}\n`);
   for (const { what, since, why } of status.unread ?? [])
-    io.out.write(`${colours.red(`${what}: not read to the end since ${timeText(since)}: ${why}`)}\n`);
+    io.out.write(`${colours.red(`${what}: unfinished since ${timeText(since)}: ${why}`)}\n`);
   if (status.drift.count > 0) {
     const last = status.drift.last === null ? '' : `, last ${timeText(status.drift.last)}`;
     io.out.write(`\nput back what others changed: ${plural(status.drift.count, 'part')}${last}\n`);

@@ -34,6 +34,7 @@ export class SessionReadings {
   #why: Unread | undefined;
   /** Passes fail. */
   #failure: UnreadReading | undefined;
+  #unsaved: { readonly since: string; isLasting: boolean } | undefined;
 
   constructor({ mark, compareAgain, ...options }: SessionReadingsOptions) {
     this.#comparison = new Patience({
@@ -65,7 +66,21 @@ export class SessionReadings {
   /** What can't be read, or not in time. */
   get unread(): UnreadReading[] {
     const unread = [this.#comparison, this.#host, this.#lxc, this.#traffic].flatMap((reading) => reading.unread ?? []);
-    return this.#failure === undefined ? unread : [this.#failure, ...unread];
+    const unsaved =
+      this.#unsaved?.isLasting === true
+        ? [{ what: 'what the next start goes by', since: this.#unsaved.since, why: 'the disk refuses it; see the log' }]
+        : [];
+    return [...(this.#failure === undefined ? [] : [this.#failure]), ...unread, ...unsaved];
+  }
+
+  /** Told by one look after the other: what is just being written isn't refused yet. @returns whether there is news. */
+  noteUnsaved(isUnsaved: boolean): boolean {
+    const before = this.#unsaved;
+    const wasLasting = before?.isLasting === true;
+    if (!isUnsaved) this.#unsaved = undefined;
+    else if (before === undefined) this.#unsaved = { since: new Date().toISOString(), isLasting: false };
+    else before.isLasting = true;
+    return wasLasting !== (this.#unsaved?.isLasting === true);
   }
 
   /** A pass begins, which makes a comparison or not. */

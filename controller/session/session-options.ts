@@ -53,8 +53,8 @@ export interface SessionOptions {
   readonly onFailure: () => void;
   /** Something that a pass can do without couldn't be read, or waited for; it will be read again. */
   readonly onUnread: () => void;
-  /** A source of events failed, or is back. */
-  readonly onSources: () => void;
+  /** A source of events failed, or is back; or the disk refuses something, or takes it again. */
+  readonly onStanding: () => void;
   /** The host is about to go down, or won't after all. */
   readonly onShutdown: (begins: boolean) => void;
   /** The main configuration changed: this session is to be replaced. */

@@ -50,7 +50,7 @@ export class Session {
       // Ten thousand interfaces that are set at once are more than ip monitor can take: containers that start then
       // needn't wait for a pass that reads everything.
       onLacking: (source) => (source === 'ip-monitor' ? this.#regular.noteUntold() : this.requestEverything()),
-      onChanged: options.onSources,
+      onChanged: options.onStanding,
       onTraffic: () => this.requestResync(),
     });
     this.readings = new SessionReadings({
@@ -144,8 +144,14 @@ export class Session {
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
     this.#regular.begin();
-    for (const isRefused of [this.#options.isUnsaved, () => this.#isRefused])
+    for (const isRefused of [() => this.#isUnsaved(), () => this.#isRefused])
       tryAgain({ timers: this.#timers, isRefused, request: () => this.#passes.request() });
+  }
+
+  #isUnsaved(): boolean {
+    const isUnsaved = this.#options.isUnsaved();
+    if (this.readings.noteUnsaved(isUnsaved)) this.#options.onStanding();
+    return isUnsaved;
   }
 
   async stop(): Promise<void> {

@@ -33,6 +33,7 @@ test('a panic, last good policies, revisions and the rules for the next boot', a
   for (const refused of [/last good policies .*ENOSPC/, /panic: .*ENOSPC/, /revisions: .*ENOSPC/, /next boot .*ENOSPC/])
     await daemon.waitForLog(refused);
   await nothingHalfStays(disk);
+  await routewall.statusTells(/^what the next start goes by: unfinished since/m);
   // By then all has been tried more than once.
   await sleep(8_000);
 
@@ -47,6 +48,10 @@ test('a panic, last good policies, revisions and the rules for the next boot', a
     ['last-good.nft', 'routewall_panic'],
   ] as const)
     await eventually(`${name} holds ${text}`, () => holds(name, text), 60_000);
+  await eventually('the status says no more of it', async () => {
+    const { stdout } = await routewall.cli('status');
+    return !stdout.includes('unfinished');
+  });
   const told = daemon.log().flatMap((line) => /error: (.*ENOSPC.*)/.exec(line)?.[1] ?? []);
   expect(told.sort()).toEqual([...new Set(told)].sort());
   await nothingHalfStays(disk);

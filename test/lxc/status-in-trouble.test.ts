@@ -75,7 +75,7 @@ test('passes that fail, since the disk refuses what nft is to read', async () =>
   await routewall.writePolicy('containers/one.yaml', 'egress: { rules: [{ allow: tcp/80, to: any }] }\n');
   await told(routewall, 'it is told', (status) => isUnread(status, 'what changed'));
   const { stdout } = await routewall.cli('status');
-  expect(stdout).toMatch(/^what changed: not read to the end since .*EISDIR/m);
+  expect(stdout).toMatch(/^what changed: unfinished since .*EISDIR/m);
   await routewall.addContainer('two', { lines: nic(addressesOf(21)), policy: OPEN }).then((two) => two.start());
   await one.stop('kill');
   await rmdir(inItsPlace);

@@ -189,7 +189,7 @@ describe('status', () => {
     expect([status, unreadFor(2_000), unreadFor(3_600_000)].map(hasTrouble)).toEqual([false, false, true]);
     await writeStatusFile(bed.folder, unreadFor(2_000));
     const { out } = await bed.live('status', { env: env(), run: emptyKernel });
-    expect(out).toMatch(/\nthe comparison with the kernel: not read to the end since \S+ \S+ UTC: nft: timed out\n/);
+    expect(out).toMatch(/\nthe comparison with the kernel: unfinished since \S+ \S+ UTC: nft: timed out\n/);
   });
 
   test('of a container that the daemon does not know it does not say that all is well', async () => {
