@@ -1,5 +1,6 @@
 /** Cuts what others began in the name of an address, or with it, while it was nobody's: it is a container's now. */
 import { contains, type Prefix, rangeOf } from '../../render/address.ts';
+import { createRetryTimes } from '../../watchers/retry-times.ts';
 import { verdictOfFlow } from '../explain/explain.ts';
 import type { FlowHost } from '../explain/flow-sides.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
@@ -18,13 +19,14 @@ export interface PretendedFlowCutter {
 
 /** Of a program that may be killed or lack descriptors; after that nobody waits for it any more, but it is tried again. */
 const TRIES = 3;
-const RETRY_MS = 1_000;
 
 /** At once, since the container's ingress is not asked about them; one reading of the table for all that waits. */
 export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): PretendedFlowCutter {
   let waiting = new Map<string, readonly Prefix[]>();
   let latest: FlowHost | undefined;
   let working: Promise<void> | undefined;
+  let retry: NodeJS.Timeout | undefined;
+  const retryTimes = createRetryTimes();
 
   async function end(host: FlowHost, come: NewlyOwned, left = TRIES): Promise<void> {
     try {
@@ -34,28 +36,43 @@ export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): Preten
       if (count > 0) log('info', `${count} connections cut that began before their address was a container's`);
     } catch (cause) {
       if (left > 1) return await end(host, come, left - 1);
-      log('error', `connections from before an address was a container's: ${messageOf(cause)}; trying again`);
-      setTimeout(() => cut(latest ?? host, come), RETRY_MS).unref();
+      note(come);
+      throw cause;
     }
   }
 
   async function work(): Promise<void> {
-    while (waiting.size > 0 && latest !== undefined) {
-      const come = waiting;
-      waiting = new Map();
-      await end(latest, come);
+    try {
+      while (waiting.size > 0 && latest !== undefined) {
+        const come = waiting;
+        waiting = new Map();
+        await end(latest, come);
+      }
+      retryTimes.reset();
+    } catch (cause) {
+      log('error', `connections from before an address was a container's: ${messageOf(cause)}; trying again`);
+      // One for all that waits, however many came meanwhile.
+      clearTimeout(retry);
+      retry = setTimeout(begin, retryTimes.next()).unref();
+    } finally {
+      working = undefined;
     }
-    working = undefined;
   }
 
-  function cut(host: FlowHost, come: NewlyOwned): void {
-    latest = host;
-    for (const [key, prefixes] of come) waiting.set(key, [...(waiting.get(key) ?? []), ...prefixes]);
+  function note(come: NewlyOwned): void {
+    for (const [key, prefixes] of come) waiting.set(key, [...new Set([...(waiting.get(key) ?? []), ...prefixes])]);
+  }
+
+  function begin(): void {
     if (waiting.size > 0) working ??= work();
   }
 
   return {
-    cut,
+    cut: (host, come) => {
+      latest = host;
+      note(come);
+      begin();
+    },
     idle: async () => {
       while (working !== undefined) await working;
     },

@@ -54,3 +54,15 @@ it('keeps nobody waiting for more than a few tries, and goes on trying', async (
   await cutter.idle();
   expect(removed).toEqual(['17/53', '6/22']);
 });
+
+it('tries all that waits together, ever more rarely', async () => {
+  const { cutter, removed, logged } = start(60);
+  for (const key of ['/lxc/c1/0', '/lxc/c2/0', '/lxc/c3/0', '/lxc/c4/0']) {
+    cutter.cut(HOST, new Map([[key, [certain(parsePrefix('198.51.100.1/32'))]]]));
+    await cutter.idle();
+  }
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(logged.length).toBeLessThan(12);
+  await vi.advanceTimersByTimeAsync(200_000);
+  expect(removed).toContain('6/22');
+});
