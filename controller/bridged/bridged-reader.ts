@@ -4,9 +4,12 @@ import type { Container } from '../../policies/endpoint.ts';
 import type { HostLink } from '../../policies/host-network.ts';
 import type { Mac } from '../../render/mac.ts';
 import type { InterfaceName } from '../../render/names.ts';
+import type { ContainerId } from '../../watchers/running-containers.ts';
+import { abortable } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import { linkIdentity, parseLxcInfo, type Runtime } from '../host/container-runtime.ts';
 import { readMacsInside } from '../host/namespace-veths.ts';
+import { askTrusted } from '../host/whose-monitor.ts';
 import { messageOf } from '../log.ts';
 import { type Found, isGiven, withFound } from './bridged-nics.ts';
 import { keepLeases, type Lease, leaseFile, readLeases } from './leases.ts';
@@ -123,20 +126,11 @@ export class BridgedReader {
     // While it starts, LXC's monitor may be waiting for our own hook.
     const isBetween = runtime.state === 'STARTING' || runtime.state === 'STOPPING';
     if (wanted.length === 0 || (isBetween && runtime.initPid === undefined)) return true;
-    const { run } = this.#options;
-    const args = ['-P', lxcPath, `--name=${name}`, '-p'];
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    const asked =
-      runtime.initPid === undefined
-        ? await run('lxc-info', args, { signal }).catch((cause: unknown) => {
-            if (!signal.aborted) throw cause;
-          })
-        : { stdout: `PID: ${runtime.initPid}` };
-    if (asked === undefined) return false;
-    const { pid } = parseLxcInfo(asked.stdout);
-    if (pid === undefined) return true;
+    const init = await this.#findInit({ lxcPath, name }, runtime);
+    if (init === undefined) return false;
+    if (init.pid === undefined) return true;
     // It may have ended meanwhile: then nothing of it is to be known.
-    const macs = await readMacsInside(run, pid);
+    const macs = await readMacsInside(this.#options.run, init.pid);
     for (const { key, veth, link, hwaddr } of wanted) {
       const mac = macs.get(veth);
       // LXC sets the one of a template only after its veth is there.
@@ -145,6 +139,24 @@ export class BridgedReader {
       this.#found = undefined;
     }
     return true;
+  }
+
+  /** Without a pid where it has none; `undefined` where nobody answers in time. */
+  async #findInit(
+    container: ContainerId,
+    { initPid }: Runtime,
+  ): Promise<{ readonly pid: number | undefined } | undefined> {
+    if (initPid !== undefined) return { pid: initPid };
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const words = ['-P', container.lxcPath, `--name=${container.name}`, '-p'];
+    try {
+      const run = abortable(this.#options.run, signal);
+      const answer = await askTrusted(run, container, (asking) => asking('lxc-info', words));
+      return { pid: parseLxcInfo(answer?.stdout ?? '').pid };
+    } catch (cause) {
+      if (signal.aborted) return undefined;
+      throw cause;
+    }
   }
 
   /** With what was found; the same object as the last time where nothing changed. */

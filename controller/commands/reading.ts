@@ -9,7 +9,12 @@ export class Unread extends Error {
 
 /** As `run`, each command until then. For commands that only read: one that is killed may have done the half of it. */
 export const abortable = (run: Run, signal: AbortSignal | undefined): Run =>
-  signal === undefined ? run : (command, args, options) => run(command, args, { ...options, signal });
+  signal === undefined
+    ? run
+    : (command, args, options) => run(command, args, { ...options, signal: either(signal, options?.signal) });
+
+const either = (one: AbortSignal, other: AbortSignal | undefined): AbortSignal =>
+  other === undefined ? one : AbortSignal.any([one, other]);
 
 /** For what only reads. @throws Unread whatever it fails by */
 export async function reading<T>(read: () => Promise<T>): Promise<T> {

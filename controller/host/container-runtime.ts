@@ -4,11 +4,10 @@ import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
 import { type ContainerId, readRunningContainers } from '../../watchers/running-containers.ts';
-import { abortable } from '../commands/reading.ts';
 import { CommandError, CrashError, type Run } from '../commands/run.ts';
 import { isLack } from '../state/lack.ts';
 import { readVethsInto } from './namespace-veths.ts';
-import { isMonitorTrusted } from './whose-monitor.ts';
+import { askTrusted } from './whose-monitor.ts';
 
 export interface Runtime {
   /** As lxc-info says it, but that a frozen one is RUNNING: STOPPED, STARTING, STOPPING, … */
@@ -106,16 +105,8 @@ async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
 }
 
-/** Beside each other, since a start waits for both; who isn't trusted is not waited for. */
-async function readAnswer(run: Run, question: RuntimeQuestion): Promise<string | undefined> {
-  if (!question.lxc.readable) return undefined;
-  const unneeded = new AbortController();
-  const answer = runLxcInfo(abortable(run, unneeded.signal), question);
-  answer.catch(() => undefined);
-  if (await isMonitorTrusted(run, question.lxcPath, question.name)) return await answer;
-  unneeded.abort();
-  return undefined;
-}
+const readAnswer = async (run: Run, question: RuntimeQuestion): Promise<string | undefined> =>
+  question.lxc.readable ? await askTrusted(run, question, (asking) => runLxcInfo(asking, question)) : undefined;
 
 const isRunning = async (container: ContainerId): Promise<boolean> =>
   (await readRunningContainers([container.lxcPath], [container])).some(({ name }) => name === container.name);

@@ -3,6 +3,8 @@
  * while the container is stopped: only root's word counts, our own, and that of the LXC path's owner, whose containers they are.
  */
 import { commandSocketNames, plainLxcPath } from '../../watchers/lxc-socket-names.ts';
+import type { ContainerId } from '../../watchers/running-containers.ts';
+import { abortable } from '../commands/reading.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 
 /**
@@ -22,8 +24,30 @@ for (@sockets) {
 }
 `;
 
-/** `false` as well where nobody listens. @throws CommandError where it can't be told */
-export async function isMonitorTrusted(run: Run, lxcPath: string, name: string): Promise<boolean> {
+/**
+ * `undefined` where nobody answers who is believed. Who answers is asked before and after: a user of the host who waits for the
+ * name to become free can't be the one in between. The first time beside the question, since a start waits for both; for who
+ * isn't trusted nobody waits. @throws CommandError where it can't be told
+ */
+export async function askTrusted<T>(
+  run: Run,
+  container: ContainerId,
+  ask: (run: Run) => Promise<T>,
+): Promise<T | undefined> {
+  const unneeded = new AbortController();
+  const answer = ask(abortable(run, unneeded.signal));
+  answer.catch(() => undefined);
+  try {
+    if (!(await isMonitorTrusted(run, container))) return undefined;
+    const said = await answer;
+    return (await isMonitorTrusted(run, container)) ? said : undefined;
+  } finally {
+    unneeded.abort();
+  }
+}
+
+/** `false` as well where nobody listens. */
+async function isMonitorTrusted(run: Run, { lxcPath, name }: ContainerId): Promise<boolean> {
   const path = plainLxcPath(lxcPath);
   const { stdout, stderr, exitCode } = await run('perl', ['-e', PROGRAM, path, ...commandSocketNames(path, name)]);
   if (exitCode !== 0) throw new CommandError(`who answers for ${name}: ${stderr.trim() || `exit status ${exitCode}`}`);

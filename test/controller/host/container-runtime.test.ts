@@ -55,6 +55,17 @@ it('is not kept from the others by one in whose configuration LXC crashes, or wo
   expect(await readRuntime(never, question(`${NIC}lxc.include = /lxc/web/config`))).toMatchObject({ state: 'STOPPED' });
 });
 
+it('believes nobody who may have come while it asked', async () => {
+  const asked: string[] = [];
+  const told: Run = async (command) => {
+    asked.push(command);
+    if (command === 'perl') return asked.length > 2 ? { ...TRUSTED, stdout: '' } : TRUSTED;
+    return { stdout: RUNNING, stderr: '', exitCode: 0 };
+  };
+  expect(await readRuntime(told, question(NIC))).toMatchObject({ state: 'STOPPED', veths: new Map() });
+  expect(asked.sort()).toEqual(['lxc-info', 'perl', 'perl']);
+});
+
 it('does not take lxc-info that is missing for an answer', async () => {
   const missing: Run = async (command) =>
     command === 'perl' ? TRUSTED : Promise.reject(new CommandError('lxc-info: ENOENT'));
