@@ -20,9 +20,9 @@ const verdictOf = (error) => {
 const token = (protocol, port) => `routewall ${protocol}/${port}\n`;
 
 const requests = {
-  listen: async ({ protocol, port }) => {
+  listen: async ({ protocol, port, delay = 0 }) => {
     const key = `${protocol}/${port}`;
-    if (!servers.has(key)) servers.set(key, protocol === 'tcp' ? await serveTcp(port) : await serveUdp(port));
+    if (!servers.has(key)) servers.set(key, protocol === 'tcp' ? await serveTcp(port) : await serveUdp(port, delay));
     return true;
   },
   close: async ({ protocol, port }) => {
@@ -63,20 +63,21 @@ function serveTcp(port) {
 }
 
 /** A socket for each address, so that the answer comes from the address that was asked; the wildcards serve later ones. */
-function serveUdp(port) {
+function serveUdp(port, delay) {
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   const addresses = new Set(own.map(({ address }) => address).filter((address) => !address.startsWith('fe80:')));
-  return Promise.all([...addresses, '0.0.0.0', '::'].map((address) => serveUdpOn(address, port)));
+  return Promise.all([...addresses, '0.0.0.0', '::'].map((address) => serveUdpOn(address, port, delay)));
 }
 
-function serveUdpOn(address, port) {
+function serveUdpOn(address, port, delay) {
   const v6 = isIP(address) === 6;
   const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', reuseAddr: true, ipv6Only: v6 });
   socket.on('message', (message, sender) => {
     received.push({ protocol: 'udp', port, from: plain(sender.address), to: address });
     // Two of these would answer each other's answers for ever.
     if (message.toString('latin1').startsWith('routewall udp/')) return;
-    socket.send(Buffer.concat([Buffer.from(token('udp', port)), message]), sender.port, sender.address);
+    const answer = Buffer.concat([Buffer.from(token('udp', port)), message]);
+    setTimeout(() => socket.send(answer, sender.port, sender.address), delay);
   });
   return new Promise((resolve, reject) => {
     socket.once('error', reject);

@@ -26,6 +26,8 @@ export interface Target {
 export interface Port {
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
+  /** Milliseconds until a service answers a datagram; 0 by default. */
+  readonly delay?: number;
 }
 
 /** One connection (TCP) or datagram (UDP) that reached a service. */

@@ -95,8 +95,9 @@ sub entry {
     if ($kind & 0x3fff) != 1 || ($first & 0x3fff) != 1 || ($second & 0x3fff) != 2;
   return unless grep { my ($in, $mask) = ($wanted{$family}, $_); grep { $in->{$_ & $mask} } $from, $to, $back, $home }
     @{$masks{$family}};
-  my $handle = pack('C', $family) . substr($data, $orig, $reply - $orig);
   my $after = $reply + ((unpack("\@$reply S", $data) + 3) & ~3);
+  # The tuple of its answers, which names too what such an answer begins once this one is gone.
+  my $handle = pack('C', $family) . substr($data, $reply, $after - $reply);
   $handle .= substr($data, $after, 8) if $after + 8 <= length $data && unpack("\@$after x2S", $data) == 18;
   return if $seen{$handle}++;
   if ($mode eq 'forget') { push @found, $handle; return }

@@ -5,6 +5,7 @@ import { verdictOfFlow } from '../explain/explain.ts';
 import type { FlowHost } from '../explain/flow-sides.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
 import { type Log, messageOf } from '../log.ts';
+import { createReopenedFlows } from './reopened-flows.ts';
 import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
 
 export interface FlowCutter {
@@ -25,6 +26,7 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
   let latest: FlowHost | undefined;
   let working: Promise<void> | undefined;
   let retryMs = RETRY_MS.first;
+  const reopened = createReopenedFlows(flows);
 
   async function work(): Promise<void> {
     try {
@@ -47,7 +49,9 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
     waiting.clear();
     try {
       // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
-      for (const [container, count] of await cutForbidden(flows, () => latest, keys)) tell(container, count);
+      const cut = await cutForbidden(flows, () => latest, keys);
+      for (const [container, { length }] of cut) tell(container, length);
+      reopened.end([...cut.values()].flat(), (flow) => latest !== undefined && verdictOfFlow(latest, flow) !== 'allow');
     } catch (cause) {
       for (const key of keys) waiting.add(key);
       throw cause;
@@ -76,18 +80,20 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
   };
 }
 
-/** @returns how many were cut, by container. @throws CommandError when the table can't be read. */
+/** @returns what was cut, by container. @throws CommandError when the table can't be read. */
 async function cutForbidden(
   flows: TrackedFlows,
   latest: () => FlowHost | undefined,
   keys: ReadonlySet<string>,
-): Promise<ReadonlyMap<string, number>> {
-  const cut = new Map<string, number>();
+): Promise<ReadonlyMap<string, readonly TrackedFlow[]>> {
+  const cut = new Map<string, TrackedFlow[]>();
   await removeFlows(flows, ownedBy(latest(), keys), (flow) => {
     const host = latest();
     const container = host === undefined ? undefined : concernedBy(host, flow, keys);
     if (host === undefined || container === undefined || verdictOfFlow(host, flow) === 'allow') return false;
-    cut.set(container, (cut.get(container) ?? 0) + 1);
+    const already = cut.get(container);
+    if (already === undefined) cut.set(container, [flow]);
+    else already.push(flow);
     return true;
   });
   return cut;

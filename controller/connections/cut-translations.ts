@@ -4,6 +4,7 @@ import { changedNicKeys } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { createRetryTimes } from '../../watchers/retry-times.ts';
 import { type Log, messageOf } from '../log.ts';
+import { createReopenedFlows } from './reopened-flows.ts';
 import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
 
 /** Of one published port: where it led, and where it leads; `undefined`: nowhere else. */
@@ -66,6 +67,7 @@ export function createTranslationCutter(flows: TrackedFlows, log: Log): Translat
   let waiting = new Map<string, Retargeted>();
   let working: Promise<void> | undefined;
   const retryTimes = createRetryTimes();
+  const reopened = createReopenedFlows(flows);
 
   async function work(): Promise<void> {
     try {
@@ -84,7 +86,10 @@ export function createTranslationCutter(flows: TrackedFlows, log: Log): Translat
     const changes = waiting;
     waiting = new Map();
     try {
-      const count = await removeFlows(flows, concerned(changes), (flow) => isMistranslated(changes, flow));
+      const cut: TrackedFlow[] = [];
+      const isDoomed = (flow: TrackedFlow): boolean => isMistranslated(changes, flow);
+      const count = await removeFlows(flows, concerned(changes), (flow) => isDoomed(flow) && cut.push(flow) > 0);
+      reopened.end(cut, isDoomed);
       if (count > 0) log('info', `${count} flows cut that published ports lead elsewhere now`, { EVENT: 'cut' });
     } catch (cause) {
       const since = waiting;

@@ -67,6 +67,24 @@ it('ends what the new rules refuse to come in, though the container itself may s
   for (const flow of [forbidden, six]) expect(await flow.beat(300)).not.toBe('alive');
 });
 
+it('ends what an answer begins that was on its way when its flow was cut', async () => {
+  const { routewall, web } = await startWeb(policy('203.0.113.0/24'));
+  const { outside, host } = routewall.bed;
+  await listen(web, { protocol: 'udp', port: 54, delay: 1_500 });
+  const mark = routewall.mark();
+  await routewall.writePolicy('containers/web.yaml', policy('203.0.113.0/24').replace('udp/53', 'udp/54'));
+  await routewall.enforced('web', { after: mark });
+  const patient = { protocol: 'udp', port: 54, timeout: 5_000 } as const;
+  const flow = await openFlow(outside, { ...patient, to: WEB4, source: OUTSIDE4 });
+  const answered = flow.beat(5_000);
+  await routewall.writePolicy('containers/web.yaml', policy('192.0.2.2'));
+  // What the container sends is allowed, and was asked for in time.
+  expect(await answered).toBe('alive');
+  const begun = ['-L', '-p', 'udp', '--orig-src', WEB4, '--orig-port-src', '54'];
+  await eventually('it is ended', async () => (await host.run('conntrack', begun)).stdout === '', 15_000);
+  expect(await flow.beat(3_000)).not.toBe('alive');
+});
+
 it('ends what the container may no longer send, and leaves the rest of its connections alone', async () => {
   const { routewall, web } = await startWeb(outOnly('tcp/80', 'tcp/443'));
   const flows = await Promise.all([80, 443].map((port) => openFlow(web, { protocol: 'tcp', to: OUTSIDE4, port })));
