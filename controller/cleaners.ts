@@ -9,6 +9,7 @@ import { createFlowCutter, type FlowCutter } from './connections/cut-flows.ts';
 import { createTranslationCutter, type TranslationCutter } from './connections/cut-translations.ts';
 import { createPretendedFlowCutter, type PretendedFlowCutter } from './connections/pretended-flows.ts';
 import type { TrackedFlows } from './connections/tracked-flows.ts';
+import type { WatchedFlows } from './connections/watched-flows.ts';
 import { deniedOn } from './denials/denials.ts';
 import { createRefusalCleaner, type RefusalCleaner } from './denials/refusal-counters.ts';
 import type { Log } from './log.ts';
@@ -23,6 +24,7 @@ export interface Cleaners {
 
 export interface CleanersOptions {
   readonly flows: TrackedFlows;
+  readonly watched: WatchedFlows;
   readonly applier: Applier;
   readonly run: Run;
   readonly nft: NftChannel;
@@ -31,7 +33,7 @@ export interface CleanersOptions {
   readonly log: Log;
 }
 
-export function createCleaners({ flows, applier, run, nft, countsRefusals, log }: CleanersOptions): Cleaners {
+export function createCleaners({ flows, watched, applier, run, nft, countsRefusals, log }: CleanersOptions): Cleaners {
   // By what their refused packets are counted.
   const counted = followNicsBy(({ hostVeth, port, owned }): string[] => [
     hostVeth,
@@ -46,7 +48,7 @@ export function createCleaners({ flows, applier, run, nft, countsRefusals, log }
     ),
     cutter: createFlowCutter(flows, log),
     translations: createTranslationCutter(flows, log),
-    pretended: createPretendedFlowCutter(flows, log),
+    pretended: createPretendedFlowCutter(flows, watched, log),
     refusals: createRefusalCleaner(run, nft, log, {
       isClaimed: (whose) => applier.lastEnforced !== undefined && counted(applier.lastEnforced).has(whose),
       countings: () => (countsRefusals() ? deniedOn(applier.lastEnforced?.host ?? {}) : []),

@@ -18,6 +18,7 @@ import { run, startResident, startTalker, streamLines } from './commands/run.ts'
 import type { ConntrackCleaner } from './connections/conntrack.ts';
 import type { PretendedFlowCutter } from './connections/pretended-flows.ts';
 import { trackedFlows } from './connections/tracked-flows.ts';
+import { openWatchedFlows } from './connections/watched-flows.ts';
 import type { DaemonOptions } from './daemon-options.ts';
 import { openKernelMarks } from './kernel/kernel-marks.ts';
 import { openPanic } from './panic/open-panic.ts';
@@ -71,8 +72,9 @@ export interface Parts {
 
 export async function openParts(options: DaemonOptions, config: HostConfig): Promise<Parts> {
   const { runDirectory, stateDirectory, log } = options;
-  // While the daemon is small: this is a fork of it.
+  // While the daemon is small: these are forks of it.
   const forks = openForkServer(startTalker, run);
+  const watched = openWatchedFlows(startTalker);
   const serves = { config: options.configFile, policies: options.policyFolder };
   const lastGood = new LastGood(stateDirectory);
   await lastGood.open();
@@ -121,7 +123,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   );
   const applier = new Applier({ backend, ip, marks, announcer, claims, run, read: forks.run, log, rememberSysctls });
   const cleaners = createCleaners({
-    ...{ flows, applier, run: forks.run, nft, log },
+    ...{ flows, watched, applier, run: forks.run, nft, log },
     countsRefusals: () => backend.chosen === 'nftables',
   });
   const serviceManager = openServiceManager(process.env, startResident, log);
@@ -159,7 +161,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     // One that is gone made its last commits before the comparison that its loss calls for; its pid may be another's by now.
     isOurProcess: (pid) => pid === nft.pid,
     close: () => {
-      for (const part of [nft, ip, marks, announcer, claims, serviceManager, revisions, forks]) part.stop();
+      for (const part of [nft, ip, marks, announcer, claims, serviceManager, revisions, watched, forks]) part.stop();
     },
   };
   return parts;

@@ -20,7 +20,11 @@ const NEEDLES = 16;
  * another destination, that one and its port follow. `few` is `list` for a table that is soon read whole; of another it prints
  * `many` alone. `forget` deletes them and prints how many. `delete` reads handles.
  *
- * linux/netfilter/nfnetlink_conntrack.h: messages NEW 0, GET 1, DELETE 2 of subsystem 1; attributes TUPLE_ORIG 1,
+ * `watch` stays, and reads orders. `begin PREFIX…` reads the table and follows what is added to it; `tell PREFIX…`, some of
+ * them, prints as `list` what there was and what came until then, and `end`, or `lost` where some of it isn't known. That ends
+ * the following, as `drop` does: while somebody follows, each new connection costs the kernel a message.
+ *
+ * linux/netfilter/nfnetlink_conntrack.h: messages NEW 0, GET 1, DELETE 2 of subsystem 1; group 1 gets the new ones; attributes TUPLE_ORIG 1,
  * TUPLE_REPLY 2, ZONE 18, FILTER 25; in a tuple IP 1 and PROTO 2; there V4_SRC 1, V6_SRC 3, PROTO_NUM 1, DST_PORT 3,
  * ICMP_TYPE 5, ICMPV6_TYPE 8. The kernel writes them in ascending order, which is checked where it is made use of: to
  * walk through each entry takes four times as long. It tells the table in parts of some hundred entries.
@@ -31,6 +35,7 @@ use Socket qw(:DEFAULT inet_pton inet_ntop);
 my ($mode) = @ARGV;
 my %bytes = (2 => 4, 10 => 16);
 my ($sequence, %wanted, %masks, %seen, @found, @needles) = (0);
+my $tell = sub { print $_[0] };
 socket(my $netlink, 16, 3, 12) or die "netlink: $!\n";
 
 sub attribute {
@@ -80,6 +85,10 @@ sub dump_table {
   send($netlink, message(1, 0x301, $family, $filter), 0) or die "netlink: $!\n";
   answers(\&entry);
 }
+sub is_wanted {
+  my ($family, @addresses) = @_;
+  return grep { my ($in, $mask) = ($wanted{$family}, $_); grep { $in->{$_ & $mask} } @addresses } @{$masks{$family}};
+}
 sub entry {
   my ($data, $at) = @_;
   my $family = unpack("\@$at C", $data);
@@ -93,8 +102,8 @@ sub entry {
   my ($second, $number) = unpack('@' . ($orig + $proto) . 'x2Sx4C', $data);
   die "netlink: attributes in an unknown order\n"
     if ($kind & 0x3fff) != 1 || ($first & 0x3fff) != 1 || ($second & 0x3fff) != 2;
-  return unless grep { my ($in, $mask) = ($wanted{$family}, $_); grep { $in->{$_ & $mask} } $from, $to, $back, $home }
-    @{$masks{$family}};
+  my @ends = ($family, $from, $to, $back, $home);
+  return unless is_wanted(@ends);
   my $after = $reply + ((unpack("\@$reply S", $data) + 3) & ~3);
   # The tuple of its answers, which names too what such an answer begins once this one is gone.
   my $handle = pack('C', $family) . substr($data, $reply, $after - $reply);
@@ -110,8 +119,8 @@ sub entry {
     $type = unpack('@' . ($orig + $proto) . 'x24C', $data) if $what == 5 || $what == 8;
   }
   my $net = $family == 2 ? AF_INET : AF_INET6;
-  print join(' ', $family == 2 ? 4 : 6, $number, inet_ntop($net, $from), inet_ntop($net, $back), $port, $type,
-    unpack('H*', $handle), $to eq $back && $port eq $asked ? () : (inet_ntop($net, $to), $asked)), "\n";
+  $tell->(join(' ', $family == 2 ? 4 : 6, $number, inet_ntop($net, $from), inet_ntop($net, $back), $port, $type,
+    unpack('H*', $handle), $to eq $back && $port eq $asked ? () : (inet_ntop($net, $to), $asked)) . "\n", @ends);
 }
 # 100 messages at a time, of which the last is answered.
 sub remove {
@@ -123,23 +132,79 @@ sub remove {
   }
 }
 
+sub want {
+  my @hosts;
+  (%wanted, %masks) = ();
+  for (@_) {
+    my ($text, $length) = m{^([0-9a-f.:]+)/(\d+)$} or die "$_: no prefix\n";
+    my $family = $text =~ /:/ ? 10 : 2;
+    my $bits = 8 * $bytes{$family};
+    my $address = inet_pton($family == 2 ? AF_INET : AF_INET6, $text) or die "$_: no prefix\n";
+    my $mask = pack("B$bits", '1' x $length . '0' x ($bits - $length));
+    push @{$masks{$family}}, $mask unless grep { $_ eq $mask } @{$masks{$family}};
+    $wanted{$family}{$address & $mask} = 1;
+    push @hosts, [$family, $address] if $length == $bits;
+  }
+  return @hosts;
+}
+sub is_long {
+  open my $file, '<', '/proc/sys/net/netfilter/nf_conntrack_count' or return 0;
+  return <$file> > ${FEW};
+}
+sub dump_all {
+  my ($hosts, $asked) = @_;
+  @needles = map { $_->[1] } @$hosts if @$hosts == $asked && @$hosts <= ${NEEDLES};
+  dump_table(keys %wanted == 1 ? keys %wanted : 0, '');
+  @needles = ();
+}
+# SOL_SOCKET 1 with SO_RCVBUFFORCE 33; the kernel chooses the number, and the groups are bits.
+sub follow {
+  open my $file, '<', '/proc/sys/net/netfilter/nf_conntrack_events' or return;
+  return if <$file> == 0 || is_long();
+  socket(my $events, 16, 3, 12) or return;
+  setsockopt($events, 1, 33, pack('i', 1 << 22)) && bind($events, pack('Sx2II', 16, 0, 1)) or return;
+  # Who was on his way through the host by then is in the table before it is read; of him nobody is told.
+  select undef, undef, undef, 0.001;
+  return $events;
+}
+# What has come; MSG_DONTWAIT 64, EAGAIN 11. False where the kernel had to leave something out.
+sub drain {
+  my ($events) = @_;
+  while (defined recv($events, my $data, 1 << 16, 64)) {
+    my ($length, $type) = unpack('IS', $data);
+    entry($data, 16) if $type == 256;
+  }
+  return $! == 11;
+}
+sub watch {
+  my ($events, @entries);
+  $0 = 'routewall: watches connections';
+  $| = 1;
+  $tell = sub { push @entries, [@_] };
+  while (my $line = <STDIN>) {
+    my ($order, @prefixes) = split ' ', $line;
+    my @hosts = want(@prefixes);
+    if ($order eq 'begin') {
+      (%seen, @entries) = ();
+      $events = follow();
+      dump_all(\@hosts, scalar @prefixes) if $events;
+      next;
+    }
+    my $is_whole = $events && drain($events);
+    if ($order eq 'tell') {
+      print map { my ($text, @ends) = @$_; is_wanted(@ends) ? $text : () } @entries if $is_whole;
+      print $is_whole ? "end\n" : "lost\n";
+    }
+    undef $events;
+  }
+}
+
+if ($mode eq 'watch') { watch(); exit }
 my @lines = <STDIN>;
 chomp @lines;
 if ($mode eq 'delete') { remove(map { pack('H*', $_) } @lines); exit }
-my @hosts;
-for (@lines) {
-  my ($text, $length) = m{^([0-9a-f.:]+)/(\d+)$} or die "$_: no prefix\n";
-  my $family = $text =~ /:/ ? 10 : 2;
-  my $bits = 8 * $bytes{$family};
-  my $address = inet_pton($family == 2 ? AF_INET : AF_INET6, $text) or die "$_: no prefix\n";
-  my $mask = pack("B$bits", '1' x $length . '0' x ($bits - $length));
-  push @{$masks{$family}}, $mask unless grep { $_ eq $mask } @{$masks{$family}};
-  $wanted{$family}{$address & $mask} = 1;
-  push @hosts, [$family, $address] if $length == $bits;
-}
-my $count = 0;
-if (open my $file, '<', '/proc/sys/net/netfilter/nf_conntrack_count') { $count = <$file> }
-my $long = $count > ${FEW};
+my @hosts = want(@lines);
+my $long = is_long();
 if ($mode eq 'few' && $long) { print "many\n"; exit }
 if ($long && @hosts == @lines && @hosts <= 2) {
   # The kernel compares one address of one direction: a scan of 200,000 entries takes it 40 ms.
@@ -154,9 +219,7 @@ if ($long && @hosts == @lines && @hosts <= 2) {
   }
 } else {
   # Many are as quickly looked for in each entry.
-  @needles = map { $_->[1] } @hosts if @hosts == @lines && @hosts <= ${NEEDLES};
-  dump_table(keys %wanted == 1 ? keys %wanted : 0, '');
-  @needles = ();
+  dump_all(\@hosts, scalar @lines);
 }
 if ($mode eq 'forget') { my $removed = @found; remove(@found); print "$removed\n" }
 `;

@@ -5,12 +5,15 @@ import { verdictOfFlow } from '../explain/explain.ts';
 import type { FlowHost } from '../explain/flow-sides.ts';
 import { nicIndexOf } from '../host/nic-index.ts';
 import { type Log, messageOf } from '../log.ts';
-import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
+import { inTurns, removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
+import type { WatchedFlows } from './watched-flows.ts';
 
 /** What NICs own that they did not before, by their keys. */
 export type NewlyOwned = ReadonlyMap<string, readonly Prefix[]>;
 
 export interface PretendedFlowCutter {
+  /** They are about to be a container's: what there is of them is read beside all else that its start takes. */
+  expect(prefixes: readonly Prefix[]): void;
   /** By rules that are in force already, so that no more of it can begin. */
   cut(host: FlowHost, come: NewlyOwned): void;
   /** Resolves when nothing waits any more. */
@@ -21,7 +24,11 @@ export interface PretendedFlowCutter {
 const TRIES = 3;
 
 /** At once, since the container's ingress is not asked about them; one reading of the table for all that waits. */
-export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): PretendedFlowCutter {
+export function createPretendedFlowCutter(
+  flows: TrackedFlows,
+  watched: Pick<WatchedFlows, 'begin' | 'take'>,
+  log: Log,
+): PretendedFlowCutter {
   let waiting = new Map<string, readonly Prefix[]>();
   let latest: FlowHost | undefined;
   let working: Promise<void> | undefined;
@@ -29,10 +36,11 @@ export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): Preten
   const retryTimes = createRetryTimes();
 
   async function end(host: FlowHost, come: NewlyOwned, left = TRIES): Promise<void> {
+    const prefixes = [...new Set([...come.values()].flat())];
     try {
-      const count = await removeFlows(flows, [...new Set([...come.values()].flat())], (flow) =>
-        isPretended(host, flow, come),
-      );
+      const known = left === TRIES ? await watched.take(prefixes) : undefined;
+      const read = known === undefined ? flows.read : () => inTurns(known);
+      const count = await removeFlows({ ...flows, read }, prefixes, (flow) => isPretended(host, flow, come));
       if (count > 0) log('info', `${count} connections cut that began before their address was a container's`);
     } catch (cause) {
       if (left > 1) return await end(host, come, left - 1);
@@ -68,6 +76,7 @@ export function createPretendedFlowCutter(flows: TrackedFlows, log: Log): Preten
   }
 
   return {
+    expect: (prefixes) => watched.begin(prefixes),
     cut: (host, come) => {
       latest = host;
       note(come);

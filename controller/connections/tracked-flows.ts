@@ -38,16 +38,19 @@ export function trackedFlows(run: Run, streamLines: StreamLines): TrackedFlows {
       const few = await call('few', asked);
       const parts =
         few === 'many\n' ? streamLines('perl', argsOf('list'), joined(asked)) : [few.split('\n').slice(0, -1)];
-      for await (const lines of parts) {
-        for (let at = 0; at < lines.length; at += AT_ONCE) {
-          yield lines.slice(at, at + AT_ONCE).map(parseTrackedFlow);
-          await setImmediate();
-        }
-      }
+      for await (const lines of parts) for await (const some of inTurns(lines)) yield some.map(parseTrackedFlow);
     },
     remove: async (handles) => void (await call('delete', handles)),
     forget: async (prefixes) => Number(await call('forget', prefixes.map(prefixText))),
   };
+}
+
+/** A few at a time, and others get their turn in between. */
+export async function* inTurns<T>(all: readonly T[]): AsyncGenerator<readonly T[]> {
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    yield all.slice(at, at + AT_ONCE);
+    await setImmediate();
+  }
 }
 
 /** Removed together; the rest of a long table is read meanwhile no further. */
@@ -55,7 +58,7 @@ const BATCH = 2000;
 
 /** Of those in which a prefix occurs. @returns how many went. @throws CommandError */
 export async function removeFlows(
-  { read, remove }: TrackedFlows,
+  { read, remove }: Pick<TrackedFlows, 'read' | 'remove'>,
   prefixes: readonly Prefix[],
   isDoomed: (flow: TrackedFlow) => boolean,
 ): Promise<number> {
@@ -72,9 +75,9 @@ export async function removeFlows(
   return count + handles.length;
 }
 
-const argsOf = (mode: string): string[] => ['-e', CONNTRACK_PROGRAM, mode];
+export const argsOf = (mode: string): string[] => ['-e', CONNTRACK_PROGRAM, mode];
 const joined = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
-const prefixText = (prefix: Prefix): string => `${networkOf(prefix)}/${prefixLength(prefix)}`;
+export const prefixText = (prefix: Prefix): string => `${networkOf(prefix)}/${prefixLength(prefix)}`;
 
 /** `4 6 198.51.100.10 192.0.2.1 873 - 0234…` @throws CommandError for what the program doesn't print: to pass over it might spare what has to go. */
 export function parseTrackedFlow(line: string): TrackedFlow {

@@ -5,6 +5,7 @@ import type { Container } from '../../policies/endpoint.ts';
 import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import type { Policy } from '../../policies/policy.gen.ts';
 import { type Prefix, parsePrefix } from '../../render/address.ts';
+import type { DesiredState } from '../../render/desired.ts';
 import { keepEqual, rememberLast } from '../remember.ts';
 
 /** By container name; most have none. */
@@ -30,6 +31,10 @@ function buildBook(containers: readonly Container[], routes: PolicyRoutes): Addr
   }
   return createAddressBook(addresses, groups);
 }
+
+/** What it will own once it runs, but for the routes of its policy; nothing of the NICs that are enforced already. */
+export const prefixesToCome = ({ endpoints }: Container, enforced: DesiredState | undefined): readonly Prefix[] =>
+  endpoints.flatMap((endpoint) => (enforced?.nics.has(endpoint.key) === true ? [] : claimedPrefixes(endpoint, [])));
 
 /** As written; a route that compilePolicy refuses makes the whole policy an error anyway. */
 function policyRoutes(containers: readonly Container[], loaded: LoadedPolicies): PolicyRoutes {

@@ -31,8 +31,8 @@ export interface SessionOptions {
   readonly revisions: Revisions;
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
-  /** Whoever is admitted waits for it. */
-  readonly pretended: Pick<PretendedFlowCutter, 'idle'>;
+  /** Whoever is admitted waits for it; told beforehand who starts. */
+  readonly pretended: Pick<PretendedFlowCutter, 'expect' | 'idle'>;
   readonly claims: AddressClaims;
   readonly panic: Panic;
   readonly traffic: TrafficControl;

@@ -6,6 +6,7 @@ import { containerId } from '../host/containers.ts';
 import type { Hint } from '../host/hinted-runtime.ts';
 import type { ContainerRef } from '../host/known-containers.ts';
 import { messageOf } from '../log.ts';
+import { prefixesToCome } from '../pass/configured-addresses.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
 import type { Outcome } from '../pass/outcome.ts';
 import { Reconciler } from '../pass/reconcile.ts';
@@ -139,7 +140,12 @@ export class Session {
   }
 
   async start(): Promise<void> {
-    listenToHost(this.#bus, { ...this.#options, reader: this.reconciler.reader, mark: this.#passes.mark });
+    listenToHost(this.#bus, {
+      ...this.#options,
+      reader: this.reconciler.reader,
+      mark: this.#passes.mark,
+      onStarting: (id) => this.#expect(id),
+    });
     this.#sources.listen(this.#bus);
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
@@ -170,6 +176,7 @@ export class Session {
   /** Reads the container, its policy and its veths again. @returns what the pass that did so came to. */
   async admit({ lxcPath, name }: ContainerRef, hint: Hint | undefined): Promise<Outcome> {
     const id = containerId(lxcPath, name);
+    this.#expect(id);
     if (hint !== undefined) this.reconciler.reader.runtimes.hint(id, hint);
     this.#passes.dirty.configs.set(id, { lxcPath, name });
     // The folder's watcher tells of a change too, but a container may be started right after it.
@@ -181,6 +188,13 @@ export class Session {
     // What began before it would be answered by its init, and by no policy.
     await this.#options.pretended.idle();
     return outcome;
+  }
+
+  /** What others began in its name has to end with its start. */
+  #expect(id: string): void {
+    const { applier, pretended } = this.#options;
+    const known = this.reconciler.reader.known.get(id);
+    if (known !== undefined) pretended.expect(prefixesToCome(known.container, applier.lastEnforced));
   }
 
   /** The veth is about to go: takes away what is ours of it, before it takes that along. */

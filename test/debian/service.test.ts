@@ -52,7 +52,13 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
 
   test('systemctl status names what each of its processes is for', async () => {
     const { stdout } = await host.system.run('systemctl', ['status', '--no-pager', '--full', 'routewall.service']);
-    for (const what of ['starts commands', 'looks for changes', 'tells /run/systemd', 'watches neighbour proxies'])
+    for (const what of [
+      'starts commands',
+      'watches connections',
+      'looks for changes',
+      'tells /run/systemd',
+      'watches neighbour proxies',
+    ])
       expect(stdout).toContain(`routewall: ${what}`);
     for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThan(300);
   });

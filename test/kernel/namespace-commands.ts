@@ -4,8 +4,10 @@ import {
   type Run,
   run,
   type StartResident,
+  type StartTalker,
   type StreamLines,
   startResident,
+  startTalker,
   streamLines,
 } from '../../controller/commands/run.ts';
 import type { Namespace } from '../../sandbox/namespace.ts';
@@ -22,6 +24,15 @@ export const startIn =
   (namespace: Namespace, started: Resident[] = []): StartResident =>
   (command, args) => {
     const child = startResident('nsenter', [enter(namespace), command, ...args]);
+    started.push(child);
+    return child;
+  };
+
+/** As `startIn`. */
+export const talkIn =
+  (namespace: Namespace, started: Resident[] = []): StartTalker =>
+  (command, args) => {
+    const child = startTalker('nsenter', [enter(namespace), command, ...args]);
     started.push(child);
     return child;
   };

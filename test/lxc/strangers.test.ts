@@ -171,6 +171,43 @@ test('what somebody said in its name while it was stopped is no way in to a cont
   });
 });
 
+/** A datagram in somebody's name from each port in turn, some thousand a second. */
+const CHATTER = String.raw`
+use Socket;
+my ($from, $to) = map { inet_aton($_) } @ARGV;
+socket(my $s, AF_INET, SOCK_RAW, 255) or die "$!\n";
+for (my $port = 1024; ; $port = $port < 60000 ? $port + 1 : 1024) {
+  my $datagram = pack('nnnn', $port, 7000, 8, 0);
+  my $packet = pack('CCnnnCCna4a4', 0x45, 0, 28, 0, 0, 64, 17, 0, $from, $to) . $datagram;
+  send $s, $packet, 0, pack_sockaddr_in(0, $to) or die "$!\n";
+  select undef, undef, undef, 0.0003;
+}
+`;
+
+test('nor what he goes on saying while it starts', async () => {
+  const rw = await startRoutewall({ policies: { 'containers/bob.yaml': 'egress: { default: allow }\n' } });
+  const { host, outside } = rw.bed;
+  // The host routes once somebody runs.
+  await rw.start(await rw.addContainer('alice', { lines: nic(ALICE) }));
+  const [own = ''] = BOB;
+  const friend = '203.0.113.200';
+  await runIp(outside, [`route add ${friend} via 192.0.2.1`]);
+  const bob = await rw.addContainer('bob', { lines: [...nic(BOB), `lxc.hook.start-host = ${rw.hook}`] });
+  const said = async (): Promise<number> => {
+    const { stdout } = await host.run('conntrack', ['-L', '-p', 'udp', '-s', own, '-d', friend]);
+    return stdout.split('\n').filter((line) => line !== '').length;
+  };
+  const chatter = outside.spawn('perl', ['-e', CHATTER, own, friend]);
+  for (let round = 0; round < 4; round += 1) {
+    await eventually('he is heard', async () => (await said()) > 500);
+    await bob.start();
+    // Its init runs: whatever is left by now would be answered by it, and by no policy.
+    expect(await said()).toBe(0);
+    await rw.stop(bob, 'kill');
+  }
+  await chatter.stop();
+});
+
 test('nor what was said while no daemon ran, when it started too', async () => {
   const bobs = { 'containers/bob.yaml': 'egress: { default: allow }\n', 'containers/alice.yaml': OPEN };
   const rw = await startRoutewall({ policies: bobs });

@@ -22,9 +22,11 @@ const flow = (protocol: number, port: number): TrackedFlow => ({
   destination: certain(parseAddress('203.0.113.80')),
 });
 
-function start(failures: number) {
+/** What was read ahead; `undefined`: nothing. */
+function start(failures: number, ahead?: readonly TrackedFlow[]) {
   const [removed, logged]: [string[], string[]] = [[], []];
   let left = failures;
+  const watched = { begin: () => undefined, take: async () => ahead };
   const flows = {
     read: async function* () {
       if (left-- > 0) throw new Error('killed');
@@ -33,7 +35,7 @@ function start(failures: number) {
     remove: async (handles: readonly string[]) => void removed.push(...handles),
     forget: async () => 0,
   };
-  return { cutter: createPretendedFlowCutter(flows, (_, text) => void logged.push(text)), removed, logged };
+  return { cutter: createPretendedFlowCutter(flows, watched, (_, text) => void logged.push(text)), removed, logged };
 }
 
 it.each([0, 2])('cuts all but TCP that is allowed, after %d failures', async (failures) => {
@@ -42,6 +44,13 @@ it.each([0, 2])('cuts all but TCP that is allowed, after %d failures', async (fa
   await cutter.idle();
   expect(removed).toEqual(['17/53', '6/22']);
   expect(logged).toEqual(["2 connections cut that began before their address was a container's"]);
+});
+
+it('takes what was read ahead, and reads nothing then', async () => {
+  const { cutter, removed } = start(60, [flow(17, 53), flow(6, 80)]);
+  cutter.cut(HOST, COME);
+  await cutter.idle();
+  expect(removed).toEqual(['17/53']);
 });
 
 it('keeps nobody waiting for more than a few tries, and goes on trying', async () => {
