@@ -18,7 +18,8 @@ sub run { eval shift; print STDERR $@; exit($@ eq '' ? 0 : 255) }
 my ($input, %jobs) = ('');
 sub answer {
   my $frame = pack('N a N/a*', @_);
-  while (length $frame) { substr($frame, 0, syswrite(STDOUT, $frame) // exit, '') }
+  # EINTR 4: a child that ended.
+  while (length $frame) { substr($frame, 0, syswrite(STDOUT, $frame) // ($! == 4 ? 0 : exit), '') }
 }
 sub feed {
   my ($input) = @_;
@@ -38,6 +39,7 @@ sub begin {
   my $pid = $began ? fork : undef;
   return answer($id, 'x', -1) unless defined $pid;
   unless ($pid) {
+    $SIG{CHLD} = 'DEFAULT';
     open STDIN, '<', '/dev/null';
     feed($input) if length $input;
     open STDOUT, '>&', $out_end; open STDERR, '>&', $err_end;
@@ -48,11 +50,13 @@ sub begin {
   $jobs{$id} = { pid => $pid, open => { o => $out, e => $err } };
   answer($id, 'p', $pid);
 }
+# Ends the wait below. One that ends right before it is looked for a millisecond later.
+$SIG{CHLD} = sub {};
 while (1) {
   my $bits = '';
   vec($bits, fileno $_, 1) = 1 for *STDIN, map { values %{ $_->{open} } } values %jobs;
   my $ending = grep { !%{ $_->{open} } } values %jobs;
-  select($bits, undef, undef, $ending ? 0.001 : undef) < 0 and next;
+  $bits = '' if select($bits, undef, undef, $ending ? 0.001 : undef) < 0;
   for my $id (keys %jobs) {
     my ($pid, $open) = @{ $jobs{$id} }{qw(pid open)};
     for my $kind (keys %$open) {

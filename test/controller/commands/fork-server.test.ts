@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { type ForkServer, openForkServer } from '../../../controller/commands/fork-server.ts';
 import { CommandError, CrashError, type Run, run, startTalker, type Talker } from '../../../controller/commands/run.ts';
@@ -89,6 +90,19 @@ test('many at once are answered each for itself, and the slow keeps none waiting
   expect(isDone).toBe(false);
   // Its output had ended long before.
   expect((await slow).exitCode).toBe(7);
+  expect(forks.direct).toEqual([]);
+});
+
+test('long answers come whole while others end', async () => {
+  const forks = open();
+  const long = Array.from({ length: 20 }, (_, n) => sh(forks, `head -c 500000 /dev/zero | tr "\\0" ${n % 10}`));
+  const short = Array.from({ length: 100 }, async (_, n) => {
+    await sleep(n * 3);
+    return await sh(forks, 'exit 4');
+  });
+  for (const [n, { stdout }] of (await Promise.all(long)).entries())
+    expect(stdout === `${n % 10}`.repeat(500_000)).toBe(true);
+  for (const { exitCode } of await Promise.all(short)) expect(exitCode).toBe(4);
   expect(forks.direct).toEqual([]);
 });
 
