@@ -35,6 +35,14 @@ interface Run {
   readonly place: Place;
 }
 
+const SIGINT = 2;
+
+/** The kernel drops a signal that an init hasn't asked for yet, and `lxc-stop` waits for a minute then. */
+async function catches(pid: number, signal: number): Promise<boolean> {
+  const [, mask = ''] = /^SigCgt:\s+([0-9a-f]+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 export class Container {
   readonly name: string;
   readonly lxcPath: string;
@@ -90,6 +98,7 @@ export class Container {
   async reboot(): Promise<void> {
     const { pid } = await this.#enter();
     await this.#leave();
+    await eventually(`container ${this.name}: init hears`, () => catches(pid, SIGINT));
     await this.#lxc('lxc-stop', '-r');
     await eventually(`container ${this.name} runs again`, async () => {
       const info = await this.#info();
