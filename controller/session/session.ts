@@ -16,7 +16,7 @@ import { createSessionFollowers, type SessionFollowers } from './followers.ts';
 import { listenToHost } from './host-events.ts';
 import { Passes } from './passes.ts';
 import { SessionReadings } from './readings.ts';
-import { RefusedFilesRetry } from './refused-files.ts';
+import { refusedFiles } from './refused-files.ts';
 import { RegularResync } from './regular-resync.ts';
 import { SessionEnded } from './session-ended.ts';
 import type { SessionOptions } from './session-options.ts';
@@ -99,12 +99,6 @@ export class Session {
       reader: this.reconciler.reader,
       mark,
     });
-    const refused = new RefusedFilesRetry({
-      ...options,
-      timers: this.#timers,
-      refused: () => this.reconciler.reader.refused,
-      mark,
-    });
     this.#passes = new Passes({
       ...options,
       reconciler: this.reconciler,
@@ -114,7 +108,6 @@ export class Session {
       isReady: () => this.#sources.isReady,
       isEnforced: () => options.applier.enforced !== undefined,
       onOutcome: async (outcome, began) => {
-        refused.follow();
         this.#isRefused = outcome.applied.refused.size + outcome.applied.unrouted.size > 0;
         await this.#followers.follow(outcome);
         options.onOutcome(outcome, performance.now() - began);
@@ -150,8 +143,17 @@ export class Session {
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
     this.#regular.begin();
-    for (const isRefused of [() => this.#isUnsaved(), () => this.#isRefused])
-      tryAgain({ timers: this.#timers, isRefused, request: () => this.#passes.request() });
+    this.#tryAgain();
+  }
+
+  #tryAgain(): void {
+    const again = (): void => this.#passes.request();
+    const refused = [
+      { isRefused: () => this.#isUnsaved(), again },
+      { isRefused: () => this.#isRefused, again },
+      refusedFiles({ ...this.#options, refused: () => this.reconciler.reader.refused, mark: this.#passes.mark }),
+    ];
+    for (const each of refused) tryAgain(this.#timers, each);
   }
 
   #isUnsaved(): boolean {

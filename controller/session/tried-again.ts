@@ -1,18 +1,16 @@
-/** What the disk or the kernel refused is tried again, soon and then ever more rarely: no event tells that it would be taken. */
+/** What disk, kernel or a tool refused is tried again, soon and then ever more rarely: no event tells that it would be taken. */
 import type { Timers } from '../timers.ts';
 
-interface TriedAgain {
-  readonly timers: Timers;
+export interface Refusable {
   /** Asked all the time. */
   readonly isRefused: () => boolean;
-  /** Asks for a pass: any one tries again. */
-  readonly request: () => void;
+  readonly again: () => void;
 }
 
 const LOOK_MS = 2_000;
 const MOST_MS = 60_000;
 
-export function tryAgain({ timers, isRefused, request }: TriedAgain): void {
+export function tryAgain(timers: Timers, { isRefused, again }: Refusable): void {
   let pauseMs = 0;
   let nextMs = LOOK_MS;
   timers.every(LOOK_MS, () => {
@@ -22,7 +20,7 @@ export function tryAgain({ timers, isRefused, request }: TriedAgain): void {
       return;
     }
     if (pauseMs <= 0) {
-      request();
+      again();
       pauseMs = nextMs;
       nextMs = Math.min(2 * nextMs, MOST_MS);
     }
