@@ -11,6 +11,7 @@ import { type Log, messageOf } from '../log.ts';
 import { askLink, type Question } from './ask-link.ts';
 import { isOwnAnswer, linkQuestion } from './link-question.ts';
 import type { Taken, TakenAddress } from './taken-file.ts';
+import { TakenKeeper } from './taken-keeper.ts';
 
 export interface AddressClaimsOptions {
   readonly stream: StreamLines;
@@ -46,6 +47,7 @@ export class AddressClaims {
   readonly #asked = new Map<string, Asked>();
   readonly #due = new Map<string, NeighbourProxy>();
   #taken: Taken;
+  readonly #keeper: TakenKeeper;
   #network: HostNetwork | undefined;
   #toAsk: Asked[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -56,6 +58,7 @@ export class AddressClaims {
   constructor(options: AddressClaimsOptions, taken: Taken = NOBODY) {
     this.#options = options;
     this.#taken = taken;
+    this.#keeper = new TakenKeeper({ log: options.log, write: options.keep });
   }
 
   switch(isOn: boolean): void {
@@ -140,6 +143,7 @@ export class AddressClaims {
   stop(): void {
     clearTimeout(this.#gathering);
     clearTimeout(this.#again);
+    this.#keeper.stop();
   }
 
   #ask(asked: Asked): void {
@@ -230,11 +234,7 @@ export class AddressClaims {
   #setTaken(taken: Taken): void {
     if (taken.size === 0 && this.#taken.size === 0) return;
     this.#taken = taken;
-    try {
-      this.#options.keep(taken);
-    } catch (cause) {
-      this.#options.log('warning', `addresses in use can't be kept for commands: ${messageOf(cause)}`);
-    }
+    this.#keeper.keep(taken);
     this.#askAgain();
   }
 

@@ -1,7 +1,11 @@
 /** What an answer, silence, and a container's end mean for the claim of an address. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { StreamLines } from '../../../controller/commands/run.ts';
-import { AddressClaims } from '../../../controller/probe/address-claims.ts';
+import { AddressClaims, type AddressClaimsOptions } from '../../../controller/probe/address-claims.ts';
+import { readTaken, writeTaken } from '../../../controller/probe/taken-file.ts';
 import { describeHost } from '../../../policies/host-network.ts';
 import { parseAddress } from '../../../render/address.ts';
 import type { NeighbourProxy } from '../../../render/desired.ts';
@@ -24,7 +28,7 @@ interface Asker {
   end(): void;
 }
 
-function makeLink() {
+function makeLink(options: Partial<AddressClaimsOptions> = {}) {
   const askers: Asker[] = [];
   let news = 0;
   const stream: StreamLines = async function* () {
@@ -56,6 +60,7 @@ function makeLink() {
     onNews: () => {
       news += 1;
     },
+    ...options,
   });
   claims.switch(true);
   /** A container on `vethN` wants the address, and the link is asked. */
@@ -158,4 +163,26 @@ test('a link that can’t be asked claims, and the log says so', async () => {
   await eventually('it is claimed', () => claims.admit([PROXY], network, new Map()).length === 1);
   expect(said).toEqual(["whether addresses are in use can't be asked: no perl here"]);
   claims.stop();
+});
+
+test('what the disk refuses to keep is kept as soon as it takes it, and told once', async () => {
+  const said: string[] = [];
+  const folder = await mkdtemp(join(tmpdir(), 'routewall-taken-'));
+  const runDirectory = join(folder, 'away');
+  const { claims, want, heard } = makeLink({
+    log: (_, text) => void said.push(text),
+    keep: (taken) => writeTaken(runDirectory, taken),
+  });
+  const asker = await want(1);
+  asker.say(`0 ${NEIGHBOUR}`, 'silent');
+  await heard(1);
+  await eventually('it was refused', () => said.length > 0);
+  await turn();
+  await mkdir(runDirectory);
+  await eventually('it is kept', () => readTaken(runDirectory).size === 1);
+  expect([...readTaken(runDirectory)]).toEqual([...claims.taken]);
+  expect(said).toEqual([expect.stringContaining('ENOENT')]);
+  asker.end();
+  claims.stop();
+  await rm(folder, { recursive: true });
 });
