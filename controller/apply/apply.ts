@@ -174,7 +174,12 @@ export class Applier {
   }
 
   get #isDue(): boolean {
-    return this.#beside.due.proxies.length > 0;
+    return this.#beside.due.proxies.length > 0 || this.isLeftOver;
+  }
+
+  /** Something is in the kernel that `ip` refused to remove, as far as is known: a comparison tries again. */
+  get isLeftOver(): boolean {
+    return this.#beside.routing.removals.isAny;
   }
 
   async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {

@@ -76,15 +76,15 @@ export class BesideRules {
     return { routing, leakable, unset };
   }
 
-  /** What routing differs in. `waited`: those of the lines that nobody took away, since they waited for an answer. */
+  /** What routing differs in. `waited`: lines that are nobody else's doing, since they waited for an answer, or were refused. */
   compare(
     enforced: DesiredState,
     { routing, leakable }: ObservedBeside,
     network: HostNetwork,
   ): { readonly diff: RoutingDiff; readonly waited: ReadonlySet<string> } {
     this.claims.learn(routing.proxies, routingOf(enforced).proxies);
+    const waited = new Set([...renderRouting({ add: this.due, remove: NO_ROUTING }), ...this.routing.removals.lines]);
     const { add, remove } = this.routing.diffObserved(enforced, routing, leakable);
-    const waited = new Set(renderRouting({ add: this.due, remove: NO_ROUTING }));
     const proxies = this.claims.admit(add.proxies, network, enforced.nics);
     return { diff: { add: { ...add, proxies }, remove }, waited };
   }

@@ -1,5 +1,5 @@
 /** Writes routes, gateway addresses and proxies, and keeps in mind what `ip` refused. */
-import type { DesiredState } from '../../render/desired.ts';
+import type { DesiredState, GatewayAddress } from '../../render/desired.ts';
 import {
   diffRouting,
   proxyKey,
@@ -13,6 +13,8 @@ import type { ObservedRouting } from '../kernel/observe.ts';
 import type { Log } from '../log.ts';
 import { FailedRouting } from './failed-routing.ts';
 import { type ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
+import { NO_ROUTING } from './pick-nics.ts';
+import { GONE, RefusedRemovals } from './refused-removals.ts';
 
 export interface RoutingWriterOptions {
   readonly ip: IpChannel;
@@ -20,15 +22,13 @@ export interface RoutingWriterOptions {
   readonly foreign: ForeignProxies;
 }
 
-/** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
-export const GONE =
-  /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
-
 export class RoutingWriter {
   readonly #options: RoutingWriterOptions;
   /** Host-side veths that were given gateway addresses; another link may have such a name by now. */
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
+  /** A comparison is to try these again. */
+  readonly removals = new RefusedRemovals();
 
   constructor(options: RoutingWriterOptions) {
     this.#options = options;
@@ -47,7 +47,8 @@ export class RoutingWriter {
   async write(diff: RoutingDiff): Promise<void> {
     const lines = renderRouting(diff);
     for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
-    for (const failure of this.#failed.note(lines, await this.#options.ip.run(lines))) this.complain(failure);
+    const failures = this.#failed.note(lines, await this.#options.ip.run(lines));
+    for (const failure of this.removals.note(lines, failures)) this.complain(failure);
   }
 
   /** From what the kernel holds of ours to what it shall hold. */
@@ -61,16 +62,18 @@ export class RoutingWriter {
     this.#gatewayVeths = new Set(wanted.gateways.map(({ dev }) => dev));
     const left = keysOf(lxcProxies.filter(({ running }) => !running));
     const leaked = observed.foreignProxies.filter((proxy) => left.has(proxyKey(proxy)));
+    const { lines } = this.removals;
+    const isRefused = (gateway: GatewayAddress): boolean =>
+      lines.size > 0 && removalsOf({ gateways: [gateway] }).some((line) => lines.has(line));
     const present: Routing = {
-      gateways: observed.linkAddresses.filter(({ dev }) => veths.has(dev)),
+      gateways: observed.linkAddresses.filter((gateway) => veths.has(gateway.dev) || isRefused(gateway)),
       routes: observed.routes,
       proxies: observed.proxies,
     };
     const diff = diffRouting(present, wanted);
-    return {
-      add: this.#options.foreign.spare(diff.add),
-      remove: { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] },
-    };
+    const remove = { ...diff.remove, proxies: [...diff.remove.proxies, ...leaked] };
+    this.removals.settle(removalsOf(remove));
+    return { add: this.#options.foreign.spare(diff.add), remove };
   }
 
   complain({ line, message }: FailedLine): void {
@@ -78,3 +81,6 @@ export class RoutingWriter {
     this.#options.log('error', `ip ${line}: ${message}`);
   }
 }
+
+const removalsOf = (part: Partial<Routing>): string[] =>
+  renderRouting({ add: NO_ROUTING, remove: { ...NO_ROUTING, ...part } });

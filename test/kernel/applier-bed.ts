@@ -2,7 +2,7 @@
 
 import type { ApplyRequest } from '../../controller/apply/applied.ts';
 import { Applier } from '../../controller/apply/apply.ts';
-import { openIpChannel } from '../../controller/commands/ip-channel.ts';
+import { type IpChannel, openIpChannel } from '../../controller/commands/ip-channel.ts';
 import { openNftChannel } from '../../controller/commands/nft-channel.ts';
 import type { Run } from '../../controller/commands/run.ts';
 import { openKernelMarks } from '../../controller/kernel/kernel-marks.ts';
@@ -14,8 +14,11 @@ import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
 import { unaskedClaims } from '../controller/probe/unasked.ts';
 import { runIn, startIn } from './namespace-commands.ts';
 
-/** `seen`: stands between the applier and the commands that are no residents. The clean-up takes all away. */
-export async function openApplier(seen = (inside: Run): Run => inside): Promise<{ host: Namespace; applier: Applier }> {
+/** `seen`: stands between the applier and the commands that are no residents, `told` before the resident ip. The clean-up takes all away. */
+export async function openApplier(
+  seen = (inside: Run): Run => inside,
+  told = (inside: IpChannel): IpChannel => inside,
+): Promise<{ host: Namespace; applier: Applier }> {
   const host = await createNamespace('host');
   const [nft, ip] = [openNftChannel(startIn(host), await makeFolder()), openIpChannel(startIn(host))];
   const marks = openKernelMarks(startIn(host));
@@ -27,7 +30,7 @@ export async function openApplier(seen = (inside: Run): Run => inside): Promise<
   const commands = seen(runIn(host));
   const applier = new Applier({
     backend: createNftBackend({ nft, run: commands }),
-    ip,
+    ip: told(ip),
     marks,
     announcer: { send: () => undefined, stop: () => undefined },
     claims: unaskedClaims(),

@@ -1,0 +1,37 @@
+/**
+ * Routing lines that `ip` refused to remove. None is written again as it is: by then its interface may be another one's, or its
+ * address wanted anew. A comparison finds what is left of them, and what is ours of it, and so a comparison is what they wait for.
+ */
+import type { FailedLine } from '../commands/ip-channel.ts';
+
+/** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
+export const GONE =
+  /is not up|No such process|No such file|No such device|[Dd]evice not found|Cannot find device|Unable to find the interface|Cannot assign requested address/;
+
+export class RefusedRemovals {
+  /** `ip`'s message by line. */
+  readonly #messages = new Map<string, string>();
+
+  get lines(): ReadonlySet<string> {
+    return new Set(this.#messages.keys());
+  }
+
+  get isAny(): boolean {
+    return this.#messages.size > 0;
+  }
+
+  /** After `lines` were written, of which `failures` are removals. @returns those that weren't refused in these words before. */
+  note(lines: readonly string[], failures: readonly FailedLine[]): FailedLine[] {
+    const before = new Map(this.#messages);
+    for (const line of lines) this.#messages.delete(line);
+    const refused = failures.filter(({ message }) => !GONE.test(message));
+    for (const { line, message } of refused) this.#messages.set(line, message);
+    return refused.filter(({ line, message }) => before.get(line) !== message);
+  }
+
+  /** A comparison found these to remove: the rest has gone, or is wanted again. */
+  settle(found: readonly string[]): void {
+    const left = new Set(found);
+    for (const line of this.lines) if (!left.has(line)) this.#messages.delete(line);
+  }
+}

@@ -1,0 +1,102 @@
+/** What `ip` refuses to remove is removed by a later comparison, unless it is wanted again or another's by then. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Applier } from '../../controller/apply/apply.ts';
+import type { IpChannel } from '../../controller/commands/ip-channel.ts';
+import { parseAddress } from '../../render/address.ts';
+import type { DesiredState, NicState } from '../../render/desired.ts';
+import { cleanUp } from '../../sandbox/clean-up.ts';
+import type { Namespace } from '../../sandbox/namespace.ts';
+import { certain, nicOf, stateOf, veth } from '../controller/states.ts';
+import { openApplier, requestOf } from './applier-bed.ts';
+
+let host: Namespace;
+let applier: Applier;
+let isRefusing: boolean;
+
+const refusing = (inside: IpChannel): IpChannel => ({
+  ...inside,
+  run: async (lines) => {
+    const refused = isRefusing ? lines.filter((line) => line.includes(' del ')) : [];
+    const failures = await inside.run(lines.filter((line) => !refused.includes(line)));
+    return [...failures, ...refused.map((line) => ({ line, message: 'RTNETLINK answers: Operation not permitted' }))];
+  },
+});
+
+const makeLink = async (name: string): Promise<void> => {
+  await host.run('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-peer`]);
+  await host.run('ip', ['link', 'set', name, 'up']);
+};
+
+beforeEach(async () => {
+  isRefusing = true;
+  ({ host, applier } = await openApplier(undefined, refusing));
+  for (const name of ['veth1', 'uplink']) await makeLink(name);
+});
+afterEach(cleanUp);
+
+const BARE: NicState = { ...nicOf(1, 80), routes: [], gateways: [], proxies: [] };
+const { routes, gateways } = nicOf(1, 80);
+const proxies = [{ address: certain(parseAddress('198.51.100.1')), dev: veth('uplink') }];
+
+const held = async (): Promise<string> => {
+  const listed = [['address'], ['route'], ['neigh', 'show', 'proxy']].map((words) => host.run('ip', words));
+  return (await Promise.all(listed)).map(({ stdout }) => stdout).join('');
+};
+
+const KINDS = [
+  ['a route', { routes }, /198\.51\.100\.1 dev veth1/],
+  ['a gateway address', { gateways }, /169\.254\.0\.1\/32/],
+  ['a neighbour proxy', { proxies }, /198\.51\.100\.1 dev uplink/],
+] as const;
+
+const isRight = (desired: DesiredState): Promise<boolean> =>
+  applier.isRight(desired, {
+    ...{ lxcProxies: () => [], areLinksKnown: () => true },
+    ...{ turn: async () => undefined, idle: async () => undefined },
+  });
+
+const LEAVING = KINDS.flatMap(([kind, part, line]) => [
+  [`${kind} of who stays`, part, line, stateOf(BARE)] as const,
+  [`${kind} of who is gone`, part, line, stateOf()] as const,
+]);
+
+test.each(LEAVING)('%s', async (_, part, line, desired) => {
+  await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
+  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, true]);
+  await applier.apply(requestOf(desired));
+  // However often, and though a look that can't see it finds nothing to do.
+  for (let round = 0; round < 3; round += 1) {
+    expect([applier.isLeftOver, line.test(await held())]).toEqual([true, true]);
+    expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
+    await applier.proof.lookAhead({ folders: [], trees: [], paths: [] });
+    expect(await isRight(desired)).toBe(false);
+  }
+  isRefusing = false;
+  expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
+  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, false]);
+  expect(await isRight(desired)).toBe(true);
+});
+
+test.each(KINDS)('%s that is wanted again stays', async (_, part, line) => {
+  await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
+  await applier.apply(requestOf(stateOf(BARE)));
+  await applier.apply(requestOf(stateOf({ ...BARE, ...part })));
+  isRefusing = false;
+  await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
+  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, true]);
+});
+
+test('nothing is taken from a link that has the name by then', async () => {
+  await applier.resync(requestOf(stateOf(nicOf(1, 80))));
+  await applier.apply(requestOf(stateOf()));
+  // Still takes each gateway there for one that a pass may have written to a link that was made anew.
+  await applier.resync(requestOf(stateOf()));
+  isRefusing = false;
+  await host.run('ip', ['link', 'del', 'veth1']);
+  await makeLink('veth1');
+  await host.run('ip', ['address', 'add', '169.254.0.2/32', 'dev', 'veth1', 'scope', 'link']);
+  await host.run('ip', ['route', 'add', '198.51.100.1/32', 'dev', 'veth1', 'metric', '4096']);
+  const before = await held();
+  await applier.resync(requestOf(stateOf()));
+  expect([applier.isLeftOver, await held()]).toEqual([false, before]);
+});
