@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { errorCode } from './error-code.ts';
 
 export interface FolderWatch {
-  /** Whether the path still leads to the folder that is watched. */
+  /** Whether the path still leads to the folder that is watched, as far as can be told: why not, a new watch is refused with. */
   isCurrent(): boolean;
   close(): void;
 }
@@ -29,7 +29,7 @@ export function watchFolder(
     throw error;
   }
   watcher.on('error', onBroken);
-  return { isCurrent: () => isSameFolder(before, statIfFolder(path)), close: () => watcher.close() };
+  return { isCurrent: () => isStill(path, before), close: () => watcher.close() };
 }
 
 /** The nearest existing folder above a path that doesn't exist; `onChange` when anything happens there. */
@@ -49,6 +49,15 @@ function statIfFolder(path: string): Stats | undefined {
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
+  }
+}
+
+/** Asked by timers, where an error would be nobody's. */
+function isStill(path: string, before: Stats): boolean {
+  try {
+    return isSameFolder(before, statIfFolder(path));
+  } catch {
+    return false;
   }
 }
 
