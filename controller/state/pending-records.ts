@@ -57,9 +57,9 @@ export class PendingRecords {
     this.#files.add(path);
   }
 
-  /** When all that was kept is written. */
+  /** When all that was kept is written. What is kept meanwhile stays. */
   async clear(): Promise<void> {
-    for (const path of this.#files) {
+    for (const path of [...this.#files]) {
       await rm(path, { force: true });
       this.#files.delete(path);
     }

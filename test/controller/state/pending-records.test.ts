@@ -19,3 +19,15 @@ test('what the disk refuses, or a kill cuts short, takes no room on it', async (
   expect([...(await new PendingRecords(folder).open())]).toEqual([]);
   expect(await readdir(folder)).toEqual([]);
 });
+
+test('what is kept while others are cleared stays', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'routewall-pending-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const pending = new PendingRecords(folder);
+  for (let count = 0; count < 100; count += 1) await pending.keep([['mail', memento]]);
+  const cleared = pending.clear();
+  await pending.keep([['web', memento]]);
+  await cleared;
+  expect(pending.isEmpty).toBe(false);
+  expect([...(await new PendingRecords(folder).open()).keys()]).toEqual(['web']);
+});
