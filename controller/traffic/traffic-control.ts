@@ -12,7 +12,7 @@ import {
 } from '../../render/traffic.ts';
 import { parseFailures } from '../commands/ip-channel.ts';
 import { abortable, orUnread, patiently, Unread, type Wait } from '../commands/reading.ts';
-import { CommandError, type Run } from '../commands/run.ts';
+import type { Run } from '../commands/run.ts';
 import { messageOf } from '../log.ts';
 import { readTraffic } from './read-traffic.ts';
 import type { TrafficMemory } from './traffic-memory.ts';
@@ -79,7 +79,7 @@ export class TrafficControl {
           return await this.#bring(before, enforced, request);
         } catch (cause) {
           this.#failAll(cause);
-          throw cause instanceof CommandError ? new Unread(cause.message, { cause }) : cause;
+          throw cause instanceof Unread ? cause : new Unread(messageOf(cause), { cause });
         } finally {
           this.#signal = undefined;
         }

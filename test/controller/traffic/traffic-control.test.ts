@@ -39,3 +39,23 @@ it('gives an interface back once, and takes that for no change of another progra
   expect(written).toEqual(['link set dev goes promisc off\n']);
   expect(open).toEqual(new Set(['stays']));
 });
+
+it('keeps no pass from its end where the disk refuses to remember what is to be undone', async () => {
+  const run: Run = async () => ({ stdout: '', stderr: '', exitCode: 0 });
+  let isFull = true;
+  const memory: TrafficMemory = {
+    isMarked: async () => false,
+    promiscuous: async () => new Set(),
+    mark: async () => {
+      if (isFull) throw new Error('ENOSPC: no space left on device');
+    },
+    unmark: async () => undefined,
+  };
+  const control = new TrafficControl(run, memory);
+  const state = wired(wire('vethA', 'eth'));
+  expect(await control.keep(state, CHANGE)).toEqual([]);
+  expect(control.failures.map(({ why }) => why)).toEqual(Array(2).fill(expect.stringContaining('ENOSPC')));
+  isFull = false;
+  await control.keep(state, CHANGE);
+  expect(control.failures.filter(({ why }) => why.includes('ENOSPC'))).toEqual([]);
+});
