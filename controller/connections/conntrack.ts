@@ -33,6 +33,7 @@ export function createConntrackCleaner(
   const waiting = new Map<string, FormerAddress>();
   let atWork: readonly FormerAddress[] = [];
   let working: Promise<void> | undefined;
+  let retry: NodeJS.Timeout | undefined;
   const retryTimes = createRetryTimes();
 
   async function forgetAll(prefixes: readonly Prefix[], left = TRIES): Promise<void> {
@@ -56,7 +57,9 @@ export function createConntrackCleaner(
       note(atWork);
       const retryMs = retryTimes.next();
       log('warning', `${messageOf(cause)}; trying again in ${retryMs} ms`);
-      setTimeout(begin, retryMs).unref();
+      // One for all that waits, however many came meanwhile.
+      clearTimeout(retry);
+      retry = setTimeout(begin, retryMs).unref();
     } finally {
       atWork = [];
       working = undefined;

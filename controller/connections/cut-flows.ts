@@ -25,6 +25,7 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
   const waiting = new Set<string>();
   let latest: FlowHost | undefined;
   let working: Promise<void> | undefined;
+  let retry: NodeJS.Timeout | undefined;
   let retryMs = RETRY_MS.first;
   const reopened = createReopenedFlows(flows);
 
@@ -34,8 +35,9 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
       retryMs = RETRY_MS.first;
     } catch (cause) {
       log('error', `connections that are no longer allowed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
-      // The daemon's end doesn't wait for it: the next run judges all flows.
-      setTimeout(begin, retryMs).unref();
+      // One for all that waits, and the daemon's end doesn't wait for it: the next run judges all flows.
+      clearTimeout(retry);
+      retry = setTimeout(begin, retryMs).unref();
       retryMs = Math.min(2 * retryMs, RETRY_MS.most);
     } finally {
       // Not later than this: keys that come in between would wait for work that is over.

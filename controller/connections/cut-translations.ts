@@ -66,6 +66,7 @@ export interface TranslationCutter {
 export function createTranslationCutter(flows: TrackedFlows, log: Log): TranslationCutter {
   let waiting = new Map<string, Retargeted>();
   let working: Promise<void> | undefined;
+  let retry: NodeJS.Timeout | undefined;
   const retryTimes = createRetryTimes();
   const reopened = createReopenedFlows(flows);
 
@@ -76,7 +77,9 @@ export function createTranslationCutter(flows: TrackedFlows, log: Log): Translat
     } catch (cause) {
       const retryMs = retryTimes.next();
       log('error', `flows of published ports that changed: ${messageOf(cause)}; trying again in ${retryMs} ms`);
-      setTimeout(begin, retryMs).unref();
+      // One for all that waits, however many came meanwhile.
+      clearTimeout(retry);
+      retry = setTimeout(begin, retryMs).unref();
     } finally {
       working = undefined;
     }
