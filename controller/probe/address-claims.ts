@@ -41,6 +41,7 @@ const NOBODY: Taken = new Map();
 export class AddressClaims {
   readonly #options: AddressClaimsOptions;
   #isOn = false;
+  #isStopped = false;
   /** By proxyKey; one that isn't in here was never to be asked about. */
   readonly #states = new Map<string, State>();
   /** The last question about each: an answer to an older one tells of the container that wants the address now. */
@@ -141,6 +142,7 @@ export class AddressClaims {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#gathering);
     clearTimeout(this.#again);
     this.#keeper.stop();
@@ -197,6 +199,8 @@ export class AddressClaims {
       ({ address }) => void answered.add(address),
     );
     this.#again = undefined;
+    // While it listened.
+    if (this.#isStopped) return;
     if (isHeard && this.#keepTaken((taken, address) => !asked.has(taken) || answered.has(address)))
       this.#options.onNews();
     this.#askAgain();
