@@ -1,8 +1,9 @@
 /**
- * Routing lines that `ip` refused to remove. None is written again as it is: by then its interface may be another one's, or its
+ * Routing lines that `ip` refused to remove, or was lost over. None is written again as it is: by then its interface may be another one's, or its
  * address wanted anew. A comparison finds what is left of them, and what is ours of it, and so a comparison is what they wait for.
  */
 import type { FailedLine } from '../commands/ip-channel.ts';
+import { messageOf } from '../log.ts';
 
 /** Messages that say that what should go is gone, or its interface is; one that is down tells of its coming up. */
 export const GONE =
@@ -27,6 +28,11 @@ export class RefusedRemovals {
     const refused = failures.filter(({ message }) => !GONE.test(message));
     for (const { line, message } of refused) this.#messages.set(line, message);
     return refused.filter(({ line, message }) => before.get(line) !== message);
+  }
+
+  /** Nothing is known of what became of them. */
+  doubt(lines: readonly string[], cause: unknown): void {
+    for (const line of lines) this.#messages.set(line, messageOf(cause));
   }
 
   /** A comparison found these to remove: the rest has gone, or is wanted again. */

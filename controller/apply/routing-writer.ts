@@ -47,8 +47,14 @@ export class RoutingWriter {
   async write(diff: RoutingDiff): Promise<void> {
     const lines = renderRouting(diff);
     for (const { dev } of diff.add.gateways) this.#gatewayVeths.add(dev);
-    const failures = this.#failed.note(lines, await this.#options.ip.run(lines));
-    for (const failure of this.removals.note(lines, failures)) this.complain(failure);
+    try {
+      const failures = this.#failed.note(lines, await this.#options.ip.run(lines));
+      for (const failure of this.removals.note(lines, failures)) this.complain(failure);
+    } catch (cause) {
+      // Else a gateway of a veth that nobody has any more would be looked for by the next comparison alone, which may fail too.
+      this.removals.doubt(removalsOf(diff.remove), cause);
+      throw cause;
+    }
   }
 
   /** From what the kernel holds of ours to what it shall hold. */

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Applier } from '../../controller/apply/apply.ts';
 import type { IpChannel } from '../../controller/commands/ip-channel.ts';
+import { CommandError } from '../../controller/commands/run.ts';
 import { parseAddress } from '../../render/address.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
@@ -12,10 +13,12 @@ import { openApplier, requestOf } from './applier-bed.ts';
 let host: Namespace;
 let applier: Applier;
 let isRefusing: boolean;
+let isLost: boolean;
 
 const refusing = (inside: IpChannel): IpChannel => ({
   ...inside,
   run: async (lines) => {
+    if (isLost && lines.length > 0) throw new CommandError('ip: no answer');
     const refused = isRefusing ? lines.filter((line) => line.includes(' del ')) : [];
     const failures = await inside.run(lines.filter((line) => !refused.includes(line)));
     return [...failures, ...refused.map((line) => ({ line, message: 'RTNETLINK answers: Operation not permitted' }))];
@@ -29,6 +32,7 @@ const makeLink = async (name: string): Promise<void> => {
 
 beforeEach(async () => {
   isRefusing = true;
+  isLost = false;
   ({ host, applier } = await openApplier(undefined, refusing));
   for (const name of ['veth1', 'uplink']) await makeLink(name);
 });
@@ -84,6 +88,18 @@ test.each(KINDS)('%s that is wanted again stays', async (_, part, line) => {
   isRefusing = false;
   await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
   expect([applier.isLeftOver, line.test(await held())]).toEqual([false, true]);
+});
+
+test.each(LEAVING)('%s, over which ip is lost again and again', async (_, part, line, desired) => {
+  isRefusing = false;
+  await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
+  isLost = true;
+  await expect(applier.apply(requestOf(desired))).rejects.toThrow('no answer');
+  for (let round = 0; round < 2; round += 1)
+    await expect(applier.resync(requestOf(desired))).rejects.toThrow('no answer');
+  isLost = false;
+  await applier.resync(requestOf(desired));
+  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, false]);
 });
 
 test('nothing is taken from a link that has the name by then', async () => {
