@@ -177,9 +177,9 @@ export class Applier {
     return this.#beside.due.proxies.length > 0 || this.isLeftOver;
   }
 
-  /** Something is in the kernel that `ip` refused to remove, as far as is known: a comparison tries again. */
+  /** As in BesideRules: a comparison tries again. */
   get isLeftOver(): boolean {
-    return this.#beside.routing.removals.isAny;
+    return this.#beside.isLeftOver;
   }
 
   async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {

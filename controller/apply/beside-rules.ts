@@ -20,6 +20,8 @@ export interface ObservedBeside {
   readonly leakable: readonly LxcProxy[];
   /** Lines that bring ports of bridges to what they shall be. */
   readonly unset: readonly string[];
+  /** Lines that were to be written before, and were refused. */
+  readonly refused: ReadonlySet<string>;
 }
 
 interface Question {
@@ -51,6 +53,15 @@ export class BesideRules {
     return { ...NO_ROUTING, proxies: [...this.claims.due] };
   }
 
+  get #refusedRemovals(): ReadonlySet<string> {
+    return new Set([...this.routing.removals.lines, ...this.uplinks.removals.lines]);
+  }
+
+  /** Something is in the kernel that `ip` refused to remove, as far as is known. */
+  get isLeftOver(): boolean {
+    return this.#refusedRemovals.size > 0;
+  }
+
   /** Others' proxies stay. @returns what may have been set of it, and is gone now. */
   async withdraw(gone: Routing): Promise<Routing> {
     const ours = this.foreign.spare(gone);
@@ -73,17 +84,17 @@ export class BesideRules {
     const leakable = lxcProxies();
     this.foreign.learn(routing.foreignProxies, leakable);
     if (!usesUplinks) await reading(() => this.uplinks.learn(undefined, async () => routing.uplinkRoutes));
-    return { routing, leakable, unset };
+    return { routing, leakable, unset, refused: this.#refusedRemovals };
   }
 
   /** What routing differs in. `waited`: lines that are nobody else's doing, since they waited for an answer, or were refused. */
   compare(
     enforced: DesiredState,
-    { routing, leakable }: ObservedBeside,
+    { routing, leakable, refused }: ObservedBeside,
     network: HostNetwork,
   ): { readonly diff: RoutingDiff; readonly waited: ReadonlySet<string> } {
     this.claims.learn(routing.proxies, routingOf(enforced).proxies);
-    const waited = new Set([...renderRouting({ add: this.due, remove: NO_ROUTING }), ...this.routing.removals.lines]);
+    const waited = new Set([...renderRouting({ add: this.due, remove: NO_ROUTING }), ...refused]);
     const { add, remove } = this.routing.diffObserved(enforced, routing, leakable);
     const proxies = this.claims.admit(add.proxies, network, enforced.nics);
     return { diff: { add: { ...add, proxies }, remove }, waited };

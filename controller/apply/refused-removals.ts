@@ -17,10 +17,6 @@ export class RefusedRemovals {
     return new Set(this.#messages.keys());
   }
 
-  get isAny(): boolean {
-    return this.#messages.size > 0;
-  }
-
   /** After `lines` were written, of which `failures` are removals. @returns those that weren't refused in these words before. */
   note(lines: readonly string[], failures: readonly FailedLine[]): FailedLine[] {
     const before = new Map(this.#messages);

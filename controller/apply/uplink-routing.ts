@@ -6,6 +6,7 @@ import { reading } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import { type ObservedRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import { readUplinkRules } from '../kernel/observe-uplinks.ts';
+import { RefusedRemovals } from './refused-removals.ts';
 
 type Tables = HostState['uplinkTables'];
 
@@ -21,6 +22,8 @@ export class UplinkRouting {
   readonly #complain: (failure: FailedLine) => void;
   /** What the kernel holds of ours, by key, in the order in which it was written. */
   #held = new Map<string, UplinkLine>();
+  /** Each change tries these again too, since they are held still. */
+  readonly removals = new RefusedRemovals();
 
   constructor(run: Run, complain: (failure: FailedLine) => void) {
     this.#run = run;
@@ -63,14 +66,22 @@ export class UplinkRouting {
 
   /** After the rules that marked packets for them are gone. @returns what was written. @throws CommandError */
   async close(tables: Tables): Promise<string[]> {
+    const lines = this.#leaving(tables);
+    const removals = lines.map((line) => shown(line, 'del'));
+    this.removals.settle(removals);
+    if (lines.length === 0) return [];
+    for (const failure of this.removals.note(removals, await this.#write(lines, 'del'))) this.#complain(failure);
+    const left = this.removals.lines;
+    for (const line of lines) if (!left.has(shown(line, 'del'))) this.#held.delete(lineKey(line));
+    return removals.filter((line) => !left.has(line));
+  }
+
+  /** Rules before the routes that they lead to. */
+  #leaving(tables: Tables): UplinkLine[] {
     if (this.#held.size === 0) return [];
     const wanted = new Set(uplinkLines(tables).map(lineKey));
     const leaving = [...this.#held].filter(([key]) => !wanted.has(key)).map(([, line]) => line);
-    // Rules before the routes that they lead to.
-    const lines = [...leaving.filter(isRule), ...leaving.filter((line) => !isRule(line))];
-    await this.#write(lines, 'del');
-    for (const line of lines) this.#held.delete(lineKey(line));
-    return lines.map((line) => shown(line, 'del'));
+    return [...leaving.filter(isRule), ...leaving.filter((line) => !isRule(line))];
   }
 
   /** `routes`: of ours, in tables of uplinks. Asks for the rules only where there may be some. @throws CommandError */

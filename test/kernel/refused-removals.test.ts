@@ -2,9 +2,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Applier } from '../../controller/apply/apply.ts';
 import type { IpChannel } from '../../controller/commands/ip-channel.ts';
-import { CommandError } from '../../controller/commands/run.ts';
+import { CommandError, type Run } from '../../controller/commands/run.ts';
 import { parseAddress } from '../../render/address.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
+import type { UplinkTable } from '../../render/uplink.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Namespace } from '../../sandbox/namespace.ts';
 import { certain, nicOf, stateOf, veth } from '../controller/states.ts';
@@ -25,6 +26,18 @@ const refusing = (inside: IpChannel): IpChannel => ({
   },
 });
 
+const refusingCommands =
+  (inside: Run): Run =>
+  async (command, args, options) => {
+    const lines = options?.input?.trim().split('\n') ?? [];
+    if (!isRefusing || command !== 'ip' || !lines.some((line) => line.includes(' del ')))
+      return await inside(command, args, options);
+    const stderr = lines.map(
+      (_, index) => `RTNETLINK answers: Operation not permitted\nCommand failed -:${index + 1}\n`,
+    );
+    return { stdout: '', stderr: stderr.join(''), exitCode: 1 };
+  };
+
 const makeLink = async (name: string): Promise<void> => {
   await host.run('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-peer`]);
   await host.run('ip', ['link', 'set', name, 'up']);
@@ -33,7 +46,7 @@ const makeLink = async (name: string): Promise<void> => {
 beforeEach(async () => {
   isRefusing = true;
   isLost = false;
-  ({ host, applier } = await openApplier(undefined, refusing));
+  ({ host, applier } = await openApplier(refusingCommands, refusing));
   for (const name of ['veth1', 'uplink']) await makeLink(name);
 });
 afterEach(cleanUp);
@@ -100,6 +113,34 @@ test.each(LEAVING)('%s, over which ip is lost again and again', async (_, part, 
   isLost = false;
   await applier.resync(requestOf(desired));
   expect([applier.isLeftOver, line.test(await held())]).toEqual([false, false]);
+});
+
+const TABLES: readonly UplinkTable[] = [{ table: 11_905, dev: veth('uplink'), gateways: [], families: [4] }];
+const withTables = (): DesiredState => ({ ...stateOf(), host: { ...stateOf().host, uplinkTables: TABLES } });
+const holdsTables = async (): Promise<boolean[]> =>
+  (await Promise.all([host.run('ip', ['rule']), host.run('ip', ['route', 'show', 'table', 'all'])])).map(({ stdout }) =>
+    stdout.includes('11905'),
+  );
+
+test("an uplink's table and rules", async () => {
+  await applier.resync(requestOf(withTables()));
+  const desired = stateOf();
+  await applier.apply(requestOf(desired));
+  for (let round = 0; round < 3; round += 1) {
+    expect([applier.isLeftOver, await holdsTables()]).toEqual([true, [true, true]]);
+    expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
+  }
+  isRefusing = false;
+  expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
+  expect([applier.isLeftOver, await holdsTables()]).toEqual([false, [false, false]]);
+});
+
+test("an uplink's table and rules that are wanted again stay", async () => {
+  await applier.resync(requestOf(withTables()));
+  await applier.apply(requestOf(stateOf()));
+  isRefusing = false;
+  await applier.apply(requestOf(withTables()));
+  expect([applier.isLeftOver, await holdsTables()]).toEqual([false, [true, true]]);
 });
 
 test('nothing is taken from a link that has the name by then', async () => {
