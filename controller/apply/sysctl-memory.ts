@@ -1,7 +1,8 @@
 /** Remembers what the host's own sysctls were before we changed them, so that a purge of the package can put them back. */
-import { appendFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere } from '../read-if-there.ts';
+import { realDisk, replaceFile } from '../state/durable-disk.ts';
 import { readSysctl, type SysctlDrift, sysctlDevice } from './sysctls.ts';
 
 /** In the run folder, which is as new with each boot as the kernel's settings are. */
@@ -17,20 +18,22 @@ export type RememberSysctls = (changes: readonly SysctlDrift[], ours: ReadonlySe
  */
 export function openSysctlMemory(runDirectory: string): RememberSysctls {
   const file = join(runDirectory, FILE);
-  let known: Set<string> | undefined;
+  let known: string | undefined;
   return async (changes, ours) => {
     const candidates = changes.filter(({ key }) => !ours.has(sysctlDevice(key)));
     if (candidates.length === 0) return;
-    known ??= await readKeys(file);
+    known ??= await readKnown(file);
+    const keys = new Set(known.split('\n').map((line) => line.split(' ')[0]));
     const followers = candidates.some(({ key }) => key === IPV6_FORWARDING) ? await readFollowers(ours) : [];
     const lines = new Map<string, string>();
     // A follower that has our value already is remembered too: putting back what it follows will change it.
     for (const { key, actual, value } of [...candidates, ...followers]) {
-      if (actual !== undefined && !known.has(key)) lines.set(key, `${key} ${actual} ${value}\n`);
+      if (actual !== undefined && !keys.has(key)) lines.set(key, `${key} ${actual} ${value}\n`);
     }
     if (lines.size === 0) return;
-    await appendFile(file, [...lines.values()].join(''));
-    for (const key of lines.keys()) known.add(key);
+    const next = known + [...lines.values()].join('');
+    await replaceFile(realDisk, file, next);
+    known = next;
   };
 }
 
@@ -40,9 +43,10 @@ async function readFollowers(ours: ReadonlySet<string>): Promise<Pick<SysctlDrif
   return keys.map((key) => ({ key, actual: readSysctl(key), value: '1' }));
 }
 
-async function readKeys(file: string): Promise<Set<string>> {
+/** A line without an end was cut short: the next one would be taken for a part of it, and neither be put back. */
+async function readKnown(file: string): Promise<string> {
   const text = await readIfThere(file).catch((cause: unknown) => {
     throw new Error(`${file}: can't be read`, { cause });
   });
-  return new Set((text ?? '').split('\n').flatMap((line) => line.split(' ')[0] ?? []));
+  return text?.slice(0, text.lastIndexOf('\n') + 1) ?? '';
 }
