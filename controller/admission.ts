@@ -47,7 +47,8 @@ export interface Admitted {
 /** Answers the session of the moment: a change of the configuration replaces it. */
 export type CurrentSession = () => Session | undefined;
 
-const TRIES = 5;
+/** A session's successor is made in some milliseconds, or where another backend is to serve, or metrics end, in seconds. */
+const SUCCESSOR_MS = { look: 50, most: 10_000 };
 
 /** @throws Refused, UnknownContainer, Error where the pass failed. */
 export async function admit(current: CurrentSession, request: AdmissionRequest): Promise<Admitted> {
@@ -74,15 +75,16 @@ export async function release(current: CurrentSession, container: string, veth: 
 }
 
 export async function withSession<T>(current: CurrentSession, work: (session: Session) => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
+  let endedAt: number | undefined;
+  for (;;) {
     const session = current();
     if (session === undefined) throw new SessionEnded();
     try {
       return await work(session);
     } catch (cause) {
-      if (!(cause instanceof SessionEnded) || tries === TRIES) throw cause;
-      // Its successor is about to be made.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      endedAt ??= performance.now();
+      if (!(cause instanceof SessionEnded) || performance.now() - endedAt > SUCCESSOR_MS.most) throw cause;
+      await new Promise((resolve) => setTimeout(resolve, SUCCESSOR_MS.look));
     }
   }
 }

@@ -49,6 +49,8 @@ export class Passes {
   /** When the one that failed is tried again, by the clock of `performance.now()`. */
   #retryAt: number | undefined;
   #began: number | undefined;
+  /** What callers get in the place of an outcome, since there will be none. */
+  #ended: { readonly cause: unknown } | undefined;
 
   constructor(options: PassesOptions) {
     this.#options = options;
@@ -85,10 +87,11 @@ export class Passes {
   }
 
   /** @returns what the pass came to that carried the order out, or refused it. */
-  next(order?: Order): Promise<Outcome> {
+  async next(order?: Order): Promise<Outcome> {
+    if (this.#ended !== undefined) throw this.#ended.cause;
     const outcome = this.#waiters.wait(order);
     this.request();
-    return outcome;
+    return await outcome;
   }
 
   idle(): Promise<void> {
@@ -100,8 +103,9 @@ export class Passes {
     this.#queue.close();
   }
 
-  /** Callers that still wait get this in the place of an outcome. */
+  /** Callers that still wait, or come later, get this in the place of an outcome. */
   reject(cause: unknown): void {
+    this.#ended = { cause };
     this.#waiters.reject(cause);
   }
 

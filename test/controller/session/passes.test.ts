@@ -5,6 +5,7 @@ import type { Outcome } from '../../../controller/pass/outcome.ts';
 import { Passes } from '../../../controller/session/passes.ts';
 import { SessionReadings } from '../../../controller/session/readings.ts';
 import { RegularResync } from '../../../controller/session/regular-resync.ts';
+import { SessionEnded } from '../../../controller/session/session-ended.ts';
 import { createTimers } from '../../../controller/timers.ts';
 
 interface Tried {
@@ -81,4 +82,13 @@ test('events bring a try of their own, and put the next one off no further', asy
     { afterMs: 600, resync: false, starts: 10 },
     { afterMs: 600, resync: true, starts: 0 },
   ]);
+});
+
+test('whoever comes behind the end is told so, as who still waited', async () => {
+  const passes = startPasses();
+  passes.close();
+  const told = [passes.next()];
+  passes.reject(new SessionEnded());
+  told.push(passes.next());
+  for (const each of told) await expect(each).rejects.toThrow(SessionEnded);
 });
