@@ -3,7 +3,7 @@ import type { DesiredState, HostState } from '../../render/desired.ts';
 import { lineKey, renderUplinkLine, type UplinkLine, uplinkLines } from '../../render/uplink.ts';
 import { type FailedLine, parseFailures } from '../commands/ip-channel.ts';
 import { reading } from '../commands/reading.ts';
-import type { Run } from '../commands/run.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { type ObservedRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import { readUplinkRules } from '../kernel/observe-uplinks.ts';
 import { RefusedRemovals } from './refused-removals.ts';
@@ -104,7 +104,7 @@ export class UplinkRouting {
     return failures;
   }
 
-  /** A fork for each family, since no line of a batch can say which one a rule is of; uplinks rarely change. */
+  /** A fork for each family, since no line of a batch can say which one a rule is of; uplinks rarely change. @throws CommandError */
   async #write(lines: readonly UplinkLine[], verb: 'add' | 'del'): Promise<FailedLine[]> {
     const failures: FailedLine[] = [];
     for (const family of [4, 6] as const) {
@@ -113,13 +113,11 @@ export class UplinkRouting {
       const input = own.map((line) => `${renderUplinkLine(line, verb)}\n`).join('');
       const { stderr, stdout, exitCode } = await this.#run('ip', [`-${family}`, '-force', '-batch', '-'], { input });
       if (exitCode === 0) continue;
-      failures.push(
-        ...parseFailures(
-          `${stdout}${stderr}`,
-          own.map((line) => shown(line, verb)),
-          own.length + 1,
-        ),
-      );
+      const shownLines = own.map((line) => shown(line, verb));
+      const failed = parseFailures(`${stdout}${stderr}`, shownLines, own.length + 1);
+      // It failed before the first line, as for want of memory or a socket: none is done.
+      if (failed.length === 0) throw new CommandError(`ip: ${stderr.trim() || `exit status ${exitCode}`}`);
+      failures.push(...failed);
     }
     return failures;
   }

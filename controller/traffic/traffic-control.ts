@@ -12,7 +12,7 @@ import {
 } from '../../render/traffic.ts';
 import { parseFailures } from '../commands/ip-channel.ts';
 import { abortable, orUnread, patiently, Unread, type Wait } from '../commands/reading.ts';
-import type { Run } from '../commands/run.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { messageOf } from '../log.ts';
 import { readTraffic } from './read-traffic.ts';
 import type { TrafficMemory } from './traffic-memory.ts';
@@ -161,8 +161,14 @@ export class TrafficControl {
 
   async #batch(command: 'ip' | 'tc', lines: readonly string[]): Promise<TrafficFailure[]> {
     if (lines.length === 0) return [];
-    const { stderr } = await this.#run(command, ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
-    return parseFailures(stderr, lines, lines.length + 1)
+    const { stderr, exitCode } = await this.#run(command, ['-force', '-batch', '-'], {
+      input: `${lines.join('\n')}\n`,
+    });
+    const failed = parseFailures(stderr, lines, lines.length + 1);
+    // It failed before the first line, as for want of memory or a socket: none is done.
+    if (exitCode !== 0 && failed.length === 0)
+      throw new CommandError(`${command}: ${stderr.trim() || `exit status ${exitCode}`}`);
+    return failed
       .filter(({ message }) => !GONE.test(message))
       .flatMap(({ line, message }) => this.#failureOf(command, line, message));
   }

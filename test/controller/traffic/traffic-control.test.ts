@@ -59,3 +59,27 @@ it('keeps no pass from its end where the disk refuses to remember what is to be 
   await control.keep(state, CHANGE);
   expect(control.failures.filter(({ why }) => why.includes('ENOSPC'))).toEqual([]);
 });
+
+it('takes nothing for written where the program itself fails', async () => {
+  let isFailing = true;
+  const written: string[] = [];
+  const run: Run = async (command, _, { input } = {}) => {
+    if (command !== 'ip' || input === undefined) return { stdout: '', stderr: '', exitCode: 0 };
+    if (isFailing) return { stdout: '', stderr: 'Cannot open netlink socket: Too many open files\n', exitCode: 1 };
+    written.push(input);
+    return { stdout: '', stderr: '', exitCode: 0 };
+  };
+  const memory: TrafficMemory = {
+    isMarked: async () => true,
+    promiscuous: async () => new Set(),
+    mark: async () => undefined,
+    unmark: async () => undefined,
+  };
+  const control = new TrafficControl(run, memory);
+  const state = wired(wire('vethA', 'eth'));
+  await control.keep(state, LOOK);
+  expect(control.failures).not.toEqual([]);
+  isFailing = false;
+  await control.keep(state, CHANGE);
+  expect(written.join('')).toContain('link set dev eth up promisc on');
+});
