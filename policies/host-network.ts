@@ -118,22 +118,23 @@ export const linkLocalAddress = (host: HostNetwork, link: string): Address | und
   host.links.get(link)?.addresses.find(({ address, scope }) => familyOf(address) === 6 && scope === 'link')?.address;
 
 /** Reads the output of `ip -j address`; what has no name, or addresses that make no sense, is passed over. */
-export function parseLinks(json: unknown): HostLink[] {
-  return arrayOf(json).flatMap((link) => {
-    const name = text(link['ifname']);
-    if (name === '') return [];
-    const addresses = arrayOf(link['addr_info']).flatMap(parseLinkAddress);
-    return [
-      {
-        name,
-        mac: text(link['address']),
-        loopback: text(link['link_type']) === 'loopback' || name === 'lo',
-        ...parseFlags(link['flags']),
-        addresses,
-        ...(text(link['master']) === '' ? {} : { master: text(link['master']) }),
-      },
-    ];
-  });
+export const parseLinks = (json: unknown): HostLink[] =>
+  arrayOf(json).flatMap((link) => describeLink(link, arrayOf(link['addr_info']).flatMap(parseLinkAddress)));
+
+/** One of `ip -j link`, which tells no addresses. */
+export function describeLink(link: Readonly<Record<string, unknown>>, addresses: readonly LinkAddress[]): HostLink[] {
+  const name = text(link['ifname']);
+  if (name === '') return [];
+  return [
+    {
+      name,
+      mac: text(link['address']),
+      loopback: text(link['link_type']) === 'loopback' || name === 'lo',
+      ...parseFlags(link['flags']),
+      addresses,
+      ...(text(link['master']) === '' ? {} : { master: text(link['master']) }),
+    },
+  ];
 }
 
 function parseFlags(value: unknown): Pick<HostLink, 'down' | 'noCarrier' | 'noArp'> {

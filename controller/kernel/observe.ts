@@ -1,5 +1,5 @@
 /** Reads from the kernel what is ours, and only that: our tables by name, our routes and proxies by their mark. */
-import { type HostLink, parseLinks } from '../../policies/host-network.ts';
+import { describeLink, type HostLink, parseLinks } from '../../policies/host-network.ts';
 import { FAMILIES } from '../../policies/uplink-facts.ts';
 import { type Address, type Family, parseAddress, parsePrefix } from '../../render/address.ts';
 import type { GatewayAddress, NeighbourProxy, Route } from '../../render/desired.ts';
@@ -19,6 +19,7 @@ import type { UplinkLine } from '../../render/uplink.ts';
 import { CommandError, patienceFor, type Run, runOrThrow } from '../commands/run.ts';
 import { createTurn, inTurns, mapInTurns, type Turn } from '../in-turns.ts';
 import { type Fields, readJson, readJsonOf, records, text } from './ip-json.ts';
+import { readLinkAddresses } from './link-addresses.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
 
 /**
@@ -86,8 +87,9 @@ async function listWholeElsewhere(run: Run, ruleset: Ruleset, turn: Turn): Promi
 
 /** All interfaces of this network namespace with their addresses. */
 export async function readLinks(run: Run, turn = createTurn()): Promise<HostLink[]> {
-  const links = records(await readJson(run, ['address', 'show'], turn));
-  return (await mapInTurns(links, (link) => parseLinks([link]), turn)).flat();
+  const [links, addresses] = await Promise.all([readJson(run, ['link', 'show'], turn), readLinkAddresses(run, turn)]);
+  const parse = (link: Fields): HostLink[] => describeLink(link, addresses.get(Number(link['ifindex'])) ?? []);
+  return (await mapInTurns(records(links), parse, turn)).flat();
 }
 
 /** One of them; `undefined` where it isn't there. */
@@ -108,12 +110,17 @@ export interface ObservedRouting {
   readonly links: readonly HostLink[];
 }
 
-export async function readRouting(run: Run, turn = createTurn()): Promise<ObservedRouting> {
+/** `reading`: of the links, by who reads them already. */
+export async function readRouting(
+  run: Run,
+  turn = createTurn(),
+  reading: Promise<readonly HostLink[]> = readLinks(run, turn),
+): Promise<ObservedRouting> {
   const [routes4, routes6, proxies, links] = await Promise.all([
     readOwnRoutes(run, 4, turn),
     readOwnRoutes(run, 6, turn),
     readProxies(run),
-    readLinks(run, turn),
+    reading,
   ]);
   return {
     routes: [...routes4.routes, ...routes6.routes],

@@ -108,12 +108,12 @@ const UNSEEN = DRIFT.filter((drift) => !drift.includes('delete table'));
 it.each(UNSEEN)('finds `%s` while another container starts and stops', async (drift) => {
   await change(drift);
   before.set('list table inet', () => bring(more));
-  before.set('address show', () => bring(state));
+  before.set('link show', () => bring(state));
   expect(await isRight()).toBe(false);
 });
 
 /** A start, a stop, a change and a start under the same name, at each point of a look. */
-const POINTS = ['list table inet', 'list table arp', 'unshare', '-4 route', 'neigh show proxy', 'address show'];
+const POINTS = ['list table inet', 'list table arp', 'unshare', '-4 route', 'neigh show proxy', 'link show'];
 const CHANGES: readonly (readonly [string, DesiredState, readonly DesiredState[]])[] = [
   ['starts', state, [more]],
   ['stops', more, [state]],
@@ -236,7 +236,7 @@ describe.each([2, 9])('of %i containers on a bridge', (length) => {
       // Its next one comes with the kernel's settings.
       await change(`ip link set ${name} nomaster; ip link set ${name} master br0`);
     };
-    for (const point of ['list table inet', 'list table bridge', 'address show', ports.length > 4 ? 'slave' : name])
+    for (const point of ['list table inet', 'list table bridge', 'link show', ports.length > 4 ? 'slave' : name])
       for (const when of [before, behind])
         for (const [from, steps] of [
           [fewer, [start]],

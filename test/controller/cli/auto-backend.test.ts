@@ -23,7 +23,9 @@ const withoutNfTables =
       const stderr = 'netlink: Error: cache initialization failed: Protocol not supported\n';
       return said({ stderr, exitCode: 1 });
     }
-    if (command === 'ip') return said({ stdout: JSON.stringify(args.includes('address') ? LINKS : []) });
+    if (command === 'ip') return said({ stdout: JSON.stringify(args.includes('link') ? LINKS : []) });
+    // None of its links needs an address here.
+    if (command === 'perl') return said({});
     return said({ stdout: `${command} v1.8.9 (legacy)\n` });
   };
 

@@ -116,6 +116,7 @@ describe('status', () => {
     if (command === 'nft') return Promise.resolve(missing);
     if (command === 'unshare')
       return Promise.resolve({ stdout: 'table inet routewall {\n}\n', stderr: '', exitCode: 0 });
+    if (command === 'perl') return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
     if (command === 'ip' && args.includes('-j')) return Promise.resolve({ stdout: '[]', stderr: '', exitCode: 0 });
     return Promise.reject(new CommandError(`${command}: not in this test`));
   };

@@ -21,16 +21,18 @@ const PROFILES = ['egress: { default: allow }\n', 'ingress: { rules: [{ allow: s
 
 const LINKS = [
   {
+    ifindex: 2,
     ifname: 'eth0',
     address: '02:00:00:00:00:01',
     link_type: 'ether',
-    addr_info: [{ local: '192.0.2.1', prefixlen: 24, scope: 'global' }],
   },
 ];
+/** What ip says of links, and the program that reads their addresses: index, length, scope and address. */
+const SAID: Readonly<Record<string, string>> = { ip: JSON.stringify(LINKS), perl: '2 24 0 192.0.2.1\n' };
 const run: Run = async (command) => ({
-  stdout: command === 'ip' ? JSON.stringify(LINKS) : '',
+  stdout: SAID[command] ?? '',
   stderr: '',
-  exitCode: command === 'ip' ? 0 : 1,
+  exitCode: SAID[command] === undefined ? 1 : 0,
 });
 
 type Change =
