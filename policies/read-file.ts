@@ -72,8 +72,9 @@ function readOpened(fd: number, file: string, { maxBytes, strict }: ReadOptions)
   let length = 0;
   while (length < buffer.length) {
     const bytesRead = readSync(fd, buffer, length, buffer.length - length, length);
-    if (bytesRead === 0) return buffer.subarray(0, length);
     length += bytesRead;
+    // All of it, and asked for more there was none.
+    if (bytesRead === 0 || length === stats.size) return buffer.subarray(0, length);
   }
   throw new Error('it grew while it was read');
 }

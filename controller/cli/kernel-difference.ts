@@ -1,5 +1,6 @@
 /** How the kernel differs from what is in force: by the daemon, or where none answers by a look at the whole host. */
 import { compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
+import { readLinks } from '../kernel/observe.ts';
 import { parseComparison, type ToldComparison } from '../status/told-answers.ts';
 import { CliError, describeFailure, EXIT } from './exit.ts';
 import type { Invocation } from './options.ts';
@@ -33,11 +34,14 @@ export async function readDifference(invocation: Invocation, daemonAnswers: bool
 
 async function compareHost(invocation: Invocation): Promise<Difference> {
   const run = await invocation.io.loadRun();
+  // Of which both sides need to know.
+  const links = readLinks(run);
+  links.catch(() => undefined);
   // While the files are read.
-  const reading = readConfig(invocation.shared).then(({ config }) => readKernel(run, config?.backend ?? 'auto'));
+  const reading = readConfig(invocation.shared).then(({ config }) => readKernel(run, config?.backend ?? 'auto', links));
   // Awaited behind the files, whose failure has precedence.
   reading.catch(() => undefined);
-  const host = await readHostInForce(invocation);
+  const host = await readHostInForce(invocation, links);
   const { desired } = host.assembler.assemble(host.inputs);
   const ids = new Set(host.inputs.containers.map(({ id }) => id));
   const comparison = await compareWithKernel(run, restrict(desired, ids), reading);

@@ -4,6 +4,7 @@ import { describeFlows, type ToldChange } from '../explain/describe-changes.ts';
 import { readFlowChanges } from '../explain/flow-changes.ts';
 import { previewProblems } from '../explain/shadow-warnings.ts';
 import { type Change, compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
+import { readLinks } from '../kernel/observe.ts';
 import { describePanic } from '../panic/describe-panic.ts';
 import { viewPanic } from '../panic/panic-state.ts';
 import { parsePreview, type ToldPreview } from '../status/told-answers.ts';
@@ -32,10 +33,13 @@ export async function runPreview(
 async function previewHost(invocation: Invocation): Promise<ToldPreview> {
   const { io, shared } = invocation;
   const run = await io.loadRun();
-  const reading = readConfig(shared).then(({ config }) => readKernel(run, config?.backend ?? 'auto'));
+  // Of which both sides need to know.
+  const links = readLinks(run);
+  links.catch(() => undefined);
+  const reading = readConfig(shared).then(({ config }) => readKernel(run, config?.backend ?? 'auto', links));
   // Awaited below; until then a failure of the files has precedence.
   reading.catch(() => undefined);
-  const host = await readHost(invocation);
+  const host = await readHost(invocation, links);
   const assembled = host.assembler.assemble(host.inputs);
   const known = host.containers.map(({ container }) => container.name);
   requireKnown(shared.names, known);

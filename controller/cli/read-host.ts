@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import type { HostConfig } from '../../policies/config.ts';
+import type { HostLink } from '../../policies/host-network.ts';
 import { CONTAINERS, type PolicyFiles } from '../../policies/policy-files.ts';
 import { NO_FACTS } from '../../policies/uplink-facts.ts';
 import type { DnsAddresses } from '../../render/dns-name.ts';
@@ -41,14 +42,17 @@ export interface CliHost {
   readonly panic: PanicState;
 }
 
+/** This host's links, as somebody reads them already. */
+type Links = Promise<readonly HostLink[]>;
+
 /** @throws CliError; complains of a broken configuration first. */
-export async function readHost(invocation: Invocation): Promise<CliHost> {
-  return readHostUnder(await readValidConfig(invocation), invocation, 'everything');
+export async function readHost(invocation: Invocation, links?: Links): Promise<CliHost> {
+  return readHostUnder(await readValidConfig(invocation), invocation, 'everything', links);
 }
 
 /** The same with the policies that are in force, where saved files wait for something. */
-export async function readHostInForce(invocation: Invocation): Promise<CliHost> {
-  return readHostUnder(await readValidConfig(invocation), invocation, 'in-force');
+export async function readHostInForce(invocation: Invocation, links?: Links): Promise<CliHost> {
+  return readHostUnder(await readValidConfig(invocation), invocation, 'in-force', links);
 }
 
 /** As `readHostInForce`, for who asks for just that. @throws CliError where it can't be known */
@@ -65,13 +69,14 @@ export async function readHostUnder(
   config: HostConfig,
   { shared, io }: Invocation,
   depth: 'everything' | 'in-force' | 'files',
+  firstLinks?: Links,
 ): Promise<CliHost> {
   requireFolders(shared);
   const run = await io.loadRun();
   const answers = await recallAnswers(config, shared.stateDirectory);
   const taken = shared.stateFile === undefined && config.probe ? readTaken(shared.runtimeDirectory) : new Map();
   const reader = new HostReader({
-    ...{ config, policyFolder: shared.policyFolder, run },
+    ...{ config, policyFolder: shared.policyFolder, run, isOnce: true, firstLinks },
     backend: shared.stateFile === undefined ? await servedBackend(run, config.backend) : undefined,
     answers: () => answers,
     taken: () => taken,

@@ -1,5 +1,5 @@
 /** Finds the host-side veths of a running container: from its configuration, from LXC, or from the kernel; never guessed. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
@@ -27,6 +27,8 @@ export interface RuntimeQuestion {
   readonly before: Runtime | undefined;
   /** Whether several configurations fix that name, so that a link of that name doesn't tell whose it is. */
   readonly isAmbiguous?: (veth: InterfaceName) => boolean;
+  /** Which links exist, where that was listed; else the kernel is asked about each. */
+  readonly exists?: LinkExists | undefined;
 }
 
 type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
@@ -37,8 +39,22 @@ export const claimedNics = ({ endpoints, wired = [] }: Container): readonly Clai
 
 export const STOPPED: Runtime = { state: 'STOPPED', veths: new Map() };
 
+export type LinkExists = (name: InterfaceName) => boolean;
+
 /** /proc/sys/net shows the reader's own network namespace, which /sys does only where it was mounted anew. */
-export const linkExists = (name: InterfaceName): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`);
+const LINKS = '/proc/sys/net/ipv4/conf';
+
+export const linkExists: LinkExists = (name) => existsSync(`${LINKS}/${name}`);
+
+/** What `linkExists` says of each at this moment, for who asks about thousands. */
+export function listLinks(): LinkExists {
+  try {
+    const names: ReadonlySet<string> = new Set(readdirSync(LINKS));
+    return (name) => names.has(name);
+  } catch {
+    return linkExists;
+  }
+}
 
 /** The name with the kernel's number of it, which no other link ever gets; without IPv6 in the kernel, the name. */
 export function linkIdentity(name: InterfaceName): string {
@@ -53,11 +69,11 @@ export function linkIdentity(name: InterfaceName): string {
 
 /** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
 export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
-  const { container, before, isAmbiguous } = question;
+  const { container, before, isAmbiguous, exists = linkExists } = question;
   const nics = claimedNics(container);
   if (nics.some(({ fixedVeth }) => fixedVeth !== undefined && isAmbiguous?.(fixedVeth) === true))
     return askLxc(run, question);
-  const fixed = vethsByName(nics);
+  const fixed = vethsByName(nics, exists);
   if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
   if (before !== undefined && hasAll(nics, before) && allExist(before.veths))
     // STARTING is what a hook said; its word no longer counts once LXC itself has told a state.
@@ -65,10 +81,10 @@ export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<
   return askLxc(run, question);
 }
 
-function vethsByName(endpoints: readonly ClaimedNic[]): Map<string, InterfaceName> | undefined {
+function vethsByName(endpoints: readonly ClaimedNic[], exists: LinkExists): Map<string, InterfaceName> | undefined {
   const veths = new Map<string, InterfaceName>();
   for (const { key, fixedVeth } of endpoints) {
-    if (fixedVeth === undefined || !linkExists(fixedVeth)) return undefined;
+    if (fixedVeth === undefined || !exists(fixedVeth)) return undefined;
     veths.set(key, fixedVeth);
   }
   return veths.size === 0 ? undefined : veths;
@@ -80,9 +96,13 @@ const hasAll = (nics: readonly ClaimedNic[], { veths }: Runtime): boolean =>
 const allExist = (veths: ReadonlyMap<string, InterfaceName>): boolean => [...veths.values()].every(linkExists);
 
 /** Whether a link that exists tells that the container has it. */
-export const hasNamedLink = (container: Container, isAmbiguous: (veth: InterfaceName) => boolean): boolean =>
+export const hasNamedLink = (
+  container: Container,
+  isAmbiguous: (veth: InterfaceName) => boolean,
+  exists: LinkExists = linkExists,
+): boolean =>
   claimedNics(container).some(
-    ({ fixedVeth }) => fixedVeth !== undefined && !isAmbiguous(fixedVeth) && linkExists(fixedVeth),
+    ({ fixedVeth }) => fixedVeth !== undefined && !isAmbiguous(fixedVeth) && exists(fixedVeth),
   );
 
 /** Whether another reading would give the same without asking LXC, while the links are the same. */

@@ -17,6 +17,8 @@ export interface HostLinksOptions {
   readonly isVeth: (name: string) => boolean;
   /** `undefined` where no NIC is on a bridge. */
   readonly attached: () => Attached | undefined;
+  /** All of them, as somebody reads them already: what is known first. */
+  readonly first?: Promise<readonly HostLink[]> | undefined;
 }
 
 /** Among ten thousand, all take some three hundred times as long as one. */
@@ -49,9 +51,14 @@ export class HostLinks {
   }
 
   async #readAll(wait: Wait): Promise<boolean> {
-    const links = await wait((signal) => reading(() => readLinks(abortable(this.#options.run, signal))));
-    if (links !== undefined && JSON.stringify(links) !== JSON.stringify(this.#links)) this.#links = links;
-    return links !== undefined;
+    const { run, first } = this.#options;
+    const known = this.#links;
+    const read = (signal?: AbortSignal) =>
+      known === undefined && first !== undefined ? first : readLinks(abortable(run, signal));
+    const links = await wait((signal) => reading(() => read(signal)));
+    if (links === undefined) return false;
+    if (known === undefined || JSON.stringify(links) !== JSON.stringify(known)) this.#links = links;
+    return true;
   }
 
   async #readNamed(known: readonly HostLink[], names: readonly string[], wait: Wait): Promise<void> {

@@ -15,7 +15,7 @@ import { attachedTo, BridgedReader, hasBridged, leasingBridges } from '../bridge
 import { leaseFile } from '../bridged/leases.ts';
 import { patiently, type Unread } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
-import type { Turn } from '../in-turns.ts';
+import { inTurns, type Turn } from '../in-turns.ts';
 import type { WatchedFiles } from '../kernel/file-marks.ts';
 import type { HostInputs } from '../pass/assemble.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
@@ -39,6 +39,10 @@ export interface HostReaderOptions {
   /** See HostInputs. */
   readonly backend?: BackendName | undefined;
   readonly run: Run;
+  /** Everything is read once, and nothing again: what would tell whether it is as it was isn't looked at. */
+  readonly isOnce?: boolean;
+  /** As `HostLinksOptions.first`. */
+  readonly firstLinks?: Promise<readonly HostLink[]> | undefined;
   /** A container is to be read again, since LXC was slow to answer for it. Without this, its answer is waited for. */
   readonly onLate?: (container: ContainerRef) => void;
   /** Leases are to be read again, since they differ from what is known. */
@@ -80,8 +84,9 @@ export class HostReader {
   constructor(options: HostReaderOptions) {
     this.#options = options;
     this.#waysOut = new WaysOut(options.run);
-    this.#containers = new KnownContainers(options.config, () => this.#waysOut.devs);
-    this.folder = new PolicyFolder(options.policyFolder);
+    const { isOnce = false } = options;
+    this.#containers = new KnownContainers(options.config, () => this.#waysOut.devs, isOnce);
+    this.folder = new PolicyFolder(options.policyFolder, isOnce);
     this.runtimes = new RuntimeReader({ run: options.run, onLate: options.onLate });
     this.uplinks = new UplinkReader(options.run);
     this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
@@ -90,12 +95,14 @@ export class HostReader {
       containers: this.#containers,
       runtimes: this.runtimes,
       bridged: this.#bridged,
+      isOnce,
       readConfig: (ref) => this.readConfig(ref),
       onLate: options.onLate,
       onUnread: options.onUnread,
     });
     this.#links = new HostLinks({
       run: options.run,
+      first: options.firstLinks,
       isVeth: (name) => this.isVeth(name),
       attached: () => (this.hasBridges ? this.#attachedOf(this.#completed(this.#containers.sorted)) : undefined),
     });
@@ -173,7 +180,8 @@ export class HostReader {
     await this.readPolicies();
     // Whether it could be read is told with the links.
     await ways.catch(() => undefined);
-    this.readTree();
+    // While many files are read without a pause, ip would wait for who takes its words.
+    for (const id of await inTurns(this.#containers.readTreeInPieces())) this.#bridged.forget(id);
     await links;
   }
 

@@ -3,7 +3,7 @@ import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { wiredNames } from '../../policies/wired-nics.ts';
 import type { InterfaceName } from '../../render/names.ts';
-import type { Pieces } from '../../render/pieces.ts';
+import { atOnce, type Pieces } from '../../render/pieces.ts';
 import { changeMap } from '../../render/shared-map.ts';
 import type { LxcConfig, LxcFiles } from '../../watchers/lxc-config/config.ts';
 import { hasConfig, readLxcNames, readLxcTree } from '../../watchers/lxc-config/lxc-tree.ts';
@@ -13,7 +13,7 @@ import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
 import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
 import { claimedNics, linkIdentity, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
-import { isHostsOwn } from './hosts-own.ts';
+import { isHostsOwn, listVirtual } from './hosts-own.ts';
 import { type KeptNics, keepRunningNics } from './running-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
@@ -35,6 +35,8 @@ export interface ContainerRef {
 export class KnownContainers {
   readonly #config: HostConfig;
   readonly #waysOut: () => ReadonlySet<string>;
+  readonly #isOnce: boolean;
+  readonly #virtual: ReadonlySet<string> | undefined;
   readonly #known = new Map<string, KnownContainer>();
   readonly #readFrom = new Map<string, ReadFrom>();
   readonly #refused = new Map<string, ContainerRef>();
@@ -48,10 +50,15 @@ export class KnownContainers {
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, readonly string[]> | undefined;
 
-  /** `waysOut`: the interfaces that default routes lead to. */
-  constructor(config: HostConfig, waysOut = (): ReadonlySet<string> => NONE) {
+  /**
+   * `waysOut`: the interfaces that default routes lead to. `isOnce`: nobody reads again, and so it isn't noted by what files and
+   * links could be known again, which takes as long as reading them.
+   */
+  constructor(config: HostConfig, waysOut = (): ReadonlySet<string> => NONE, isOnce = false) {
     this.#config = config;
     this.#waysOut = waysOut;
+    this.#isOnce = isOnce;
+    this.#virtual = isOnce ? listVirtual() : undefined;
   }
 
   get byId(): ReadonlyMap<string, KnownContainer> {
@@ -122,14 +129,22 @@ export class KnownContainers {
    * @throws Error when an LXC path can't be read.
    */
   readTree(): string[] {
+    return atOnce(this.readTreeInPieces());
+  }
+
+  /** The same; nobody may ask for anything before its end. */
+  *readTreeInPieces(): Pieces<string[]> {
     const found = this.#config.lxcPaths.flatMap((lxcPath) =>
       readLxcTree(lxcPath).map((name): ContainerRef => ({ lxcPath, name })),
     );
     const ids = new Set(found.map(({ lxcPath, name }) => containerId(lxcPath, name)));
     const gone = [...this.#known.values()].filter(({ container }) => !ids.has(container.id));
     const files = shareFiles(realFiles);
-    const seen = new SeenFiles();
-    for (const container of found) this.#readFound(container, files, seen);
+    const seen = new SeenFiles(this.#isOnce);
+    for (const container of found) {
+      this.#readFound(container, files, seen);
+      yield;
+    }
     return gone.filter((one) => this.readConfig(one) === undefined).map(({ container }) => container.id);
   }
 
@@ -164,7 +179,7 @@ export class KnownContainers {
   /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
   readConfig(container: ContainerRef): KnownContainer | undefined {
     const { lxcPath, name } = container;
-    if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles, new SeenFiles());
+    if (hasConfig(lxcPath, name)) return this.#readFound(container, realFiles, new SeenFiles(this.#isOnce));
     const id = containerId(lxcPath, name);
     this.#refused.delete(id);
     const before = this.#known.get(id);
@@ -202,7 +217,7 @@ export class KnownContainers {
     if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
     const described = describeContainer(lxcPath, name, lxc, wired, (veth) =>
-      isHostsOwn(veth, this.#config, this.#waysOut()),
+      isHostsOwn(veth, this.#config, this.#waysOut(), this.#virtual),
     );
     const linkOf = (veth: string): string | undefined => this.#links.get(veth);
     const runs = lxc.loadable ? keepRunningNics(described, before, linkOf) : keepUnloadable(described, before);
@@ -214,6 +229,7 @@ export class KnownContainers {
   }
 
   #noteLinks({ container, runtime: before }: KnownContainer, runtime: Runtime, isTold: boolean): void {
+    if (this.#isOnce) return;
     for (const veth of before.veths.values()) if (isTold) this.#links.delete(veth);
     for (const { key, fixedVeth } of container.endpoints) {
       const veth = runtime.veths.get(key);

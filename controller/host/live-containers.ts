@@ -1,6 +1,6 @@
 /** Which containers may run, as far as can be told without asking LXC about each. */
 import { readRunningContainers } from '../../watchers/running-containers.ts';
-import { hasNamedLink } from './container-runtime.ts';
+import { hasNamedLink, type LinkExists } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import type { KnownContainer, KnownContainers } from './known-containers.ts';
 
@@ -18,4 +18,5 @@ export const isLive = (
   { container, runtime }: KnownContainer,
   listening: ReadonlySet<string>,
   isAmbiguous: KnownContainers['isAmbiguous'],
-): boolean => listening.has(container.id) || runtime.veths.size > 0 || hasNamedLink(container, isAmbiguous);
+  exists?: LinkExists,
+): boolean => listening.has(container.id) || runtime.veths.size > 0 || hasNamedLink(container, isAmbiguous, exists);

@@ -2,7 +2,7 @@
 import { join, relative } from 'node:path';
 import { CONTAINERS, isPolicyFileName, type PolicyFiles, policyFolders } from '../../policies/policy-files.ts';
 import { isStrict, wasRefused } from '../../policies/read-file.ts';
-import { readPolicyFile } from '../../policies/read-policy-files.ts';
+import { readPolicyFile, readPolicyFiles } from '../../policies/read-policy-files.ts';
 import { type FileContent, sameContent } from '../../policies/source-text.ts';
 import { readFolderSignature } from '../../watchers/file-signature.ts';
 import type { Turn } from '../in-turns.ts';
@@ -10,13 +10,16 @@ import { KeptFiles } from './kept-files.ts';
 
 export class PolicyFolder {
   readonly #folder: string;
+  readonly #isOnce: boolean;
   readonly #kept = new KeptFiles();
   #files: PolicyFiles | undefined;
   readonly #refused = new Set<string>();
   #isMissing = false;
 
-  constructor(folder: string) {
+  /** `isOnce`: nobody reads again, and so it isn't noted by what files could be known again. */
+  constructor(folder: string, isOnce = false) {
     this.#folder = folder;
+    this.#isOnce = isOnce;
   }
 
   /** When they were last read; `undefined` before. No map of these is ever changed. */
@@ -65,7 +68,9 @@ export class PolicyFolder {
   }
 
   async #readAll(): Promise<PolicyFiles> {
-    const read = await this.#kept.readAll(this.#folder, isStrict());
+    const read = await (this.#isOnce
+      ? readPolicyFiles(this.#folder, isStrict())
+      : this.#kept.readAll(this.#folder, isStrict()));
     this.#refused.clear();
     for (const [path, content] of read) this.#noteRefused(path, content);
     const before = this.#files;

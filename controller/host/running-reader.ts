@@ -2,7 +2,7 @@
 import type { BridgedReader } from '../bridged/bridged-reader.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import { orUnread, reading, Unread } from '../commands/reading.ts';
-import { linkExists, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
+import { type LinkExists, linkExists, listLinks, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, type KnownContainers } from './known-containers.ts';
 import { isLive, listeningIds } from './live-containers.ts';
@@ -13,6 +13,8 @@ export interface RunningReaderOptions {
   readonly containers: KnownContainers;
   readonly runtimes: RuntimeReader;
   readonly bridged: BridgedReader;
+  /** As in HostReaderOptions. */
+  readonly isOnce: boolean;
   readonly readConfig: (container: ContainerRef) => KnownContainer | undefined;
   /** As in HostReaderOptions. */
   readonly onLate?: ((container: ContainerRef) => void) | undefined;
@@ -40,9 +42,11 @@ export class RunningReader {
   async readAll(): Promise<void> {
     const listening = await this.#listening();
     const known = [...this.#containers.byId.values()];
-    const live = new Set(known.filter((one) => isLive(one, listening, this.#containers.isAmbiguous)));
+    // Not in a daemon, whose reading may take long: it isn't to hold what was true at its beginning against later events.
+    const exists = this.#options.isOnce ? listLinks() : undefined;
+    const live = new Set(known.filter((one) => isLive(one, listening, this.#containers.isAmbiguous, exists)));
     for (const one of known) if (!live.has(one)) this.#containers.setRuntime(one, STOPPED);
-    await this.#read([...live], false);
+    await this.#read([...live], false, exists);
     this.#options.runtimes.endFirst();
     this.#isSettled = [...live].every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
@@ -70,12 +74,12 @@ export class RunningReader {
   }
 
   /** `isTold`: as in `KnownContainers.setRuntime`. */
-  async #read(containers: readonly ContainerRef[], isTold: boolean): Promise<void> {
+  async #read(containers: readonly ContainerRef[], isTold: boolean, exists?: LinkExists): Promise<void> {
     const { bridged, readConfig, onLate, onUnread } = this.#options;
     await forEachLimited(containers, FORKS, async ({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
       if (known === undefined) return;
-      const runtime = await this.#readRuntime(known);
+      const runtime = await this.#readRuntime(known, exists);
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
       this.#containers.setRuntime(current, runtime, isTold);
@@ -87,7 +91,7 @@ export class RunningReader {
     });
   }
 
-  async #readRuntime(known: KnownContainer): Promise<Runtime> {
+  async #readRuntime(known: KnownContainer, exists: LinkExists | undefined): Promise<Runtime> {
     const { runtimes, readConfig, onUnread } = this.#options;
     const before = known.runtime;
     const { isAmbiguous } = this.#containers;
@@ -95,7 +99,9 @@ export class RunningReader {
       const now = readConfig(known);
       return now && { ...now, before: now.runtime, isAmbiguous };
     };
-    const runtime = await orUnread(() => reading(() => runtimes.read({ ...known, before, isAmbiguous }, renewed)));
+    const runtime = await orUnread(() =>
+      reading(() => runtimes.read({ ...known, before, isAmbiguous, exists }, renewed)),
+    );
     if (!(runtime instanceof Unread)) return runtime;
     if (onUnread === undefined) throw runtime;
     onUnread(known, runtime);

@@ -1,5 +1,6 @@
 /** What the kernel holds against what it should hold, both in nft's (or iptables') and ip's own words. */
 import type { HostConfig } from '../../policies/config.ts';
+import type { HostLink } from '../../policies/host-network.ts';
 import type { DesiredState, Route } from '../../render/desired.ts';
 import { diffRouting, type Routing, routingOf } from '../../render/routing.ts';
 import type { ChosenBackend } from '../apply/choose-backend.ts';
@@ -39,9 +40,13 @@ export interface KernelReading {
   readonly routing: ObservedRouting;
 }
 
-/** Needs the right to list rules. May be started before the files are read. @throws CommandError */
-export async function readKernel(run: Run, backend: HostConfig['backend']): Promise<KernelReading> {
-  const [rules, routing] = await Promise.all([readHeldRules(run, backend), readRouting(run)]);
+/** Needs the right to list rules. May be started before the files are read; `links` as in `readRouting`. @throws CommandError */
+export async function readKernel(
+  run: Run,
+  backend: HostConfig['backend'],
+  links?: Promise<readonly HostLink[]>,
+): Promise<KernelReading> {
+  const [rules, routing] = await Promise.all([readHeldRules(run, backend), readRouting(run, undefined, links)]);
   return { rules, routing };
 }
 

@@ -43,7 +43,7 @@ function readOpen(fd: number, stats: Stats): string | undefined {
   if (stats.isCharacterDevice() && stats.rdev === DEV_NULL) return '';
   if (!stats.isFile()) throw new Error('not a regular file');
   if (stats.size > MAX_BYTES) throw tooLarge();
-  const head = fill(fd, SCRATCH);
+  const head = fill(fd, SCRATCH, stats.size);
   if (head < SCRATCH.length) return SCRATCH.toString('utf8', 0, head);
   const rest = Buffer.allocUnsafe(MAX_BYTES - head + 1);
   const more = fill(fd, rest);
@@ -51,13 +51,14 @@ function readOpen(fd: number, stats: Stats): string | undefined {
   return Buffer.concat([SCRATCH, rest.subarray(0, more)]).toString('utf8');
 }
 
-/** To the file's end or the buffer's: it may grow while it is read, and files of /proc have no size at all. */
-function fill(fd: number, buffer: Buffer): number {
+/** To the file's end or the buffer's: it may grow while it is read, and files of /proc have no size at all. `size`: as it said. */
+function fill(fd: number, buffer: Buffer, size = 0): number {
   let length = 0;
   while (length < buffer.length) {
     const bytes = readSync(fd, buffer, length, buffer.length - length, null);
-    if (bytes === 0) break;
     length += bytes;
+    // All of it, and asked for more there was none.
+    if (bytes === 0 || (length === size && length < buffer.length)) break;
   }
   return length;
 }

@@ -5,12 +5,19 @@ import type { LxcFiles } from './config.ts';
 /** A look at the disk by one reading; what thousands include is looked at once. */
 export class SeenFiles {
   readonly #signatures = new Map<string, string | undefined>();
+  readonly #isOnce: boolean;
+
+  /** `isOnce`: nobody reads again, and so nothing is looked at, and nothing is certain. */
+  constructor(isOnce = false) {
+    this.#isOnce = isOnce;
+  }
 
   /**
    * `undefined`: nothing is certain of it, since it was changed just now. Looked at before the reading that it is about, so
    * that a change meanwhile makes it another one.
    */
   signatureOf(path: string): string | undefined {
+    if (this.#isOnce) return undefined;
     if (this.#signatures.has(path)) return this.#signatures.get(path);
     const found = readContentSignature(path);
     const signature = found === undefined ? 'nothing' : found.isSettled ? found.text : undefined;
