@@ -1,7 +1,8 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
+import { abortable } from '../commands/reading.ts';
 import { type ForeignJudgement, type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
-import { readForeignRules } from '../doctor/read-foreign.ts';
+import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';
 import { describeAnswers, QuestionError } from '../explain/answer-question.ts';
 import { asObject, placed } from '../json-shape.ts';
@@ -27,6 +28,20 @@ export interface ExplainFlags {
 }
 
 export async function runExplain(invocation: Invocation, flags: ExplainFlags): Promise<number> {
+  const ending = new AbortController();
+  try {
+    return await answer(invocation, flags, beginForeign(invocation, ending.signal));
+  } finally {
+    // What came to no end by now nobody waits for.
+    ending.abort();
+  }
+}
+
+async function answer(
+  invocation: Invocation,
+  flags: ExplainFlags,
+  rules: Promise<ForeignRules> | undefined,
+): Promise<number> {
   const { io, shared, colours } = invocation;
   const args = [flags.from, flags.to, flags.service, flags.family ?? 0, flags.source ?? ''];
   const readOnce = rememberHost(invocation, flags);
@@ -34,7 +49,7 @@ export async function runExplain(invocation: Invocation, flags: ExplainFlags): P
   const served = flags.inForce ? undefined : await askServing(invocation, 'Explain', args, parseAnswers);
   const told = served ?? explainHost(await readOnce(), invocation, flags);
   const { answers, lastGood } = told;
-  const foreign = await judgeForeign(invocation, answers, readOnce);
+  const foreign = await judgeForeign(invocation, answers, readOnce, rules);
   const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
   if (shared.json) io.out.write(`${toJson(told, foreign)}\n`);
   else {
@@ -82,17 +97,26 @@ const NOTHING: ForeignJudgement = { drops: [], translators: [] };
 const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, { drops } = NOTHING): boolean =>
   verdict === 'allow' && !drops.some(({ sure }) => sure);
 
-/** By answer; only root can list others' rules, and a state that stands in for the host has none. */
+/** While the answers are made. Only root can list others' rules, and a state that stands in for the host has none. */
+function beginForeign({ io, shared }: Invocation, signal: AbortSignal): Promise<ForeignRules> | undefined {
+  if (shared.stateFile !== undefined || !io.isRoot) return undefined;
+  const reading = io.loadRun().then((run) => readForeignRules(abortable(run, signal)));
+  // Told of where it is asked for.
+  reading.catch(() => undefined);
+  return reading;
+}
+
+/** By answer. */
 async function judgeForeign(
   invocation: Invocation,
   answers: readonly ToldAnswer[],
   readOnce: () => Promise<AsIfRunning>,
+  rules: Promise<ForeignRules> | undefined,
 ): Promise<readonly ForeignJudgement[]> {
-  const { io, shared } = invocation;
-  const isAsked = shared.stateFile === undefined && io.isRoot && answers.some(({ verdict }) => verdict === 'allow');
-  if (!isAsked) return [];
+  const { io } = invocation;
+  if (rules === undefined || !answers.some(({ verdict }) => verdict === 'allow')) return [];
   try {
-    const { chains } = await readForeignRules(await io.loadRun());
+    const { chains } = await rules;
     if (!chains.some(({ base }) => base !== null)) return [];
     const { assembled: host } = await readOnce();
     const sysctl = await readSysctls([], []);
