@@ -26,6 +26,8 @@ type Host = Pick<Assembled, 'desired' | 'network' | 'book' | 'policies'>;
 type Listed = Pick<LoadedPolicies, 'sets' | 'services'>;
 
 interface Comparison {
+  /** How the listings differ, where that was asked: where they don't, nothing that any of them says does. */
+  readonly ruleset?: string;
   readonly observed: ListedChains;
   readonly expected: ListedChains;
   /** What the backend can hold of the desired state; all of it, where it isn't told. */
@@ -43,11 +45,12 @@ interface Listings {
  * @param now in milliseconds: what the kernel has ended by itself is no rule any more, though it is listed
  */
 export function readFlowChanges(
-  { observed: before, expected: after, desired: held }: Comparison,
+  { observed: before, expected: after, desired: held, ruleset }: Comparison,
   host: Host,
   listed: Listed,
   now: number,
 ): NicChange[] {
+  if (ruleset === '') return [];
   const compare = createComparison({ before, after }, host, listed, now);
   const nicsOf = countNics(host.desired.nics.values());
   return [...(held ?? host.desired).nics].flatMap(([key, nic]) =>

@@ -19,6 +19,8 @@ export function shadowWarnings(
   names?: readonly string[],
 ): Problem[] {
   const documents = names === undefined ? allOf(loaded) : names.slice(0, ASKED).flatMap((name) => usedBy(name, loaded));
+  // Addresses take a while among thousands.
+  if (documents.length === 0) return [];
   return warnOfShadowed(new Set(documents), { loaded, book: assembled.book, now }, hostAddresses(assembled));
 }
 

@@ -5,7 +5,7 @@ import type { DesiredState } from '../../render/desired.ts';
 import { renderXt } from '../../render/iptables/xt-render.ts';
 import type { XtRuleset } from '../../render/iptables/xt-ruleset.ts';
 import { renderXtListing } from '../../render/iptables/xt-text.ts';
-import { sortListing } from '../../render/listing.ts';
+import { isSameListing, sortListing } from '../../render/listing.ts';
 import { renderDesired } from '../../render/nft.ts';
 import { type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import { nameOf } from '../apply/apply.ts';
@@ -16,17 +16,11 @@ import { holdByXt } from '../iptables/unsayable-nics.ts';
 import { listXtElsewhere, readXt, type XtVariant } from '../iptables/xt-tools.ts';
 import { type ListedChains, listedByNft } from './listed-chains.ts';
 import { listElsewhere, readRuleset } from './observe.ts';
+import { unifiedDiff } from './unified-diff.ts';
 
 export type HeldRules =
   | { readonly kind: 'nftables'; readonly observed: Ruleset }
   | { readonly kind: 'iptables'; readonly variant: XtVariant; readonly observed: XtRuleset };
-
-/** Of the kernel, and of what it should hold. */
-export interface ListedRules {
-  /** Without counters and what packets brought; the same for the same rules. */
-  readonly text: string;
-  readonly chains: ListedChains;
-}
 
 /** @throws CommandError */
 export async function readHeldRules(run: Run, wanted: HostConfig['backend']): Promise<HeldRules> {
@@ -46,8 +40,10 @@ const hasChains = ({
 }) => [...tables.values()].some(({ chains }) => chains.size > 0);
 
 export interface ListedBoth {
-  readonly observed: ListedRules;
-  readonly expected: ListedRules;
+  readonly observed: ListedChains;
+  readonly expected: ListedChains;
+  /** As `unifiedDiff`, without counters and what packets brought. */
+  readonly difference: string;
   /** As the backend can hold it: an interface that needs what it can't say is shut. */
   readonly holdable: DesiredState;
 }
@@ -56,22 +52,31 @@ export interface ListedBoth {
 export async function listRules(run: Run, held: HeldRules, desired: DesiredState): Promise<ListedBoth> {
   switch (held.kind) {
     case 'nftables': {
-      const listed = (ruleset: Ruleset): ListedRules => ({
-        text: renderRuleset(sortListing(ruleset)),
-        chains: listedByNft(ruleset),
-      });
-      const expected = await listElsewhere(run, renderDesired(desired, nameOf), held.observed);
-      return { observed: listed(held.observed), expected: listed(expected), holdable: desired };
+      const { observed } = held;
+      const expected = await listElsewhere(run, renderDesired(desired, nameOf), observed);
+      return {
+        ...{ observed: listedByNft(observed), expected: listedByNft(expected) },
+        difference: differenceOf(observed, expected),
+        holdable: desired,
+      };
     }
     case 'iptables': {
       const holdable = holdByXt(desired).state;
       const protocols = parseProtocolNames(await readFile('/etc/protocols', 'utf8').catch(() => ''));
-      const listed = (ruleset: XtRuleset): ListedRules => ({
-        text: renderXtListing(ruleset),
-        chains: listedByXt(ruleset, { desired: holdable, protocols }),
-      });
+      const listed = (ruleset: XtRuleset): ListedChains => listedByXt(ruleset, { desired: holdable, protocols });
       const expected = await listXtElsewhere(run, held.variant, renderXt(holdable, nameOf));
-      return { observed: listed(held.observed), expected: listed(expected), holdable };
+      return {
+        ...{ observed: listed(held.observed), expected: listed(expected) },
+        difference: unifiedDiff(renderXtListing(held.observed), renderXtListing(expected)),
+        holdable,
+      };
     }
   }
+}
+
+/** The texts are made only where they differ, which takes a while among thousands. */
+function differenceOf(observed: Ruleset, expected: Ruleset): string {
+  if (isSameListing(observed, expected)) return '';
+  const textOf = (ruleset: Ruleset): string => renderRuleset(sortListing(ruleset));
+  return unifiedDiff(textOf(observed), textOf(expected));
 }

@@ -9,7 +9,6 @@ import type { Run } from '../commands/run.ts';
 import { type HeldRules, holdsAny, listRules, readHeldRules } from './held-rules.ts';
 import type { ListedChains } from './listed-chains.ts';
 import { type ObservedRouting, readRouting } from './observe.ts';
-import { unifiedDiff } from './unified-diff.ts';
 
 /** Lines as `ip` would name the objects: `198.51.100.10/32 dev veth0`. */
 export interface Change {
@@ -57,8 +56,7 @@ export async function compareWithKernel(
   reading: Promise<KernelReading>,
 ): Promise<KernelComparison> {
   const { rules, routing } = await reading;
-  const { observed, expected, holdable } = await listRules(run, rules, desired);
-  const ruleset = unifiedDiff(observed.text, expected.text);
+  const { observed, expected, difference: ruleset, holdable } = await listRules(run, rules, desired);
   const { add, remove } = diffRouting(ours(routing, desired), routingOf(desired));
   const uplinks = await compareUplinks(run, desired.host.uplinkTables, routing);
   const routes = {
@@ -71,7 +69,7 @@ export async function compareWithKernel(
   return {
     ...{ changed, ruleset, routes, neighbourProxies, gateways, holdsRules: holdsAny(rules) },
     backend: rules.kind === 'nftables' ? 'nftables' : `iptables-${rules.variant}`,
-    ...{ observed: observed.chains, expected: expected.chains, desired: holdable },
+    ...{ observed, expected, desired: holdable },
   };
 }
 

@@ -2,9 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { diffListings, parseListing, sortListing, withListed, withoutListed } from '../../render/listing.ts';
+import {
+  diffListings,
+  isSameListing,
+  parseListing,
+  sortListing,
+  withListed,
+  withoutListed,
+} from '../../render/listing.ts';
 import { atOnce } from '../../render/pieces.ts';
-import { type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset.ts';
+import { type NftSet, type NftTable, type Ruleset, renderRuleset } from '../../render/ruleset.ts';
 import { runCase } from '../cases/golden-case.ts';
 
 const recorded = (name: string): string =>
@@ -202,5 +209,46 @@ describe('what a listing has in the same words', () => {
     expect(withListed(rest, same, declaredAs(listing, 'owned4', 'typeof iifname . ip daddr;'))).toBeUndefined();
     const intervals = declaredAs(listing, 'owned4', 'typeof iifname . ip saddr; flags interval;');
     expect(keysOf(atOnce(withoutListed(listing, intervals)).rest, 'owned4')).toEqual(keysOf(listing, 'owned4'));
+  });
+});
+
+describe('two listings are the same where their sorted texts are', () => {
+  const listing = parseListing(recorded('nft-list-sets.txt'));
+  const inet = inetOf(listing);
+  const withInet = (change: Partial<NftTable>): Ruleset => new Map([...listing, ['inet', { ...inet, ...change }]]);
+  const backwards = <T>(map: ReadonlyMap<string, T>): Map<string, T> => new Map([...map].reverse());
+  const withSet = (name: string, change: (set: NftSet) => NftSet): Ruleset =>
+    withInet({ sets: new Map([...inet.sets].map(([own, set]) => [own, own === name ? change(set) : set])) });
+  const withElements = (name: string, change: (elements: [string, string][]) => [string, string][]): Ruleset =>
+    withSet(name, (set) => ({ ...set, elements: new Map(change([...set.elements])) }));
+  const withRules = (change: (rules: readonly string[]) => readonly string[]): Ruleset =>
+    withInet({
+      chains: new Map([...inet.chains].map(([name, chain]) => [name, { ...chain, rules: change(chain.rules) }])),
+    });
+
+  it.each<[string, boolean, Ruleset]>([
+    ['in another order', true, withInet({ sets: backwards(inet.sets), chains: backwards(inet.chains) })],
+    ['elements in another order', true, withElements('veths', (all) => all.reverse())],
+    ['held by somebody', true, withInet({ flags: ['owner', 'persist'] })],
+    ['switched off', false, withInet({ flags: ['dormant'] })],
+    ['an element less', false, withElements('veths', (all) => all.slice(1))],
+    ['an element more', false, withElements('veths', (all) => [...all, ['"other"', '']])],
+    ['an element for another', false, withElements('veths', (all) => [['"other"', ''], ...all.slice(1)])],
+    ['other data', false, withElements('from_container', (all) => all.map(([key]) => [key, 'drop']))],
+    ['a set of another kind', false, withSet('veths', (set) => ({ ...set, kind: 'map' }))],
+    ['a set of another type', false, withSet('veths', (set) => ({ ...set, spec: `${set.spec} counter;` }))],
+    ['a set less', false, withInet({ sets: new Map([...inet.sets].slice(1)) })],
+    ['a chain less', false, withInet({ chains: new Map([...inet.chains].slice(1)) })],
+    ['another hook', false, withInet({ chains: new Map([...inet.chains, ['forward_from', { hook: '', rules: [] }]]) })],
+    ['rules in another order', false, withRules((rules) => [...rules].reverse())],
+    ['a rule less', false, withRules((rules) => rules.slice(1))],
+    ['no table of ARP', false, new Map([['inet', inet]])],
+    ['nothing', false, new Map()],
+  ])('%s', (_what, same, other) => {
+    const textOf = (ruleset: Ruleset): string => renderRuleset(sortListing(ruleset));
+    expect(textOf(other) === textOf(listing)).toBe(same);
+    expect(isSameListing(listing, other)).toBe(same);
+    expect(isSameListing(other, listing)).toBe(same);
+    expect(isSameListing(other, new Map(other))).toBe(true);
   });
 });
