@@ -5,10 +5,12 @@ import { type Assembled, type Assembler, createAssembler, type HostInputs } from
 /** What runs keeps its addresses against what doesn't. The names of veths that don't exist are made up. */
 export function asIfRunning(asItIs: Assembled, inputs: Pick<HostInputs, 'containers' | 'veths'>): Assembled {
   const veths = new Map(inputs.veths);
-  for (const { key } of inputs.containers.flatMap(({ endpoints }) => endpoints)) {
-    const name = parseInterfaceName(`stopped-${veths.size}`);
-    if (!veths.has(key) && name !== undefined) veths.set(key, name);
-  }
+  for (const { endpoints } of inputs.containers)
+    for (const { key } of endpoints) {
+      if (veths.has(key)) continue;
+      const name = parseInterfaceName(`stopped-${veths.size}`);
+      if (name !== undefined) veths.set(key, name);
+    }
   return veths.size === inputs.veths.size ? asItIs : asItIs.withVeths(veths);
 }
 
