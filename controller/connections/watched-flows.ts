@@ -25,6 +25,8 @@ const KEEP_MS = 1_000;
 const PATIENCE_MS = 2_000;
 /** One that ended isn't started again before. */
 const RESTART_MS = 10_000;
+/** Where many start at once, the table is read for all of them together, and what was begun for one is of no use. */
+const CROWD_MS = 1_000;
 
 interface Taking {
   readonly lines: string[];
@@ -34,6 +36,7 @@ interface Taking {
 export function openWatchedFlows(start: StartTalker, keepMs = KEEP_MS): WatchedFlows {
   let child: Talker | undefined;
   let notBefore = 0;
+  let crowdUntil = 0;
   let begun: { readonly prefixes: ReadonlySet<Prefix>; readonly timer: NodeJS.Timeout } | undefined;
   let taking: Taking | undefined;
 
@@ -79,6 +82,7 @@ export function openWatchedFlows(start: StartTalker, keepMs = KEEP_MS): WatchedF
   return {
     begin: (prefixes) => {
       if (begun !== undefined || taking !== undefined || prefixes.length === 0) return;
+      if (performance.now() < crowdUntil) return;
       const to = started();
       if (to === undefined) return;
       begun = { prefixes: new Set(prefixes), timer: setTimeout(drop, keepMs).unref() };
@@ -88,7 +92,10 @@ export function openWatchedFlows(start: StartTalker, keepMs = KEEP_MS): WatchedF
       const from = child;
       if (from === undefined || begun === undefined || taking !== undefined) return undefined;
       const known = begun.prefixes;
-      if (!prefixes.every((prefix) => known.has(prefix))) return undefined;
+      if (!prefixes.every((prefix) => known.has(prefix))) {
+        crowdUntil = performance.now() + CROWD_MS;
+        return undefined;
+      }
       end();
       const timer = setTimeout(() => lose(from), PATIENCE_MS);
       try {

@@ -89,6 +89,17 @@ it('tells of some of the prefixes, and nothing of others', async () => {
   expect(wordsOf(await watched.take(WEB.slice(1)))).toEqual(['2001:db8:9::9 2001:db8::1 24']);
 });
 
+it('begins for nobody while many start', async () => {
+  watched.begin(WEB);
+  expect(await watched.take(prefixes('198.51.100.7/32'))).toBe(undefined);
+  expect(await watched.take(WEB)).toEqual([]);
+  watched.begin(WEB);
+  expect(await watched.take(WEB)).toBe(undefined);
+  await sleep(1_100);
+  watched.begin(WEB);
+  expect(await watched.take(WEB)).toEqual([]);
+});
+
 it('says nothing where the kernel tells of no new ones, or of more than it can', async () => {
   await host.run('sh', ['-c', 'echo 0 >/proc/sys/net/netfilter/nf_conntrack_events']);
   watched.begin(WEB);
