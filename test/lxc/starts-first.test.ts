@@ -106,7 +106,7 @@ test.each(['among routed containers', 'beside one on a bridge'])(
 test('a start beside a bridge reads no link but its own', async () => {
   const { tools, routewall, add, linesSince, host } = await startHost(WITH_BRIDGE);
   await startOnBridge(routewall);
-  await tools.setIp({ words: '-j\\ address\\ show', does: 'hang' });
+  await tools.setIp({ words: '-j\\ link\\ show', does: 'hang' });
   const mark = routewall.mark();
   const [routed, bridged] = [await add('routed', 20), await addBridged(routewall, 151)];
   const startsAndStops = async (...containers: readonly Container[]): Promise<void> => {
