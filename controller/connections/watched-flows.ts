@@ -19,7 +19,7 @@ export interface WatchedFlows {
   stop(): void;
 }
 
-/** From LXC's first word to rules in force. Meanwhile each new connection of the host costs the kernel a message. */
+/** From a hook's question to rules in force. Meanwhile each new connection of the host costs the kernel a message. */
 const KEEP_MS = 1_000;
 /** To read a short table, on a busy machine. */
 const PATIENCE_MS = 2_000;

@@ -10,12 +10,10 @@ type Listening = Pick<SessionOptions, 'configFile' | 'applier' | 'traffic' | 'is
   readonly reader: HostReader;
   /** Asks for a pass, and gives what it is to read again. */
   readonly mark: () => DirtyParts;
-  /** A container's id, before its interfaces are made. */
-  readonly onStarting: (id: string) => void;
 };
 
 export function listenToHost(bus: HostEventBus, options: Listening): void {
-  const { configFile, applier, traffic, isOurProcess, log, onShutdown, onStarting, reader, mark } = options;
+  const { configFile, applier, traffic, isOurProcess, log, onShutdown, reader, mark } = options;
   markEvents(bus, {
     mark,
     isVeth: (name) => reader.isVeth(name),
@@ -28,7 +26,6 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     configFile,
   });
   bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
-    if (state === 'STARTING') onStarting(containerId(lxcPath, name));
     if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED')
       reader.runtimes.forget(containerId(lxcPath, name));
   });

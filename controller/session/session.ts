@@ -133,12 +133,7 @@ export class Session {
   }
 
   async start(): Promise<void> {
-    listenToHost(this.#bus, {
-      ...this.#options,
-      reader: this.reconciler.reader,
-      mark: this.#passes.mark,
-      onStarting: (id) => this.#expect(id),
-    });
+    listenToHost(this.#bus, { ...this.#options, reader: this.reconciler.reader, mark: this.#passes.mark });
     this.#sources.listen(this.#bus);
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());
@@ -193,7 +188,7 @@ export class Session {
     return outcome;
   }
 
-  /** What others began in its name has to end with its start. */
+  /** What others began in its name has to end with its start. Not before its hook asks: LXC's own work would wait for the look. */
   #expect(id: string): void {
     const { applier, pretended } = this.#options;
     const known = this.reconciler.reader.known.get(id);
