@@ -63,7 +63,8 @@ function unconnected(config: LxcConfig): Pick<Container, 'unconnected' | 'asksAt
   return { unconnected: nics[0]?.place ?? { file, line: 1 }, asksAtStart: asksAtStart(config) };
 }
 
-const asksAtStart = ({ nics, settings = [] }: LxcConfig): boolean =>
+/** Its hook asks us when its veths are there, and LXC answers nobody until then. */
+export const asksAtStart = ({ nics, settings = [] }: LxcConfig): boolean =>
   nics.some(({ asksUs }) => asksUs) || settings.some(({ key, value }) => key === 'hook.start-host' && namesHook(value));
 
 /** A wired NIC is a veth that leads nowhere else. */

@@ -1,6 +1,6 @@
 /** What a session hears of the host: marks for its next pass, and what can't wait for one. */
 import type { HostEventBus } from '../../watchers/events.ts';
-import { containerId } from '../host/containers.ts';
+import { asksAtStart, containerId } from '../host/containers.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
 import { markEvents } from './mark-events.ts';
@@ -19,6 +19,10 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     isVeth: (name) => reader.isVeth(name),
     hasBridges: () => reader.hasBridges,
     ownerOf: (veth) => reader.ownerOf(veth),
+    asksAtStart: ({ lxcPath, name }) => {
+      const known = reader.known.get(containerId(lxcPath, name));
+      return known !== undefined && asksAtStart(known.lxc);
+    },
     hasUplinks: () => reader.uplinks.facts !== undefined,
     isProxied: (address) => applier.repairs.isProxied(address),
     isOurProcess,

@@ -14,6 +14,8 @@ export interface MarkContext {
   isVeth(name: string): boolean;
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
+  /** Whether a hook of its own will ask about it while it starts: LXC can't be asked before. */
+  asksAtStart(container: ContainerRef): boolean;
   /** Whether containers hang on bridges: then it matters which ports others have. */
   hasBridges?(): boolean;
   /** Whether neighbours shall find a container behind this address. */
@@ -66,7 +68,8 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
         dirty.runtimes.set(containerId(owner.lxcPath, owner.name), owner);
         if (!deleted) dirty.veths.add(name);
       } else if (context.isVeth(name)) {
-        if (!deleted) for (const [id, ref] of starting) mark().runtimes.set(id, ref);
+        const silent = deleted ? [] : [...starting].filter(([, ref]) => !context.asksAtStart(ref));
+        for (const [id, ref] of silent) mark().runtimes.set(id, ref);
         if (context.hasBridges?.() === true) markLink(name);
       } else {
         // An uplink that goes down takes routes and proxies along, and says nothing of the proxies.

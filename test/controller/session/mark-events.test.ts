@@ -5,7 +5,7 @@ import { createHostEventBus } from '../../../watchers/events.ts';
 
 const WEB = { lxcPath: '/lxc', name: 'web' };
 
-function marker({ hasUplinks = false, hasBridges = false } = {}) {
+function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
   const bus = createHostEventBus();
   let dirty = nothingDirty();
   let asked = 0;
@@ -16,6 +16,7 @@ function marker({ hasUplinks = false, hasBridges = false } = {}) {
     },
     isVeth: (name) => name !== 'vethup' && /^(veth|fixed)/.test(name),
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
+    asksAtStart: ({ name }) => name === hooked,
     isProxied: (address) => address === '192.0.2.10',
     hasUplinks: () => hasUplinks,
     hasBridges: () => hasBridges,
@@ -48,6 +49,15 @@ it('reads a container again when its configuration or state changes, and only th
   expect(marked()).toEqual({ runtimes });
   bus.emit('containerStateChanged', { ...WEB, state: 'STARTING' });
   expect(marked()).toEqual({});
+});
+
+it('asks nobody about one whose hook will tell', () => {
+  const { bus, marked } = marker({ hooked: 'hooked' });
+  for (const name of ['hooked', 'web']) bus.emit('containerStateChanged', { ...WEB, name, state: 'STARTING' });
+  bus.emit('linkChanged', { name: 'vethNew', deleted: false });
+  expect(marked()).toEqual({ runtimes });
+  bus.emit('containerStateChanged', { ...WEB, name: 'hooked', state: 'RUNNING' });
+  expect(marked()).toEqual({ runtimes: new Map([['/lxc/hooked', { ...WEB, name: 'hooked' }]]) });
 });
 
 it('asks those that are starting whose a new veth is, until they run or fail', () => {
