@@ -73,7 +73,7 @@ export interface Parts {
 export async function openParts(options: DaemonOptions, config: HostConfig): Promise<Parts> {
   const { runDirectory, stateDirectory, log } = options;
   // While the daemon is small: these are forks of it.
-  const forks = openForkServer(startTalker, run);
+  const forks = openForkServer(startTalker, { run, stream: streamLines });
   const watched = openWatchedFlows(startTalker);
   const serves = { config: options.configFile, policies: options.policyFolder };
   const lastGood = new LastGood(stateDirectory);
@@ -118,7 +118,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   await backend.use(chosen);
   const news = { act: (): void => undefined };
   const claims = new AddressClaims(
-    { stream: streamLines, log, onNews: () => news.act(), keep: (taken) => writeTaken(runDirectory, taken) },
+    { stream: forks.stream, log, onNews: () => news.act(), keep: (taken) => writeTaken(runDirectory, taken) },
     readTaken(runDirectory),
   );
   const applier = new Applier({ backend, ip, marks, announcer, claims, run, read: forks.run, log, rememberSysctls });

@@ -2,20 +2,42 @@
  * Starts commands from a small process. A fork copies the page tables of the process that forks, which stands still meanwhile:
  * the larger the daemon, the longer (bench/README.md). perl-base is part of every Debian system.
  */
+import { PassThrough } from 'node:stream';
 import { killChild, killTree } from './kill-tree.ts';
-import { CommandError, type CommandResult, type Run, type RunOptions, type StartTalker, type Talker } from './run.ts';
+import {
+  CommandError,
+  type CommandResult,
+  failureOf,
+  linesFrom,
+  type Run,
+  type RunOptions,
+  STREAM_MS,
+  type StartTalker,
+  type StreamLines,
+  type Talker,
+} from './run.ts';
 
 /**
  * Reads a command a line, in hex: an id and the command's words with zeros between; behind a blank, its input. Answers in frames:
  * the id, a kind, a length and so many bytes. `p`: the process began; `o` and `e`: what it wrote; `x`: it ended, with the status
- * as wait(2) has it. A child whose command can't be executed kills itself. A perl program is run by the child itself, which is a
- * perl already and has strict and Socket. Ends with its input, and its children with it.
+ * as wait(2) has it. A child whose command can't be executed kills itself. Ends with its input, and its children with it.
+ *
+ * A perl program is run by the child itself, which is a perl already. What it has to compile (our own programs, a handful) stays
+ * compiled: each is the sub `main` of a package, since named subs would lose sight of the variables of one without a name.
  */
 const PROGRAM = String.raw`
 require strict; require Socket;
 $0 = 'routewall: starts commands';
-sub run { eval shift; print STDERR $@; exit($@ eq '' ? 0 : 255) }
+my %programs;
+sub compiled {
+  my ($text) = @_;
+  my $package = 'Program' . keys %programs;
+  my $main = $programs{$text} // eval "package $package; sub main { $text\n} \\&main";
+  my $why = $@;
+  return $programs{$text} = $main // sub { die $why };
+}
 my ($input, %jobs) = ('');
+sub run { my ($program) = @_; eval { $program->() }; print STDERR $@; exit($@ eq '' ? 0 : 255) }
 sub answer {
   my $frame = pack('N a N/a*', @_);
   # EINTR 4: a child that ended.
@@ -35,6 +57,7 @@ sub feed {
 }
 sub begin {
   my ($input, $id, @words) = @_;
+  my $program = "@words[0, 1]" eq 'perl -e' ? compiled($words[2]) : undef;
   my $began = pipe(my $out, my $out_end) && pipe(my $err, my $err_end);
   my $pid = $began ? fork : undef;
   return answer($id, 'x', -1) unless defined $pid;
@@ -43,7 +66,7 @@ sub begin {
     open STDIN, '<', '/dev/null';
     feed($input) if length $input;
     open STDOUT, '>&', $out_end; open STDERR, '>&', $err_end;
-    if ("@words[0, 1]" eq 'perl -e') { @ARGV = @words[3 .. $#words]; run($words[2]) }
+    if ($program) { @ARGV = @words[3 .. $#words]; run($program) }
     exec { $words[0] } @words;
     kill KILL => $$;
   }
@@ -85,19 +108,28 @@ const inHex = (text: string): string => Buffer.from(text).toString('hex');
 
 interface Job {
   pid?: number;
-  readonly output: { readonly o: Buffer[]; readonly e: Buffer[] };
+  readonly onOutput: (data: Buffer) => void;
+  readonly errors: Buffer[];
   /** `undefined`: there is no answer. */
   readonly settle: (status: number | undefined) => void;
   readonly giveUp: (why: unknown) => void;
 }
 
-export interface ForkServer {
+/** How commands are started without it. */
+export interface Direct {
+  readonly run: Run;
+  readonly stream: StreamLines;
+}
+
+export interface ForkServer extends Direct {
   /** For commands that only read, or do nothing the second time: where the server fails, they are started again, without it. */
   readonly run: Run;
+  /** The same, and for what tells little: it is taken however slowly somebody reads it. What was told before the server failed may come twice. */
+  readonly stream: StreamLines;
   stop(): void;
 }
 
-export function openForkServer(start: StartTalker, direct: Run): ForkServer {
+export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
   const jobs = new Map<number, Job>();
   let server: Talker | undefined;
   let notBefore = 0;
@@ -118,7 +150,8 @@ export function openForkServer(start: StartTalker, direct: Run): ForkServer {
       if (job !== undefined) job.pid = pid;
       else if (from.pid !== undefined) killChild(from.pid, pid);
     } else if (kind === 'x') job?.settle(Number(data));
-    else if (kind === 'o' || kind === 'e') job?.output[kind].push(data);
+    else if (kind === 'o') job?.onOutput(data);
+    else if (kind === 'e') job?.errors.push(data);
   };
 
   const started = (): Talker | undefined => {
@@ -144,11 +177,11 @@ export function openForkServer(start: StartTalker, direct: Run): ForkServer {
     through: Talker,
     words: readonly string[],
     { input = '', timeout = 30_000, signal }: RunOptions,
-  ): Promise<CommandResult | undefined> => {
+    onOutput: (data: Buffer) => void,
+  ): Promise<Omit<CommandResult, 'stdout'> | undefined> => {
     last += 1;
     const id = last;
-    const output: Job['output'] = { o: [], e: [] };
-    const text = (kind: 'o' | 'e'): string => Buffer.concat(output[kind]).toString('utf8');
+    const errors: Buffer[] = [];
     return new Promise((resolve, reject) => {
       const end = (): void => {
         jobs.delete(id);
@@ -162,12 +195,13 @@ export function openForkServer(start: StartTalker, direct: Run): ForkServer {
       };
       const onAbort = (): void => giveUp(signal?.reason);
       const job: Job = {
-        output,
+        onOutput,
+        errors,
         giveUp,
         settle: (status) => {
           end();
           const isExit = status !== undefined && status >= 0 && (status & 0xff) === 0;
-          resolve(isExit ? { stdout: text('o'), stderr: text('e'), exitCode: status >> 8 } : undefined);
+          resolve(isExit ? { stderr: Buffer.concat(errors).toString('utf8'), exitCode: status >> 8 } : undefined);
         },
       };
       const timers = [
@@ -185,8 +219,28 @@ export function openForkServer(start: StartTalker, direct: Run): ForkServer {
     run: async (command, args, options = {}) => {
       options.signal?.throwIfAborted();
       const through = started();
-      const result = through && (await ask(through, [command, ...args], options));
-      return result ?? (await direct(command, args, options));
+      const output: Buffer[] = [];
+      const ended = through && (await ask(through, [command, ...args], options, (data) => output.push(data)));
+      if (ended === undefined) return await direct.run(command, args, options);
+      return { stdout: Buffer.concat(output).toString('utf8'), ...ended };
+    },
+    stream: async function* (command, args, input) {
+      const through = started();
+      if (through === undefined) return yield* direct.stream(command, args, input);
+      const output = new PassThrough();
+      const unwanted = new AbortController();
+      const options = { input, timeout: STREAM_MS, signal: unwanted.signal };
+      const ended = ask(through, [command, ...args], options, (data) => output.write(data));
+      const close = (): unknown => output.end();
+      ended.then(close, close);
+      try {
+        yield* linesFrom(output);
+        const result = await ended;
+        if (result === undefined) yield* direct.stream(command, args, input);
+        else if (result.exitCode !== 0) throw failureOf(command, result);
+      } finally {
+        unwanted.abort();
+      }
     },
     stop: () => {
       notBefore = Number.POSITIVE_INFINITY;

@@ -1,4 +1,5 @@
 /** The one place in the controller that starts commands; never through a shell. */
+import type { Readable } from 'node:stream';
 import { ExecaError, execa, type ResultPromise } from 'execa';
 import { whyNotSpawned } from '../../watchers/failed-spawns.ts';
 import { killTree } from './kill-tree.ts';
@@ -10,7 +11,7 @@ export interface CommandResult {
 }
 
 /** However slowly its output is taken. */
-const STREAM_MS = 300_000;
+export const STREAM_MS = 300_000;
 
 /** A command that could not be started, was killed, or took too long; a non-zero exit is a result, not an error. */
 export class CommandError extends Error {
@@ -104,19 +105,29 @@ export type StreamLines = (command: string, args: readonly string[], input: stri
 export const streamLines: StreamLines = async function* (command, args, input) {
   const child = startStream(command, args, input);
   try {
-    let rest = '';
-    for await (const text of child.stdout.setEncoding('utf8')) {
-      const lines = `${rest}${text}`.split('\n');
-      rest = lines.pop() ?? '';
-      yield lines;
-    }
-    const { exitCode, stderr, shortMessage } = await child;
-    if (exitCode !== 0) throw new CommandError(`${command}: ${stderr?.trim() || (shortMessage ?? 'no exit status')}`);
+    yield* linesFrom(child.stdout);
+    const ended = await child;
+    if (ended.exitCode !== 0) throw failureOf(command, ended);
   } finally {
     // Whoever listens no more has no use for the rest.
     child.kill();
   }
 };
+
+export const failureOf = (
+  command: string,
+  { stderr, shortMessage }: { readonly stderr?: string | undefined; readonly shortMessage?: string | undefined },
+): CommandError => new CommandError(`${command}: ${stderr?.trim() || (shortMessage ?? 'it failed')}`);
+
+/** Some whole lines at a time; what stands behind the last is left out. */
+export async function* linesFrom(output: Readable): AsyncGenerator<readonly string[]> {
+  let rest = '';
+  for await (const text of output.setEncoding('utf8')) {
+    const lines = `${rest}${text}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield lines;
+  }
+}
 
 function startStream(command: string, args: readonly string[], input: string) {
   try {

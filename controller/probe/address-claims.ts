@@ -182,7 +182,7 @@ export class AddressClaims {
       this.#options.onNews();
     });
     // A link that can't be asked claims as before there were questions.
-    onSilence();
+    if (!this.#isStopped) onSilence();
   }
 
   /** Silence has to last for the whole time here: nobody waits for it, and one lost answer must not give it away. */
@@ -222,6 +222,7 @@ export class AddressClaims {
       });
       return true;
     } catch (cause) {
+      if (this.#isStopped) return false;
       this.#options.log('warning', `whether addresses are in use can't be asked: ${messageOf(cause)}`);
       return false;
     }

@@ -1,11 +1,20 @@
 /** Commands are started by a small process beside the daemon, and without it where it fails. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { type ForkServer, openForkServer } from '../../../controller/commands/fork-server.ts';
-import { CommandError, CrashError, type Run, run, startTalker, type Talker } from '../../../controller/commands/run.ts';
+import {
+  CommandError,
+  CrashError,
+  type Run,
+  run,
+  type StreamLines,
+  startTalker,
+  streamLines,
+  type Talker,
+} from '../../../controller/commands/run.ts';
 import { atEnd, cleanUp, makeFolder } from '../../../sandbox/clean-up.ts';
 import { eventually } from '../../../sandbox/eventually.ts';
 
@@ -24,11 +33,18 @@ function open(): Opened {
     direct.push(command);
     return run(command, ...rest);
   };
-  const server = openForkServer((...words) => {
-    const talker = startTalker(...words);
-    servers.push(talker);
-    return talker;
-  }, noting);
+  const notingStream: StreamLines = (command, ...rest) => {
+    direct.push(command);
+    return streamLines(command, ...rest);
+  };
+  const server = openForkServer(
+    (...words) => {
+      const talker = startTalker(...words);
+      servers.push(talker);
+      return talker;
+    },
+    { run: noting, stream: notingStream },
+  );
   atEnd('the server', async () => server.stop());
   return { ...server, direct, servers };
 }
@@ -62,6 +78,43 @@ test('a program for perl runs as in a perl of its own', async () => {
   expect(await perl('die "gone\\n"')).toEqual({ stdout: '', stderr: 'gone\n', exitCode: 255 });
   await expect(perl('kill KILL => $$')).rejects.toThrow(CommandError);
   expect((await perl('print scalar readline(STDIN) // "nothing"')).stdout).toBe('nothing');
+});
+
+test('a program that is run again begins as it did, and knows nothing of another', async () => {
+  const forks = open();
+  const perl = async (program: string) => (await forks.run('perl', ['-e', program])).stdout;
+  const counting =
+    'use strict; my ($count, %seen) = (0); sub add { $count++; $seen{$_[0]}++ } add("a"); print "$count ", %seen';
+  for (let round = 0; round < 3; round += 1) expect(await perl(counting)).toBe('1 a1');
+  expect(await perl('sub add { "another" } print add(), defined $count ? " knows" : ""')).toBe('another');
+  expect(await perl(counting)).toBe('1 a1');
+  expect(forks.direct).toEqual([]);
+});
+
+test('what streams is told while it runs, and ends with who listens', async () => {
+  const forks = open();
+  const folder = await makeFolder();
+  const go = join(folder, 'go');
+  const script = 'cat; while [ ! -e $1 ]; do sleep 0.01; done; echo end';
+  const told: string[] = [];
+  for await (const lines of forks.stream('sh', ['-c', script, 'sh', go], 'first\nsecond\n')) {
+    if (lines.includes('second')) await writeFile(go, '');
+    told.push(...lines);
+  }
+  expect(told).toEqual(['first', 'second', 'end']);
+
+  const failing = async (): Promise<void> => {
+    for await (const _ of forks.stream('sh', ['-c', 'echo why >&2; exit 3'], '')) void 0;
+  };
+  await expect(failing()).rejects.toThrow(new CommandError('sh: why'));
+
+  let pid = 0;
+  for await (const lines of forks.stream('sh', ['-c', 'echo $$; exec sleep 1000'], '')) {
+    pid = Number(lines[0]);
+    break;
+  }
+  await eventually('it is gone', () => !existsSync(`/proc/${pid}`));
+  expect(forks.direct).toEqual([]);
 });
 
 test('a command reads what it is given, whether it takes it or not, and the perl of the server too', async () => {
@@ -139,6 +192,9 @@ test('a server that is killed or stopped keeps nobody waiting', async () => {
   expect((await answer).stdout).toBe('2\n');
   expect((await sh(killed, 'echo 3')).stdout).toBe('3\n');
   expect(killed.direct).toEqual(['sh', 'sh']);
+  const lines: string[] = [];
+  for await (const some of killed.stream('echo', ['4'], '')) lines.push(...some);
+  expect(lines).toEqual(['4']);
 
   const stopped = open();
   const { pid } = stopped.servers[0] ?? {};
