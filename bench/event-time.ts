@@ -11,6 +11,7 @@ import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { makeTwin, timeByHand, timed } from './by-hand.ts';
 import { packagedFlags, timeOf } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
+import { plainHook } from './plain-hook.ts';
 import { quantile, report } from './report.ts';
 import { type StartWatch, untilCleared, watchStarts } from './start-watch.ts';
 
@@ -88,7 +89,8 @@ async function measure(others: number): Promise<string[][]> {
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);
   const plain = await addContainers(routewall, 'c', 50, () => []);
-  const hooked = await addContainers(routewall, 'h', 60, () => [`lxc.hook.start-host = ${routewall.hook}`]);
+  const hook = await plainHook(routewall);
+  const hooked = await addContainers(routewall, 'h', 60, () => [`lxc.hook.start-host = ${hook}`]);
   const named = await addContainers(routewall, 'n', 70, (name) => [`lxc.net.0.veth.pair = veth${name}`]);
   const boot = await timed(() => routewall.daemon.restart());
   console.log(`${others} others: daemon ready after ${boot.toFixed(0)} ms`);

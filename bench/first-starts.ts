@@ -9,6 +9,7 @@ import { cleanUp } from '../sandbox/clean-up.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { packagedFlags } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
+import { plainHook } from './plain-hook.ts';
 import { median, report } from './report.ts';
 import { untilCleared } from './start-watch.ts';
 
@@ -54,8 +55,9 @@ try {
   }
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);
+  const hook = await plainHook(routewall);
   for (const [index, name] of NAMES.entries()) {
-    const lines = [...nic([`198.51.100.${60 + index}`]), `lxc.hook.start-host = ${routewall.hook}`];
+    const lines = [...nic([`198.51.100.${60 + index}`]), `lxc.hook.start-host = ${hook}`];
     await routewall.addContainer(name, { lines, policy: policyOf(8000 + index) });
   }
   const all: Start[][] = [];

@@ -1,6 +1,6 @@
 /**
  * What the hook adds to `lxc-start`: without a hook, with an empty one, with a shell script that does by `ip` what
- * lxc-routednet does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon.
+ * lxc-routednet does, with one that also ends by conntrack(8) what others began in the container's name, as routewall does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon.
  * Prints a table; needs root. `node scripts/bench.mjs hook-time [ROUNDS]`
  */
 import { chmod, writeFile } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { packagedFlags } from './idling.ts';
+import { plainHook } from './plain-hook.ts';
 import { median, quantile, report } from './report.ts';
 import { untilCleared } from './start-watch.ts';
 
@@ -28,6 +29,13 @@ for address in $(values address); do
   if [ "$3" = up ]; then ip neigh replace proxy "$address" dev eth0; else ip neigh del proxy "$address" dev eth0; fi
 done
 exit 0
+`;
+
+/** What others began in its name while nobody had the address would be answered by its init, and asked no policy. */
+const CUTS = `[ "$3" = up ] || exit 0
+for address in $(values address); do
+  for side in --orig-src --orig-dst; do conntrack -D "$side" "$address" >/dev/null 2>&1; done
+done
 `;
 
 async function timeStart(routewall: Routewall, { lxcPath, name }: Container): Promise<number> {
@@ -55,13 +63,16 @@ try {
   const routewall = await startRoutewall({ daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') } });
   const empty = await makeScript('empty', '#!/bin/sh\n');
   const shell = await makeScript('shell', SHELL_HOOK);
+  const cutting = await makeScript('cutting', `${SHELL_HOOK.replace(/exit 0\n$/, '')}${CUTS}exit 0\n`);
+  const hook = await plainHook(routewall);
   const upAndDown = (hook: string): string[] => ['up', 'down'].map((type) => `lxc.net.0.script.${type} = ${hook}`);
   const kinds: readonly (readonly [string, readonly string[]])[] = [
     ['no hook', []],
     ['an empty hook', upAndDown(empty)],
     ['a shell hook, as lxc-routednet', upAndDown(shell)],
-    ['routewall, script.up', upAndDown(routewall.hook)],
-    ['routewall, start-host', [`lxc.hook.start-host = ${routewall.hook}`]],
+    ['the same, that ends what others began', upAndDown(cutting)],
+    ['routewall, script.up', upAndDown(hook)],
+    ['routewall, start-host', [`lxc.hook.start-host = ${hook}`]],
   ];
   const samples = new Map<string, number[]>();
   const containers = new Map<string, Container>();

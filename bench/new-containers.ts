@@ -9,6 +9,7 @@ import type { Container } from '../sandbox/container.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
 import { packagedFlags } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
+import { plainHook } from './plain-hook.ts';
 import { quantile, report } from './report.ts';
 import { untilCleared } from './start-watch.ts';
 
@@ -23,12 +24,13 @@ const routewall = await startRoutewall({
   daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') },
 });
 
+const hook = await plainHook(routewall);
 let made = 0;
 
 /** Each with an address, and a policy, that nobody had before. */
 function make(): Promise<Container> {
   const number = made++;
-  const lines = [...nic([`198.51.${100 + (number >> 8)}.${number & 255}`]), `lxc.hook.start-host = ${routewall.hook}`];
+  const lines = [...nic([`198.51.${100 + (number >> 8)}.${number & 255}`]), `lxc.hook.start-host = ${hook}`];
   return routewall.addContainer(`job${number}`, { lines, policy: policyOf(10_000 + number) });
 }
 
