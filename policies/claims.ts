@@ -1,5 +1,5 @@
 /** Which container owns an address that several claim: the one that has it keeps it, the others wait. */
-import { type AddressRange, familyOf, type Prefix, rangeOf, rangesOverlap } from '../render/address.ts';
+import { type AddressRange, familyOf, isHostPrefix, type Prefix, rangeOf, rangesOverlap } from '../render/address.ts';
 
 export interface Claim {
   /** `LXCPATH/CONTAINER/INDEX` of the NIC. */
@@ -44,10 +44,27 @@ export function refuseClaims(
 
 /**
  * The claims that overlap a claim of another NIC. A NIC may repeat itself; one container's NICs may not share either, since a
- * packet can only be routed to one of them. One sweep over the sorted ranges: each is compared with the widest that began
- * before it.
+ * packet can only be routed to one of them.
  */
 export function findContested(claims: readonly Claim[]): ContestedClaim[] {
+  // Mostly all are single addresses, which overlap where they are the same.
+  const areSingle = claims.every(({ prefix }) => isHostPrefix(prefix));
+  return sweep(areSingle ? repeated(claims) : claims);
+}
+
+function repeated(claims: readonly Claim[]): Claim[] {
+  const owners = new Map<Prefix, string>();
+  const shared = new Set<Prefix>();
+  for (const { key, prefix } of claims) {
+    const owner = owners.get(prefix);
+    if (owner === undefined) owners.set(prefix, key);
+    else if (owner !== key) shared.add(prefix);
+  }
+  return shared.size === 0 ? [] : claims.filter(({ prefix }) => shared.has(prefix));
+}
+
+/** Over the sorted ranges: each is compared with the widest that began before it. */
+function sweep(claims: readonly Claim[]): ContestedClaim[] {
   const located = claims
     .map((claim): ContestedClaim => ({ ...claim, range: rangeOf(claim.prefix) }))
     .sort(

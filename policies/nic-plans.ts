@@ -15,6 +15,8 @@ export type EnforcedPolicy = Pick<CompiledPolicy, 'default' | 'interfaces' | 'ro
 /** What a NIC needs if it runs. */
 export interface NicPlan {
   readonly container: Container;
+  /** It was made from this one; from another that says the same of the NIC, it would be the same. */
+  readonly policy: EnforcedPolicy;
   readonly endpoint: Endpoint;
   readonly prefixes: readonly Prefix[];
   readonly egress: PolicyChain;
@@ -39,6 +41,11 @@ export function planNics(
     if (policy === undefined) continue;
     const routed = container.endpoints.filter(({ attachment }) => attachment === undefined);
     for (const endpoint of container.endpoints) {
+      const old = before.get(endpoint.key);
+      if (old?.container === container && old.policy === policy && hasCanonical(old, canonical)) {
+        plans.set(endpoint.key, old);
+        continue;
+      }
       const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
       const { tables } = policy;
       const { attachment } = endpoint;
@@ -47,6 +54,7 @@ export function planNics(
       const nat = attachment === undefined ? planNat(policy.nat, endpoint, routed) : undefined;
       const plan: NicPlan = {
         container,
+        policy,
         endpoint,
         prefixes: claimedPrefixes(endpoint, routes),
         egress: canonical(egress),
@@ -56,11 +64,15 @@ export function planNics(
         ...(uplink && { uplink }),
         ...(tables && { tables }),
       };
-      plans.set(endpoint.key, samePlan(before.get(endpoint.key), plan));
+      plans.set(endpoint.key, samePlan(old, plan));
     }
   }
   return plans;
 }
+
+/** Which of equal chains stands for them may have changed with others' policies. */
+const hasCanonical = ({ egress, ingress }: NicPlan, canonical: (chain: PolicyChain) => PolicyChain): boolean =>
+  canonical(egress) === egress && canonical(ingress) === ingress;
 
 function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
   const same =

@@ -64,6 +64,11 @@ export function choosePolicies(
     const fresh = old !== undefined && isFresh(old.written, sources, withoutPolicy);
     const written = fresh ? old.written : compile(name, sources, { withoutPolicy, id });
     const compiled = judge(written, endpoints);
+    // A good one is in force as it is, whatever the time.
+    if (fresh && compiled.ok && compiled === old.compiled) {
+      chosen.set(id, old);
+      continue;
+    }
     const next = { ...enforce(compiled, old?.good ?? lastGood.get(name), { id, now }), written };
     chosen.set(id, old !== undefined && isSame(old, next) ? old : next);
   }

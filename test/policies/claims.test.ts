@@ -58,6 +58,22 @@ it('gives what a loser would have kept from a third to the third', () => {
   expect(losers(claims, wide, none)).toEqual(['a loses 192.0.2.1/32 to c', 'b loses 192.0.2.7/32 to c']);
 });
 
+it('finds the same among single addresses as beside a prefix', () => {
+  const single = fc.constantFrom('192.0.2.1/32', '192.0.2.5/32', '192.0.2.9/32', '2001:db8::1/128');
+  const some = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), single, fc.nat(1)), { maxLength: 10 });
+  const elsewhere = claim('far', '198.51.100.0/24');
+  const told = (claims: readonly Claim[]): string[] =>
+    findContested(claims)
+      .map(({ key, prefix: of }) => `${key} ${of}`)
+      .sort();
+  fc.assert(
+    fc.property(some, (list) => {
+      const claims = list.map(([name, text, index]) => claim(name, text, index));
+      expect(told(claims)).toEqual(told([...claims, elsewhere]));
+    }),
+  );
+});
+
 describe('any claims', () => {
   const prefixes = fc.constantFrom(
     ...['192.0.2.0/29', '192.0.2.1/32', '192.0.2.4/30', '192.0.2.5/32', '2001:db8::/64', '2001:db8::1/128'],
