@@ -13,6 +13,9 @@ const FEW = 20_000;
 /** So many addresses are looked for in the table's parts, before any entry of one is looked at. */
 const NEEDLES = 16;
 
+/** As long as the kernel itself keeps what was answered by nobody. */
+const SHUT_SECONDS = 30;
+
 /**
  * `list` and `forget` read prefixes, `ADDRESS/LENGTH` a line. `list` prints the entries in which one of them occurs, on
  * either side and before or after address translation: `FAMILY PROTOCOL SOURCE DESTINATION PORT TYPE HANDLE`, the
@@ -20,12 +23,17 @@ const NEEDLES = 16;
  * another destination, that one and its port follow. `few` is `list` for a table that is soon read whole; of another it prints
  * `many` alone. `forget` deletes them and prints how many. `delete` reads handles.
  *
+ * `shut` reads handles too, and deletes what has begun again under them. Where nothing is translated it puts a placeholder
+ * there, an entry that begins with the answer and that nobody can answer: what is sent finds that one, and begins none that
+ * the other end could go on in. The kernel keeps it while something is sent, and for half a minute more. `list` tells it as
+ * the flow that it keeps away, with `shut` behind; its handle removes it alone.
+ *
  * `watch` stays, and reads orders. `begin PREFIX…` reads the table and follows what is added to it; `tell PREFIX…`, some of
  * them, prints as `list` what there was and what came until then, and `end`, or `lost` where some of it isn't known. That ends
  * the following, as `drop` does: while somebody follows, each new connection costs the kernel a message.
  *
  * linux/netfilter/nfnetlink_conntrack.h: messages NEW 0, GET 1, DELETE 2 of subsystem 1; group 1 gets the new ones; attributes TUPLE_ORIG 1,
- * TUPLE_REPLY 2, ZONE 18, FILTER 25; in a tuple IP 1 and PROTO 2; there V4_SRC 1, V6_SRC 3, PROTO_NUM 1, DST_PORT 3,
+ * TUPLE_REPLY 2, TIMEOUT 7, ZONE 18, FILTER 25; in a tuple IP 1 and PROTO 2; there V4_SRC 1, V6_SRC 3, PROTO_NUM 1, SRC_PORT 2, DST_PORT 3,
  * ICMP_TYPE 5, ICMPV6_TYPE 8. The kernel writes them in ascending order, which is checked where it is made use of: to
  * walk through each entry takes four times as long. It tells the table in parts of some hundred entries.
  */
@@ -34,7 +42,7 @@ use strict;
 use Socket qw(:DEFAULT inet_pton inet_ntop);
 my ($mode) = @ARGV;
 my %bytes = (2 => 4, 10 => 16);
-my ($sequence, %wanted, %masks, %seen, @found, @needles) = (0);
+my ($sequence, %wanted, %masks, %seen, @found, @needles, %refused) = (0);
 my $tell = sub { print $_[0] };
 socket(my $netlink, 16, 3, 12) or die "netlink: $!\n";
 
@@ -58,6 +66,12 @@ sub is_last {
   my ($length, $type) = unpack('IS', substr($_[0], -20));
   return length $_[0] < 1024 || ($length == 20 && $type == 3);
 }
+# Where nothing can be sent to: the kernel takes no packet to 0.0.0.0/8 any further, nor to ff00::/16, whose scope is reserved.
+sub nowhere {
+  my ($address) = @_;
+  return length $address == 4 ? "\0" . substr($address, 1) : "\xff\0" . substr($address, 2);
+}
+sub address { return inet_ntop(length $_[0] == 4 ? AF_INET : AF_INET6, $_[0]) }
 # Until the answer to the last message. ENOENT, 2: an entry that ended by itself.
 sub answers {
   my ($each) = @_;
@@ -70,7 +84,8 @@ sub answers {
       my ($length, $type, undef, $number) = unpack("\@$at ISSI", $data);
       if ($type == 2 || $type == 3) {
         my $code = unpack('@' . ($at + 16) . 'i', $data);
-        if ($code < 0 && $code != -2) { $! = -$code; die "netlink: $!\n" }
+        if ($code < 0 && $mode eq 'shut') { $refused{$number} = -$code }
+        elsif ($code < 0 && $code != -2) { $! = -$code; die "netlink: $!\n" }
         return if $number == $sequence;
       } else {
         shift @places while @places && $places[0] < $at;
@@ -105,31 +120,87 @@ sub entry {
   my @ends = ($family, $from, $to, $back, $home);
   return unless is_wanted(@ends);
   my $after = $reply + ((unpack("\@$reply S", $data) + 3) & ~3);
+  my ($port, $type, $asked, $source, $target) = ('-') x 5;
+  # What stands behind the protocol's number: two ports, or the id and type of ICMP.
+  if ($reply - $orig >= $proto + 28) {
+    my $what = unpack('@' . ($orig + $proto) . 'x22S', $data);
+    ($port, $target) = unpack('@' . ($reply + $proto) . 'x16nx6n', $data) if $what == 3;
+    ($source, $asked) = unpack('@' . ($orig + $proto) . 'x16nx6n', $data) if $what == 3;
+    $type = unpack('@' . ($orig + $proto) . 'x24C', $data) if $what == 5 || $what == 8;
+  }
+  my $is_plain = $from eq $home && $to eq $back && $port eq $asked && $source eq $target;
   # The tuple of its answers, which names too what such an answer begins once this one is gone.
-  my $handle = pack('C', $family) . substr($data, $reply, $after - $reply);
+  my $handle = pack('CC', $family, $is_plain) . substr($data, $reply, $after - $reply);
   $handle .= substr($data, $after, 8) if $after + 8 <= length $data && unpack("\@$after x2S", $data) == 18;
   return if $seen{$handle}++;
   if ($mode eq 'forget') { push @found, $handle; return }
-  # What stands behind the protocol's number: two ports, or the id and type of ICMP.
-  my ($port, $type, $asked) = ('-', '-', '-');
-  if ($reply - $orig >= $proto + 28) {
-    my $what = unpack('@' . ($orig + $proto) . 'x22S', $data);
-    $port = unpack('@' . ($reply + $proto) . 'x16n', $data) if $what == 3;
-    $asked = unpack('@' . ($orig + $proto) . 'x24n', $data) if $what == 3;
-    $type = unpack('@' . ($orig + $proto) . 'x24C', $data) if $what == 5 || $what == 8;
-  }
-  my $net = $family == 2 ? AF_INET : AF_INET6;
-  $tell->(join(' ', $family == 2 ? 4 : 6, $number, inet_ntop($net, $from), inet_ntop($net, $back), $port, $type,
-    unpack('H*', $handle), $to eq $back && $port eq $asked ? () : (inet_ntop($net, $to), $asked)) . "\n", @ends);
+  my $is_shut = !$is_plain && $home eq nowhere($from);
+  my @words = $is_shut ? ($to, $from, $source) : ($from, $back, $port);
+  my @more = $is_shut ? 'shut' : $to eq $back && $port eq $asked ? () : (address($to), $asked);
+  $tell->(join(' ', $family == 2 ? 4 : 6, $number, address($words[0]), address($words[1]), $words[2], $type,
+    unpack('H*', $handle), @more) . "\n", @ends);
 }
 # 100 messages at a time, of which the last is answered.
 sub remove {
   while (my @batch = splice(@_, 0, 100)) {
     my $last = pop @batch;
-    my $text = join '', map { message(2, 1, unpack('C', $_), substr($_, 1)) } @batch;
-    send($netlink, $text . message(2, 5, unpack('C', $last), substr($last, 1)), 0) or die "netlink: $!\n";
+    my $text = join '', map { message(2, 1, unpack('C', $_), substr($_, 2)) } @batch;
+    send($netlink, $text . message(2, 5, unpack('C', $last), substr($last, 2)), 0) or die "netlink: $!\n";
     answers(sub {});
   }
+}
+# Begins with the answer; what comes back to it would have to be sent to nowhere.
+sub placeholder {
+  my ($handle) = @_;
+  my $size = $bytes{unpack('C', $handle)};
+  my $ports = 32 + 2 * $size;
+  my $length = (unpack('x2S', $handle) + 3) & ~3;
+  my ($orig, $zone) = (substr($handle, 2, $length), substr($handle, 2 + $length));
+  my ($from, $to) = unpack("x12 a$size x4 a$size", $orig);
+  my $reply = $orig;
+  substr($orig, 2, 2) = pack('S', 0x8001);
+  substr($reply, 12, $size) = $to;
+  substr($reply, 16 + $size, $size) = nowhere($from);
+  if ($length >= $ports + 12) {
+    substr($reply, $ports, 2) = substr($orig, $ports + 8, 2);
+    substr($reply, $ports + 8, 2) = substr($orig, $ports, 2);
+  }
+  return $orig . $reply . attribute(7, pack('N', ${SHUT_SECONDS})) . $zone;
+}
+sub is_placeholder {
+  my ($data, $at) = @_;
+  my ($size, $orig) = ($bytes{unpack("\@$at C", $data)}, $at + 4);
+  my $reply = $orig + ((unpack("\@$orig S", $data) + 3) & ~3);
+  my ($from, $home) = (substr($data, $orig + 12, $size), substr($data, $reply + 16 + $size, $size));
+  # Who asks for an address sends from 0.0.0.0, and is answered there.
+  return $home ne $from && $home eq nowhere($from);
+}
+# A few at a time, since each is answered. Returns those for which something stood in the way.
+sub ask_about {
+  my ($asking, $each, @handles) = @_;
+  my @taken;
+  while (my @batch = splice(@handles, 0, 50)) {
+    my ($text, %asked) = ('');
+    %refused = ();
+    for (@batch) { $text .= $asking->($_); $asked{$sequence} = $_ }
+    send($netlink, $text, 0) or die "netlink: $!\n";
+    answers(sub { my ($data, $at) = @_; $each->($asked{unpack('@' . ($at - 8) . 'I', $data)}, $data, $at) });
+    push @taken, map { $asked{$_} } grep { $asked{$_} && $refused{$_} == 17 } keys %refused;
+  }
+  return @taken;
+}
+sub replacement {
+  my ($handle) = @_;
+  my ($family, $is_plain) = unpack('CC', $handle);
+  my $gone = message(2, 5, $family, substr($handle, 2));
+  return $is_plain ? $gone . message(0, 0x605, $family, placeholder($handle)) : $gone;
+}
+sub shut {
+  my @left;
+  my $asking = sub { message(1, 5, unpack('C', $_[0]), substr($_[0], 2)) };
+  ask_about($asking, sub { my ($handle, @entry) = @_; push @left, $handle unless is_placeholder(@entry) }, @_);
+  # An answer may come between the two. What can't be added is deleted all the same.
+  @left = ask_about(\&replacement, sub {}, @left) for 1 .. 5;
 }
 
 sub want {
@@ -203,6 +274,7 @@ if ($mode eq 'watch') { watch(); exit }
 my @lines = <STDIN>;
 chomp @lines;
 if ($mode eq 'delete') { remove(map { pack('H*', $_) } @lines); exit }
+if ($mode eq 'shut') { shut(map { pack('H*', $_) } @lines); exit }
 my @hosts = want(@lines);
 my $long = is_long();
 if ($mode eq 'few' && $long) { print "many\n"; exit }

@@ -21,13 +21,13 @@ const SETTLE_MS = 200;
 const RETRY_MS = { first: 500, most: 60_000 };
 
 /** Off the event's path, one reading of the table for all that waits. */
-export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
+export function createFlowCutter(flows: Pick<TrackedFlows, 'read' | 'remove' | 'shut'>, log: Log): FlowCutter {
   const waiting = new Set<string>();
   let latest: FlowHost | undefined;
   let working: Promise<void> | undefined;
   let retry: NodeJS.Timeout | undefined;
   let retryMs = RETRY_MS.first;
-  const reopened = createReopenedFlows(flows);
+  const reopened = createReopenedFlows(flows.shut);
 
   async function work(): Promise<void> {
     try {
@@ -84,7 +84,7 @@ export function createFlowCutter(flows: TrackedFlows, log: Log): FlowCutter {
 
 /** @returns what was cut, by container. @throws CommandError when the table can't be read. */
 async function cutForbidden(
-  flows: TrackedFlows,
+  flows: Pick<TrackedFlows, 'read' | 'remove'>,
   latest: () => FlowHost | undefined,
   keys: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, readonly TrackedFlow[]>> {
@@ -92,7 +92,11 @@ async function cutForbidden(
   await removeFlows(flows, ownedBy(latest(), keys), (flow) => {
     const host = latest();
     const container = host === undefined ? undefined : concernedBy(host, flow, keys);
-    if (host === undefined || container === undefined || verdictOfFlow(host, flow) === 'allow') return false;
+    if (host === undefined || container === undefined) return false;
+    const isAllowed = verdictOfFlow(host, flow) === 'allow';
+    // Once it is allowed, nothing is to keep it away; nobody is told of that.
+    if (flow.isShut === true) return isAllowed;
+    if (isAllowed) return false;
     const already = cut.get(container);
     if (already === undefined) cut.set(container, [flow]);
     else already.push(flow);

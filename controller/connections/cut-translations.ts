@@ -63,12 +63,12 @@ export interface TranslationCutter {
 }
 
 /** Off the event's path, one reading of the table for all that waits. */
-export function createTranslationCutter(flows: TrackedFlows, log: Log): TranslationCutter {
+export function createTranslationCutter(flows: Pick<TrackedFlows, 'read' | 'remove'>, log: Log): TranslationCutter {
   let waiting = new Map<string, Retargeted>();
   let working: Promise<void> | undefined;
   let retry: NodeJS.Timeout | undefined;
   const retryTimes = createRetryTimes();
-  const reopened = createReopenedFlows(flows);
+  const reopened = createReopenedFlows(flows.remove);
 
   async function work(): Promise<void> {
     try {
@@ -90,7 +90,7 @@ export function createTranslationCutter(flows: TrackedFlows, log: Log): Translat
     waiting = new Map();
     try {
       const cut: TrackedFlow[] = [];
-      const isDoomed = (flow: TrackedFlow): boolean => isMistranslated(changes, flow);
+      const isDoomed = (flow: TrackedFlow): boolean => flow.isShut !== true && isMistranslated(changes, flow);
       const count = await removeFlows(flows, concerned(changes), (flow) => isDoomed(flow) && cut.push(flow) > 0);
       reopened.end(cut, isDoomed);
       if (count > 0) log('info', `${count} flows cut that published ports lead elsewhere now`, { EVENT: 'cut' });

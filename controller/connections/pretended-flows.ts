@@ -25,7 +25,7 @@ const TRIES = 3;
 
 /** At once, since the container's ingress is not asked about them; one reading of the table for all that waits. */
 export function createPretendedFlowCutter(
-  flows: TrackedFlows,
+  flows: Pick<TrackedFlows, 'read' | 'remove'>,
   watched: Pick<WatchedFlows, 'begin' | 'take'>,
   log: Log,
 ): PretendedFlowCutter {

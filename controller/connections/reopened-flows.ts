@@ -1,6 +1,7 @@
 /**
  * An answer that is on its way while its flow is cut begins a flow of its own, if its sender may send: then all that the other
- * end goes on sending passes as an answer to it. Such a flow is found by the handle of the one that was cut.
+ * end goes on sending passes as an answer to it. Such a flow is found by the handle of the one that was cut. Who sends without
+ * a pause begins it anew at once when it is removed; so it is shut (`TrackedFlows`) where it can be.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { TrackedFlow, TrackedFlows } from './tracked-flows.ts';
@@ -20,7 +21,7 @@ export interface ReopenedFlows {
 }
 
 /** Nobody waits for it. Where it fails once, the next time serves. */
-export function createReopenedFlows({ remove }: Pick<TrackedFlows, 'remove'>): ReopenedFlows {
+export function createReopenedFlows(remove: TrackedFlows['remove']): ReopenedFlows {
   async function removeAgain(cut: readonly TrackedFlow[], isDoomed: (flow: TrackedFlow) => boolean): Promise<void> {
     for (let at = 0; at < cut.length; at += AT_ONCE) {
       const doomed = cut.slice(at, at + AT_ONCE).filter(isDoomed);

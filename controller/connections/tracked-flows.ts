@@ -11,6 +11,8 @@ export interface TrackedFlow extends KnownFlow {
   readonly handle: string;
   /** What the sender wrote, where translation led it elsewhere. */
   readonly asked?: { readonly destination: Address; readonly port?: number };
+  /** Not this flow: an entry that keeps it away. */
+  readonly isShut?: true;
 }
 
 export interface TrackedFlows {
@@ -18,6 +20,12 @@ export interface TrackedFlows {
   read(prefixes: readonly Prefix[]): AsyncIterable<readonly TrackedFlow[]>;
   /** What is gone already is no error. @throws CommandError */
   remove(handles: readonly string[]): Promise<void>;
+  /**
+   * Removes what answers have begun anew under handles of flows that were removed. Where nothing was translated, such answers begin
+   * nothing more that can be answered, until their sender pauses for half a minute.
+   * @throws CommandError
+   */
+  shut(handles: readonly string[]): Promise<void>;
   /** Removes those in which a prefix occurs. @returns how many. @throws CommandError */
   forget(prefixes: readonly Prefix[]): Promise<number>;
 }
@@ -41,6 +49,7 @@ export function trackedFlows(run: Run, streamLines: StreamLines): TrackedFlows {
       for await (const lines of parts) for await (const some of inTurns(lines)) yield some.map(parseTrackedFlow);
     },
     remove: async (handles) => void (await call('delete', handles)),
+    shut: async (handles) => void (await call('shut', handles)),
     forget: async (prefixes) => Number(await call('forget', prefixes.map(prefixText))),
   };
 }
@@ -83,8 +92,9 @@ export const prefixText = (prefix: Prefix): string => `${networkOf(prefix)}/${pr
 export function parseTrackedFlow(line: string): TrackedFlow {
   const [family, protocol, from = '', to = '', port, type, handle = '', asked, askedPort] = line.split(' ');
   const [source, destination] = [parseAddress(from), parseAddress(to)];
-  const written = asked === undefined ? undefined : parseAddress(asked);
-  const isWhole = asked === undefined || written !== undefined;
+  const isShut = asked === 'shut';
+  const written = asked === undefined || isShut ? undefined : parseAddress(asked);
+  const isWhole = asked === undefined || isShut || written !== undefined;
   if (source === undefined || destination === undefined || !isWhole || !/^[0-9a-f]+$/.test(handle))
     throw new CommandError(`conntrack: unknown line "${line}"`);
   return {
@@ -95,6 +105,7 @@ export function parseTrackedFlow(line: string): TrackedFlow {
     ...(port === '-' ? {} : { port: Number(port) }),
     ...(type === '-' ? {} : { icmpType: Number(type) }),
     handle,
+    ...(isShut ? { isShut } : {}),
     ...(written === undefined
       ? {}
       : { asked: { destination: written, ...(askedPort === '-' ? {} : { port: Number(askedPort) }) } }),

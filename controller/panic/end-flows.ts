@@ -6,6 +6,8 @@ import { nicIndexOf } from '../host/nic-index.ts';
 import { type Log, messageOf } from '../log.ts';
 import { isPanic, isSealed, type PanicState } from './panic-state.ts';
 
+type Removable = Pick<TrackedFlows, 'read' | 'remove'>;
+
 interface Sealed {
   /** Whose connections they are; `undefined` before the first pass. */
   readonly desired: () => DesiredState | undefined;
@@ -13,7 +15,7 @@ interface Sealed {
 }
 
 /** @returns what begins it, nobody waiting for it; what can't be done then is tried again while the panic lasts. */
-export function createSealedFlowEnder(flows: TrackedFlows, log: Log, { desired, present }: Sealed): () => void {
+export function createSealedFlowEnder(flows: Removable, log: Log, { desired, present }: Sealed): () => void {
   const retryTimes = createRetryTimes();
   let retry: NodeJS.Timeout | undefined;
 
@@ -41,7 +43,7 @@ export function createSealedFlowEnder(flows: TrackedFlows, log: Log, { desired, 
  * of the panic ends it. @returns how many were forgotten. @throws CommandError where they can't be read.
  */
 export async function endSealedFlows(
-  flows: TrackedFlows,
+  flows: Removable,
   desired: DesiredState,
   present: () => PanicState,
 ): Promise<number> {

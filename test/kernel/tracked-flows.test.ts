@@ -97,6 +97,63 @@ it('tells what the sender wrote where translation led it elsewhere, and nothing 
   ]);
 });
 
+const DATAGRAMS = '-p udp -s 203.0.113.9 -d 198.51.100.1 --sport 1000 --dport 53';
+/** What answers to them begin. */
+const ANSWERS = '-p udp -s 198.51.100.1 -d 203.0.113.9 --sport 53 --dport 1000';
+const SIX_DATAGRAMS = '-p udp -s 2001:db8:9::9 -d 2001:db8::1 --sport 1000 --dport 53';
+const SIX_ANSWERS = '-p udp -s 2001:db8::1 -d 2001:db8:9::9 --sport 53 --dport 1000';
+const OWN = ['198.51.100.1/32', '2001:db8::1/128'] as const;
+
+async function insertAndFind(...entries: readonly string[]): Promise<string[]> {
+  for (const words of entries) await insert(words);
+  return (await list(...OWN)).map(({ handle }) => handle);
+}
+
+const shutOf = async (): Promise<string[]> =>
+  (await list(...OWN)).map((flow) => `${words(flow)}${flow.isShut ? ' shut' : ''}`).sort();
+
+it('shuts flows where an answer has begun one, and by its handle opens them again', async () => {
+  const handles = await insertAndFind(DATAGRAMS, `${DATAGRAMS} -w 5`, SIX_DATAGRAMS);
+  await flows.remove(handles);
+  // Where nobody answers, nothing is to be kept away.
+  await flows.shut(handles);
+  expect(await shutOf()).toEqual([]);
+  const shut = ['17 2001:db8:9::9 2001:db8::1 53 shut', '17 203.0.113.9 198.51.100.1 53 shut'];
+  const begun = [ANSWERS, SIX_ANSWERS];
+  for (const words of begun) await insert(words);
+  for (let again = 0; again < 2; again += 1) {
+    await flows.shut(handles);
+    expect(await shutOf()).toEqual(shut);
+  }
+  for (const words of begun) await expect(insert(words)).rejects.toThrow(/Such conntrack exists/);
+  await flows.remove((await list(...OWN)).map(({ handle }) => handle));
+  expect(await shutOf()).toEqual([]);
+});
+
+it('takes who asks for an address for no flow that is shut', async () => {
+  await insert('-p udp -s 0.0.0.0 -d 198.51.100.1 --sport 68 --dport 67');
+  expect(await shutOf()).toEqual(['17 0.0.0.0 198.51.100.1 67']);
+});
+
+it('shuts, each in its place, what a hundred others answer', async () => {
+  const ports = Array.from({ length: 120 }, (_, index) => 2000 + index);
+  const entries = ports.map((port) => ANSWERS.replace('1000', String(port)));
+  await flows.shut(await insertAndFind(...ports.map((port) => DATAGRAMS.replace('1000', String(port)))));
+  expect(await shutOf()).toEqual(ports.map(() => '17 203.0.113.9 198.51.100.1 53 shut'));
+  await expect(insert(entries[119] ?? '')).rejects.toThrow(/Such conntrack exists/);
+});
+
+it.each([
+  ['its destination', TRANSLATED, '-p udp -s 198.51.100.1 -d 203.0.113.9 --sport 53 --dport 1000'],
+  ['its source', MASQUERADED, '-p udp -s 203.0.113.9 -d 192.0.2.1 --sport 123 --dport 4000'],
+])('only removes what was translated in %s', async (_, entry, answers) => {
+  const handles = await insertAndFind(entry);
+  await flows.remove(handles);
+  await insert(answers);
+  await flows.shut(handles);
+  expect(await countTracked(host)).toBe(0);
+});
+
 it('forgets an address on either side of a translation', async () => {
   for (const words of [OUT, ELSEWHERE, TRANSLATED, MASQUERADED, PING, ZONE, SIX]) await insert(words);
   expect(await flows.forget(prefixes('198.51.100.1/32'))).toBe(5);
@@ -147,6 +204,22 @@ it('cuts what the rules no longer allow, and leaves the rest of 20,000 alone', a
   cutter.cut(hostWith(sendsTo(1, 53), sendsTo(2, 123)), []);
   await cutter.idle();
   expect(await countTracked(host)).toBe(16_000);
+});
+
+it('ends what keeps a flow away when it is allowed, and tells nobody', async () => {
+  await insert('-p udp -s 198.51.100.1 -d 203.0.113.9 --sport 1000 --dport 53');
+  await flows.shut((await list('198.51.100.1/32')).map(({ handle }) => handle));
+  const logged: string[] = [];
+  const cutter = createFlowCutter(flows, (_, text) => void logged.push(text));
+  for (const [port, left] of [
+    [80, 1],
+    [53, 0],
+  ] as const) {
+    cutter.cut(hostWith(sendsTo(1, port)), ['/lxc/c1/0']);
+    await cutter.idle();
+    expect(await list('198.51.100.1/32')).toHaveLength(left);
+  }
+  expect(logged).toEqual([]);
 });
 
 it('cuts after the program that reads or cuts was killed', async () => {

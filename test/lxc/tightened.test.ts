@@ -1,6 +1,7 @@
 /** A tightened policy ends the live connections that it no longer allows, and only those. */
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
@@ -80,9 +81,56 @@ it('ends what an answer begins that was on its way when its flow was cut', async
   await routewall.writePolicy('containers/web.yaml', policy('192.0.2.2'));
   // What the container sends is allowed, and was asked for in time.
   expect(await answered).toBe('alive');
-  const begun = ['-L', '-p', 'udp', '--orig-src', WEB4, '--orig-port-src', '54'];
+  const begun = ['-L', '-p', 'udp', '--orig-src', WEB4, '--orig-port-src', '54', '--reply-dst', WEB4];
   await eventually('it is ended', async () => (await host.run('conntrack', begun)).stdout === '', 15_000);
   expect(await flow.beat(3_000)).not.toBe('alive');
+});
+
+/** Sends each 2 ms to whoever sent first, and tells for each 100 ms in which it heard somebody. */
+const STREAM = `use strict; use Socket qw(:DEFAULT inet_pton); $| = 1;
+my ($own, $port) = @ARGV;
+my $six = $own =~ /:/;
+socket(my $socket, $six ? AF_INET6 : AF_INET, SOCK_DGRAM, 0) or die $!;
+bind($socket, $six ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $own)) : pack_sockaddr_in($port, inet_aton($own))) or die $!;
+print "ready\\n";
+my $to = recv($socket, my $data, 99, 0);
+for (my $count = 1; ; $count++) {
+  send($socket, 'x', 0, $to);
+  select undef, undef, undef, 0.002;
+  next if $count % 50;
+  my $heard = 0;
+  $heard++ while defined recv($socket, $data, 99, 64);
+  print $heard ? "heard\\n" : "silence\\n";
+}`;
+
+/** Sends each 5 ms, whether it is answered or not. */
+const CLIENT = `use strict; use Socket qw(:DEFAULT inet_pton);
+my ($own, $to, $port) = @ARGV;
+my $six = $own =~ /:/;
+sub at { my ($port, $address) = @_; $six ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $address)) : pack_sockaddr_in($port, inet_aton($address)) }
+socket(my $socket, $six ? AF_INET6 : AF_INET, SOCK_DGRAM, 0) or die $!;
+bind($socket, at(4000, $own)) or die $!;
+while (1) { send($socket, 'x', 0, at($port, $to)); select undef, undef, undef, 0.005 }`;
+
+it.each([
+  [WEB4, OUTSIDE4],
+  [WEB6, INTERNET[1]],
+])('ends what a server that never pauses begins, and lets its client in when it may again: %s', async (own, client) => {
+  const open = policy('203.0.113.0/24', '2001:db8:ffff::/64');
+  const { routewall, web } = await startWeb(open.replace('udp/53', 'udp/54'));
+  const server = web.spawn('perl', ['-e', STREAM, own, '54']);
+  await server.waitForLine(/ready/);
+  routewall.bed.outside.spawn('perl', ['-e', CLIENT, client, own, '54']);
+  await server.waitForLine(/heard/);
+  await routewall.writePolicy('containers/web.yaml', policy('192.0.2.2'));
+  const lately = () => server.lines.slice(-10);
+  await eventually('nobody is heard', () => lately().every((line) => line === 'silence'), 15_000);
+  // What is sent is allowed, and goes on; an answer to it comes no more.
+  await sleep(10_000);
+  expect(lately()).not.toContain('heard');
+  const opened = server.lines.length;
+  await routewall.writePolicy('containers/web.yaml', open.replace('udp/53', 'udp/54'));
+  await server.waitForLine(/heard/, { after: opened });
 });
 
 it('ends what the container may no longer send, and leaves the rest of its connections alone', async () => {

@@ -26,7 +26,7 @@ function start(failing = false) {
     removed.push(handles.join());
     if (failing && removed.length === 1) throw new Error('killed');
   };
-  return { reopened: createReopenedFlows({ remove }), removed };
+  return { reopened: createReopenedFlows(remove), removed };
 }
 
 it.each([false, true])(

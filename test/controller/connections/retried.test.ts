@@ -23,6 +23,7 @@ const FLOWS: TrackedFlows = {
     yield [];
   },
   remove: refuse,
+  shut: refuse,
   forget: refuse,
 };
 

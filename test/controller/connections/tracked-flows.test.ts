@@ -28,6 +28,18 @@ describe('a line of the reader', () => {
       '4 47 198.51.100.10 203.0.113.80 - - 0234',
       { family: 4, source: '198.51.100.10', destination: '203.0.113.80', protocol: 47, handle: '0234' },
     ],
+    [
+      '4 17 203.0.113.80 198.51.100.10 80 - 0234 shut',
+      {
+        family: 4,
+        source: '203.0.113.80',
+        destination: '198.51.100.10',
+        protocol: 17,
+        port: 80,
+        handle: '0234',
+        isShut: true,
+      },
+    ],
   ])('%s is a flow', (line, flow) => {
     expect(parseTrackedFlow(line)).toEqual(flow);
   });
