@@ -174,12 +174,12 @@ export class Applier {
   }
 
   get #isDue(): boolean {
-    return this.#beside.due.proxies.length > 0 || this.isLeftOver;
+    return this.#beside.due.proxies.length > 0 || this.isRefused;
   }
 
-  /** As in BesideRules: a comparison tries again. */
-  get isLeftOver(): boolean {
-    return this.#beside.isLeftOver;
+  /** As in BesideRules. */
+  get isRefused(): boolean {
+    return this.#beside.isRefused;
   }
 
   async #resync(request: ApplyRequest, signal: AbortSignal | undefined): Promise<Applied> {

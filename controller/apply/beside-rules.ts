@@ -53,13 +53,14 @@ export class BesideRules {
     return { ...NO_ROUTING, proxies: [...this.claims.due] };
   }
 
-  get #refusedRemovals(): ReadonlySet<string> {
-    return new Set([...this.routing.removals.lines, ...this.uplinks.removals.lines]);
+  get #refused(): ReadonlySet<string> {
+    const all = [this.routing.removals, this.uplinks.removals, this.sysctls.refused, this.isolation.refused];
+    return new Set(all.flatMap(({ lines }) => [...lines]));
   }
 
-  /** Something is in the kernel that `ip` refused to remove, as far as is known. */
-  get isLeftOver(): boolean {
-    return this.#refusedRemovals.size > 0;
+  /** `ip` refused to remove something, or a setting was refused, and a comparison tries again. As far as is known. */
+  get isRefused(): boolean {
+    return this.#refused.size > 0;
   }
 
   /** Others' proxies stay. @returns what may have been set of it, and is gone now. */
@@ -81,10 +82,12 @@ export class BesideRules {
   async observe(enforced: DesiredState, { run, lxcProxies, usesUplinks }: Question): Promise<ObservedBeside> {
     const routing = await reading(() => readRouting(run));
     const unset = await reading(() => this.isolation.reread(enforced, run));
+    const refused = this.#refused;
+    this.isolation.refused.settle(unset);
     const leakable = lxcProxies();
     this.foreign.learn(routing.foreignProxies, leakable);
     if (!usesUplinks) await reading(() => this.uplinks.learn(undefined, async () => routing.uplinkRoutes));
-    return { routing, leakable, unset, refused: this.#refusedRemovals };
+    return { routing, leakable, unset, refused };
   }
 
   /** What routing differs in. `waited`: lines that are nobody else's doing, since they waited for an answer, or were refused. */

@@ -3,6 +3,7 @@ import type { DesiredState, Sysctl } from '../../render/desired.ts';
 import { isMarked } from '../kernel/netlink-marks.ts';
 import { type Log, messageOf } from '../log.ts';
 import { rememberLast } from '../remember.ts';
+import { RefusedLines } from './refused-lines.ts';
 import type { RememberSysctls } from './sysctl-memory.ts';
 import { readSysctlDrift, type SysctlDrift, sysctlDevice, writeSysctls } from './sysctls.ts';
 
@@ -11,6 +12,8 @@ export class NicSysctls {
   readonly #remember: RememberSysctls | undefined;
   /** Values by key, so that an ordinary change reads only what is new. */
   readonly #written = new Map<string, string>();
+  /** A comparison is to try these again. */
+  readonly refused = new RefusedLines();
   readonly #unmarked = rememberLast((enforced: DesiredState) =>
     uniqueSysctls(enforced).filter(({ key }) => !isMarked(key)),
   );
@@ -30,10 +33,13 @@ export class NicSysctls {
     if (others.length > 0) await this.#remember?.(others, vethsOf(part, before));
     const failed = await writeSysctls(changes);
     for (const { key, value } of fresh) this.#written.set(key, value);
-    for (const { sysctl, cause } of failed) {
-      this.#written.delete(sysctl.key);
-      this.#log('error', `sysctl ${sysctl.key} = ${sysctl.value}: ${messageOf(cause)} (${sysctl.reason})`);
-    }
+    for (const { sysctl } of failed) this.#written.delete(sysctl.key);
+    const failures = failed.map(({ sysctl, cause }) => ({
+      line: settingLine(sysctl),
+      message: `${messageOf(cause)} (${sysctl.reason})`,
+    }));
+    for (const { line, message } of this.refused.note(fresh.map(settingLine), failures))
+      this.#log('error', `sysctl ${line}: ${message}`);
   }
 
   /** Another link by the same name has the kernel's settings, not ours. */
@@ -58,18 +64,23 @@ export class NicSysctls {
   /** The next `write` looks at all of them. @returns lines for those that it will write. */
   async reread(enforced: DesiredState): Promise<string[]> {
     this.#written.clear();
-    return (await readDrift(uniqueSysctls(enforced))).map(settingLine);
+    const lines = (await readDrift(uniqueSysctls(enforced))).map(settingLine);
+    this.refused.settle(lines);
+    return lines;
   }
 
   /**
    * Puts back what someone else changed. `devs`: of these interfaces alone, of which `part` has the settings.
-   * @returns lines for what was written.
+   * @returns lines for what was written, but for what is refused or was until now.
    */
   async repair(enforced: DesiredState, part = enforced, devs?: ReadonlySet<string>): Promise<string[]> {
     const drifted = await readDrift(uniqueSysctls(part, devs));
+    if (drifted.length === 0) return [];
     for (const { key } of drifted) this.#written.delete(key);
-    if (drifted.length > 0) await this.write(part, enforced);
-    return drifted.map(settingLine);
+    const waited = this.refused.lines;
+    await this.write(part, enforced);
+    const refused = new Set([...waited, ...this.refused.lines]);
+    return drifted.map(settingLine).filter((line) => !refused.has(line));
   }
 }
 

@@ -14,7 +14,7 @@ import type { Log } from '../log.ts';
 import { FailedRouting } from './failed-routing.ts';
 import { type ForeignProxies, keysOf, type LxcProxy } from './foreign-proxies.ts';
 import { NO_ROUTING } from './pick-nics.ts';
-import { GONE, RefusedRemovals } from './refused-removals.ts';
+import { GONE, RefusedLines } from './refused-lines.ts';
 
 export interface RoutingWriterOptions {
   readonly ip: IpChannel;
@@ -28,7 +28,7 @@ export class RoutingWriter {
   #gatewayVeths = new Set<string>();
   readonly #failed = new FailedRouting();
   /** A comparison is to try these again. */
-  readonly removals = new RefusedRemovals();
+  readonly removals = new RefusedLines();
 
   constructor(options: RoutingWriterOptions) {
     this.#options = options;

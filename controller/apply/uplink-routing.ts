@@ -6,7 +6,7 @@ import { reading } from '../commands/reading.ts';
 import { CommandError, type Run } from '../commands/run.ts';
 import { type ObservedRouting, readUplinkRoutes } from '../kernel/observe.ts';
 import { readUplinkRules } from '../kernel/observe-uplinks.ts';
-import { RefusedRemovals } from './refused-removals.ts';
+import { RefusedLines } from './refused-lines.ts';
 
 type Tables = HostState['uplinkTables'];
 
@@ -23,7 +23,7 @@ export class UplinkRouting {
   /** What the kernel holds of ours, by key, in the order in which it was written. */
   #held = new Map<string, UplinkLine>();
   /** Each change tries these again too, since they are held still. */
-  readonly removals = new RefusedRemovals();
+  readonly removals = new RefusedLines();
 
   constructor(run: Run, complain: (failure: FailedLine) => void) {
     this.#run = run;

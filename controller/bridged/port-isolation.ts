@@ -1,6 +1,7 @@
 /** What bridges themselves do for containers: ports that may meet no other are apart, and nothing gets past the rules. */
 import type { DesiredState } from '../../render/desired.ts';
 import type { InterfaceName } from '../../render/names.ts';
+import { RefusedLines } from '../apply/refused-lines.ts';
 import type { FailedLine, IpChannel } from '../commands/ip-channel.ts';
 import type { Run } from '../commands/run.ts';
 import { linkIdentity } from '../host/container-runtime.ts';
@@ -14,6 +15,8 @@ export class PortIsolation {
   readonly #written = new Map<InterfaceName, Setting>();
   /** Bridges, each as in `linkIdentity`, that have been told. */
   readonly #unlearning = new Map<InterfaceName, string>();
+  /** A comparison is to try these again. */
+  readonly refused = new RefusedLines();
 
   constructor(run: Run, ip: IpChannel) {
     this.#run = run;
@@ -22,18 +25,19 @@ export class PortIsolation {
 
   /**
    * What of these NICs isn't known to be set. A bridge tells of each writing, changed or not, and everything would be compared
-   * again for that: so a bridge is written once. @returns what `ip` refused.
+   * again for that: so a bridge is written once. @returns what `ip` refused, and had not refused in these words before.
    */
   async write(part: DesiredState): Promise<readonly FailedLine[]> {
     const ports = wanted(part);
     const fresh = ports.filter(([veth, setting]) => this.#written.get(veth) !== setting);
     const bridges = [...bridgesOf(ports)].filter((bridge) => this.#unlearning.get(bridge) !== linkIdentity(bridge));
     if (fresh.length + bridges.length === 0) return [];
-    const failed = await this.#ip.run([...bridges.map(unlearning), ...fresh.map(lineFor)]);
+    const lines = [...bridges.map(unlearning), ...fresh.map(lineFor)];
+    const failed = await this.#ip.run(lines);
     const isDone = (name: InterfaceName): boolean => !failed.some(({ line }) => line.includes(` dev ${name} `));
     for (const bridge of bridges) if (isDone(bridge)) this.#unlearning.set(bridge, linkIdentity(bridge));
     for (const [veth, setting] of fresh) if (isDone(veth)) this.#written.set(veth, setting);
-    return failed;
+    return this.refused.note(lines, failed);
   }
 
   /** Another port by the same name begins with the kernel's setting. */

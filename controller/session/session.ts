@@ -146,7 +146,7 @@ export class Session {
     const refused = [
       { isRefused: () => this.#isUnsaved(), again },
       { isRefused: () => this.#isRefused, again },
-      { isRefused: () => this.#options.applier.isLeftOver, again: () => this.requestResync() },
+      { isRefused: () => this.#options.applier.isRefused, again: () => this.requestResync() },
       refusedFiles({ ...this.#options, refused: () => this.reconciler.reader.refused, mark: this.#passes.mark }),
     ];
     for (const each of refused) tryAgain(this.#timers, each);

@@ -1,6 +1,6 @@
 /** Problems in the log: each is told once when it comes, and once when it has gone. */
 import { formatProblem, isError, type Problem } from '../../policies/problem.ts';
-import { GONE } from '../apply/refused-removals.ts';
+import { GONE } from '../apply/refused-lines.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { Log } from '../log.ts';
 import type { LogFields } from '../log-event.ts';

@@ -79,18 +79,18 @@ const LEAVING = KINDS.flatMap(([kind, part, line]) => [
 
 test.each(LEAVING)('%s', async (_, part, line, desired) => {
   await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
-  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, true]);
+  expect([applier.isRefused, line.test(await held())]).toEqual([false, true]);
   await applier.apply(requestOf(desired));
   // However often, and though a look that can't see it finds nothing to do.
   for (let round = 0; round < 3; round += 1) {
-    expect([applier.isLeftOver, line.test(await held())]).toEqual([true, true]);
+    expect([applier.isRefused, line.test(await held())]).toEqual([true, true]);
     expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
     await applier.proof.lookAhead({ folders: [], trees: [], paths: [] });
     expect(await isRight(desired)).toBe(false);
   }
   isRefusing = false;
   expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
-  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, false]);
+  expect([applier.isRefused, line.test(await held())]).toEqual([false, false]);
   expect(await isRight(desired)).toBe(true);
 });
 
@@ -100,7 +100,7 @@ test.each(KINDS)('%s that is wanted again stays', async (_, part, line) => {
   await applier.apply(requestOf(stateOf({ ...BARE, ...part })));
   isRefusing = false;
   await applier.resync(requestOf(stateOf({ ...BARE, ...part })));
-  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, true]);
+  expect([applier.isRefused, line.test(await held())]).toEqual([false, true]);
 });
 
 test.each(LEAVING)('%s, over which ip is lost again and again', async (_, part, line, desired) => {
@@ -112,7 +112,7 @@ test.each(LEAVING)('%s, over which ip is lost again and again', async (_, part, 
     await expect(applier.resync(requestOf(desired))).rejects.toThrow('no answer');
   isLost = false;
   await applier.resync(requestOf(desired));
-  expect([applier.isLeftOver, line.test(await held())]).toEqual([false, false]);
+  expect([applier.isRefused, line.test(await held())]).toEqual([false, false]);
 });
 
 const TABLES: readonly UplinkTable[] = [{ table: 11_905, dev: veth('uplink'), gateways: [], families: [4] }];
@@ -127,12 +127,12 @@ test("an uplink's table and rules", async () => {
   const desired = stateOf();
   await applier.apply(requestOf(desired));
   for (let round = 0; round < 3; round += 1) {
-    expect([applier.isLeftOver, await holdsTables()]).toEqual([true, [true, true]]);
+    expect([applier.isRefused, await holdsTables()]).toEqual([true, [true, true]]);
     expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
   }
   isRefusing = false;
   expect((await applier.resync(requestOf(desired))).repaired).toEqual([]);
-  expect([applier.isLeftOver, await holdsTables()]).toEqual([false, [false, false]]);
+  expect([applier.isRefused, await holdsTables()]).toEqual([false, [false, false]]);
 });
 
 test("an uplink's table and rules that are wanted again stay", async () => {
@@ -140,7 +140,7 @@ test("an uplink's table and rules that are wanted again stay", async () => {
   await applier.apply(requestOf(stateOf()));
   isRefusing = false;
   await applier.apply(requestOf(withTables()));
-  expect([applier.isLeftOver, await holdsTables()]).toEqual([false, [true, true]]);
+  expect([applier.isRefused, await holdsTables()]).toEqual([false, [true, true]]);
 });
 
 test('nothing is taken from a link that has the name by then', async () => {
@@ -155,5 +155,5 @@ test('nothing is taken from a link that has the name by then', async () => {
   await host.run('ip', ['route', 'add', '198.51.100.1/32', 'dev', 'veth1', 'metric', '4096']);
   const before = await held();
   await applier.resync(requestOf(stateOf()));
-  expect([applier.isLeftOver, await held()]).toEqual([false, before]);
+  expect([applier.isRefused, await held()]).toEqual([false, before]);
 });
