@@ -8,8 +8,9 @@
 import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { asPackaged } from './as-packaged.ts';
 import { makeTwin, timeByHand, timed } from './by-hand.ts';
-import { packagedFlags, timeOf } from './idling.ts';
+import { timeOf } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
 import { plainHook } from './plain-hook.ts';
 import { quantile, report } from './report.ts';
@@ -84,7 +85,7 @@ async function addContainers(
 async function measure(others: number): Promise<string[][]> {
   const routewall = await startRoutewall({
     config: 'uplinks: [eth0]\n',
-    daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') },
+    ...(await asPackaged()),
   });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);

@@ -7,7 +7,7 @@
 import { BRIDGE_ROUTES, bridgedNic, createBridge } from '../sandbox/bridge.ts';
 import { cleanUp } from '../sandbox/clean-up.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
-import { packagedFlags } from './idling.ts';
+import { asPackaged } from './as-packaged.ts';
 import { makeOthers, policyOf } from './others.ts';
 import { plainHook } from './plain-hook.ts';
 import { median, report } from './report.ts';
@@ -47,7 +47,7 @@ try {
   const routewall = await startRoutewall({
     config: 'uplinks: [eth0]\n',
     ...(isBridged && { host: { routedPrefixes: BRIDGE_ROUTES }, prepare: async ({ host }) => createBridge(host) }),
-    daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') },
+    ...(await asPackaged()),
   });
   if (isBridged) {
     const lines = bridgedNic(['198.51.100.150'], { hwaddr: '02:16:3e:00:00:01' });

@@ -9,6 +9,7 @@ import { cleanUp } from '../sandbox/clean-up.ts';
 import { eventually } from '../sandbox/eventually.ts';
 import { startFlood } from '../test/lxc/forbidden-flood.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
+import { asPackaged } from './as-packaged.ts';
 import { makeOthers } from './others.ts';
 import { median, quantile, report } from './report.ts';
 
@@ -95,7 +96,7 @@ async function measureLoss({ bed: { host } }: Routewall, { what, remove, show, p
 }
 
 async function measure(others: number): Promise<string[][]> {
-  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n' });
+  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n', ...(await asPackaged()) });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, others);
   const lines = nic(['192.0.2.50', '2001:db8:0:1::50', '198.51.100.50'], { extra: ['veth.pair = vbench'] });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { cleanUp, makeFolder } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
-import { packagedFlags } from './idling.ts';
+import { asPackaged } from './as-packaged.ts';
 import { plainHook } from './plain-hook.ts';
 import { median, quantile, report } from './report.ts';
 import { untilCleared } from './start-watch.ts';
@@ -60,7 +60,7 @@ async function makeScript(name: string, text: string): Promise<string> {
 }
 
 try {
-  const routewall = await startRoutewall({ daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') } });
+  const routewall = await startRoutewall(await asPackaged());
   const empty = await makeScript('empty', '#!/bin/sh\n');
   const shell = await makeScript('shell', SHELL_HOOK);
   const cutting = await makeScript('cutting', `${SHELL_HOOK.replace(/exit 0\n$/, '')}${CUTS}exit 0\n`);

@@ -1,15 +1,8 @@
 /** What a process and its children take: memory, and processor time over a while. */
 import { readdir, readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const TICKS = 100;
-
-/** Of the package's launcher, which stands for what the service runs with. */
-export async function packagedFlags(): Promise<string[]> {
-  const launcher = await readFile(resolve('packaging/root/usr/sbin/routewall'), 'utf8');
-  return [...launcher.matchAll(/--[a-z-]*(?:size|space)[a-z-]*(?:=\d+)?/g)].map(([flag]) => flag);
-}
 
 /** Megabytes, now and at the most so far. */
 export async function memoryOf(pid: number): Promise<{ readonly resident: number; readonly peak: number }> {

@@ -15,7 +15,7 @@ import { renderPolicyChain } from '../render/policy-chain.ts';
 import type { PolicyChain } from '../render/rule.ts';
 import type { Ruleset } from '../render/ruleset.ts';
 import { diffRulesets } from '../render/transaction.ts';
-import { packagedFlags } from './idling.ts';
+import { packagedFlags } from './as-packaged.ts';
 import { median, report, spread } from './report.ts';
 
 const count = Number(process.argv[2] ?? 100_000);

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
-import { packagedFlags } from './idling.ts';
+import { asPackaged } from './as-packaged.ts';
 import { makeOthers, policyOf } from './others.ts';
 import { plainHook } from './plain-hook.ts';
 import { quantile, report } from './report.ts';
@@ -21,7 +21,7 @@ const SETTLE_MS = 1_000;
 
 const routewall = await startRoutewall({
   config: 'uplinks: [eth0]\n',
-  daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') },
+  ...(await asPackaged()),
 });
 
 const hook = await plainHook(routewall);

@@ -9,7 +9,8 @@ import type { Child } from '../sandbox/child.ts';
 import { cleanUp } from '../sandbox/clean-up.ts';
 import { startBus } from '../test/dbus/system-bus.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
-import { loadOf, memoryOf, packagedFlags } from './idling.ts';
+import { packagedFlags, runDirectory } from './as-packaged.ts';
+import { loadOf, memoryOf } from './idling.ts';
 import { makeOthers, policyOf } from './others.ts';
 import { median, report, spread } from './report.ts';
 
@@ -83,7 +84,7 @@ async function churn(routewall: Routewall): Promise<string[]> {
 
 async function prepare(count: number): Promise<Routewall> {
   const { env } = await startBus();
-  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n', env });
+  const routewall = await startRoutewall({ config: 'uplinks: [eth0]\n', env: { ...env, ...(await runDirectory()) } });
   await routewall.daemon.stop();
   await makeOthers(routewall.bed, routewall.policyFolder, count);
   await routewall.addContainer('probe', {

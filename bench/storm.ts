@@ -10,7 +10,7 @@ import { cleanUp } from '../sandbox/clean-up.ts';
 import type { Container } from '../sandbox/container.ts';
 import { createNamespace, type Namespace } from '../sandbox/namespace.ts';
 import { nic, type Routewall, startRoutewall } from '../test/lxc/routewall.ts';
-import { packagedFlags } from './idling.ts';
+import { asPackaged } from './as-packaged.ts';
 import { policyOf, settingLines, startLines, stopLines, writeOthers } from './others.ts';
 import { median, report, spread } from './report.ts';
 
@@ -208,7 +208,7 @@ async function startReal(routewall: Routewall): Promise<{ readonly lxc: number; 
 try {
   const routewall = await startRoutewall({
     config: 'uplinks: [eth0]\n',
-    daemonEnv: { NODE_OPTIONS: (await packagedFlags()).join(' ') },
+    ...(await asPackaged()),
     policies: { [PROFILE]: profileOf(0), [SET]: '192.0.2.9\n' },
   });
   const twin = await createNamespace('twin');
