@@ -173,14 +173,17 @@ export function parseLxcInfo(text: string): LxcInfo {
 const FROZEN: readonly string[] = ['FREEZING', 'FROZEN', 'THAWED'];
 
 /** LXC lists a link for every NIC, whatever its type, in the order of their indexes until one is missing. */
-function namedVeths({ lxc, container }: RuntimeQuestion, links: readonly string[]): Map<string, InterfaceName> {
+function namedVeths(
+  { lxc, container, exists = linkExists }: RuntimeQuestion,
+  links: readonly string[],
+): Map<string, InterfaceName> {
   const veths = new Map<string, InterfaceName>();
   for (const [position, nic] of lxc.nics.entries()) {
     if (nic.index !== position) break;
     const endpoint = claimedNics(container).find(({ index }) => index === nic.index);
     const veth = parseInterfaceName(links[position] ?? '');
     // Renamed since, it is found by its peer.
-    if (endpoint !== undefined && veth !== undefined && linkExists(veth)) veths.set(endpoint.key, veth);
+    if (endpoint !== undefined && veth !== undefined && exists(veth)) veths.set(endpoint.key, veth);
   }
   return veths;
 }

@@ -31,6 +31,8 @@ export class RuntimeReader {
   readonly #late = new Map<string, Runtime>();
   /** By container id: veths that are about to go. */
   readonly #leaving = new Map<string, Set<string>>();
+  /** By container id: links of whose end the kernel told since the last reading; a renamed one seems to exist a moment longer. */
+  readonly #gone = new Map<string, Set<string>>();
   /** By the clock of `performance.now()`; `undefined` before anybody was asked about. */
   #firstUntil: number | undefined;
 
@@ -53,6 +55,13 @@ export class RuntimeReader {
     this.#leaving.set(id, leaving.add(veth));
   }
 
+  /** The kernel told of a link that the container has. */
+  noteLink(id: string, name: string, deleted: boolean): void {
+    const gone = this.#gone.get(id) ?? new Set();
+    if (deleted) this.#gone.set(id, gone.add(name));
+    else gone.delete(name);
+  }
+
   /** All containers that ran when the daemon began have been asked about; from now on only starting ones are. */
   endFirst(): void {
     this.#firstUntil = 0;
@@ -65,8 +74,11 @@ export class RuntimeReader {
   }
 
   /** `renewed`: the question again, by the container's configuration as it is now; `undefined` where it is gone. */
-  async read(question: RuntimeQuestion, renewed: () => RuntimeQuestion | undefined): Promise<Runtime> {
-    const { id } = question.container;
+  async read(asked: RuntimeQuestion, renewed: () => RuntimeQuestion | undefined): Promise<Runtime> {
+    const { id } = asked.container;
+    const gone = this.#gone.get(id);
+    this.#gone.delete(id);
+    const question = gone === undefined || gone.size === 0 ? asked : withoutLinks(asked, gone);
     const leaving = this.#leaving.get(id);
     if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
     const hint = this.#hints.get(id);
@@ -164,6 +176,16 @@ export class RuntimeReader {
     return { promise, end };
   }
 }
+
+const withoutLinks = (question: RuntimeQuestion, gone: ReadonlySet<string>): RuntimeQuestion => {
+  const { before, exists = linkExists } = question;
+  const left = before && new Map([...before.veths].filter(([, veth]) => !gone.has(veth)));
+  return {
+    ...question,
+    before: before && left && { ...before, veths: left },
+    exists: (name) => !gone.has(name) && exists(name),
+  };
+};
 
 const remaining = (before: Runtime | undefined, leaving: ReadonlySet<string>): ReadonlyMap<string, InterfaceName> =>
   new Map([...(before?.veths ?? [])].filter(([, veth]) => !leaving.has(veth) && linkExists(veth)));

@@ -29,6 +29,10 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     isShaped: (dev) => traffic.concerns(dev),
     configFile,
   });
+  bus.on('linkChanged', ({ name, deleted }) => {
+    const owner = reader.ownerOf(name);
+    if (owner !== undefined) reader.runtimes.noteLink(owner.container.id, name, deleted);
+  });
   bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
     if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED')
       reader.runtimes.forget(containerId(lxcPath, name));
