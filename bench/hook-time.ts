@@ -1,6 +1,7 @@
 /**
  * What the hook adds to `lxc-start`: without a hook, with an empty one, with a shell script that does by `ip` what
- * lxc-routednet does, with one that also ends by conntrack(8) what others began in the container's name, as routewall does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon.
+ * lxc-routednet does, with one that also ends by conntrack(8) what others began in the container's name, as routewall
+ * does, and with routewall's as script.up and as start-host, in turn on one host with a real daemon.
  * Prints a table; needs root. `node scripts/bench.mjs hook-time [ROUNDS]`
  */
 import { chmod, writeFile } from 'node:fs/promises';

@@ -19,6 +19,7 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     isVeth: (name) => reader.isVeth(name),
     hasBridges: () => reader.hasBridges,
     ownerOf: (veth) => reader.ownerOf(veth),
+    noteLink: (id, name, deleted) => reader.runtimes.noteLink(id, name, deleted),
     asksAtStart: ({ lxcPath, name }) => {
       const known = reader.known.get(containerId(lxcPath, name));
       return known !== undefined && asksAtStart(known.lxc);
@@ -28,10 +29,6 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     isOurProcess,
     isShaped: (dev) => traffic.concerns(dev),
     configFile,
-  });
-  bus.on('linkChanged', ({ name, deleted }) => {
-    const owner = reader.ownerOf(name);
-    if (owner !== undefined) reader.runtimes.noteLink(owner.container.id, name, deleted);
   });
   bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
     if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED')

@@ -14,6 +14,8 @@ export interface MarkContext {
   isVeth(name: string): boolean;
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
+  /** The kernel told of a link that this container has, by its id. */
+  noteLink(container: string, name: string, deleted: boolean): void;
   /** Whether a hook of its own will ask about it while it starts: LXC can't be asked before. */
   asksAtStart(container: ContainerRef): boolean;
   /** Whether containers hang on bridges: then it matters which ports others have. */
@@ -64,8 +66,10 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       }
       const owner = context.ownerOf(name);
       if (owner !== undefined) {
+        const id = containerId(owner.lxcPath, owner.name);
+        context.noteLink(id, name, deleted);
         const dirty = mark();
-        dirty.runtimes.set(containerId(owner.lxcPath, owner.name), owner);
+        dirty.runtimes.set(id, owner);
         if (!deleted) dirty.veths.add(name);
       } else if (context.isVeth(name)) {
         const silent = deleted ? [] : [...starting].filter(([, ref]) => !context.asksAtStart(ref));

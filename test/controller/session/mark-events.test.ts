@@ -9,6 +9,7 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
   const bus = createHostEventBus();
   let dirty = nothingDirty();
   let asked = 0;
+  const links: string[] = [];
   const off = markEvents(bus, {
     mark: () => {
       asked += 1;
@@ -16,6 +17,7 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
     },
     isVeth: (name) => name !== 'vethup' && /^(veth|fixed)/.test(name),
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
+    noteLink: (id, name, deleted) => void links.push(`${id} ${name} ${deleted ? 'gone' : 'there'}`),
     asksAtStart: ({ name }) => name === hooked,
     isProxied: (address) => address === '192.0.2.10',
     hasUplinks: () => hasUplinks,
@@ -34,7 +36,7 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
     dirty = nothingDirty();
     return Object.fromEntries(changed);
   };
-  return { bus, marked, off, asked: () => asked };
+  return { bus, marked, off, links, asked: () => asked };
 }
 
 const inMain = { table: '', isDefault: false };
@@ -49,6 +51,14 @@ it('reads a container again when its configuration or state changes, and only th
   expect(marked()).toEqual({ runtimes });
   bus.emit('containerStateChanged', { ...WEB, state: 'STARTING' });
   expect(marked()).toEqual({});
+});
+
+it('keeps in mind which of its links a container has lost, and no others', () => {
+  const { bus, marked, links } = marker();
+  for (const deleted of [true, false]) bus.emit('linkChanged', { name: 'vethweb', deleted });
+  bus.emit('linkChanged', { name: 'foo0', deleted: false });
+  expect(links).toEqual(['/lxc/web vethweb gone', '/lxc/web vethweb there']);
+  expect(marked()).toMatchObject({ runtimes });
 });
 
 it('asks nobody about one whose hook will tell', () => {
