@@ -7,7 +7,7 @@ import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { policyPath } from '../../policies/policy-files.ts';
 import { isError, type Problem } from '../../policies/problem.ts';
 import { rulesOf } from '../../policies/rule-ends.ts';
-import type { NicState } from '../../render/desired.ts';
+import type { NicState, Sysctl } from '../../render/desired.ts';
 import type { DnsName } from '../../render/dns-name.ts';
 import type { DnsRecord } from '../../watchers/dns-record.ts';
 import { observingOf } from '../denials/observing.ts';
@@ -78,18 +78,22 @@ function describeContainer(
   { assembled, applied, traffic }: Outcome,
   facts: ServiceFacts,
 ): ContainerStatus {
-  const { id } = container;
-  const keys = container.endpoints.map(({ key }) => key);
-  const nics = keys.flatMap((key) => applied.enforced.nics.get(key) ?? []);
+  const { id, endpoints } = container;
   const policy = assembled.policies.get(id);
-  const since = keys.map((key) => facts.nicsSince.get(key));
-  const refused = keys.flatMap((key) => whyNotEnforced(applied, key) ?? [])[0] ?? null;
-  const failures = traffic.length === 0 ? NO_FAILURES : traffic;
-  // With the container itself, all that is looked at below.
-  const from = [policy, assembled.problems.get(id), assembled.unenforceable.get(id), failures, refused, name, state];
-  const parts = [...from, ...nics, ...since];
+  const from: DescribedFrom = {
+    name,
+    state,
+    policy,
+    problems: assembled.problems.get(id),
+    unenforceable: assembled.unenforceable.get(id),
+    failures: traffic.length === 0 ? NO_FAILURES : traffic,
+    refused: refusalOf(endpoints, applied),
+  };
   const known = described.get(container);
-  if (known !== undefined && isSameList(known.parts, parts)) return known.status;
+  if (known !== undefined && isFrom(known, from, endpoints, applied, facts)) return known.status;
+  const nics = endpoints.map(({ key }) => applied.enforced.nics.get(key));
+  const since = endpoints.map(({ key }) => facts.nicsSince.get(key));
+  const enforced = nics.flatMap((nic) => nic ?? []);
   const status: ContainerStatus = {
     container: name,
     state,
@@ -103,23 +107,68 @@ function describeContainer(
         .flatMap((time) => time ?? [])
         .sort()
         .at(-1) ?? null,
-    problems: [...problemsOf(assembled, container), ...nics.flatMap((nic) => limitProblems(nic, failures))],
-    nics: nics.map(describeNic),
-    ...(container.endpoints.length === 0 ? { ours: false } : {}),
+    problems: [...problemsOf(assembled, container), ...enforced.flatMap((nic) => limitProblems(nic, from.failures))],
+    nics: enforced.map(describeNic),
+    ...(endpoints.length === 0 ? { ours: false } : {}),
     ...unenforcedOf(container),
     ends: policy === undefined ? [] : describeEnds(policy.enforced),
-    refused,
+    refused: from.refused ?? null,
   };
-  described.set(container, { parts, status });
+  described.set(container, { from, nics, since, status });
   return status;
+}
+
+/** What a container's status tells of, beside itself and its NICs. */
+interface DescribedFrom {
+  readonly name: string;
+  readonly state: string;
+  readonly policy: ReturnType<Outcome['assembled']['policies']['get']>;
+  readonly problems: readonly Problem[] | undefined;
+  readonly unenforceable: ReturnType<Outcome['assembled']['unenforceable']['get']>;
+  readonly failures: Outcome['traffic'];
+  readonly refused: string | undefined;
+}
+
+interface Described {
+  readonly from: DescribedFrom;
+  /** As enforced, and since when; in the order of the container's endpoints. */
+  readonly nics: readonly (NicState | undefined)[];
+  readonly since: readonly (string | undefined)[];
+  readonly status: ContainerStatus;
 }
 
 const NO_FAILURES: Outcome['traffic'] = [];
 
-const described = new WeakMap<Container, { readonly parts: readonly unknown[]; readonly status: ContainerStatus }>();
+const described = new WeakMap<Container, Described>();
 
-const isSameList = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((part, index) => part === b[index]);
+/** Asked of all for each event: nothing is made that would have to be collected, and each field is named, which is quicker. */
+function isFrom(
+  { from, nics, since }: Described,
+  now: DescribedFrom,
+  endpoints: Container['endpoints'],
+  { enforced }: Outcome['applied'],
+  { nicsSince }: ServiceFacts,
+): boolean {
+  for (const [index, { key }] of endpoints.entries())
+    if (nics[index] !== enforced.nics.get(key) || since[index] !== nicsSince.get(key)) return false;
+  return (
+    from.name === now.name &&
+    from.state === now.state &&
+    from.policy === now.policy &&
+    from.problems === now.problems &&
+    from.unenforceable === now.unenforceable &&
+    from.failures === now.failures &&
+    from.refused === now.refused
+  );
+}
+
+function refusalOf(endpoints: Container['endpoints'], applied: Outcome['applied']): string | undefined {
+  for (const { key } of endpoints) {
+    const why = whyNotEnforced(applied, key);
+    if (why !== undefined) return why;
+  }
+  return undefined;
+}
 
 /** The alternatives of a rule end together. */
 function describeEnds(policy: EnforcedPolicy): EndStatus[] {
@@ -149,9 +198,20 @@ function describeName(name: DnsName, { assembled, applied }: Outcome, { records 
 const describeNic = ({ nic, hostVeth, owned }: NicState): NicStatus => ({ nic, hostVeth, addresses: owned });
 
 async function uniqueSysctls(nics: Iterable<NicState>): Promise<SysctlStatus[]> {
-  const unique = new Map<string, SysctlStatus>();
+  const unique = new Map<string, Sysctl>();
   await mapInTurns(nics, ({ sysctls }) => {
-    for (const { key, value, reason } of sysctls) unique.set(key, { key, value, reason });
+    for (const sysctl of sysctls) unique.set(sysctl.key, sysctl);
   });
-  return [...unique.values()];
+  return await mapInTurns(unique.values(), describeSysctl);
 }
+
+function describeSysctl(sysctl: Sysctl): SysctlStatus {
+  const known = describedSysctls.get(sysctl);
+  if (known !== undefined) return known;
+  const { key, value, reason } = sysctl;
+  const status = { key, value, reason };
+  describedSysctls.set(sysctl, status);
+  return status;
+}
+
+const describedSysctls = new WeakMap<Sysctl, SysctlStatus>();
