@@ -15,8 +15,9 @@ function fnv1a(text: string): string {
  */
 export function commandSocketNames(lxcPath: string, name: string): string[] {
   const plain = `${lxcPath}/${name}/command`;
-  const hashed = `lxc/${fnv1a(`${lxcPath}/${name}`)}/command`;
-  return Buffer.byteLength(plain) < SUN_PATH - 8 ? [plain] : [plain, hashed];
+  // To hash thousands of names takes long.
+  if (Buffer.byteLength(plain) < SUN_PATH - 8) return [plain];
+  return [plain, `lxc/${fnv1a(`${lxcPath}/${name}`)}/command`];
 }
 
 /** lxc-monitord's socket, without the leading `@`. */
