@@ -22,6 +22,14 @@ export async function loadOf(pid: number, seconds: number): Promise<{ readonly a
   return { alone: percent(0), all: percent(1) };
 }
 
+/** Until the process and its children have done nothing worth a name for some seconds; a minute at the most. */
+export async function untilIdle(pid: number): Promise<void> {
+  for (let tries = 0, quiet = 0; tries < 60 && quiet < 3; tries += 1) {
+    const { all } = await loadOf(pid, 1);
+    quiet = all < 3 ? quiet + 1 : 0;
+  }
+}
+
 /** It and its children. */
 async function processesOf(pid: number): Promise<number[]> {
   const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
