@@ -5,9 +5,9 @@
  * Of rules, it tells the generation that the kernel counts up with each commit in this network namespace, whoever commits:
  * NFT_MSG_GETGEN, 0xA10. Nothing of ours goes by itself: a set whose elements time out is dynamic, and compared by nobody. Of
  * all else it holds the kernel's answers, and counts how often they differ from those before: RTM_GETLINK 18 without
- * statistics (IFLA_EXT_MASK 29, RTEXT_FILTER_SKIP_STATS 8), RTM_GETADDR 22, RTM_GETROUTE 26 of protocol 119, which
- * NETLINK_GET_STRICT_CHK 12 makes the kernel choose, and RTM_GETNEIGH 30 of proxies. Where the bytes differ, only what somebody
- * reads counts: lifetimes and the timers of bridges go on all the time. Of a link: IFLA_ADDRESS 1, IFNAME 3, LINK 5, MASTER 10,
+ * those of IPv6 (IFLA_EXT_MASK 29, RTEXT_FILTER_SKIP_STATS 8), RTM_GETADDR 22, RTM_GETROUTE 26 of protocol 119, which
+ * NETLINK_GET_STRICT_CHK 12 makes the kernel choose, and RTM_GETNEIGH 30 of proxies. Only what somebody reads of these counts:
+ * counters, lifetimes and the timers of bridges go on all the time. Of a link that is IFLA_ADDRESS 1, IFNAME 3, LINK 5, MASTER 10,
  * LINK_NETNSID 37, and in AF_SPEC 26 the settings below net/ipv4/conf and net/ipv6/conf (CONF 1 and 2).
  */
 export const NETLINK_MARKS = String.raw`
@@ -18,7 +18,7 @@ my %read = (
   16 => [16, {1 => 1, 3 => 1, 5 => 1, 10 => 1, 37 => 1, 26 => {2 => {1 => 1}, 10 => {2 => 1}}}],
   20 => [8, {map { $_ => 1 } 1 .. 5, 7 .. 11}],
 );
-my (@known, @meaning);
+my (@masks, @known);
 my $differences = 0;
 
 sub ask {
@@ -50,39 +50,41 @@ sub dump_all {
     $list .= $part;
   }
 }
-sub attributes {
+# As long as the list, with zeros in place of what nobody reads. Sizes and types stay: while they are the same, so is the mask.
+sub attribute_mask {
   my ($data, $wanted) = @_;
-  my $found = '';
-  for (my $at = 0; $at + 4 <= length $data; ) {
+  my $mask = '';
+  for (my $at = 0; $at + 4 <= length $data; $at = length $mask) {
     my ($size, $type) = unpack('SS', substr($data, $at, 4));
-    last if $size < 4;
+    last if $size < 4 or $at + $size > length $data;
     my $part = $wanted->{$type & 0x3fff};
-    $found .= ref $part ? attributes(substr($data, $at + 4, $size - 4), $part) . "\0" : substr($data, $at, $size) if $part;
-    $at += ($size + 3) & ~3;
+    my $rest = $size - 4;
+    $mask .= "\xff" x 4 . (ref $part ? attribute_mask(substr($data, $at + 4, $rest), $part) : ($part ? "\xff" : "\0") x $rest);
+    $mask .= "\0" x (-$size & 3);
   }
-  return $found . pack('L', length $found);
+  return substr($mask . "\xff" x (length($data) - length $mask), 0, length $data);
 }
-sub meaning {
+sub mask {
   my ($list) = @_;
-  my $found = '';
-  for (my $at = 0; $at < length $list; ) {
+  my $mask = '';
+  for (my $at = 0; $at < length $list; $at = length $mask) {
     my ($size, $type) = unpack('LS', substr($list, $at, 6));
     my ($head, $wanted) = @{$read{$type} || []};
-    $found .= $wanted
-      ? substr($list, $at + 16, $head) . attributes(substr($list, $at + 16 + $head, $size - 16 - $head), $wanted)
-      : substr($list, $at, $size);
-    $at += ($size + 3) & ~3;
+    $mask .= $wanted
+      ? "\xff" x (16 + $head) . attribute_mask(substr($list, $at + 16 + $head, $size - 16 - $head), $wanted)
+      : "\xff" x $size;
+    $mask .= "\0" x (-$size & 3);
   }
-  return $found;
+  return $mask;
 }
 sub kernel_mark {
   my $generation = generation();
   my @lists = map { dump_all(@$_) // return undef } @asked;
   for (0 .. $#lists) {
-    next if defined $known[$_] and $lists[$_] eq $known[$_];
-    my $now = meaning($lists[$_]);
-    $differences++ if !defined $meaning[$_] or $now ne $meaning[$_];
-    ($known[$_], $meaning[$_]) = ($lists[$_], $now);
+    next if defined $known[$_] and length $lists[$_] == length $known[$_] and ($lists[$_] & $masks[$_]) eq $known[$_];
+    $differences++;
+    $masks[$_] = mask($lists[$_]);
+    $known[$_] = $lists[$_] & $masks[$_];
   }
   return "$generation $^T-$$-$differences";
 }
