@@ -36,13 +36,12 @@ sub compiled {
   my $why = $@;
   return $programs{$text} = $main // sub { die $why };
 }
-my ($input, %jobs) = ('');
+my ($input, $answers, %jobs) = ('', '');
 sub run { my ($program) = @_; eval { $program->() }; print STDERR $@; exit($@ eq '' ? 0 : 255) }
-sub answer {
-  my $frame = pack('N a N/a*', @_);
-  # EINTR 4: a child that ended.
-  while (length $frame) { substr($frame, 0, syswrite(STDOUT, $frame) // ($! == 4 ? 0 : exit), '') }
-}
+sub answer { $answers .= pack('N a N/a*', @_) }
+# Who is slow to take them keeps no command waiting: F_GETFL 3, F_SETFL 4, O_NONBLOCK 2048; EINTR 4, EAGAIN 11.
+fcntl(STDOUT, 4, fcntl(STDOUT, 3, 0) | 2048) or die "$!\n";
+sub hand_over { substr($answers, 0, syswrite(STDOUT, $answers, 1 << 18) // ($! == 4 || $! == 11 ? 0 : exit), '') }
 sub feed {
   my ($input) = @_;
   pipe(my $from, my $to) or kill KILL => $$;
@@ -70,24 +69,42 @@ sub begin {
     exec { $words[0] } @words;
     kill KILL => $$;
   }
-  $jobs{$id} = { pid => $pid, open => { o => $out, e => $err } };
+  $jobs{$id} = { pid => $pid, pieces => 0, open => { o => $out, e => $err } };
   answer($id, 'p', $pid);
+}
+# nft writes a word at a time, and each would wake us: who has said much is listened to now and then.
+sub is_long { return $_[0]{pieces} > 16 }
+# F_SETPIPE_SZ 1031, for what is said meanwhile.
+sub take {
+  my ($id, $kind) = @_;
+  my $job = $jobs{$id};
+  fcntl($job->{open}{$kind}, 1031, 1 << 20) if ++$job->{pieces} == 17;
+  my $size = sysread($job->{open}{$kind}, my $data, 1 << 18);
+  # What is left out must not be taken for nothing.
+  $job->{lost} = 1 if !defined $size;
+  return delete $job->{open}{$kind} if !$size;
+  for (my $at = 0; $at < $size; $at += 65536) { answer($id, $kind, substr($data, $at, 65536)) }
 }
 # Ends the wait below. One that ends right before it is looked for a millisecond later.
 $SIG{CHLD} = sub {};
 while (1) {
-  my $bits = '';
-  vec($bits, fileno $_, 1) = 1 for *STDIN, map { values %{ $_->{open} } } values %jobs;
-  my $ending = grep { !%{ $_->{open} } } values %jobs;
-  $bits = '' if select($bits, undef, undef, $ending ? 0.001 : undef) < 0;
+  hand_over() if length $answers;
+  my ($bits, $long, $out, $soon) = ('', '', '');
+  vec($bits, fileno STDIN, 1) = 1;
+  vec($out, fileno STDOUT, 1) = 1 if length $answers;
+  for my $job (values %jobs) {
+    $soon = is_long($job) ? 0.002 : 0.001 if is_long($job) or !%{ $job->{open} };
+    vec(is_long($job) ? $long : $bits, fileno $_, 1) = 1 for values %{ $job->{open} };
+  }
+  $bits = '' if select($bits, $out, undef, $soon) < 0;
+  $bits |= $long if $long ne '' and select($long, undef, undef, 0) > 0;
   for my $id (keys %jobs) {
     my ($pid, $open) = @{ $jobs{$id} }{qw(pid open)};
     for my $kind (keys %$open) {
-      next unless vec($bits, fileno $open->{$kind}, 1);
-      if (sysread($open->{$kind}, my $data, 65536)) { answer($id, $kind, $data) } else { delete $open->{$kind} }
+      take($id, $kind) if vec($bits, fileno $open->{$kind}, 1);
     }
     next if %$open || waitpid($pid, 1) != $pid;
-    my $status = $?;
+    my $status = $jobs{$id}{lost} ? -1 : $?;
     delete $jobs{$id};
     answer($id, 'x', $status);
   }
@@ -205,7 +222,8 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
         },
       };
       const timers = [
-        setTimeout(() => job.pid === undefined && lose(through), BEGIN_MS),
+        // What came while this thread had no time is taken first.
+        setTimeout(() => setImmediate(() => jobs.get(id) === job && job.pid === undefined && lose(through)), BEGIN_MS),
         setTimeout(() => giveUp(new CommandError(`${words[0]}: timed out after ${timeout} ms`)), timeout),
       ];
       signal?.addEventListener('abort', onAbort);

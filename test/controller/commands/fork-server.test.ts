@@ -159,6 +159,25 @@ test('long answers come whole while others end', async () => {
   expect(forks.direct).toEqual([]);
 });
 
+test('what is said in small pieces comes whole', async () => {
+  const forks = open();
+  const { stdout } = await forks.run('perl', ['-e', '$| = 1; print "$_," for 1 .. 100000']);
+  expect(stdout === Array.from({ length: 100_000 }, (_, n) => `${n + 1},`).join('')).toBe(true);
+  expect(forks.direct).toEqual([]);
+});
+
+test('while this thread is busy nobody waits for who takes his words, and nobody is taken for stuck', async () => {
+  const forks = open();
+  const end = join(await makeFolder(), 'end');
+  const answer = sh(forks, 'head -c 3000000 /dev/zero; echo >$1', end);
+  const begun = performance.now();
+  // Longer than a command has to begin.
+  while (!existsSync(end) || performance.now() - begun < 1_500)
+    if (performance.now() - begun > 10_000) throw new Error('it waits');
+  expect((await answer).stdout.length).toBe(3_000_000);
+  expect(forks.direct).toEqual([]);
+});
+
 test('one that takes too long, or is put aside, is killed with its children', async () => {
   const forks = open();
   const folder = await makeFolder();
