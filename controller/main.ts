@@ -2,4 +2,6 @@
 import { processIo } from './cli/io.ts';
 import { runCommandLine } from './cli/program.ts';
 
-process.exitCode = await runCommandLine(process.argv.slice(2), processIo());
+const io = processIo();
+process.exitCode = await runCommandLine(process.argv.slice(2), io);
+await io.end();

@@ -100,7 +100,7 @@ const isFine = ({ verdict }: Pick<ToldAnswer, 'verdict'>, { drops } = NOTHING): 
 /** While the answers are made. Only root can list others' rules, and a state that stands in for the host has none. */
 function beginForeign({ io, shared }: Invocation, signal: AbortSignal): Promise<ForeignRules> | undefined {
   if (shared.stateFile !== undefined || !io.isRoot) return undefined;
-  const reading = io.loadRun().then((run) => readForeignRules(abortable(run, signal)));
+  const reading = io.loadReader().then((run) => readForeignRules(abortable(run, signal)));
   // Told of where it is asked for.
   reading.catch(() => undefined);
   return reading;

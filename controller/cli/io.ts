@@ -1,6 +1,7 @@
 /** What a command may touch of the outside: two streams, the environment, and the programs of the system. */
 import pico from 'picocolors';
 import type { Run } from '../commands/run.ts';
+import type { ReadingRun } from './reading-run.ts';
 
 export interface Io {
   readonly out: Stream;
@@ -11,6 +12,8 @@ export interface Io {
   readonly folder: string;
   /** Loaded by whoever starts a program, since that costs more than most commands do. */
   readonly loadRun: () => Promise<Run>;
+  /** The same for what only reads, or does nothing the second time: it may be started again. */
+  readonly loadReader: () => Promise<Run>;
 }
 
 export interface Stream {
@@ -26,14 +29,16 @@ export function coloursFor(stream: Stream, { env }: Pick<Io, 'env'>, wanted: boo
   return pico.createColors(wanted && stream.isTerminal && !refused);
 }
 
-/** The process's own. A reader that has seen enough (`| head`) ends it quietly. */
-export function processIo(): Io {
+/** The process's own. A reader that has seen enough (`| head`) ends it quietly. `end`: of what was started. */
+export function processIo(): Io & { readonly end: () => Promise<void> } {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (cause: Error) => {
       if ('code' in cause && cause.code === 'EPIPE') process.exit();
       throw cause;
     });
   }
+  let reading: Promise<ReadingRun> | undefined;
+  const openReading = async () => (await import('./reading-run.ts')).openReadingRun();
   return {
     out: { write: (text) => void process.stdout.write(text), isTerminal: process.stdout.isTTY === true },
     err: { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY === true },
@@ -41,5 +46,10 @@ export function processIo(): Io {
     isRoot: process.getuid?.() === 0,
     folder: process.cwd(),
     loadRun: async () => (await import('../commands/run.ts')).run,
+    loadReader: async () => {
+      reading ??= openReading();
+      return (await reading).run;
+    },
+    end: async () => (await reading)?.stop(),
   };
 }

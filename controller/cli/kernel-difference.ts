@@ -33,7 +33,7 @@ export async function readDifference(invocation: Invocation, daemonAnswers: bool
 }
 
 async function compareHost(invocation: Invocation): Promise<Difference> {
-  const run = await invocation.io.loadRun();
+  const run = await invocation.io.loadReader();
   // Of which both sides need to know.
   const links = readLinks(run);
   links.catch(() => undefined);

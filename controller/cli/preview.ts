@@ -32,7 +32,7 @@ export async function runPreview(
 
 async function previewHost(invocation: Invocation): Promise<ToldPreview> {
   const { io, shared } = invocation;
-  const run = await io.loadRun();
+  const run = await io.loadReader();
   // Of which both sides need to know.
   const links = readLinks(run);
   links.catch(() => undefined);

@@ -72,7 +72,7 @@ export async function readHostUnder(
   firstLinks?: Links,
 ): Promise<CliHost> {
   requireFolders(shared);
-  const run = await io.loadRun();
+  const run = await io.loadReader();
   const answers = await recallAnswers(config, shared.stateDirectory);
   const taken = shared.stateFile === undefined && config.probe ? readTaken(shared.runtimeDirectory) : new Map();
   const reader = new HostReader({

@@ -31,8 +31,9 @@ import { policyInVain } from './without-nics.ts';
 
 export async function runStatus(invocation: Invocation): Promise<number> {
   const { io, shared, colours } = invocation;
-  const patient = patientRun(await io.loadRun());
-  const asked = { ...invocation, io: { ...io, loadRun: async () => patient.run } };
+  const patient = patientRun(await io.loadReader());
+  const loadReader = async () => patient.run;
+  const asked = { ...invocation, io: { ...io, loadRun: loadReader, loadReader } };
   const { file, running, answers } = await readDaemonStatus(invocation);
   const outside = running && file !== undefined ? await readElsewhere(file.serves.lxcPaths) : [];
   const status = file === undefined ? undefined : shownStatus(file, outside, invocation);

@@ -25,6 +25,7 @@ async function answer(words: readonly string[]): Promise<CommandResult> {
   const exitCode = await runCommandLine(words, {
     ...{ out: stream('stdout'), err: stream('stderr'), env: process.env, folder: process.cwd(), isRoot: true },
     loadRun: () => Promise.resolve(runOnce),
+    loadReader: () => Promise.resolve(runOnce),
   });
   return { exitCode, ...said };
 }

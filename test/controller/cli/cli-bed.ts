@@ -57,6 +57,7 @@ export function createCliBed(): CliBed {
       folder,
       isRoot,
       loadRun: () => Promise.resolve(run),
+      loadReader: () => Promise.resolve(run),
     };
     return { exitCode: await runCommandLine(args, io), ...said };
   };
