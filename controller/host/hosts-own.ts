@@ -20,18 +20,21 @@ export const isHostsOwn = (
 
 const NONE: ReadonlySet<string> = new Set();
 
+const VIRTUAL = '/sys/devices/virtual/net';
+
 /** Interfaces that are certainly no hardware; not each of these is among them. */
 export function listVirtual(): ReadonlySet<string> {
   try {
-    return new Set(readdirSync('/sys/devices/virtual/net'));
+    return new Set(readdirSync(VIRTUAL));
   } catch {
     return NONE;
   }
 }
 
 function isHardwareOrBridge(name: InterfaceName, virtual: ReadonlySet<string>): boolean {
+  // Not by the link below /sys/class, to follow which takes twice as long.
+  if (virtual.has(name)) return existsSync(`${VIRTUAL}/${name}/bridge`);
   const path = `/sys/class/net/${name}`;
-  if (virtual.has(name)) return existsSync(`${path}/bridge`);
   try {
     return !readlinkSync(path).includes('/virtual/') || existsSync(`${path}/bridge`);
   } catch {
