@@ -85,6 +85,16 @@ describe('an address', () => {
         expect(parseAddress(long6(number).toLowerCase())).toBe(addressFrom(number, 6));
       }),
     );
+    // With `::` anywhere, also for one zero alone, or beside others.
+    const group = fc.constantFrom('0', '0', '1', '00a', 'b0', 'ffff', 'c0de');
+    fc.assert(
+      fc.property(fc.array(group, { maxLength: 7 }), fc.nat(7), (groups, at) => {
+        const text = `${groups.slice(0, at).join(':')}::${groups.slice(at).join(':')}`;
+        const number = naive(text);
+        if (!isMapped(number)) expect(parseAddress(text)).toBe(addressFrom(number, 6));
+      }),
+      { numRuns: 2_000 },
+    );
     expect(parseAddress('2001:DB8:0:0::0:1')).toBe('2001:db8::1');
     expect(parseAddress('2001:db8::198.51.100.7')).toBe('2001:db8::c633:6407');
   });
