@@ -71,23 +71,35 @@ export function linkIdentity(name: InterfaceName): string {
 export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { container, before, isAmbiguous, exists = linkExists } = question;
   const nics = claimedNics(container);
-  if (nics.some(({ fixedVeth }) => fixedVeth !== undefined && isAmbiguous?.(fixedVeth) === true))
-    return askLxc(run, question);
-  const fixed = vethsByName(nics, exists);
-  if (fixed !== undefined) return { state: 'RUNNING', veths: fixed };
+  if (hasAmbiguous(nics, isAmbiguous)) return askLxc(run, question);
+  const fixed = runtimeByName(nics, exists);
+  if (fixed !== undefined) return fixed;
   if (before !== undefined && hasAll(nics, before) && allExist(before.veths))
     // STARTING is what a hook said; its word no longer counts once LXC itself has told a state.
     return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
   return askLxc(run, question);
 }
 
-function vethsByName(endpoints: readonly ClaimedNic[], exists: LinkExists): Map<string, InterfaceName> | undefined {
+/** As `readRuntime` where the names of its links tell; `undefined` where they don't. */
+export function readNamedRuntime(
+  container: Container,
+  isAmbiguous: RuntimeQuestion['isAmbiguous'],
+  exists: LinkExists,
+): Runtime | undefined {
+  const nics = claimedNics(container);
+  return hasAmbiguous(nics, isAmbiguous) ? undefined : runtimeByName(nics, exists);
+}
+
+const hasAmbiguous = (nics: readonly ClaimedNic[], isAmbiguous: RuntimeQuestion['isAmbiguous']): boolean =>
+  nics.some(({ fixedVeth }) => fixedVeth !== undefined && isAmbiguous?.(fixedVeth) === true);
+
+function runtimeByName(nics: readonly ClaimedNic[], exists: LinkExists): Runtime | undefined {
   const veths = new Map<string, InterfaceName>();
-  for (const { key, fixedVeth } of endpoints) {
+  for (const { key, fixedVeth } of nics) {
     if (fixedVeth === undefined || !exists(fixedVeth)) return undefined;
     veths.set(key, fixedVeth);
   }
-  return veths.size === 0 ? undefined : veths;
+  return veths.size === 0 ? undefined : { state: 'RUNNING', veths };
 }
 
 const hasAll = (nics: readonly ClaimedNic[], { veths }: Runtime): boolean =>

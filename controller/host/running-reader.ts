@@ -2,7 +2,15 @@
 import type { BridgedReader } from '../bridged/bridged-reader.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import { orUnread, reading, Unread } from '../commands/reading.ts';
-import { type LinkExists, linkExists, listLinks, needsNoAnswer, type Runtime, STOPPED } from './container-runtime.ts';
+import {
+  type LinkExists,
+  linkExists,
+  listLinks,
+  needsNoAnswer,
+  type Runtime,
+  readNamedRuntime,
+  STOPPED,
+} from './container-runtime.ts';
 import { containerId } from './containers.ts';
 import { type ContainerRef, hasNoFile, type KnownContainer, type KnownContainers } from './known-containers.ts';
 import { isLive, listeningIds } from './live-containers.ts';
@@ -46,7 +54,11 @@ export class RunningReader {
     const exists = this.#options.isOnce ? listLinks() : undefined;
     const live = new Set(known.filter((one) => isLive(one, listening, this.#containers.isAmbiguous, exists)));
     for (const one of known) if (!live.has(one)) this.#containers.setRuntime(one, STOPPED);
-    await this.#read([...live], false, exists);
+    await this.#read(
+      [...live].filter((one) => exists === undefined || !this.#readByName(one, exists)),
+      false,
+      exists,
+    );
     this.#options.runtimes.endFirst();
     this.#isSettled = [...live].every(({ container: { id } }) => isSettled(this.#containers.byId.get(id)));
   }
@@ -71,6 +83,15 @@ export class RunningReader {
 
   #listening(): Promise<ReadonlySet<string>> {
     return listeningIds(this.#options.lxcPaths, this.#containers.byId.values());
+  }
+
+  /** Without a wait for each of thousands. @returns whether there was nothing to wait for */
+  #readByName(known: KnownContainer, exists: LinkExists): boolean {
+    const { container, kept } = known;
+    if (kept !== undefined || container.endpoints.some(({ attachment }) => attachment !== undefined)) return false;
+    const runtime = readNamedRuntime(container, this.#containers.isAmbiguous, exists);
+    if (runtime !== undefined) this.#containers.setRuntime(known, runtime, false);
+    return runtime !== undefined;
   }
 
   /** `isTold`: as in `KnownContainers.setRuntime`. */
