@@ -27,7 +27,8 @@ export async function readPolicyFiles(
   const trusted = new Set<string>();
   for (const [index, path] of paths.entries()) {
     if (index % AT_ONCE === AT_ONCE - 1) await turn();
-    const content = keep(join(folder, path), () => readPolicyFile(folder, path, strict, trusted));
+    const file = join(folder, path);
+    const content = keep(file, () => readOne(folder, file, strict, trusted));
     if (content !== undefined) files.set(path, content);
   }
   return files;
@@ -43,16 +44,19 @@ function listFiles(folder: string, part: string): string[] {
   }
 }
 
-/** `undefined` where the file doesn't exist (any more). `path` is relative to the folder; `trusted` as in `ReadOptions`. */
-export function readPolicyFile(
-  folder: string,
-  path: string,
-  strict = false,
-  trusted = new Set<string>(),
-): FileContent | undefined {
-  const file = join(folder, path);
+/** `undefined` where the file doesn't exist (any more). `path` is relative to the folder. */
+export const readPolicyFile = (folder: string, path: string, strict = false): FileContent | undefined =>
+  readOne(folder, join(folder, path), strict);
+
+/** `trusted` as in `ReadOptions`. */
+function readOne(folder: string, file: string, strict: boolean, trusted?: Set<string>): FileContent | undefined {
   try {
-    return readWholeFile(file, { maxBytes: maxListBytes, strict, folders: [folder, dirname(file)], trusted });
+    return readWholeFile(file, {
+      maxBytes: maxListBytes,
+      strict,
+      folders: [folder, dirname(file)],
+      ...(trusted && { trusted }),
+    });
   } catch {
     return missingFile(file);
   }
