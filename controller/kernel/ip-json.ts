@@ -1,17 +1,21 @@
 /** What `ip -j` prints, as records whose fields are looked at one by one. */
 import type { Pieces } from '../../render/pieces.ts';
 import { CommandError, type Run, runOrThrow } from '../commands/run.ts';
-import { createTurn, inTurns } from '../in-turns.ts';
+import { createTurn, inTurns, type Turn } from '../in-turns.ts';
 import { messageOf } from '../log.ts';
 
-/** `ip -j` prints nothing at all for an empty list of some objects; anything else that is no JSON is an error. */
+/** Of `ip -j`. @throws CommandError */
 export async function readJson(run: Run, args: readonly string[], turn = createTurn()): Promise<unknown> {
-  const output = await runOrThrow(run, 'ip', ['-j', ...args]);
+  return await jsonOf(await runOrThrow(run, 'ip', ['-j', ...args]), `ip -j ${args.join(' ')}`, turn);
+}
+
+/** `ip -j` prints nothing at all for an empty list of some objects; anything else that is no JSON is an error. */
+export async function jsonOf(output: string, of: string, turn: Turn): Promise<unknown> {
   if (output.trim() === '') return [];
   try {
     return await inTurns(parseInPieces(output), turn);
   } catch (cause) {
-    throw new CommandError(`ip -j ${args.join(' ')}: no JSON`, { cause });
+    throw new CommandError(`${of}: no JSON`, { cause });
   }
 }
 

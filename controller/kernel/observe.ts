@@ -21,6 +21,7 @@ import { createTurn, inTurns, mapInTurns, type Turn } from '../in-turns.ts';
 import { type Fields, readJson, readJsonOf, records, text } from './ip-json.ts';
 import { readLinkAddresses } from './link-addresses.ts';
 import { parseUplinkRoute } from './observe-uplinks.ts';
+import { readOwnRouteFields } from './own-routes.ts';
 
 /**
  * Our tables as nft lists them; a failed listing is an error, never an absent table.
@@ -133,14 +134,12 @@ export async function readRouting(
 
 type OwnRoutes = Pick<ObservedRouting, 'routes' | 'uplinkRoutes'>;
 
-/** Tables in numbers, since /etc/iproute2 may name any. */
 async function readOwnRoutes(run: Run, family: Family, turn = createTurn()): Promise<OwnRoutes> {
-  const args = ['-N', `-${family}`, 'route', 'show', 'table', 'all', 'proto', String(PROTOCOL)];
   const parse = (fields: Fields): OwnRoutes => {
     const line = parseUplinkRoute(fields, family);
     return line === undefined ? { routes: parseRoute(fields), uplinkRoutes: [] } : { routes: [], uplinkRoutes: [line] };
   };
-  const all = await mapInTurns(records(await readJson(run, args, turn)), parse, turn);
+  const all = await mapInTurns(await readOwnRouteFields(run, family, turn), parse, turn);
   return {
     routes: all.flatMap(({ routes }) => routes),
     uplinkRoutes: all.flatMap(({ uplinkRoutes }) => uplinkRoutes),

@@ -113,7 +113,7 @@ it.each(UNSEEN)('finds `%s` while another container starts and stops', async (dr
 });
 
 /** A start, a stop, a change and a start under the same name, at each point of a look. */
-const POINTS = ['list table inet', 'list table arp', 'unshare', '-4 route', 'neigh show proxy', 'link show'];
+const POINTS = ['list table inet', 'list table arp', 'unshare', 'route show 4', 'neigh show proxy', 'link show'];
 const CHANGES: readonly (readonly [string, DesiredState, readonly DesiredState[]])[] = [
   ['starts', state, [more]],
   ['stops', more, [state]],
@@ -142,8 +142,8 @@ it.each([
   'takes the route of a container that stops, over an interface that %s, for what it is',
   async (_, dev, expected) => {
     await bring(more);
-    retold.set('-4 route', (stdout) => stdout.replaceAll('"dev":"veth3"', `"dev":"${dev}"`));
-    behind.set('-4 route', () => bring(state));
+    retold.set('route show 4', (stdout) => stdout.replaceAll('"dev":"veth3"', `"dev":"${dev}"`));
+    behind.set('route show 4', () => bring(state));
     expect(await isRight(more)).toBe(expected);
     expect(behind.size).toBe(0);
   },
