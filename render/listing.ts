@@ -145,7 +145,11 @@ export function sortListing(ruleset: Ruleset): Ruleset {
 
 const byName = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
-const sortSet = (set: NftSet): NftSet => ({ ...set, elements: new Map(byName(set.elements)) });
+function sortSet(set: NftSet): NftSet {
+  const elements = new Map<string, string>();
+  for (const key of [...set.elements.keys()].sort()) elements.set(key, set.elements.get(key) ?? '');
+  return { ...set, elements };
+}
 
 /** Whether two listings have the same text once they are sorted, for a fraction of what it takes to make these. */
 export function isSameListing(a: Ruleset, b: Ruleset): boolean {

@@ -1,4 +1,4 @@
-import { applyPatch } from 'diff';
+import { applyPatch, createTwoFilesPatch } from 'diff';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { unifiedDiff } from '../../../controller/kernel/unified-diff.ts';
@@ -14,6 +14,30 @@ it('leads from one to the other, and is empty where they are the same', () => {
       expect(applyPatch(kernel, diff)).toBe(desired);
     }),
   );
+});
+
+it('is what the library says, whatever both begin with', () => {
+  fc.assert(
+    fc.property(listing, listing, listing, (start, one, other) => {
+      const [kernel, desired] = [`${start}${one}`, `${start}${other}`];
+      fc.pre(kernel !== '' && desired !== '' && kernel !== desired);
+      const patch = createTwoFilesPatch('kernel', 'desired', kernel, desired, undefined, undefined, { context: 3 });
+      expect(unifiedDiff(kernel, desired)).toBe(patch.slice(patch.indexOf('--- ')));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+it('passes over what both begin with sooner than the library', () => {
+  const start = textOf(Array.from({ length: 300_000 }, (_, at) => `${at}`));
+  const timed = (work: () => unknown): number => {
+    const begun = performance.now();
+    work();
+    return performance.now() - begun;
+  };
+  const [kernel, desired] = [`${start}a\n`, `${start}b\n`];
+  const own = timed(() => expect(unifiedDiff(kernel, desired)).toMatch(/\n@@ -299998,4 \+299998,4 @@\n 299997\n/));
+  expect(own).toBeLessThan(timed(() => createTwoFilesPatch('kernel', 'desired', kernel, desired)) / 2);
 });
 
 it('is true, if not short, where the shortest is not found in time', () => {
