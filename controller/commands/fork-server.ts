@@ -100,9 +100,10 @@ while (1) {
   $bits |= $long if $long ne '' and select($long, undef, undef, 0) > 0;
   for my $id (keys %jobs) {
     my ($pid, $open) = @{ $jobs{$id} }{qw(pid open)};
-    for my $kind (keys %$open) {
-      take($id, $kind) if vec($bits, fileno $open->{$kind}, 1);
-    }
+    my @ready = grep { vec($bits, fileno $open->{$_}, 1) } keys %$open;
+    # Who went quiet is waited for again, not looked at for ever.
+    $jobs{$id}{pieces} = 0 unless @ready;
+    take($id, $_) for @ready;
     next if %$open || waitpid($pid, 1) != $pid;
     my $status = $jobs{$id}{lost} ? -1 : $?;
     delete $jobs{$id};

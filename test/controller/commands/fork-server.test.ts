@@ -166,6 +166,26 @@ test('what is said in small pieces comes whole', async () => {
   expect(forks.direct).toEqual([]);
 });
 
+test('nobody looks again and again at who said much and went quiet', async () => {
+  const forks = open();
+  const program = '$| = 1; for (1 .. 40) { print "$_\\n"; select undef, undef, undef, 0.003 } sleep 3';
+  const said = forks.stream('perl', ['-e', program], '')[Symbol.asyncIterator]();
+  for (let seen = 0; seen < 40; ) {
+    const { value, done } = await said.next();
+    if (done === true) throw new Error('it ended');
+    seen += value.length;
+  }
+  await sleep(100);
+  const woken = async () =>
+    Number(
+      /^voluntary_ctxt_switches:\s+(\d+)/m.exec(await readFile(`/proc/${forks.servers[0]?.pid}/status`, 'utf8'))?.[1],
+    );
+  const before = await woken();
+  await sleep(500);
+  expect((await woken()) - before).toBeLessThan(20);
+  await said.return?.();
+});
+
 test('while this thread is busy nobody waits for who takes his words, and nobody is taken for stuck', async () => {
   const forks = open();
   const end = join(await makeFolder(), 'end');
