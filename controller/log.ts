@@ -2,6 +2,7 @@
 import { openDatagramSender } from './apply/datagram-sender.ts';
 import type { StartResident } from './commands/run.ts';
 import { type LogFields, MESSAGE_IDS } from './log-event.ts';
+import { rememberLast } from './remember.ts';
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
 
@@ -31,12 +32,13 @@ export interface Logger {
 /** Without a journal, each line begins with the time and the level. */
 export function openLog({ journal, debug }: LogOptions): Logger {
   let lost = 0;
+  const timeOf = rememberLast((time: number) => new Date(time).toISOString());
   const write = (level: Level, line: string): void => {
-    const head = journal === undefined ? `${new Date().toISOString()} ${level}: ` : `<${PRIORITY[level]}>`;
-    process.stderr.write(`${head}${line}\n`);
+    const head = journal === undefined ? `${timeOf(Date.now())} ${level}: ` : `<${PRIORITY[level]}>`;
+    writeText(`${head}${line}\n`);
   };
   const print = (level: Level, line: string): void => {
-    if (process.stderr.writableLength > MOST_WAITING) {
+    if (process.stderr.writableLength + (together?.length ?? 0) > MOST_WAITING) {
       lost += 1;
       return;
     }
@@ -58,13 +60,23 @@ export function openLog({ journal, debug }: LogOptions): Logger {
   return { log, close: () => send?.(undefined) };
 }
 
-/** What is said meanwhile is one write: a thousand would wake as often whoever reads them. */
+/** What is said together, until it is written. */
+let together: string | undefined;
+
+function writeText(text: string): void {
+  if (together === undefined) process.stderr.write(text);
+  else together += text;
+}
+
+/** What is said meanwhile is one text: a thousand would wake as often whoever reads them, and each costs a stream's bookkeeping. */
 export function sayTogether(say: () => void): void {
-  process.stderr.cork();
+  together = '';
   try {
     say();
   } finally {
-    process.stderr.uncork();
+    const text = together;
+    together = undefined;
+    if (text !== '') process.stderr.write(text);
   }
 }
 

@@ -1,6 +1,6 @@
 /** NICs whose rules changed, and NICs whose live connections are to be judged anew. */
 import type { Prefix } from '../../render/address.ts';
-import { changedNicKeys } from '../../render/changed-nics.ts';
+import { changedNics } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { DnsAddresses, DnsName } from '../../render/dns-name.ts';
 import { changedNames } from '../../render/dns-sets.ts';
@@ -8,12 +8,10 @@ import { dnsNamesOf } from '../../render/policy-chain.ts';
 import { nameOf } from './apply.ts';
 
 /** Keys of the NICs that had rules before and have others now. */
-export function changedPolicies(before: DesiredState, after: DesiredState): string[] {
-  return changedNicKeys(before, after).filter((key) => {
-    const [old, now] = [before.nics.get(key), after.nics.get(key)];
-    return old !== undefined && now !== undefined && isOtherwise(old, now);
-  });
-}
+export const changedPolicies = (before: DesiredState, after: DesiredState): string[] =>
+  changedNics(before, after).flatMap(({ key, old, now }) =>
+    old !== undefined && now !== undefined && isOtherwise(old, now) ? key : [],
+  );
 
 /** Keys of the NICs whose rules may allow less than before; without a state before, of all. */
 export function policiesToJudge(before: DesiredState | undefined, after: DesiredState): string[] {
@@ -27,9 +25,9 @@ export function policiesToJudge(before: DesiredState | undefined, after: Desired
 /** What NICs own and did not before: while nobody had it, others may have talked across this host with who pretended to. */
 export function newlyOwned(before: DesiredState, after: DesiredState): ReadonlyMap<string, Prefix[]> {
   const come = new Map<string, Prefix[]>();
-  for (const key of changedNicKeys(before, after)) {
-    const old = before.nics.get(key)?.owned;
-    const owned = after.nics.get(key)?.owned.filter((prefix) => old?.includes(prefix) !== true) ?? [];
+  for (const { key, old, now } of changedNics(before, after)) {
+    if (now === undefined || old?.owned === now.owned) continue;
+    const owned = now.owned.filter((prefix) => old?.owned.includes(prefix) !== true);
     if (owned.length > 0) come.set(key, owned);
   }
   return come;

@@ -1,7 +1,7 @@
 /** Which addresses go from one NIC to another. */
 import { isDeepStrictEqual } from 'node:util';
 import { type Prefix, rangeOf, rangesOverlap } from '../../render/address.ts';
-import { changedNicKeys } from '../../render/changed-nics.ts';
+import { changedNicKeys, changedNics } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import type { FormerAddress } from '../connections/conntrack.ts';
 
@@ -60,9 +60,8 @@ const keepOld = (old: NicState, nic: NicState): NicState => ({
 /** What a NIC had and has no more. */
 export function lostPrefixes(before: DesiredState | undefined, after: DesiredState): FormerAddress[] {
   if (before === undefined) return [];
-  return changedNicKeys(before, after).flatMap((key) => {
-    const kept = after.nics.get(key)?.owned;
-    const owned = before.nics.get(key)?.owned ?? [];
-    return owned.filter((prefix) => kept?.includes(prefix) !== true).map((prefix) => ({ key, prefix }));
+  return changedNics(before, after).flatMap(({ key, old, now }) => {
+    if (old === undefined || old.owned === now?.owned) return [];
+    return old.owned.filter((prefix) => now?.owned.includes(prefix) !== true).map((prefix) => ({ key, prefix }));
   });
 }

@@ -69,11 +69,10 @@ function problemsInFiles(
     wireProblems: Assembled['wireProblems'],
   ]
 ): [string, Told][] {
-  const ofContainers = containers.flatMap((container) =>
-    problemsOf({ policies, problems, unenforceable }, container).map((problem) =>
-      describe(problem, { CONTAINER: container.name }),
-    ),
-  );
+  const ofContainers: [string, Told][] = [];
+  for (const container of containers)
+    for (const problem of problemsOf({ policies, problems, unenforceable }, container))
+      ofContainers.push(describe(problem, { CONTAINER: container.name }));
   const shared = [...configProblems, ...sharedProblems(loaded), ...wireProblems];
   return [...shared.map((problem) => describe(problem, {})), ...ofContainers];
 }

@@ -1,6 +1,6 @@
 /** Says what a pass did, in the log and to its listeners, and begins the clean-up that no one waits for. */
 import { networkOf } from '../../render/address.ts';
-import { changedNicKeys } from '../../render/changed-nics.ts';
+import { type ChangedNic, changedNics } from '../../render/changed-nics.ts';
 import type { DesiredState, NicState } from '../../render/desired.ts';
 import { TABLE } from '../../render/ruleset.ts';
 import { newlyOwned, policiesToJudge } from '../apply/changed-policies.ts';
@@ -190,7 +190,7 @@ export class Reporter {
       for (const key of after.nics.keys()) if (!this.#nicsSince.has(key)) this.#nicsSince.set(key, now);
     } else {
       sayTogether(() => {
-        for (const key of changedNicKeys(before, after)) this.#reportChange(key, before, after, { now, took });
+        for (const change of changedNics(before, after)) this.#reportChange(change, { now, took });
       });
     }
     tellRepairs(log, repaired, after);
@@ -198,21 +198,17 @@ export class Reporter {
   }
 
   #reportChange(
-    key: string,
-    before: DesiredState,
-    after: DesiredState,
+    { key, old, now: nic }: ChangedNic,
     { now, took }: { readonly now: string; readonly took: string },
   ): void {
     const { log } = this.#options;
-    const nic = after.nics.get(key);
     if (nic !== undefined) {
       this.#nicsSince.set(key, now);
       log('info', `${describe(nic)}: enforced in ${took}`, fieldsOf(nic, 'enforced'));
       return;
     }
     this.#nicsSince.delete(key);
-    const gone = before.nics.get(key);
-    if (gone !== undefined) log('info', `${describe(gone)}: removed in ${took}`, fieldsOf(gone, 'removed'));
+    if (old !== undefined) log('info', `${describe(old)}: removed in ${took}`, fieldsOf(old, 'removed'));
   }
 
   async #describe({ outcome, reader, watched, at }: StatusSource): Promise<StatusFile> {
@@ -255,19 +251,13 @@ const describe = ({ container, nic, hostVeth, owned }: NicState): string =>
 
 /** By what refused packets are counted: the interface, or behind a bridge the address. */
 function goneCounted(before: DesiredState | undefined, after: DesiredState): string[] {
-  return changedBefore(before, after).flatMap(([key, { hostVeth, port, owned }]) => {
-    const now = after.nics.get(key);
+  if (before === undefined) return [];
+  return changedNics(before, after).flatMap(({ old, now }) => {
+    if (old === undefined) return [];
+    const { hostVeth, port, owned } = old;
     const stays = now?.hostVeth === hostVeth;
+    if (stays && now.owned === owned) return [];
     const lost = port === undefined ? [] : owned.filter((prefix) => !stays || !now.owned.includes(prefix));
     return [...(stays ? [] : [hostVeth]), ...lost.map(networkOf)];
   });
 }
-
-/** NICs that changed, as they were. */
-const changedBefore = (before: DesiredState | undefined, after: DesiredState): [string, NicState][] =>
-  before === undefined
-    ? []
-    : changedNicKeys(before, after).flatMap((key): [string, NicState][] => {
-        const nic = before.nics.get(key);
-        return nic === undefined ? [] : [[key, nic]];
-      });

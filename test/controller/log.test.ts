@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { messageOf, openLog, renderEntry } from '../../controller/log.ts';
+import { messageOf, openLog, renderEntry, sayTogether } from '../../controller/log.ts';
 import { MESSAGE_IDS } from '../../controller/log-event.ts';
 
 it('tells an error with all its causes, and anything else as it is', () => {
@@ -32,6 +32,25 @@ it('keeps a message on one line, with the priority that journald takes or with t
     process.stderr.write = write;
   }
   expect(said).toEqual(['<3>web\\n<0>forged\n', expect.stringMatching(/^\d{4}-\d\d-\d\dT\S+Z debug: heard\n$/)]);
+});
+
+it('writes what is said together as one text, whatever happens meanwhile', () => {
+  const { log } = openLog({ journal, debug: false });
+  const said: string[] = [];
+  const write = process.stderr.write;
+  process.stderr.write = (text) => said.push(String(text)) > 0;
+  try {
+    const failing = (): void => {
+      for (const line of ['one', 'two']) log('info', line);
+      throw new Error('no third');
+    };
+    expect(() => sayTogether(failing)).toThrow('no third');
+    sayTogether(() => undefined);
+    log('info', 'three');
+  } finally {
+    process.stderr.write = write;
+  }
+  expect(said).toEqual(['<6>one\n<6>two\n', '<6>three\n']);
 });
 
 it('loses lines that nobody takes for long, and tells how many once somebody does', () => {
