@@ -28,3 +28,18 @@ const guarded = new WeakMap<HostState, NftSet>();
 
 const guardedNames = ({ guardedNames, uplinks }: HostState): string[] =>
   guardedNames.filter((name) => !uplinks.includes(name));
+
+/**
+ * Where hosts differ in the names alone that are guarded, as when a container is made that names its veth: the same hosts with
+ * those names that only one of both has. Otherwise `undefined`; so on bridges, which guard a NIC's veth too.
+ */
+export function guardsThatDiffer(before: HostState, after: HostState): readonly [HostState, HostState] | undefined {
+  const { guardedNames: old, ...others } = before;
+  const { guardedNames: now, ...same } = after;
+  if (before.bridges !== undefined || JSON.stringify(others) !== JSON.stringify(same)) return undefined;
+  const [known, present] = [new Set(old), new Set(now)];
+  return [
+    { ...before, guardedNames: old.filter((name) => !present.has(name)) },
+    { ...before, guardedNames: now.filter((name) => !known.has(name)) },
+  ];
+}

@@ -10,6 +10,7 @@ import type { DnsName } from './dns-name.ts';
 import { changedNames, dnsSetName, dnsSets } from './dns-sets.ts';
 import { followNicsBy } from './followed-nics.ts';
 import { type GrowingRuleset, grow } from './grow-ruleset.ts';
+import { guardsThatDiffer } from './guard.ts';
 import { heldSets } from './held.ts';
 import { type ChainName, chainName } from './names.ts';
 import { followNatUse, natChains, natSets, natUse, publishedByHost } from './nat.ts';
@@ -66,14 +67,22 @@ export function* renderInPieces(
  * object in both are passed over. Equal to `diffRulesets` of both states rendered whole.
  */
 export function diffDesired(before: DesiredState, after: DesiredState, nameOf: ChainNaming): string[] {
-  if (before.host !== after.host) return diffRulesets(renderDesired(before, nameOf), renderDesired(after, nameOf));
+  if (before.host === after.host) return diffNics(before, after, nameOf);
+  const hosts = guardsThatDiffer(before.host, after.host);
+  return hosts === undefined
+    ? diffRulesets(renderDesired(before, nameOf), renderDesired(after, nameOf))
+    : diffNics({ ...before, host: hosts[0] }, { ...after, host: hosts[1] }, nameOf);
+}
+
+/** Of one host, or of two that differ in what `guardsThatDiffer` leaves. */
+function diffNics(before: DesiredState, after: DesiredState, nameOf: ChainNaming): string[] {
   const changed = changedNicKeys(before, after);
   const gone = changed.flatMap((key) => before.nics.get(key) ?? []);
   const come = changed.flatMap((key) => after.nics.get(key) ?? []);
   followLengths(before.nics, after.nics, { gone, come });
   followNatUse(before.nics, after.nics, { gone, come });
   const answered = changedNames(before.dns, after.dns);
-  if (gone.length === 0 && come.length === 0 && answered.length === 0) return [];
+  if (before.host === after.host && gone.length === 0 && come.length === 0 && answered.length === 0) return [];
   const kept = keptChains(after, { keys: changed, nics: [...gone, ...come], names: answered }, nameOf);
   const changes = changed.map((key) => [before.nics.get(key), after.nics.get(key)] as const);
   const spared = sparedByRenaming(changes, kept, nameOf);
@@ -108,9 +117,8 @@ function firstBut<T>(others: ReadonlySet<T>, all: Iterable<T>): T | undefined {
   return undefined;
 }
 
-interface ChainUse {
+interface ChainUse extends ChainHost {
   readonly nameOf: ChainNaming;
-  readonly host: HostState;
   /** Of a NIC's chains and of the sets that they refer to; of each chain found once. */
   readonly namesOf: (nic: NicState) => readonly string[];
   readonly usersOf: ReturnType<typeof followNicsBy<string>>;
@@ -118,9 +126,11 @@ interface ChainUse {
 
 let use: ChainUse | undefined;
 
-/** The same one for the same host, on which the sets of a chain depend. */
+/** The same one while that of the host is the same on which the sets of a chain depend. */
 function chainUse(nameOf: ChainNaming, host: HostState): ChainUse {
-  if (use?.nameOf === nameOf && use.host === host) return use;
+  const { log } = host;
+  const hasBridges = host.bridges !== undefined;
+  if (use?.nameOf === nameOf && use.log === log && use.hasBridges === hasBridges) return use;
   const known = new WeakMap<PolicyChain, readonly string[]>();
   const ofChain = (chain: PolicyChain): readonly string[] => {
     const names = known.get(chain) ?? [nameOf(chain), ...setNames(renderedChain(chain, host))];
@@ -128,7 +138,7 @@ function chainUse(nameOf: ChainNaming, host: HostState): ChainUse {
     return names;
   };
   const namesOf = ({ egress, ingress }: NicState): readonly string[] => [...ofChain(egress), ...ofChain(ingress)];
-  use = { nameOf, host, namesOf, usersOf: followNicsBy(namesOf) };
+  use = { nameOf, log, hasBridges, namesOf, usersOf: followNicsBy(namesOf) };
   return use;
 }
 

@@ -118,9 +118,11 @@ const chain = (direction: 'egress' | 'ingress'): fc.Arbitrary<PolicyChain> =>
       ...(log || rules.some((one) => one.log || one.action === 'log' || one.limit !== undefined) ? { owner } : {}),
     }));
 
+const guardedNames: fc.Arbitrary<InterfaceName[]> = fc.subarray(['a;b', 'veth3', 'veth-up'].map(interfaceName));
+
 const hostState: fc.Arbitrary<HostState> = fc.record({
   guardPatterns: fc.constantFrom([pattern('veth*')], [pattern('veth*'), pattern('lxc-*')], []),
-  guardedNames: fc.constantFrom([], [interfaceName('a;b')], [interfaceName('a;b'), interfaceName('veth3')]),
+  guardedNames,
   uplinks: fc.constantFrom([], [interfaceName('veth-up')]),
   lan: fc.constantFrom([], [prefix('192.0.2.0/24')], [prefix('192.0.2.0/24'), prefix('2001:db8::/64')]),
   log: fc.constantFrom<HostState['log']>({ group: 5, rate: '10/second' }, { group: 'kernel', rate: '5/minute' }),
@@ -171,6 +173,8 @@ const nicState = (key: number, { egress, ingress }: Pool): fc.Arbitrary<NicState
 
 interface Step {
   readonly host: HostState | null;
+  /** Of the same host, as when a container is made. */
+  readonly guarded: readonly InterfaceName[] | null;
   readonly dns: DnsAddresses | null;
   readonly nics: readonly NicChange[];
   readonly edit: Edit | null;
@@ -195,6 +199,7 @@ const nicChange = (chains: Pool): fc.Arbitrary<NicChange> =>
 const step = (chains: Pool): fc.Arbitrary<Step> =>
   fc.record({
     host: fc.option(hostState, { freq: 4 }),
+    guarded: fc.option(guardedNames, { freq: 2 }),
     dns: fc.option(answers, { freq: 2 }),
     nics: fc.array(nicChange(chains), { maxLength: 4 }),
     edit: fc.option(
@@ -220,14 +225,15 @@ export const desiredSequence = (maxSteps: number): fc.Arbitrary<DesiredState[]> 
       return states;
     });
 
-function advance(state: DesiredState, { host, nics: changes, dns, edit }: Step): DesiredState {
+function advance(state: DesiredState, { host, guarded, nics: changes, dns, edit }: Step): DesiredState {
   const nics = new Map(edit === null ? state.nics : edited(state.nics, edit));
   for (const { key, nic } of changes) {
     const id = `/var/lib/lxc/c${key}/0`;
     if (nic === null) nics.delete(id);
     else nics.set(id, nic);
   }
-  return { host: host ?? state.host, nics, dns: dns ?? state.dns };
+  const sameHost = guarded === null ? state.host : { ...state.host, guardedNames: guarded };
+  return { host: host ?? sameHost, nics, dns: dns ?? state.dns };
 }
 
 function* edited(nics: DesiredState['nics'], { of, egress, ingress }: Edit): Iterable<[string, NicState]> {
