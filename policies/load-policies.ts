@@ -1,8 +1,9 @@
 /** The whole policy folder as checked documents; what didn't change since the last load keeps its identity. */
+import { changedKeys, changeMap } from '../render/shared-map.ts';
 import { type AddressSet, brokenSet, readAddressSet } from './address-set.ts';
 import { brokenDocument, type ContentCache, type PolicyDocument, readPolicyDocument } from './policy-document.ts';
 import { type PolicyFiles, policyFileKind } from './policy-files.ts';
-import type { Problem } from './problem.ts';
+import { type Problem, uniqueProblems } from './problem.ts';
 import { brokenTable, catalogueTable, readServiceTable, type ServiceTable } from './service-table.ts';
 import { type FileContent, sameContent } from './source-text.ts';
 
@@ -21,12 +22,18 @@ export interface LoadedPolicies {
 }
 
 interface LoadMemo {
+  readonly files: PolicyFiles;
   readonly documents: Memo<PolicyDocument>;
   readonly sets: Memo<AddressSet>;
   readonly services: Memo<ServiceTable>;
   readonly parsed: ContentCache;
 }
-type Memo<T> = Map<string, { readonly sources: readonly Source[]; readonly value: T }>;
+type Memo<T> = ReadonlyMap<string, Known<T>>;
+
+interface Known<T> {
+  readonly sources: readonly Source[];
+  readonly value: T;
+}
 
 interface Source {
   readonly file: string;
@@ -40,32 +47,77 @@ interface Claim {
   readonly sources: Source[];
 }
 
-/** Never throws for what files hold. `previous` saves parsing again what is the same. */
-export function loadPolicies(files: PolicyFiles, previous?: LoadedPolicies): LoadedPolicies {
+/** Never throws for what files hold. `previous` saves parsing again what is the same; neither map of files may ever be changed. */
+export const loadPolicies = (files: PolicyFiles, previous?: LoadedPolicies): LoadedPolicies =>
+  (previous && loadChanged(files, previous)) ?? loadAll(files, previous);
+
+function loadAll(files: PolicyFiles, previous: LoadedPolicies | undefined): LoadedPolicies {
   const containers = new Map<string, PolicyDocument>();
   const profiles = new Map<string, PolicyDocument>();
   const sets = new Map<string, AddressSet>();
   let defaultPolicy: PolicyDocument | undefined;
   let services = catalogueTable;
-  const memo: LoadMemo = { documents: new Map(), sets: new Map(), services: new Map(), parsed: parsedCache(previous) };
+  const before = previous?.memo;
+  const parsed = parsedCache(previous);
+  const known = { documents: new Map<string, Known<PolicyDocument>>(), sets: new Map(), services: new Map() };
   for (const claim of claimsOf(files)) {
-    if (claim.kind === 'set') sets.set(claim.name, loadSet(claim, memo, previous?.memo));
-    else if (claim.kind === 'services') services = loadServices(claim, memo, previous?.memo);
+    if (claim.kind === 'set') sets.set(claim.name, note(known.sets, claim, loadSet(claim, before)));
+    else if (claim.kind === 'services') services = note(known.services, claim, loadServices(claim, before));
     else {
-      const document = loadDocument(claim, memo, previous?.memo);
+      const document = note(known.documents, claim, loadDocument(claim, before, parsed));
       if (claim.kind === 'container') containers.set(claim.name, document);
       else if (claim.kind === 'profile') profiles.set(claim.name, document);
       else defaultPolicy = document;
     }
   }
-  const all = [
-    ...containers.values(),
-    ...profiles.values(),
-    ...sets.values(),
-    ...(defaultPolicy ? [defaultPolicy] : []),
-  ];
-  const problems = [...all, services].flatMap((part) => part.problems);
-  return { containers, defaultPolicy, profiles, sets, services, problems, memo };
+  const parts = { containers, defaultPolicy, profiles, sets, services };
+  return { ...parts, problems: problemsOf(parts), memo: { files, ...known, parsed } };
+}
+
+type Parts = Omit<LoadedPolicies, 'problems' | 'memo'>;
+
+const problemsOf = ({ containers, profiles, sets, defaultPolicy, services }: Parts): Problem[] => {
+  const all = [containers.values(), profiles.values(), sets.values(), defaultPolicy ? [defaultPolicy] : [], [services]];
+  const problems: Problem[] = [];
+  for (const some of all) for (const part of some) problems.push(...part.problems);
+  // In whatever order files were read, or changed since.
+  return uniqueProblems(problems);
+};
+
+/** Out of the difference, where only containers' own files and profiles differ; otherwise `undefined`. */
+function loadChanged(files: PolicyFiles, previous: LoadedPolicies): LoadedPolicies | undefined {
+  const { memo } = previous;
+  const changed = { container: new Map<string, Claim>(), profile: new Map<string, Claim>() };
+  for (const file of changedKeys(memo.files, files)) {
+    const kind = policyFileKind(file);
+    if (kind === undefined) continue;
+    if (kind.kind !== 'container' && kind.kind !== 'profile') return undefined;
+    const claim = changed[kind.kind].get(kind.name) ?? { kind: kind.kind, name: kind.name, sources: [] };
+    changed[kind.kind].set(kind.name, claim);
+    const content = files.get(file);
+    if (content !== undefined) claim.sources.push({ file, content });
+  }
+  const parsed = parsedCache(previous);
+  const documents: [string, Known<PolicyDocument> | undefined][] = [];
+  let hasProblems = previous.problems.length > 0;
+  const load = (claim: Claim): [string, PolicyDocument | undefined] => {
+    const sources = memo.documents.get(keyOf(claim))?.sources ?? [];
+    // Those that stay; one that changed is among the claim's own.
+    claim.sources.push(...sources.filter(({ file, content }) => files.get(file) === content));
+    const known = claim.sources.length === 0 ? undefined : loadDocument(claim, memo, parsed);
+    documents.push([keyOf(claim), known]);
+    hasProblems ||= known !== undefined && known.value.problems.length > 0;
+    return [claim.name, known?.value];
+  };
+  const containers = changeMap(previous.containers, [...changed.container.values()].map(load));
+  const profiles = changeMap(previous.profiles, [...changed.profile.values()].map(load));
+  const { defaultPolicy, sets, services } = previous;
+  const parts = { containers, defaultPolicy, profiles, sets, services };
+  return {
+    ...parts,
+    problems: hasProblems ? problemsOf(parts) : previous.problems,
+    memo: { ...memo, files, documents: changeMap(memo.documents, documents), parsed },
+  };
 }
 
 /** Addresses, prefixes and ranges in all lists, where neighbours count once. */
@@ -86,47 +138,44 @@ function claimsOf(files: PolicyFiles): Iterable<Claim> {
   return claims.values();
 }
 
-function loadDocument(claim: Claim, memo: LoadMemo, previous: LoadMemo | undefined): PolicyDocument {
-  return recall(claim, memo.documents, previous?.documents, {
-    read: ({ file, content }) =>
-      readPolicyDocument(file, content, claim.kind === 'profile' ? 'profile' : 'policy', memo.parsed),
-    refuse: ({ file }, problems) => brokenDocument(file, problems),
-  });
+const keyOf = ({ kind, name }: Claim): string => `${kind} ${name}`;
+
+function note<T>(memo: Map<string, Known<T>>, claim: Claim, known: Known<T>): T {
+  memo.set(keyOf(claim), known);
+  return known.value;
 }
 
-function loadSet(claim: Claim, memo: LoadMemo, previous: LoadMemo | undefined): AddressSet {
-  return recall(claim, memo.sets, previous?.sets, {
+const loadDocument = (claim: Claim, before: LoadMemo | undefined, parsed: ContentCache): Known<PolicyDocument> =>
+  recall(claim, before?.documents, {
+    read: ({ file, content }) =>
+      readPolicyDocument(file, content, claim.kind === 'profile' ? 'profile' : 'policy', parsed),
+    refuse: ({ file }, problems) => brokenDocument(file, problems),
+  });
+
+const loadSet = (claim: Claim, before: LoadMemo | undefined): Known<AddressSet> =>
+  recall(claim, before?.sets, {
     read: ({ file, content }) => readAddressSet(file, content),
     refuse: ({ file }, problems) => brokenSet(file, problems),
   });
-}
 
-function loadServices(claim: Claim, memo: LoadMemo, previous: LoadMemo | undefined): ServiceTable {
-  return recall(claim, memo.services, previous?.services, {
+const loadServices = (claim: Claim, before: LoadMemo | undefined): Known<ServiceTable> =>
+  recall(claim, before?.services, {
     read: ({ file, content }) => readServiceTable(file, content),
     refuse: ({ file }, problems) => brokenTable(file, problems),
   });
-}
 
 interface Making<T> {
   readonly read: (source: Source) => T;
   readonly refuse: (first: Source, problems: readonly Problem[]) => T;
 }
 
-function recall<T>(claim: Claim, memo: Memo<T>, previous: Memo<T> | undefined, { read, refuse }: Making<T>): T {
+function recall<T>(claim: Claim, previous: Memo<T> | undefined, { read, refuse }: Making<T>): Known<T> {
   const sources = claim.sources.length > 1 ? claim.sources.sort(byFile) : claim.sources;
-  const key = `${claim.kind} ${claim.name}`;
-  const known = previous?.get(key);
+  const known = previous?.get(keyOf(claim));
   const [first] = sources;
-  if (first === undefined) throw new Error(`${key}: claimed by no file`);
-  const value =
-    known !== undefined && sameSources(known.sources, sources)
-      ? known.value
-      : sources.length === 1
-        ? read(first)
-        : refuse(first, rivals(sources));
-  memo.set(key, { sources, value });
-  return value;
+  if (first === undefined) throw new Error(`${keyOf(claim)}: claimed by no file`);
+  if (known !== undefined && sameSources(known.sources, sources)) return { sources, value: known.value };
+  return { sources, value: sources.length === 1 ? read(first) : refuse(first, rivals(sources)) };
 }
 
 const byFile = (a: Source, b: Source): number => (a.file < b.file ? -1 : 1);

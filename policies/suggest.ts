@@ -42,9 +42,11 @@ function nearest(word: string, known: readonly string[]): string | undefined {
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   const lower = word.toLowerCase();
   for (const candidate of known) {
-    if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
+    if (Math.abs(candidate.length - word.length) > bestDistance) continue;
     const candidateDistance = distance(lower, candidate.toLowerCase());
-    if (candidateDistance < bestDistance) {
+    // Files may be listed in any order.
+    const isFirst = best !== undefined && candidateDistance === bestDistance && candidate < best;
+    if (candidateDistance < bestDistance || isFirst) {
       best = candidate;
       bestDistance = candidateDistance;
     }

@@ -4,6 +4,7 @@ import { CONTAINERS, isPolicyFileName, type PolicyFiles, policyFolders } from '.
 import { isStrict, wasRefused } from '../../policies/read-file.ts';
 import { readPolicyFile, readPolicyFiles } from '../../policies/read-policy-files.ts';
 import { type FileContent, sameContent } from '../../policies/source-text.ts';
+import { changeMap } from '../../render/shared-map.ts';
 import { readFolderSignature } from '../../watchers/file-signature.ts';
 import type { Turn } from '../in-turns.ts';
 import { KeptFiles } from './kept-files.ts';
@@ -79,18 +80,17 @@ export class PolicyFolder {
 
   #readSome(files: Iterable<string>): PolicyFiles {
     const before = this.#files ?? NONE;
-    const read = new Map(before);
-    let isSame = true;
+    const changes = new Map<string, FileContent | undefined>();
     for (const file of files) {
       const path = relative(this.#folder, file);
       if (!isPolicyFileName(path)) continue;
       const content = readPolicyFile(this.#folder, path, isStrict());
       this.#noteRefused(path, content);
-      isSame &&= content === undefined ? !read.has(path) : sameContent(content, read.get(path));
-      if (content === undefined) read.delete(path);
-      else read.set(path, content);
+      const isSame = content === undefined ? !before.has(path) : sameContent(content, before.get(path));
+      if (isSame) changes.delete(path);
+      else changes.set(path, content);
     }
-    return isSame ? before : read;
+    return changes.size === 0 ? before : changeMap(before, changes);
   }
 
   #noteRefused(path: string, content: FileContent | undefined): void {

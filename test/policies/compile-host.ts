@@ -9,6 +9,7 @@ import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.
 import type { DesiredState } from '../../render/desired.ts';
 import { NO_NAMES } from '../../render/dns-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
+import { changeMap } from '../../render/shared-map.ts';
 import { parseLxcConfig } from '../../watchers/lxc-config/parse-config.ts';
 
 const PATH = '/var/lib/lxc';
@@ -31,7 +32,7 @@ const linksOf = (...addresses: string[]) =>
 /** Files and veths by container; every method is one event on the host. */
 export class TestHost {
   readonly #configs = new Map<string, Container>();
-  readonly #files = new Map<string, string>();
+  #files: ReadonlyMap<string, string> = new Map();
   readonly #veths = new Map<string, InterfaceName>();
   #links = linksOf('192.0.2.1/24', '2001:db8::1/64');
   #containers: readonly Container[] | undefined;
@@ -49,14 +50,22 @@ export class TestHost {
     return this;
   }
 
+  /** A container that is gone with its configuration; its veths stay until it stops. */
+  remove(name: string): this {
+    this.#configs.delete(name);
+    this.#containers = undefined;
+    return this;
+  }
+
   /** RFC 3339. */
   clock(moment: string): this {
     this.#now = Date.parse(moment);
     return this;
   }
 
-  policy(path: string, text: string): this {
-    this.#files.set(path, text);
+  /** `undefined`: there is no such file any more. */
+  policy(path: string, text: string | undefined): this {
+    this.#files = changeMap(this.#files, [[path, text]]);
     this.#loaded = loadPolicies(this.#files, this.#loaded);
     return this;
   }

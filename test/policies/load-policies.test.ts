@@ -1,8 +1,11 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkPolicies } from '../../policies/check-policies.ts';
-import { loadPolicies } from '../../policies/load-policies.ts';
+import { type LoadedPolicies, loadPolicies } from '../../policies/load-policies.ts';
+import type { PolicyFiles } from '../../policies/policy-files.ts';
 import { formatProblem } from '../../policies/problem.ts';
 import type { FileContent } from '../../policies/source-text.ts';
+import { changeMap } from '../../render/shared-map.ts';
 import { book, compileFiles, filesOf, linesOf, problemsOf } from './compile-texts.ts';
 
 const load = (files: Record<string, FileContent>) => loadPolicies(filesOf(files));
@@ -194,5 +197,44 @@ describe('checking the folder', () => {
     expect(problems({ 'profiles/a.yaml': 'use: b' })).toEqual([
       'profiles/a.yaml:1:1: error: "use" has no place in a profile: profiles don\'t nest',
     ]);
+  });
+});
+
+describe('from one state of the folder to the next', () => {
+  const FILES = [
+    ...[
+      'containers/web.yaml',
+      'containers/web.yml',
+      'containers/web.json',
+      'containers/db.yaml',
+      'containers/_default.yaml',
+    ],
+    ...['profiles/base.yaml', 'profiles/base.json', 'profiles/other.yaml', 'sets/s.txt', 'services.yaml', 'notes.md'],
+  ];
+  const change = fc.tuple(fc.constantFrom(...FILES), fc.constantFrom('{}\n', 'egress: 1\n', '192.0.2.1\n', undefined));
+  const shown = ({ containers, profiles, sets, defaultPolicy, services, problems }: LoadedPolicies): unknown => {
+    const documents = [containers, profiles].map(
+      (all) => new Map([...all].map(([name, { file, ok, policy, problems: own }]) => [name, [file, ok, policy, own]])),
+    );
+    return [documents, [...sets.keys()].sort(), defaultPolicy?.file, services.problems, problems];
+  };
+
+  test('is what a fresh load makes of it, and what did not change stays the same object', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 10 }), (steps) => {
+        let files: PolicyFiles = new Map();
+        let loaded = loadPolicies(files);
+        for (const changes of steps) {
+          const before = loaded;
+          const touched = new Set(changes.map(([path]) => path.replace(/[.][^.]*$/, '')));
+          files = changeMap(files, changes);
+          loaded = loadPolicies(files, before);
+          expect(shown(loaded)).toEqual(shown(loadPolicies(files)));
+          for (const [name, document] of loaded.containers)
+            if (!touched.has(`containers/${name}`)) expect(document).toBe(before.containers.get(name));
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 });
