@@ -15,19 +15,20 @@ export function compileAt(compiled: CompiledPolicy, id: string, now: number): Co
   return isSame ? compiled : compilePolicy(container, sourcesOf(compiled, now), { id });
 }
 
-function sourcesOf({ lookups }: CompiledPolicy, now: number): PolicySources {
-  const documents = { document: new Map<string, PolicyDocument>(), profile: new Map<string, PolicyDocument>() };
+function sourcesOf({ container, document, lookups }: CompiledPolicy, now: number): PolicySources {
+  const containers = new Map<string, PolicyDocument>(document === undefined ? [] : [[container, document]]);
+  const profiles = new Map<string, PolicyDocument>();
   const named = { container: new Map<string, readonly Prefix[]>(), group: new Map<string, readonly Prefix[]>() };
   const sets = new Map<string, AddressSet>();
   const none = loadPolicies(new Map());
   let { services } = none;
   for (const { kind, name, answer } of lookups) {
     if (typeof answer !== 'object') continue;
-    if ('policy' in answer) documents[kind === 'document' ? kind : 'profile'].set(name, answer);
+    if ('policy' in answer) profiles.set(name, answer);
     else if ('resolve' in answer) services = answer;
     else if ('ranges' in answer) sets.set(name, answer);
     else named[kind === 'container' ? kind : 'group'].set(name, answer);
   }
-  const loaded = { ...none, containers: documents.document, profiles: documents.profile, sets, services };
+  const loaded = { ...none, containers, profiles, sets, services };
   return { loaded, book: createAddressBook(named.container, named.group), now };
 }

@@ -9,7 +9,7 @@ import { compileObservation, observeOf } from './compile-observation.ts';
 import { type CompiledRoute, compileRoutes } from './compile-routes.ts';
 import { compileNicUplink, compileTables, compileUplink, type UplinkChoice } from './compile-uplink.ts';
 import { compileExpectations, type Expectation } from './expectations/expectation.ts';
-import { areFresh, createLookups, type Lookup, type PolicySources } from './lookups.ts';
+import { createFreshness, createLookups, documentFor, type Lookup, type PolicySources } from './lookups.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import { isError, type Problem, uniqueProblems } from './problem.ts';
 import { resolveUse } from './resolve-use.ts';
@@ -43,6 +43,9 @@ export interface CompiledPolicy {
   readonly strict?: boolean;
   /** Errors and warnings of its own file, and of what it uses. */
   readonly problems: readonly Problem[];
+  /** What its file was read to; `undefined` where there is none. */
+  readonly document: PolicyDocument | undefined;
+  /** What else was asked for; one list for all who share it. */
   readonly lookups: readonly Lookup[];
   readonly withoutPolicy: WithoutPolicy;
 }
@@ -79,7 +82,7 @@ export function compilePolicy(
   const problems: Problem[] = [];
   const lookups = createLookups(sources);
   const context: CompileContext = { ...sources, lookups, report: (problem) => problems.push(problem) };
-  const document = lookups.ask('document', container);
+  const document = documentFor(container, sources.loaded);
   const content = document === undefined ? undefined : compileDocument({ container, id }, document, context);
   const ok = (document === undefined || document.ok) && !problems.some(isError);
   return {
@@ -88,18 +91,22 @@ export function compilePolicy(
     ok,
     ...(ok && content !== undefined ? content : fallback(ok && withoutPolicy === 'open' ? openPolicy : closedPolicy)),
     problems: uniqueProblems([...(document?.problems ?? []), ...problems]),
+    document,
     lookups: [...lookups.asked.values()],
     withoutPolicy,
   };
 }
 
-/** Whether compiling again would give the same. */
-export function isFresh(
-  compiled: CompiledPolicy,
+/** For one pass: whether compiling again would give the same. */
+export function createFreshCheck(
   sources: PolicySources,
   withoutPolicy: WithoutPolicy = 'closed',
-): boolean {
-  return compiled.withoutPolicy === withoutPolicy && areFresh(compiled.lookups, sources);
+): (compiled: CompiledPolicy) => boolean {
+  const areFresh = createFreshness(sources);
+  return (compiled) =>
+    compiled.withoutPolicy === withoutPolicy &&
+    compiled.document === documentFor(compiled.container, sources.loaded) &&
+    areFresh(compiled.lookups);
 }
 
 /** The chains of one NIC: `interfaces` may name it by its name or by its index. */

@@ -6,6 +6,7 @@ import type { InterfaceName } from '../render/names.ts';
 import { changedKeys, changeMap } from '../render/shared-map.ts';
 import type { Publication } from '../render/translation.ts';
 import { describeBridges, refuseAttachments } from './attachments.ts';
+import { followChains } from './canonical-chains.ts';
 import { type Claim, type ContestedClaim, refuseClaims } from './claims.ts';
 import type { UplinkChoice } from './compile-uplink.ts';
 import type { Container } from './endpoint.ts';
@@ -17,6 +18,7 @@ import { heldPublication, publicationKey } from './nic-nat.ts';
 import { type EnforcedPolicy, type NicPlan, planNics } from './nic-plans.ts';
 import { policyPath } from './policy-files.ts';
 import type { Problem } from './problem.ts';
+import { NOTHING_REPLANNED, Replanner } from './replanner.ts';
 import { routedOnlyProblems } from './routed-only.ts';
 import { compileChangedNics, compileNics, type NicMemo, type Report } from './running-nics.ts';
 import type { TakenAddresses } from './taken-addresses.ts';
@@ -74,14 +76,17 @@ export const createCompiler = (adopted: ReadonlySet<string> = new Set()): Compil
 
 function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
   let { plans, nics, uplinks, last, claimed } = before;
+  const canonicalOf = followChains();
   let isEntangled: ((key: string) => boolean) | undefined;
   /** Keys of NICs by their veths, as they were last compiled. */
   let owners: Map<InterfaceName, string> | undefined;
+  /** Of what was last compiled whole, and of what changed since. */
+  let replanner: Replanner | undefined;
 
   function compileWhole(input: CompileInput): Compiled {
     const known = last?.input;
     const replanned = known?.containers !== input.containers || known.policies !== input.policies;
-    if (replanned) plans = planNics(input.containers, input.policies, plans);
+    if (replanned) plans = planNics(input.containers, input.policies, plans, canonicalOf(input.policies).chainFor);
     if (replanned || known.network !== input.network) uplinks = planUplinks(choicesOf(plans), input.network);
     const problems = new Map<string, Problem[]>();
     const report = (container: Container, problem: Problem) =>
@@ -118,32 +123,43 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
     isEntangled = entangledNics({ plans, contested, refused, unattached, running, nics, problems });
     const states = new Map([...nics].map(([key, { nic }]) => [key, nic]));
     owners = undefined;
+    replanner = undefined;
     const host = sameHost(last?.result.desired.host, withTables(describeHostState(input), states));
     return { desired: { host, nics: states, dns: input.dns }, problems };
   }
 
-  /** The same result out of the difference; `undefined` where it is more than starts and stops of NICs without rivals. */
-  function compileStartsAndStops(input: CompileInput): Compiled | undefined {
+  /** The same result out of the difference; `undefined` where it is more than changes of NICs without rivals. */
+  function compileDifference(input: CompileInput): Compiled | undefined {
     if (last === undefined) return undefined;
     const { input: known, result } = last;
-    const same = (['containers', 'policies', 'network', 'settings', 'taken'] as const).every(
-      (key) => known[key] === input[key],
-    );
-    if (same && known.veths === input.veths && known.dns === input.dns) return result;
+    const same = (['network', 'settings', 'taken'] as const).every((key) => known[key] === input[key]);
+    const isPlanned = known.containers === input.containers && known.policies === input.policies;
+    if (same && isPlanned && known.veths === input.veths && known.dns === input.dns) return result;
     if (!same || isEntangled === undefined) return undefined;
-    const keys = changedKeys(known.veths, input.veths);
+    const { chainFor, concernsOthers } = canonicalOf(input.policies);
+    if (concernsOthers) return undefined;
+    replanner ??= new Replanner(plans, known, { isEntangled, problems: result.problems });
+    const replanned = isPlanned ? NOTHING_REPLANNED : replanner.replan(input, chainFor);
+    if (replanned === undefined) return undefined;
+    const moved = changedKeys(known.veths, input.veths);
+    if (moved.some(isEntangled)) return undefined;
     owners ??= new Map([...known.veths].map(([key, veth]) => [veth, key]));
+    const keys = new Set([...moved, ...replanned.plans.keys()]);
+    change(plans, replanned.plans);
     const changes = compileChangedNics(plans, { ...input, uplinks }, { keys, owners }, nics);
-    if (changes === undefined || [...changes.keys()].some(isEntangled)) return undefined;
+    if (changes === undefined) return undefined;
     // In place: nobody else has this map.
     change(nics, changes);
-    moveVeths(owners, keys, known.veths, input.veths);
+    moveVeths(owners, moved, known.veths, input.veths);
     const states = changeMap(
       result.desired.nics,
       [...changes].map(([key, memo]) => [key, memo?.nic]),
     );
-    const host = sameHost(result.desired.host, withTables(result.desired.host, states));
-    return { ...result, desired: { host, nics: states, dns: input.dns } };
+    const { host: before } = result.desired;
+    const described = replanned.mayConcernHost
+      ? sameHost(before, withTables(describeHostState(input), states))
+      : before;
+    return { ...result, desired: { host: withTables(described, states), nics: states, dns: input.dns } };
   }
 
   /** The first that has an uplink brings its table, and the last takes it along. */
@@ -156,7 +172,7 @@ function compilerAfter(before: Before, adopted: ReadonlySet<string>): Compiler {
 
   return {
     compile: (input) => {
-      const result = compileStartsAndStops(input) ?? compileWhole(input);
+      const result = compileDifference(input) ?? compileWhole(input);
       last = { input, result };
       return result;
     },

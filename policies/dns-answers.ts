@@ -14,6 +14,7 @@ import { dnsNamesOf } from '../render/policy-chain.ts';
 import type { AddressBook } from './address-book.ts';
 import { type HostNetwork, linkPrefixes } from './host-network.ts';
 import type { EnforcedPolicy } from './nic-plans.ts';
+import { chainsOf } from './rule-ends.ts';
 
 export interface IgnoredAnswer {
   readonly address: Address;
@@ -27,15 +28,8 @@ export interface JudgedAnswers {
   readonly ignored: ReadonlyMap<DnsName, readonly IgnoredAnswer[]>;
 }
 
-/** Every name that a policy in force means, whether its container runs or not: answers are there before it starts. */
-export function namesInForce(policies: Iterable<EnforcedPolicy>): DnsName[] {
-  const names = new Set<DnsName>();
-  for (const policy of policies) {
-    for (const { egress, ingress } of [policy.default, ...policy.interfaces.values()])
-      for (const chain of [egress, ingress]) for (const name of dnsNamesOf(chain)) names.add(name);
-  }
-  return [...names].sort();
-}
+/** Every name that the policy means, maybe repeated. */
+export const namesIn = (policy: EnforcedPolicy): DnsName[] => chainsOf(policy).flatMap(dnsNamesOf);
 
 /**
  * What counts is what the word `internet` means, and what lies in `accept`. This host's own addresses, and those that

@@ -15,7 +15,6 @@ export interface PolicySources {
 }
 
 interface Answers {
-  readonly document: PolicyDocument | undefined;
   readonly profile: PolicyDocument | undefined;
   readonly set: AddressSet | undefined;
   readonly services: ServiceTable;
@@ -47,8 +46,13 @@ export function createLookups(sources: PolicySources): Lookups {
   return { ask, asked };
 }
 
+/** Of the container's own file, or of the one for all that have none. */
+export const documentFor = (
+  container: string,
+  { containers, defaultPolicy }: LoadedPolicies,
+): PolicyDocument | undefined => containers.get(container) ?? defaultPolicy;
+
 const answers: { [K in keyof Answers]: (name: string, sources: PolicySources) => Answers[K] } = {
-  document: (name, { loaded }) => loaded.containers.get(name) ?? loaded.defaultPolicy,
   profile: (name, { loaded }) => loaded.profiles.get(name),
   set: (name, { loaded }) => loaded.sets.get(name),
   services: (_name, { loaded }) => loaded.services,
@@ -63,6 +67,18 @@ export function areFresh(lookups: Iterable<Lookup>, sources: PolicySources): boo
     if (!sameAnswer(answer, answers[kind](name, sources))) return false;
   }
   return true;
+}
+
+/** The same for one pass, which asks once for all that share their lookups. */
+export function createFreshness(sources: PolicySources): (lookups: readonly Lookup[]) => boolean {
+  const known = new Map<readonly Lookup[], boolean>();
+  return (lookups) => {
+    const before = known.get(lookups);
+    if (before !== undefined) return before;
+    const fresh = areFresh(lookups, sources);
+    known.set(lookups, fresh);
+    return fresh;
+  };
 }
 
 /** Documents, sets and tables keep their identity while they don't change; an address book may make arrays anew. */

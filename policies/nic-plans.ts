@@ -2,7 +2,6 @@
 import type { Prefix } from '../render/address.ts';
 import type { Bandwidth } from '../render/desired.ts';
 import type { PolicyChain } from '../render/rule.ts';
-import { canonicalChains } from './canonical-chains.ts';
 import { claimedPrefixes } from './compile-nic.ts';
 import { type CompiledPolicy, policyOfNic } from './compile-policy.ts';
 import type { UplinkChoice } from './compile-uplink.ts';
@@ -28,47 +27,56 @@ export interface NicPlan {
   readonly tables?: readonly number[];
 }
 
-/** Everything about a NIC that doesn't depend on whether it runs; the same object as before where nothing changed. */
+/** Everything about NICs that doesn't depend on whether they run; the same object as before where nothing changed. */
 export function planNics(
-  containers: readonly Container[],
+  containers: Iterable<Container>,
   policies: ReadonlyMap<string, EnforcedPolicy>,
   before: ReadonlyMap<string, NicPlan>,
+  canonical: (chain: PolicyChain) => PolicyChain,
 ): Map<string, NicPlan> {
-  const canonical = canonicalChains(policies.values());
   const plans = new Map<string, NicPlan>();
   for (const container of containers) {
     const policy = policies.get(container.id);
     if (policy === undefined) continue;
-    const routed = container.endpoints.filter(({ attachment }) => attachment === undefined);
     for (const endpoint of container.endpoints) {
       const old = before.get(endpoint.key);
-      if (old?.container === container && old.policy === policy && hasCanonical(old, canonical)) {
-        plans.set(endpoint.key, old);
-        continue;
-      }
-      const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
-      const { tables } = policy;
-      const { attachment } = endpoint;
-      // A policy's routes are the container's; its first routed NIC carries them.
-      const routes = endpoint === routed[0] ? policy.routes.map(({ prefix }) => prefix) : [];
-      const nat = attachment === undefined ? planNat(policy.nat, endpoint, routed) : undefined;
-      const plan: NicPlan = {
-        container,
-        policy,
-        endpoint,
-        prefixes: claimedPrefixes(endpoint, routes),
-        egress: canonical(egress),
-        ingress: canonical(ingress),
-        ...(nat === undefined ? {} : { nat }),
-        ...(limits && { limits }),
-        ...(uplink && { uplink }),
-        ...(tables && { tables }),
-      };
-      plans.set(endpoint.key, samePlan(old, plan));
+      const isOld = old?.container === container && old.policy === policy && hasCanonical(old, canonical);
+      plans.set(endpoint.key, isOld ? old : samePlan(old, planNic(container, endpoint, policy, canonical)));
     }
   }
   return plans;
 }
+
+function planNic(
+  container: Container,
+  endpoint: Endpoint,
+  policy: EnforcedPolicy,
+  canonical: (chain: PolicyChain) => PolicyChain,
+): NicPlan {
+  const { egress, ingress, limits, uplink } = policyOfNic(policy, { name: endpoint.nic, index: endpoint.index });
+  const { tables } = policy;
+  const { attachment } = endpoint;
+  const carriesRoutes = policy.routes.length > 0 && container.endpoints.find(isRouted) === endpoint;
+  const nat =
+    policy.nat === undefined || attachment !== undefined
+      ? undefined
+      : planNat(policy.nat, endpoint, container.endpoints.filter(isRouted));
+  return {
+    container,
+    policy,
+    endpoint,
+    // A policy's routes are the container's; its first routed NIC carries them.
+    prefixes: claimedPrefixes(endpoint, carriesRoutes ? policy.routes.map(({ prefix }) => prefix) : []),
+    egress: canonical(egress),
+    ingress: canonical(ingress),
+    ...(nat === undefined ? {} : { nat }),
+    ...(limits && { limits }),
+    ...(uplink && { uplink }),
+    ...(tables && { tables }),
+  };
+}
+
+const isRouted = ({ attachment }: Endpoint): boolean => attachment === undefined;
 
 /** Which of equal chains stands for them may have changed with others' policies. */
 const hasCanonical = ({ egress, ingress }: NicPlan, canonical: (chain: PolicyChain) => PolicyChain): boolean =>
@@ -80,12 +88,14 @@ function samePlan(before: NicPlan | undefined, plan: NicPlan): NicPlan {
     before.container === plan.container &&
     before.egress === plan.egress &&
     before.ingress === plan.ingress &&
-    JSON.stringify(before.limits) === JSON.stringify(plan.limits) &&
+    sameText(before.limits, plan.limits) &&
     before.uplink === plan.uplink &&
     before.tables === plan.tables &&
     samePrefixes(before.prefixes, plan.prefixes) &&
-    JSON.stringify(before.nat) === JSON.stringify(plan.nat);
+    sameText(before.nat, plan.nat);
   return same ? before : plan;
 }
+
+const sameText = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 export const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean => a === b || a.join() === b.join();

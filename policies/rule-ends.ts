@@ -4,21 +4,36 @@ import type { CompiledNic } from './compile-policy.ts';
 import type { Lookup } from './lookups.ts';
 import type { EnforcedPolicy } from './nic-plans.ts';
 
-/** Seconds since 1970, ascending, each once: every moment at which the policies mean something else. */
-export function endsOf(
-  policies: Iterable<{ readonly lookups: readonly Lookup[]; readonly enforced: EnforcedPolicy }>,
-): number[] {
-  const ends = new Set<number>();
-  // Most of many share a few.
-  const chains = new Set<PolicyChain>();
-  for (const { lookups, enforced } of policies) {
-    for (const { kind, name } of lookups) if (kind === 'ended') ends.add(Number(name));
-    for (const chain of chainsOf(enforced)) chains.add(chain);
-  }
-  for (const { observe, rules } of chains)
-    for (const until of [observe?.until, ...rules.map((rule) => rule.until)]) if (until !== undefined) ends.add(until);
-  return [...ends].sort((a, b) => a - b);
+const NONE: readonly number[] = [];
+
+/** Seconds since 1970, maybe repeated: every moment at which the policy means something else. */
+export function endsOf(lookups: readonly Lookup[], enforced: EnforcedPolicy): readonly number[] {
+  const asked = endsAsked(lookups);
+  const written = chainsOf(enforced).map(endsOfChain);
+  // Hardly a rule ends.
+  return asked === NONE && written.every((ends) => ends === NONE) ? NONE : [...asked, ...written.flat()];
 }
+
+/** Of what many containers share, found once. */
+function rememberEnds<K extends object>(find: (of: K) => readonly number[]): (of: K) => readonly number[] {
+  const known = new WeakMap<K, readonly number[]>();
+  return (of) => {
+    const before = known.get(of);
+    if (before !== undefined) return before;
+    const ends = find(of);
+    const kept = ends.length === 0 ? NONE : ends;
+    known.set(of, kept);
+    return kept;
+  };
+}
+
+const endsAsked = rememberEnds((lookups: readonly Lookup[]) =>
+  lookups.flatMap(({ kind, name }) => (kind === 'ended' ? Number(name) : [])),
+);
+
+const endsOfChain = rememberEnds(({ observe, rules }: PolicyChain) =>
+  [observe?.until, ...rules.map(({ until }) => until)].flatMap((until) => until ?? []),
+);
 
 /** `now` in milliseconds. */
 export const hasEnded = (end: number, now: number): boolean => end * 1000 <= now;
@@ -27,8 +42,11 @@ export const hasEnded = (end: number, now: number): boolean => end * 1000 <= now
 export const rulesOf = (policy: EnforcedPolicy): ReadonlySet<Rule> =>
   new Set(chainsOf(policy).flatMap(({ rules }) => rules));
 
-export const chainsOf = ({ default: wide, interfaces }: EnforcedPolicy): PolicyChain[] =>
-  [wide, ...interfaces.values()].flatMap(({ egress, ingress }) => [egress, ingress]);
+export function chainsOf({ default: wide, interfaces }: EnforcedPolicy): PolicyChain[] {
+  const chains = [wide.egress, wide.ingress];
+  for (const { egress, ingress } of interfaces.values()) chains.push(egress, ingress);
+  return chains;
+}
 
 /** The same object where nothing of it has ended: a last good policy ends its rules as any other does. */
 export function withoutEnded(policy: EnforcedPolicy, now: number): EnforcedPolicy {

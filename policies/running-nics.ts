@@ -81,22 +81,22 @@ export function compileNics(
   return nics;
 }
 
-/** What runs otherwise than before. */
-export interface VethChange {
-  /** NICs that came, went or have another veth. */
-  readonly keys: readonly string[];
+/** What is otherwise than before. */
+export interface NicChange {
+  /** NICs that came, went, or have another veth or plan. */
+  readonly keys: Iterable<string>;
   /** NICs by the veths of before. */
   readonly owners: ReadonlyMap<string, string>;
 }
 
 /**
- * Those that came, went (`undefined`) or have another veth; equal to what `compileNics` makes of them.
+ * Those that came, went (`undefined`) or have another veth or plan; equal to what `compileNics` makes of them.
  * `undefined`: there is a problem to report, or more than these may depend on it.
  */
 export function compileChangedNics(
   plans: ReadonlyMap<string, NicPlan>,
   { veths, ...host }: RunningInput,
-  { keys, owners }: VethChange,
+  { keys, owners }: NicChange,
   before: ReadonlyMap<string, NicMemo>,
 ): Map<string, NicMemo | undefined> | undefined {
   const taken = new Set<InterfaceName>();
@@ -108,10 +108,13 @@ export function compileChangedNics(
       continue;
     }
     const owner = owners.get(veth);
-    if (taken.has(veth) || (owner !== undefined && veths.get(owner) === veth)) return undefined;
+    if (taken.has(veth) || (owner !== undefined && owner !== key && veths.get(owner) === veth)) return undefined;
     taken.add(veth);
     const plan = plans.get(key);
-    if (plan === undefined) continue;
+    if (plan === undefined) {
+      changes.set(key, undefined);
+      continue;
+    }
     // Whether it may have its hardware address depends on all others on bridges.
     if (plan.endpoint.attachment !== undefined) return undefined;
     const memo = compileOne(plan, veth, {}, host, before.get(key));
@@ -164,7 +167,8 @@ function compileOne(
     isStanding && before.network === network && samePrefixes(before.nic.owned, prefixes)
       ? { ...before.bare, egress, ingress }
       : compileNic({ ...input, ...(uplink && { uplink }) }, network);
-  const nic: NicState = { ...bare, ...(nat === undefined ? {} : { nat }), ...(limits && { limits }) };
+  const isBare = nat === undefined && limits === undefined;
+  const nic: NicState = isBare ? bare : { ...bare, ...(nat === undefined ? {} : { nat }), ...(limits && { limits }) };
   const same = before !== undefined && isSameNic(before.nic, nic);
   // An edit of a policy moves no address.
   const isPlaced = before?.network === network && samePrefixes(before.plan.prefixes, plan.prefixes);

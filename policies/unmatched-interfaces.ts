@@ -45,9 +45,7 @@ export function withInterfaces(
   containers: readonly Container[],
   loaded: LoadedPolicies,
 ): ReadonlyMap<string, readonly Container[]> {
-  const names =
-    named.get(loaded) ??
-    new Set([...loaded.containers].flatMap(([name, { policy }]) => (policy.interfaces === undefined ? [] : name)));
+  const names = named.get(loaded) ?? namesWithInterfaces(loaded);
   named.set(loaded, names);
   const found = new Map<string, Container[]>();
   // Most hosts have none.
@@ -59,4 +57,10 @@ export function withInterfaces(
     else namesakes.push(container);
   }
   return found;
+}
+
+function namesWithInterfaces({ containers }: LoadedPolicies): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [name, { policy }] of containers) if (policy.interfaces !== undefined) names.add(name);
+  return names;
 }

@@ -38,10 +38,18 @@ export function renderPolicyChain(chain: PolicyChain, { log, hasBridges }: Chain
   return { rules, sets, dnsNames: dnsNamesOf(chain) };
 }
 
+const namesByChain = new WeakMap<PolicyChain, readonly DnsName[]>();
+const NO_NAMES: readonly DnsName[] = [];
+
 /** Each name once. */
-export const dnsNamesOf = (chain: PolicyChain): DnsName[] => [
-  ...new Set(chain.rules.flatMap(({ peer }) => (peer.kind === 'dns' ? [peer.name] : []))),
-];
+export function dnsNamesOf(chain: PolicyChain): readonly DnsName[] {
+  const known = namesByChain.get(chain);
+  if (known !== undefined) return known;
+  const names = new Set(chain.rules.flatMap(({ peer }) => (peer.kind === 'dns' ? [peer.name] : [])));
+  const list = names.size === 0 ? NO_NAMES : [...names];
+  namesByChain.set(chain, list);
+  return list;
+}
 
 interface RulePlace extends ChainHost {
   readonly chain: PolicyChain;

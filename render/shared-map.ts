@@ -32,6 +32,25 @@ export function changedKeys<K, V extends Value>(before: ReadonlyMap<K, V>, after
   return keys;
 }
 
+/** @returns what `convert` makes of each value; of another map, what changed. None may ever be changed. */
+export function followValues<K, V extends Value, W extends Value>(
+  convert: (value: V) => W,
+): (map: ReadonlyMap<K, V>) => ReadonlyMap<K, W> {
+  let last: ReadonlyMap<K, V> = new Map();
+  let values: ReadonlyMap<K, W> = new Map();
+  return (map) => {
+    const changes: [K, W | undefined][] = [];
+    for (const key of changedKeys(last, map)) {
+      const value = map.get(key);
+      const fresh = value === undefined ? undefined : convert(value);
+      if (fresh !== values.get(key)) changes.push([key, fresh]);
+    }
+    last = map;
+    if (changes.length > 0) values = changeMap(values, changes);
+    return values;
+  };
+}
+
 interface Parts<K, V> {
   readonly shared: ReadonlyMap<K, V>;
   readonly own: Changes<K, V>;

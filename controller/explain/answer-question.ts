@@ -157,7 +157,9 @@ export function describeAnswers(
   const answers = answerQuestion(host, inputs.loaded.services, question, (file, line) => lines(file)[line - 1]);
   return {
     answers: answers.map((answer) => answerToJson(answer, folder, lines)),
-    lastGood: [...policies.values()].filter(({ status }) => status === 'last-good').map(({ file }) => file),
+    lastGood: inputs.containers
+      .flatMap(({ id }) => policies.get(id) ?? [])
+      .flatMap(({ status, file }) => (status === 'last-good' ? [file] : [])),
   };
 }
 

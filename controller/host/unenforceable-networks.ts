@@ -18,8 +18,9 @@ export function unenforceableNetworks(
 ): ReadonlyMap<string, readonly Problem[]> {
   const problems = new Map<string, readonly Problem[]>();
   const strictOf = (id: string): boolean => policies.get(id)?.compiled.strict ?? config.strict;
+  const serving = backend ?? config.backend;
   for (const container of containers) {
-    const told = backendProblems(container, policies.get(container.id)?.compiled, backend ?? config.backend);
+    const told = serving === 'iptables' ? backendProblems(container, policies.get(container.id)?.compiled) : NONE;
     if (told.length > 0) problems.set(container.id, told);
     if (container.unenforceable === undefined && container.unconnected === undefined) continue;
     const policyFile = loaded.containers.get(container.name)?.file ?? null;
@@ -32,3 +33,5 @@ export function unenforceableNetworks(
   }
   return problems;
 }
+
+const NONE: readonly Problem[] = [];

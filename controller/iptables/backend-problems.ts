@@ -1,6 +1,5 @@
 /** What containers ask for that iptables can't enforce, as problems of the lines that ask. */
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
-import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { policyPath } from '../../policies/policy-files.ts';
 import type { Problem } from '../../policies/problem.ts';
@@ -9,13 +8,10 @@ import { unsayableRule } from '../../render/iptables/xt-policy.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import type { Origin } from '../../render/rule.ts';
 
-/** `auto`: the kernel wasn't asked, and there are none. */
 export function backendProblems(
   { endpoints, file: configuration }: Container,
   policy: CompiledPolicy | undefined,
-  backend: HostConfig['backend'],
 ): Problem[] {
-  if (backend !== 'iptables') return [];
   return [
     ...endpoints.flatMap(({ attachment, nic, fixedVeth }) => [
       ...(attachment === undefined

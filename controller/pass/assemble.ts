@@ -4,7 +4,7 @@ import { type Compiled, createCompiler } from '../../policies/compile.ts';
 import type { CompiledPolicy } from '../../policies/compile-policy.ts';
 import { type CompiledWires, compileWires } from '../../policies/compile-wires.ts';
 import type { HostConfig } from '../../policies/config.ts';
-import { type JudgedAnswers, judgeAnswers, namesInForce } from '../../policies/dns-answers.ts';
+import { type JudgedAnswers, judgeAnswers, namesIn } from '../../policies/dns-answers.ts';
 import type { Container } from '../../policies/endpoint.ts';
 import { networkKey } from '../../policies/expectations/expectation-facts.ts';
 import { describeHost, type HostLink, type HostNetwork } from '../../policies/host-network.ts';
@@ -16,11 +16,13 @@ import type { TakenAddresses } from '../../policies/taken-addresses.ts';
 import type { UplinkFacts } from '../../policies/uplink-facts.ts';
 import { wiredPolicyProblems } from '../../policies/wired-nics.ts';
 import type { DnsAddresses, DnsName } from '../../render/dns-name.ts';
+import { followParts } from '../../render/followed-parts.ts';
 import { type InterfaceName, matchesAny } from '../../render/names.ts';
+import { followValues } from '../../render/shared-map.ts';
 import type { BackendName } from '../apply/backend.ts';
 import { unenforceableNetworks } from '../host/unenforceable-networks.ts';
 import { keepEqual, rememberLast } from '../remember.ts';
-import { type ContainerPolicy, choosePolicies, lazyFacts, type PolicyArguments } from './choose-policies.ts';
+import { type ContainerPolicy, lazyFacts, type PolicyArguments, PolicyChooser } from './choose-policies.ts';
 import { createBooks } from './configured-addresses.ts';
 
 /** What was read from files and the kernel; equal parts keep their identity from one reading to the next. */
@@ -81,28 +83,20 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
   const bookOf = createBooks();
   const networkOf = createNetworks();
   const settingsOf = rememberLast(buildSettings);
-  const enforcedOf = rememberLast(enforcedPolicies);
-  const namesOf = rememberLast((policies: ReadonlyMap<string, EnforcedPolicy>) => namesInForce(policies.values()));
+  const enforcedOf = followValues<string, ContainerPolicy, EnforcedPolicy>(({ enforced }) => enforced);
+  const namesOf = followParts(namesIn, (names) => [...names].sort());
   const answersOf = rememberLast(judgeAnswers);
   const withWires = createWiring();
   const unenforceableOf = rememberLast(unenforceableNetworks);
-  let before: ReadonlyMap<string, ContainerPolicy> = new Map();
+  const chooser = new PolicyChooser();
   // Time alone changes nothing until a rule ends, or the clock is set back before an end: then a period begins.
   let period = 0;
   let present = 0;
   let chosenAt = 0;
-  const endsOfAll = rememberLast((policies: ReadonlyMap<string, ContainerPolicy>) =>
-    endsOf(
-      [...policies.values()].map(({ compiled, enforced, good = compiled }) => ({
-        lookups: good === compiled ? compiled.lookups : [...compiled.lookups, ...good.lookups],
-        enforced,
-      })),
-    ),
-  );
+  const endsOfAll = followParts(endsOfPolicy, (ends) => [...ends].sort((a, b) => a - b));
   const policiesOf = rememberLast((_period: number, ...args: PolicyArguments) => {
     chosenAt = present;
-    before = choosePolicies(before, chosenAt, ...args);
-    return before;
+    return chooser.choose(chosenAt, ...args);
   });
   const steadyNetwork = keepEqual(networkKey);
   const factsOf = rememberLast(lazyFacts);
@@ -113,7 +107,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       const book = bookOf(containers, loaded);
       const network = networkOf(links, config, containers, uplinkFacts);
       present = now;
-      if (endsOfAll(before).some((end) => hasEnded(end, now) !== hasEnded(end, chosenAt))) period += 1;
+      if (endsOfAll(chooser.chosen).some((end) => hasEnded(end, now) !== hasEnded(end, chosenAt))) period += 1;
       const facts = factsOf(steadyNetwork(network), containers, book, config);
       const policies = policiesOf(period, containers, loaded, book, lastGood, config, facts);
       const enforced = enforcedOf(policies);
@@ -138,9 +132,7 @@ export function createAssembler(adopted?: ReadonlySet<string>): Assembler {
       });
       return assembled(compiler.compile(input), inputs);
     },
-    forgetLastGood: () => {
-      before = new Map();
-    },
+    forgetLastGood: () => chooser.forget(),
   };
 }
 
@@ -171,15 +163,15 @@ const NONE: readonly Problem[] = [];
 export const problemsOf = (
   { policies, problems, unenforceable }: Pick<Assembled, 'policies' | 'problems' | 'unenforceable'>,
   { id, problems: own }: Container,
-): Problem[] => [
-  ...own,
-  ...(unenforceable.get(id) ?? []),
-  ...(policies.get(id)?.compiled.problems ?? []),
-  ...(problems.get(id) ?? []),
-];
+): readonly Problem[] => {
+  const others = [unenforceable.get(id), policies.get(id)?.compiled.problems, problems.get(id)];
+  const found = [own, ...others].filter((some) => some !== undefined && some.length > 0);
+  // Asked of each container, of which most have none.
+  return found.length === 0 ? NONE : found.flatMap((some) => some ?? []);
+};
 
-const enforcedPolicies = (policies: ReadonlyMap<string, ContainerPolicy>): ReadonlyMap<string, EnforcedPolicy> =>
-  new Map([...policies].map(([id, { enforced }]) => [id, enforced]));
+const endsOfPolicy = ({ compiled, enforced, good = compiled }: ContainerPolicy): readonly number[] =>
+  endsOf(good === compiled ? compiled.lookups : [...compiled.lookups, ...good.lookups], enforced);
 
 const NO_VETHS: readonly InterfaceName[] = [];
 
@@ -215,11 +207,10 @@ function buildNetwork(
   containers: readonly Container[],
   uplinkFacts: UplinkFacts | undefined,
 ): HostNetwork {
-  const veths = new Set(
-    containers.flatMap(({ endpoints, wired = [] }) =>
-      [...endpoints, ...wired].flatMap(({ fixedVeth }) => fixedVeth ?? []),
-    ),
-  );
+  const veths = new Set<InterfaceName>();
+  for (const { endpoints, wired = [] } of containers)
+    for (const nics of [endpoints, wired])
+      for (const { fixedVeth } of nics) if (fixedVeth !== undefined) veths.add(fixedVeth);
   const host = describeHost(links, { uplinks: config.uplinks, guard: config.guard, veths });
   return uplinkFacts === undefined ? host : { ...host, uplinkFacts };
 }

@@ -1,7 +1,8 @@
 /** Which policy each container gets: its own, the default, the last good one, or none. */
 import type { AddressBook } from '../../policies/address-book.ts';
+import { changedContainers } from '../../policies/changed-containers.ts';
 import { compileAt } from '../../policies/compile-at.ts';
-import { type CompiledPolicy, closedPolicy, isFresh } from '../../policies/compile-policy.ts';
+import { type CompiledPolicy, closedPolicy, createFreshCheck } from '../../policies/compile-policy.ts';
 import { createTwinCompiler } from '../../policies/compile-twins.ts';
 import type { HostConfig } from '../../policies/config.ts';
 import type { Container } from '../../policies/endpoint.ts';
@@ -12,6 +13,8 @@ import type { LoadedPolicies } from '../../policies/load-policies.ts';
 import type { EnforcedPolicy } from '../../policies/nic-plans.ts';
 import { formatProblem } from '../../policies/problem.ts';
 import { withoutEnded } from '../../policies/rule-ends.ts';
+import { followParts } from '../../render/followed-parts.ts';
+import { changedKeys, changeMap } from '../../render/shared-map.ts';
 import type { PolicyStatus } from './policy-status.ts';
 
 export interface ContainerPolicy {
@@ -49,30 +52,91 @@ export function lazyFacts(
   };
 }
 
-/** `before`: what was chosen last; who gets the same keeps the same object. `now` in milliseconds. */
-export function choosePolicies(
+/** Chooses anew from time to time: who gets the same keeps the same object, and all the same map. */
+export class PolicyChooser {
+  #chosen: ReadonlyMap<string, ContainerPolicy> = NOTHING;
+  #last: PolicyArguments | undefined;
+  readonly #unsureOf = followParts(unsureNames, (names) => new Set(names));
+
+  get chosen(): ReadonlyMap<string, ContainerPolicy> {
+    return this.#chosen;
+  }
+
+  forget(): void {
+    this.#chosen = NOTHING;
+    this.#last = undefined;
+  }
+
+  /** `now` in milliseconds. */
+  choose(now: number, ...args: PolicyArguments): ReadonlyMap<string, ContainerPolicy> {
+    const [containers] = args;
+    const changes = this.#changeTo(args) ?? { gone: [...this.#chosen.keys()], looked: containers };
+    this.#last = args;
+    this.#chosen = choosePolicies(this.#chosen, changes, now, args);
+    return this.#chosen;
+  }
+
+  /** `undefined` where anybody may get another. */
+  #changeTo([containers, loaded, , lastGood, config]: PolicyArguments): Changes | undefined {
+    if (this.#last === undefined) return undefined;
+    const [known, files, , good, before] = this.#last;
+    if (good !== lastGood || before !== config || !isSharedTheSame(files, loaded)) return undefined;
+    const { gone, come } = changedContainers(known, containers);
+    const names = new Set([...changedKeys(files.containers, loaded.containers), ...this.#unsureOf(this.#chosen)]);
+    const others = names.size === 0 ? [] : containers.filter(({ name }) => names.has(name));
+    return { gone: gone.map(({ id }) => id), looked: [...new Set([...come, ...others])] };
+  }
+}
+
+const NOTHING: ReadonlyMap<string, ContainerPolicy> = new Map();
+const NO_NAMES: readonly string[] = [];
+
+/** Whether all files but containers' own are as they were. */
+const isSharedTheSame = (before: LoadedPolicies, loaded: LoadedPolicies): boolean =>
+  before.defaultPolicy === loaded.defaultPolicy &&
+  before.services === loaded.services &&
+  changedKeys(before.profiles, loaded.profiles).length === 0 &&
+  changedKeys(before.sets, loaded.sets).length === 0;
+
+/** The container, if its policy may be another by what no file says: addresses of others, the time, what it expects. */
+const unsureNames = ({ written, compiled }: ContainerPolicy): readonly string[] =>
+  compiled.ok && compiled === written && written.expectations.length === 0 && isOfFiles(written.lookups)
+    ? NO_NAMES
+    : [written.container];
+
+const isOfFiles = (lookups: CompiledPolicy['lookups']): boolean =>
+  lookups.every(({ kind }) => kind === 'profile' || kind === 'set' || kind === 'services');
+
+interface Changes {
+  /** Ids that may be there no more. */
+  readonly gone: readonly string[];
+  /** Who may get another policy. */
+  readonly looked: readonly Container[];
+}
+
+function choosePolicies(
   before: ReadonlyMap<string, ContainerPolicy>,
+  { gone, looked }: Changes,
   now: number,
-  ...[containers, loaded, book, lastGood, { withoutPolicy }, facts]: PolicyArguments
-): Map<string, ContainerPolicy> {
-  const chosen = new Map<string, ContainerPolicy>();
+  [, loaded, book, lastGood, { withoutPolicy }, facts]: PolicyArguments,
+): ReadonlyMap<string, ContainerPolicy> {
+  const changes = new Map<string, ContainerPolicy | undefined>(gone.map((id) => [id, undefined]));
   const sources = { loaded, book, now };
   const { judge } = createJudge(facts);
+  const isFresh = createFreshCheck(sources, withoutPolicy);
   const compile = createTwinCompiler();
-  for (const { id, name, endpoints } of containers) {
+  for (const { id, name, endpoints } of looked) {
+    changes.delete(id);
     const old = before.get(id);
-    const fresh = old !== undefined && isFresh(old.written, sources, withoutPolicy);
+    const fresh = old !== undefined && isFresh(old.written);
     const written = fresh ? old.written : compile(name, sources, { withoutPolicy, id });
     const compiled = judge(written, endpoints);
     // A good one is in force as it is, whatever the time.
-    if (fresh && compiled.ok && compiled === old.compiled) {
-      chosen.set(id, old);
-      continue;
-    }
+    if (fresh && compiled.ok && compiled === old.compiled) continue;
     const next = { ...enforce(compiled, old?.good ?? lastGood.get(name), { id, now }), written };
-    chosen.set(id, old !== undefined && isSame(old, next) ? old : next);
+    if (old === undefined || !isSame(old, next)) changes.set(id, next);
   }
-  return chosen;
+  return changes.size === 0 ? before : changeMap(before, changes);
 }
 
 /** What is judged to be broken is made anew each time. */

@@ -9,16 +9,17 @@ import { createAddressBook } from '../../policies/address-book.ts';
 import { type CompiledPolicy, compilePolicy } from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import type { PolicyFiles } from '../../policies/policy-files.ts';
+import { changedKeys } from '../../render/shared-map.ts';
 import { forEachLimited } from '../commands/for-each-limited.ts';
 import type { ContainerPolicy } from '../pass/choose-policies.ts';
 import { unlessLack } from './lack.ts';
-import { createMementos, type Memento, parseMemento, renderMemento } from './memento.ts';
+import { createMementos, filesOf, type Memento, parseMemento, renderMemento } from './memento.ts';
 import { PendingRecords } from './pending-records.ts';
 
-/** Never changed, but replaced: the same ones have nothing new to keep. */
-interface Policies {
-  values(): Iterable<ContainerPolicy>;
-}
+/** By container id; never changed, but replaced. */
+type Policies = ReadonlyMap<string, ContainerPolicy>;
+
+const NOBODY: Policies = new Map();
 
 const SUFFIX = '.json';
 
@@ -36,6 +37,8 @@ export class LastGood {
   /** To be removed, and as good as gone. */
   readonly #leaving = new Set<string>();
   #noted: Policies | undefined;
+  /** How many containers of a name, in different LXC paths, have a policy file. */
+  readonly #present = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(stateDirectory: string) {
@@ -67,7 +70,7 @@ export class LastGood {
   ): Promise<CompiledPolicy | undefined> {
     const memento = this.#due.get(name) ?? (await this.#read(name));
     if (memento === undefined) return undefined;
-    const loaded = loadPolicies(memento.files);
+    const loaded = loadPolicies(filesOf(memento));
     const book = createAddressBook(memento.containers, memento.groups);
     const compiled = compilePolicy(name, { loaded, book, now }, { id });
     return compiled.ok && compiled.file !== null ? compiled : undefined;
@@ -104,29 +107,45 @@ export class LastGood {
   }
 
   #note(policies: Policies, files: PolicyFiles): void {
-    const present = new Set<string>();
     const mementoOf = createMementos(files);
-    for (const { file, status, compiled } of policies.values()) {
-      if (file === null) continue;
-      const { container } = compiled;
-      present.add(container);
-      const known = this.#saved.get(container);
-      if (status !== 'ok' || known === compiled) continue;
-      this.#saved.set(container, compiled);
-      this.#leaving.delete(container);
-      const memento = mementoOf(compiled);
-      // At a start most are as they are on the disk. Later only what is another comes here, and the rules wait for it; and
-      // one that is being written would come after it.
-      if (known !== undefined || this.#due.has(container) || this.#stored.get(container) !== digestOf(memento))
-        this.#due.set(container, memento);
+    const before = this.#noted ?? NOBODY;
+    const gone = new Set(this.#noted === undefined ? [...this.#stored.keys(), ...this.#due.keys()] : []);
+    for (const id of changedKeys(before, policies)) {
+      const old = before.get(id);
+      if (old !== undefined && old.file !== null) gone.add(this.#count(old, -1));
+      const policy = policies.get(id);
+      if (policy === undefined || policy.file === null) continue;
+      this.#count(policy, 1);
+      if (policy.status === 'ok') this.#keepLater(policy, mementoOf);
     }
-    for (const name of [...this.#stored.keys(), ...this.#due.keys()]) {
-      if (present.has(name)) continue;
-      this.#leaving.add(name);
+    for (const name of gone) {
+      if (this.#present.has(name)) continue;
       this.#saved.delete(name);
-      this.#due.delete(name);
+      const wasDue = this.#due.delete(name);
+      if (wasDue || this.#stored.has(name)) this.#leaving.add(name);
     }
     this.#noted = policies;
+  }
+
+  /** @returns the container's name. */
+  #count({ compiled: { container } }: ContainerPolicy, by: 1 | -1): string {
+    const count = (this.#present.get(container) ?? 0) + by;
+    if (count === 0) this.#present.delete(container);
+    else this.#present.set(container, count);
+    return container;
+  }
+
+  #keepLater({ compiled }: ContainerPolicy, mementoOf: (compiled: CompiledPolicy) => Memento): void {
+    const { container } = compiled;
+    const known = this.#saved.get(container);
+    if (known === compiled) return;
+    this.#saved.set(container, compiled);
+    this.#leaving.delete(container);
+    const memento = mementoOf(compiled);
+    // At a start most are as they are on the disk. Later only what is another comes here, and the rules wait for it; and
+    // one that is being written would come after it.
+    if (known !== undefined || this.#due.has(container) || this.#stored.get(container) !== digestOf(memento))
+      this.#due.set(container, memento);
   }
 
   async #write(): Promise<void> {

@@ -6,21 +6,23 @@ import { type Prefix, parsePrefix } from '../../render/address.ts';
 
 /** Texts by path in the policy folder, and what the names in them stood for. */
 export interface Memento {
+  /** Of the container's own file; absent where that is among `files`. */
+  readonly own?: readonly [file: string, text: string];
   readonly files: ReadonlyMap<string, string>;
   readonly containers: ReadonlyMap<string, readonly Prefix[]>;
   readonly groups: ReadonlyMap<string, readonly Prefix[]>;
 }
 
-/** For policies that were compiled from the same files, which share their texts: a profile's may be a thousand policies'. */
+/** With its own first. */
+export const filesOf = ({ own, files }: Memento): ReadonlyMap<string, string> =>
+  own === undefined ? files : new Map([own, ...files]);
+
+/** For policies that were compiled from the same files, of which those that looked up the same share all but their own file. */
 export function createMementos(files: PolicyFiles): (compiled: CompiledPolicy) => Memento {
   const services = [...files.keys()].filter((file) => policyFileKind(file)?.kind === 'services');
-  const texts = new Map<string, string>();
-  const textOf = (file: string): string => {
-    const text = texts.get(file) ?? decode(files.get(file));
-    texts.set(file, text);
-    return text;
-  };
-  return ({ lookups }) => {
+  const textOf = (file: string): string => decode(files.get(file));
+  const known = new Map<CompiledPolicy['lookups'], Memento>();
+  const describe = (lookups: CompiledPolicy['lookups']): Memento => {
     const used = new Map<string, string>();
     const named = { container: new Map<string, readonly Prefix[]>(), group: new Map<string, readonly Prefix[]>() };
     for (const lookup of lookups) {
@@ -33,6 +35,11 @@ export function createMementos(files: PolicyFiles): (compiled: CompiledPolicy) =
     }
     return { files: used, containers: named.container, groups: named.group };
   };
+  return ({ file, lookups }) => {
+    const used = known.get(lookups) ?? describe(lookups);
+    known.set(lookups, used);
+    return file === null ? used : { ...used, own: [file, textOf(file)] };
+  };
 }
 
 const isPrefixes = (answer: CompiledPolicy['lookups'][number]['answer']): answer is readonly Prefix[] =>
@@ -43,11 +50,11 @@ function decode(content: FileContent | undefined): string {
   return typeof content === 'string' ? content : Buffer.from(content).toString('utf8');
 }
 
-export const renderMemento = ({ files, containers, groups }: Memento): string =>
+export const renderMemento = (memento: Memento): string =>
   JSON.stringify({
-    files: Object.fromEntries(files),
-    containers: Object.fromEntries(containers),
-    groups: Object.fromEntries(groups),
+    files: Object.fromEntries(filesOf(memento)),
+    containers: Object.fromEntries(memento.containers),
+    groups: Object.fromEntries(memento.groups),
   });
 
 export function parseMemento(text: string): Memento | undefined {

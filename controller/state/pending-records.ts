@@ -70,27 +70,32 @@ export class PendingRecords {
   }
 }
 
-const NOTHING = {};
-
-/** What many have in common stands in it once, and in each by its place: an edit's rules wait until all is written. */
+/**
+ * What many have in common stands in it once, and in each by its place: an edit's rules wait until all is written. As text at once,
+ * since of a thousand records most is the same.
+ */
 function renderRecords(records: readonly PendingRecord[]): string {
   const places = new Map<unknown, number>();
-  const placeOf = (value: unknown): number => {
+  const entry = ([key, value]: readonly [string, unknown]): string => {
     const place = places.get(value) ?? places.size;
     places.set(value, place);
-    return place;
+    return `${JSON.stringify(key)}:${place}`;
   };
-  const placed = (part: ReadonlyMap<string, unknown>): Readonly<Record<string, number>> =>
-    part.size === 0 ? NOTHING : Object.fromEntries([...part].map(([key, value]) => [key, placeOf(value)]));
-  const entries = records.map(([name, memento]) => [
-    name,
-    memento && {
-      files: placed(memento.files),
-      containers: placed(memento.containers),
-      groups: placed(memento.groups),
-    },
-  ]);
-  return JSON.stringify({ records: entries, shared: [...places.keys()] });
+  const known = new Map<ReadonlyMap<string, unknown>, string>();
+  const entries = (part: ReadonlyMap<string, unknown>): string => {
+    const text = known.get(part) ?? [...part].map(entry).join();
+    known.set(part, text);
+    return text;
+  };
+  const record = ({ own, files, containers, groups }: Memento): string => {
+    const used = entries(files);
+    const first = own === undefined ? '' : `${entry(own)}${used === '' ? '' : ','}`;
+    return `{"files":{${first}${used}},"containers":{${entries(containers)}},"groups":{${entries(groups)}}}`;
+  };
+  const texts = records.map(
+    ([name, memento]) => `[${JSON.stringify(name)},${memento === null ? null : record(memento)}]`,
+  );
+  return `{"records":[${texts.join()}],"shared":${JSON.stringify([...places.keys()])}}`;
 }
 
 function parseRecords(text: string): PendingRecord[] {

@@ -13,8 +13,9 @@ export function policyProblems(
 ): Problem[] {
   const sources = { loaded, book, now };
   const known = new Map<string, CompiledPolicy>();
-  for (const { compiled } of policies.values()) {
-    if (!known.has(compiled.container)) known.set(compiled.container, compiled);
+  for (const { id, name } of containers) {
+    const policy = policies.get(id);
+    if (policy !== undefined && !known.has(name)) known.set(name, policy.compiled);
   }
   const { judge } = createJudge(() => expectationFacts({ network, book, containers, accept: config.dns.accept }));
   return checkPolicies(sources, (name) => known.get(name) ?? judge(compilePolicy(name, sources)));

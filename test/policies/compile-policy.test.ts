@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { closedPolicy, compilePolicy, isFresh, openPolicy, policyOfNic } from '../../policies/compile-policy.ts';
+import {
+  type CompiledPolicy,
+  closedPolicy,
+  compilePolicy,
+  createFreshCheck,
+  openPolicy,
+  policyOfNic,
+} from '../../policies/compile-policy.ts';
 import { loadPolicies } from '../../policies/load-policies.ts';
 import { book, bookOf, compileFiles, compileText, filesOf, linesOf, problemsOf } from './compile-texts.ts';
 
@@ -275,6 +282,9 @@ describe('what others break is told where it is used', () => {
     ]);
   });
 });
+
+const isFresh = (compiled: CompiledPolicy, ...args: Parameters<typeof createFreshCheck>): boolean =>
+  createFreshCheck(...args)(compiled);
 
 describe('a compiled policy is fresh until an answer changes', () => {
   const files = {

@@ -21,6 +21,7 @@ test.each([
   ['observation', `mode: observe\nuntil: 2031-01-01T00:00:00Z\negress: {${rules}}`],
   ['a translation', 'masquerade: true\npublish: [{tcp: 8080, to: 80}]'],
   ['routes and bandwidth', 'routes: [198.51.100.64/28]\nlimits: {egress: 100Mbit}'],
+  ['bandwidth', 'limits: {egress: 100Mbit}'],
   ['an expectation', `egress: {${rules}}\nexpect: [{drop: smtp, to: any}]`],
   ['a mistake', 'egress: {rules: [{allow: squids, to: any}]}'],
   ['no file', undefined],

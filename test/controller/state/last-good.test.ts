@@ -34,9 +34,12 @@ function policyOf(name: string, files: ReadonlyMap<string, string>): ContainerPo
   };
 }
 
+const byId = (policies: readonly ContainerPolicy[]): ReadonlyMap<string, ContainerPolicy> =>
+  new Map(policies.map((policy) => [policy.compiled.container, policy]));
+
 /** As a pass does, around the kernel's commit. */
 async function keep(lastGood: LastGood, policies: readonly ContainerPolicy[], files: PolicyFiles): Promise<void> {
-  await lastGood.note(policies, files).catch(() => undefined);
+  await lastGood.note(byId(policies), files).catch(() => undefined);
   await lastGood.save();
 }
 
@@ -65,6 +68,26 @@ it('keeps the good one when a broken one comes, and forgets it with the file', a
   expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeDefined();
   await keep(lastGood, [policyOf('web', new Map())], new Map());
   expect(await lastGood.recall('web', { now: 0, id: 'web' })).toBeUndefined();
+  expect(await readdir(join(folder, 'last-good'))).toEqual([]);
+});
+
+it('keeps it while one of several containers of that name has the file, in whatever LXC path', async () => {
+  const lastGood = await opened();
+  const [policy, gone] = [policyOf('web', FILES), policyOf('web', new Map())];
+  const steps = [
+    [['a/web', 'b/web'], []],
+    [['a/web'], ['b/web']],
+    [['a/web'], []],
+    [['b/web'], ['a/web']],
+  ] as const;
+  for (const [having, without] of steps) {
+    const entries = [...having.map((id) => [id, policy] as const), ...without.map((id) => [id, gone] as const)];
+    await lastGood.note(new Map(entries), FILES);
+    await lastGood.save();
+    expect(await readdir(join(folder, 'last-good'))).toEqual(['web.json']);
+  }
+  await lastGood.note(new Map([['b/web', gone]]), new Map());
+  await lastGood.save();
   expect(await readdir(join(folder, 'last-good'))).toEqual([]);
 });
 
@@ -153,7 +176,7 @@ describe('what was noted before the kernel had it, and not written when the daem
 
   it('is what a later run recalls, and writes', async () => {
     await keep(await opened(), [policyOf('web', FILES)], FILES);
-    await (await opened()).note([policyOf('web', tightened)], tightened);
+    await (await opened()).note(byId([policyOf('web', tightened)]), tightened);
     for (const _run of [1, 2]) {
       const lastGood = await opened();
       const recalled = await lastGood.recall('web', { now: 0, id: 'web' });
@@ -165,7 +188,7 @@ describe('what was noted before the kernel had it, and not written when the daem
 
   it('is nothing where the policy file had gone', async () => {
     await keep(await opened(), [policyOf('web', FILES)], FILES);
-    await (await opened()).note([policyOf('web', new Map())], new Map());
+    await (await opened()).note(byId([policyOf('web', new Map())]), new Map());
     expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeUndefined();
   });
 
@@ -212,10 +235,11 @@ describe('what was noted before the kernel had it, and not written when the daem
       ['profiles/base.yaml', base],
     ]);
     const policies = names.map((name) => policyOf(name, files));
-    await (await opened()).note(policies, files);
+    await (await opened()).note(byId(policies), files);
     const text = await readFile(join(folder, 'last-good/pending-1'), 'utf8');
     expect(text.split(JSON.stringify(base))).toHaveLength(2);
     const later = await opened();
+    expect(() => JSON.parse(text)).not.toThrow();
     for (const { compiled } of policies) {
       const recalled = await later.recall(compiled.container, { now: 0, id: compiled.container });
       for (const direction of ['egress', 'ingress'] as const)
@@ -225,13 +249,14 @@ describe('what was noted before the kernel had it, and not written when the daem
 
   it('is nothing where all that was read is as it was, whatever was compiled anew', async () => {
     await keep(await opened(), [policyOf('web', FILES)], FILES);
-    await (await opened()).note([policyOf('web', FILES)], FILES);
+    await (await opened()).note(byId([policyOf('web', FILES)]), FILES);
     expect(await readdir(join(folder, 'last-good'))).toEqual(['web.json']);
   });
 
   it('is the last of several', async () => {
     const lastGood = await opened();
-    for (const files of [FILES, tightened, FILES, tightened]) await lastGood.note([policyOf('web', files)], files);
+    for (const files of [FILES, tightened, FILES, tightened])
+      await lastGood.note(byId([policyOf('web', files)]), files);
     expect(await readdir(join(folder, 'last-good'))).toHaveLength(4);
     const recalled = await (await opened()).recall('web', { now: 0, id: 'web' });
     expect(recalled && linesOf(recalled.default.egress)).toEqual(['web.yaml:1 default drop']);
