@@ -251,10 +251,9 @@ export class KnownContainers {
     return known;
   }
 
+  /** Not of veths: what runs isn't forgotten, and keeps them whatever its configuration says by now. */
   #forgetLists(): void {
     this.#sorted = undefined;
-    this.#veths = undefined;
-    this.#vethChanges = [];
     this.#namedVeths = undefined;
   }
 }
