@@ -22,9 +22,10 @@ export async function loadOf(pid: number, seconds: number): Promise<{ readonly a
   return { alone: percent(0), all: percent(1) };
 }
 
-/** Until the process and its children have done nothing worth a name for some seconds; a minute at the most. */
+/** Until the process and its children have done nothing worth a name for three seconds. @throws Error where that never comes */
 export async function untilIdle(pid: number): Promise<void> {
-  for (let tries = 0, quiet = 0; tries < 60 && quiet < 3; tries += 1) {
+  for (let tries = 0, quiet = 0; quiet < 3; tries += 1) {
+    if (tries > 180) throw new Error(`process ${pid} always has something to do`);
     const { all } = await loadOf(pid, 1);
     quiet = all < 3 ? quiet + 1 : 0;
   }

@@ -160,22 +160,19 @@ function compareAll(wants: Wants, weights: { readonly runs: number; readonly edi
   return byThemselves;
 }
 
-it.each([
+const KINDS = [
   ['addresses', ADDRESSES],
   ['ports', PORTS],
   ['hardware addresses', HARDWARE],
   ['rules', RULES],
-])('%s, whatever was edited before, and whoever lost to whom', (_, wants) => {
+] as const;
+
+it.each(KINDS)('%s, whatever was edited before, and whoever lost to whom', (_, wants) => {
   // Mostly starts and stops, as it is on a host.
   expect(compareAll(wants, { runs: 5, edits: 1 })).toBeGreaterThan(20);
 });
 
-it.each([
-  ['addresses', ADDRESSES],
-  ['ports', PORTS],
-  ['hardware addresses', HARDWARE],
-  ['rules', RULES],
-])('%s, where most is edited while others run', (_, wants) => {
+it.each(KINDS)('%s, where most is edited while others run', (_, wants) => {
   expect(compareAll(wants, { runs: 1, edits: 3 })).toBeGreaterThan(20);
 });
 
