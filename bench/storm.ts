@@ -185,24 +185,45 @@ class Storm {
   }
 }
 
-/** Real ones: LXC's own time is most of it, so what counts is how long after the last one runs all are enforced. */
-async function startReal(routewall: Routewall): Promise<{ readonly lxc: number; readonly enforced: number }> {
-  const containers: Container[] = [];
-  for (let index = 0; index < real; index += 1) {
-    const lines = nic([`198.51.100.${index}`]);
-    containers.push(await routewall.addContainer(`real${index}`, { lines, policy: policyOf(8000 + (index % 20)) }));
+interface RealTimes {
+  readonly lxc: number;
+  readonly enforced: number;
+}
+
+/** Real ones, eight at a time: LXC's own time is most of it, so what counts is how long after the last one all are dealt with. */
+class RealContainers {
+  readonly #routewall: Routewall;
+  readonly #containers: Container[] = [];
+
+  constructor(routewall: Routewall) {
+    this.#routewall = routewall;
   }
-  const mark = routewall.mark();
-  const begin = performance.now();
-  const queue = [...containers];
-  const worker = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      await routewall.bed.host.run('lxc-start', ['-P', next.lxcPath, '-n', next.name, '-d'], { timeout: 120_000 });
-  };
-  await Promise.all(Array.from({ length: 8 }, worker));
-  const lxc = performance.now() - begin;
-  await said(routewall, / real\d+ .*: enforced in /, real, mark);
-  return { lxc, enforced: performance.now() - begin };
+
+  async make(): Promise<void> {
+    for (let index = 0; index < real; index += 1) {
+      const options = { lines: nic([`198.51.100.${index}`]), policy: policyOf(8000 + (index % 20)) };
+      this.#containers.push(await this.#routewall.addContainer(`real${index}`, options));
+    }
+  }
+
+  /** Until the daemon has told of each what it told first of one. */
+  async each(command: readonly [string, string], pattern: RegExp): Promise<RealTimes> {
+    const mark = this.#routewall.mark();
+    const begin = performance.now();
+    const lxc = await this.alone(command);
+    await said(this.#routewall, pattern, real, mark);
+    return { lxc, enforced: performance.now() - begin };
+  }
+
+  alone([command, flag]: readonly [string, string]): Promise<number> {
+    const { bed } = this.#routewall;
+    const queue = [...this.#containers];
+    const worker = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift())
+        await bed.host.run(command, ['-P', next.lxcPath, '-n', next.name, flag], { timeout: 120_000 });
+    };
+    return timed(() => Promise.all(Array.from({ length: 8 }, worker)));
+  }
 }
 
 try {
@@ -226,17 +247,24 @@ try {
     const ratios = ours.map((time, index) => time / (alone[index] ?? Number.NaN));
     return [title, median(ours).toFixed(0), median(alone).toFixed(0), median(ratios).toFixed(2), spread(ratios)];
   });
-  const started = await startReal(routewall);
-  rows.push([
-    `${real} real containers start`,
-    started.enforced.toFixed(0),
-    `${started.lxc.toFixed(0)} (lxc-start)`,
-    (started.enforced / started.lxc).toFixed(2),
-    '',
-  ]);
+  const containers = new RealContainers(routewall);
+  await containers.make();
+  const phases = [
+    { what: 'start', command: ['lxc-start', '-d'], pattern: / real\d+ .*: enforced in / },
+    { what: 'stop', command: ['lxc-stop', '-k'], pattern: / real\d+ .*: removed in / },
+  ] as const;
+  const beside = [];
+  for (const { command, pattern } of phases) beside.push(await containers.each(command, pattern));
+  await routewall.daemon.stop();
+  for (const [index, { what, command }] of phases.entries()) {
+    const alone = await containers.alone(command);
+    const { lxc = Number.NaN, enforced = Number.NaN } = beside[index] ?? {};
+    const title = `${real} real containers ${what}`;
+    rows.push([title, enforced.toFixed(0), `${alone.toFixed(0)} (LXC alone; beside the daemon ${lxc.toFixed(0)})`, (enforced / alone).toFixed(2), '']);
+  }
   await report('storm', {
     title: `Much at once: ${count.toLocaleString('en')} containers`,
-    about: `Milliseconds until all is enforced, medians of ${rounds} rounds, and what nft and ip alone take for the same veths and the same text, with a shell's writes of the same settings (since this bench counts them, what it tells isn't to be compared with what it told before). An edit waits 25 ms for the rest of its burst, which counts; one of the large set comes once the last one has been compared. The daemon runs as packaged. Below, real containers, eight lxc-start at a time, against the time of lxc-start itself.`,
+    about: `Milliseconds until all is enforced, medians of ${rounds} rounds, and what nft and ip alone take for the same veths and the same text, with a shell's writes of the same settings (since this bench counts them, what it tells isn't to be compared with what it told before). An edit waits 25 ms for the rest of its burst, which counts; one of the large set comes once the last one has been compared. The daemon runs as packaged. Below, real containers, eight at a time, against the time of LXC's own commands meanwhile.`,
     command: `node scripts/bench.mjs storm ${count} ${real} ${members} ${rounds}`,
     columns: ['what', 'routewall', 'nft and ip alone', 'ratio', 'spread'],
     rows,

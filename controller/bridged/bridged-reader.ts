@@ -7,9 +7,9 @@ import type { InterfaceName } from '../../render/names.ts';
 import type { ContainerId } from '../../watchers/running-containers.ts';
 import { abortable } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
-import { linkIdentity, parseLxcInfo, type Runtime } from '../host/container-runtime.ts';
+import { linkIdentity, type Runtime } from '../host/container-runtime.ts';
+import { askMonitor } from '../host/monitor.ts';
 import { readMacsInside } from '../host/namespace-veths.ts';
-import { askTrusted } from '../host/whose-monitor.ts';
 import { messageOf } from '../log.ts';
 import { type Found, isGiven, withFound } from './bridged-nics.ts';
 import { keepLeases, type Lease, leaseFile, readLeases } from './leases.ts';
@@ -148,11 +148,9 @@ export class BridgedReader {
   ): Promise<{ readonly pid: number | undefined } | undefined> {
     if (initPid !== undefined) return { pid: initPid };
     const signal = AbortSignal.timeout(PATIENCE_MS);
-    const words = ['-P', container.lxcPath, `--name=${container.name}`, '-p'];
     try {
-      const run = abortable(this.#options.run, signal);
-      const answer = await askTrusted(run, container, (asking) => asking('lxc-info', words));
-      return { pid: parseLxcInfo(answer?.stdout ?? '').pid };
+      const answer = await askMonitor(abortable(this.#options.run, signal), container);
+      return { pid: answer?.pid };
     } catch (cause) {
       if (signal.aborted) return undefined;
       throw cause;

@@ -26,8 +26,11 @@ import {
  * compiled: each is the sub `main` of a package, since named subs would lose sight of the variables of one without a name.
  */
 const PROGRAM = String.raw`
-require strict; require Socket;
+require strict; require Socket; require POSIX;
 $0 = 'routewall: starts commands';
+my $server = $$;
+# To clear away each object at its end, as perl does, a child would copy most of our memory first.
+END { if ($$ != $server) { close STDOUT; close STDERR; POSIX::_exit($?) } }
 my %programs;
 sub compiled {
   my ($text) = @_;
@@ -36,12 +39,21 @@ sub compiled {
   my $why = $@;
   return $programs{$text} = $main // sub { die $why };
 }
-my ($input, $answers, %jobs) = ('', '');
+my ($input, @answers, %jobs) = ('');
 sub run { my ($program) = @_; eval { $program->() }; print STDERR $@; exit($@ eq '' ? 0 : 255) }
-sub answer { $answers .= pack('N a N/a*', @_) }
+# In pieces: of one long text, all would be moved for each part of it that is taken.
+sub answer {
+  push @answers, '' unless @answers and length $answers[-1] < 65536;
+  $answers[-1] .= pack('N a N/a*', @_);
+}
 # Who is slow to take them keeps no command waiting: F_GETFL 3, F_SETFL 4, O_NONBLOCK 2048; EINTR 4, EAGAIN 11.
 fcntl(STDOUT, 4, fcntl(STDOUT, 3, 0) | 2048) or die "$!\n";
-sub hand_over { substr($answers, 0, syswrite(STDOUT, $answers, 1 << 18) // ($! == 4 || $! == 11 ? 0 : exit), '') }
+sub hand_over {
+  while (@answers) {
+    my $taken = syswrite(STDOUT, $answers[0]) // ($! == 4 || $! == 11 ? return : exit);
+    $taken == length $answers[0] ? shift @answers : substr($answers[0], 0, $taken, '');
+  }
+}
 sub feed {
   my ($input) = @_;
   pipe(my $from, my $to) or kill KILL => $$;
@@ -88,10 +100,10 @@ sub take {
 # Ends the wait below. One that ends right before it is looked for a millisecond later.
 $SIG{CHLD} = sub {};
 while (1) {
-  hand_over() if length $answers;
+  hand_over();
   my ($bits, $long, $out, $soon) = ('', '', '');
   vec($bits, fileno STDIN, 1) = 1;
-  vec($out, fileno STDOUT, 1) = 1 if length $answers;
+  vec($out, fileno STDOUT, 1) = 1 if @answers;
   for my $job (values %jobs) {
     $soon = is_long($job) ? 0.002 : 0.001 if is_long($job) or !%{ $job->{open} };
     vec(is_long($job) ? $long : $bits, fileno $_, 1) = 1 for values %{ $job->{open} };
@@ -111,12 +123,13 @@ while (1) {
   }
   next unless vec($bits, fileno STDIN, 1);
   sysread(STDIN, $input, 65536, length $input) or last;
-  begin(pack('H*', $2), split /\0/, pack('H*', $1), -1) while $input =~ s/^(\w*) (\w*)\n//;
+  # Of many that come at once, the first are told of before the last begin.
+  while ($input =~ s/^(\w*) (\w*)\n//) { begin(pack('H*', $2), split /\0/, pack('H*', $1), -1); hand_over() }
 }
 kill KILL => map { $_->{pid} } values %jobs;
 `;
 
-/** To say that it began a command; one that doesn't is stopped or stuck. */
+/** One that says nothing for so long, though it was asked to begin something, is stopped or stuck. */
 const BEGIN_MS = 1_000;
 /** One that ended isn't started again before. */
 const RESTART_MS = 10_000;
@@ -152,6 +165,7 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
   let server: Talker | undefined;
   let notBefore = 0;
   let last = 0;
+  let lastHeard = 0;
 
   const lose = (lost: Talker): void => {
     if (server !== lost) return;
@@ -177,6 +191,7 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
     const fresh = start('perl', ['-e', PROGRAM]);
     let rest = Buffer.alloc(0);
     fresh.onOutput((data) => {
+      lastHeard = performance.now();
       rest = Buffer.concat([rest, data]);
       while (rest.length >= HEAD && rest.length >= HEAD + rest.readUInt32BE(5)) {
         const end = HEAD + rest.readUInt32BE(5);
@@ -203,7 +218,8 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         jobs.delete(id);
-        for (const timer of timers) clearTimeout(timer);
+        clearTimeout(beginning);
+        clearTimeout(patience);
         signal?.removeEventListener('abort', onAbort);
       };
       const giveUp = (why: unknown): void => {
@@ -222,11 +238,23 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
           resolve(isExit ? { stderr: Buffer.concat(errors).toString('utf8'), exitCode: status >> 8 } : undefined);
         },
       };
-      const timers = [
+      let beginning: NodeJS.Timeout | undefined;
+      const awaitBegin = (ms: number): void => {
         // What came while this thread had no time is taken first.
-        setTimeout(() => setImmediate(() => jobs.get(id) === job && job.pid === undefined && lose(through)), BEGIN_MS),
-        setTimeout(() => giveUp(new CommandError(`${words[0]}: timed out after ${timeout} ms`)), timeout),
-      ];
+        beginning = setTimeout(() => setImmediate(expectBegun), ms);
+      };
+      // Behind many others, on a slow machine, its turn comes late.
+      const expectBegun = (): void => {
+        if (jobs.get(id) !== job || job.pid !== undefined) return;
+        const quiet = performance.now() - lastHeard;
+        if (quiet < BEGIN_MS) awaitBegin(BEGIN_MS - quiet);
+        else lose(through);
+      };
+      awaitBegin(BEGIN_MS);
+      const patience = setTimeout(
+        () => giveUp(new CommandError(`${words[0]}: timed out after ${timeout} ms`)),
+        timeout,
+      );
       signal?.addEventListener('abort', onAbort);
       jobs.set(id, job);
       through.write(`${inHex([id, ...words].join('\0'))} ${inHex(input)}\n`);

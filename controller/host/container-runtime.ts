@@ -3,14 +3,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import type { LxcConfig } from '../../watchers/lxc-config/config.ts';
-import { type ContainerId, readRunningContainers } from '../../watchers/running-containers.ts';
-import { CommandError, CrashError, type Run } from '../commands/run.ts';
+import { CommandError, type Run } from '../commands/run.ts';
 import { isLack } from '../state/lack.ts';
+import { askMonitor, type MonitorAnswer } from './monitor.ts';
 import { readVethsInto } from './namespace-veths.ts';
-import { askTrusted } from './whose-monitor.ts';
 
 export interface Runtime {
-  /** As lxc-info says it, but that a frozen one is RUNNING: STOPPED, STARTING, STOPPING, … */
+  /** As LXC says it, but that a frozen one is RUNNING: STOPPED, STARTING, STOPPING, … */
   readonly state: string;
   /** By endpoint key; only NICs that are claimed, and only links that exist. */
   readonly veths: ReadonlyMap<string, InterfaceName>;
@@ -29,6 +28,8 @@ export interface RuntimeQuestion {
   readonly isAmbiguous?: (veth: InterfaceName) => boolean;
   /** Which links exist, where that was listed; else the kernel is asked about each. */
   readonly exists?: LinkExists | undefined;
+  /** Nobody listens for it any more: there is no one to ask. */
+  readonly isSilent?: boolean;
 }
 
 type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
@@ -121,11 +122,16 @@ export const hasNamedLink = (
 export const needsNoAnswer = (container: Container, runtime: Runtime): boolean =>
   hasAll(claimedNics(container), runtime) && runtime.state !== 'STARTING';
 
+/** Whether it ran when it was last looked at, and its links, if it has any, don't tell that it still does. */
+export const mayHaveEnded = ({ state, veths }: Runtime): boolean =>
+  state !== 'STOPPED' && state !== 'STARTING' && (veths.size === 0 || !allExist(veths));
+
 async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   const { container } = question;
+  if (question.isSilent === true) return STOPPED;
   const answer = await readAnswer(run, question);
   if (answer === undefined) return STOPPED;
-  const { state, pid, links } = parseLxcInfo(answer);
+  const { state, pid, links } = answer;
   const { length } = claimedNics(container);
   if (pid === undefined || length === 0) return { state, veths: new Map() };
   const [first] = question.lxc.nics;
@@ -137,52 +143,12 @@ async function askLxc(run: Run, question: RuntimeQuestion): Promise<Runtime> {
   return { state, veths: new Map([...veths].filter(([, veth]) => linkExists(veth))) };
 }
 
-const readAnswer = async (run: Run, question: RuntimeQuestion): Promise<string | undefined> =>
-  question.lxc.readable ? await askTrusted(run, question, (asking) => runLxcInfo(asking, question)) : undefined;
-
-const isRunning = async (container: ContainerId): Promise<boolean> =>
-  (await readRunningContainers([container.lxcPath], [container])).some(({ name }) => name === container.name);
-
-/**
- * `undefined` where it has no answer, or refuses one about a container that doesn't run. It reads the configuration again,
- * and would wait for ever for one that is a FIFO, or crash in one that includes itself: somebody who can write one
- * container's configuration must not keep the others from being served.
- */
-async function runLxcInfo(run: Run, { lxcPath, name }: RuntimeQuestion): Promise<string | undefined> {
-  try {
-    const { stdout, stderr, exitCode } = await run('lxc-info', ['-P', lxcPath, `--name=${name}`, '-s', '-p', '-S']);
-    if (exitCode === 0) return stdout;
-    // It had no memory, say: a running container must not count as stopped until the next event tells of it.
-    if (!(await isRunning({ lxcPath, name }))) return undefined;
-    throw new CommandError(`lxc-info --name=${name}: ${stderr.trim() || `exit status ${exitCode}`}`);
-  } catch (error) {
-    if (error instanceof CrashError) return undefined;
-    throw error;
-  }
+/** @throws CommandError where what it began with can't be what the configuration says now */
+async function readAnswer(run: Run, { lxcPath, name, lxc }: RuntimeQuestion): Promise<MonitorAnswer | undefined> {
+  const answer = lxc.readable ? await askMonitor(run, { lxcPath, name }) : undefined;
+  if (answer !== undefined && !lxc.loadable) throw new CommandError(`${name}: LXC can't load its configuration`);
+  return answer;
 }
-
-export interface LxcInfo {
-  readonly state: string;
-  readonly pid: number | undefined;
-  /** Of the NICs from index 0 up to the first gap. */
-  readonly links: readonly string[];
-}
-
-/** Reads `lxc-info -s -p -S`; a link's name is taken whole, with all that the kernel allows in it. */
-export function parseLxcInfo(text: string): LxcInfo {
-  const values = (key: string): string[] =>
-    text.split('\n').flatMap((line) => new RegExp(`^${key}:\\s+(.*)$`).exec(line)?.[1] ?? []);
-  const pid = Number(values('PID')[0]);
-  const state = values('State')[0] ?? 'STOPPED';
-  const links = values('Link');
-  if (!(pid > 0)) return { state, pid: undefined, links };
-  // It asks for one after the other: a container that started in between would count as stopped for as long as it runs.
-  if (state === 'STOPPED') return { state: 'STARTING', pid, links };
-  return { state: FROZEN.includes(state) ? 'RUNNING' : state, pid, links };
-}
-
-/** It has its network as before, and nobody asks again when it is thawed. */
-const FROZEN: readonly string[] = ['FREEZING', 'FROZEN', 'THAWED'];
 
 /** LXC lists a link for every NIC, whatever its type, in the order of their indexes until one is missing. */
 function namedVeths(

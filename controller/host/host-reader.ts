@@ -91,6 +91,7 @@ export class HostReader {
     this.uplinks = new UplinkReader(options.run);
     this.#bridged = new BridgedReader({ run: options.run, leases: options.config.leases });
     this.running = new RunningReader({
+      run: options.run,
       lxcPaths: options.config.lxcPaths,
       containers: this.#containers,
       runtimes: this.runtimes,

@@ -41,8 +41,7 @@ export interface Tools {
   setNft(mode: NftMode): Promise<void>;
   /** What `ip` does instead where its words match this shell pattern; without one it is as it was, and what hangs ends. */
   setIp(mode?: Misbehaviour): Promise<void>;
-  setLxcInfo(mode?: Misbehaviour): Promise<void>;
-  /** One that runs already stays. */
+  /** Those that run already stay; of the process that starts commands, which runs perl's programs itself, none begins anew. */
   setPerl(mode?: Misbehaviour): Promise<void>;
   setTc(mode?: Misbehaviour): Promise<void>;
 }
@@ -60,10 +59,10 @@ export async function makeTools(): Promise<Tools> {
     await writeFile(join(scripts, mode), `#!/bin/sh\necho $$ >>${begun}\n${script}\n`);
     await chmod(join(scripts, mode), 0o755);
   }
-  const put = async (name: string, real: string, mode: Misbehaviour | undefined): Promise<void> => {
+  const put = async (name: string, real: string, mode: Misbehaviour | undefined, before = ''): Promise<void> => {
     const file = join(path, `${name}.new`);
     const instead =
-      mode === undefined ? '' : `case "$*" in ${mode.words}) echo $$ >>${begun}; ${DOES[mode.does]};; esac`;
+      mode === undefined ? '' : `case "$*" in ${before}${mode.words}) echo $$ >>${begun}; ${DOES[mode.does]};; esac`;
     if (mode === undefined) await symlink(real, file);
     else await writeFile(file, `#!/bin/sh\n${instead}\nexec ${real} "$@"\n`, { mode: 0o755 });
     await rename(file, join(path, name));
@@ -79,8 +78,7 @@ export async function makeTools(): Promise<Tools> {
       if (mode === 'real') await endStandIns(begun);
     },
     setIp: (mode) => put('ip', '/usr/sbin/ip', mode),
-    setLxcInfo: (mode) => put('lxc-info', '/usr/bin/lxc-info', mode),
-    setPerl: (mode) => put('perl', '/usr/bin/perl', mode),
+    setPerl: (mode) => put('perl', '/usr/bin/perl', mode, '*starts?commands*) exit 1;; '),
     setTc: (mode) => put('tc', '/usr/sbin/tc', mode),
   };
 }

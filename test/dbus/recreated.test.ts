@@ -5,19 +5,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bridgedNic, createBridge } from '../../sandbox/bridge.ts';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { ASKS_MONITOR } from '../lxc/perl-programs.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
 
 let routewall: Routewall;
 let hook: string;
-/** As LXC's monitor does while it waits for a hook, lxc-info takes its time; a line in here for each time it was asked. */
+/** As LXC's monitor does while it waits for a hook, what asks it takes its time; a line in here for each time it was asked. */
 let asked: string;
 
 beforeAll(async () => {
   const folder = await makeFolder();
   asked = join(folder, 'asked');
-  const slow = `#!/bin/sh\necho "$@" >>${asked}\nsleep 0.45\nexec /usr/bin/lxc-info "$@"\n`;
-  await writeFile(join(folder, 'lxc-info'), slow);
-  await chmod(join(folder, 'lxc-info'), 0o755);
+  // The process that starts commands would run it itself.
+  const slow = `case "$*" in *starts?commands*) exit 1;; ${ASKS_MONITOR}) echo asked >>${asked}; sleep 0.45;; esac`;
+  await writeFile(join(folder, 'perl'), `#!/bin/sh\n${slow}\nexec /usr/bin/perl "$@"\n`);
+  await chmod(join(folder, 'perl'), 0o755);
   routewall = await startRoutewall({
     daemonEnv: { PATH: `${folder}:${process.env['PATH']}` },
     prepare: async ({ host }) => createBridge(host),

@@ -83,10 +83,8 @@ export const countedListings = [
 `,
 ];
 
-/** LXC 5.0.2, `lxc-info -s -p -S` */
-export const lxcInfos = [
-  'State:          RUNNING\nPID:            4242\nLink:           vethAbC123\n TX bytes:      1.10 KiB\nLink:           odd name:1\n',
-];
+/** As controller/host/monitor.ts prints them */
+export const monitorAnswers = ['2\n4242\nvethAbC123\nodd name:1\n', '0\n-1\n'];
 
 /** iproute2 6.1, `ip -j address` and `ip -j link show type veth`, less what nobody reads */
 export const linkTexts = [

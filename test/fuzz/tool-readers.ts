@@ -7,7 +7,7 @@ import { parseCounted } from '../../controller/denials/counted-packets.ts';
 import { parseChains } from '../../controller/doctor/foreign-ruleset.ts';
 import { parseIptablesSave } from '../../controller/doctor/iptables-save.ts';
 import { judgePacket } from '../../controller/doctor/judge-packet.ts';
-import { parseLxcInfo } from '../../controller/host/container-runtime.ts';
+import { parseMonitorAnswer } from '../../controller/host/monitor.ts';
 import { parseJson } from '../../controller/json-shape.ts';
 import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
 import { readLink, readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
@@ -129,7 +129,7 @@ const iproute: readonly Reader[] = [
 
 const others: readonly Reader[] = [
   { name: "lxc-monitor's line", corpus: corpora.lxcMonitorLines, read: parseLxcMonitorLine, longest: LINE },
-  { name: "lxc-info's answer", corpus: corpora.lxcInfos, read: parseLxcInfo, longest: LINE },
+  { name: "a monitor's answer", corpus: corpora.monitorAnswers, read: parseMonitorAnswer, longest: LINE },
   { name: 'a tracked connection', corpus: corpora.flowLines, read: parseTrackedFlow, longest: LINE },
   { name: '/proc/net/unix', corpus: corpora.unixSockets, read: parseUnixSockets, longest: FILE },
   {

@@ -8,6 +8,7 @@ import { listen, probe } from '../../sandbox/services.ts';
 import { childrenOf, commandOf } from '../attack/processes.ts';
 import { makeTools, type Tools } from '../attack/tools.ts';
 import { readOwnState } from './kernel-state.ts';
+import { ASKS_MONITOR, misbehave } from './perl-programs.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -131,9 +132,9 @@ test('mends what others changed within a bound while a container sets its link d
   await flapping.stop();
 });
 
-test.each(['kill', 'fail'] as const)('serves the others while lxc-info of one can only %s', async (does) => {
+test.each(['kill', 'fail'] as const)('serves the others while what asks about one can only %s', async (does) => {
   const { tools, routewall, start } = await startWithTools();
-  await tools.setLxcInfo({ words: '*name=one*', does });
+  await misbehave(tools, routewall.daemon, { words: `${ASKS_MONITOR}/one/command*`, does });
   const one = await routewall.addContainer('one', { lines: nic(addressesOf(20)), policy: OPEN });
   const mark = routewall.mark();
   await one.start();
@@ -141,7 +142,7 @@ test.each(['kill', 'fail'] as const)('serves the others while lxc-info of one ca
   await start('two', 21);
   await start('three', 22);
   const mended = routewall.mark();
-  await tools.setLxcInfo();
+  await tools.setPerl();
   await routewall.daemon.child().waitForLine(/one \S+ via .*: enforced in/, { after: mended });
 });
 

@@ -21,6 +21,7 @@ import {
   readForeign,
   readOwnState,
 } from './kernel-state.ts';
+import { ASKS_MONITOR } from './perl-programs.ts';
 import { addressesOf, nic, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -135,7 +136,7 @@ test('a daemon that begins takes nothing from who runs, though LXC is slow to sa
   const routewall = await startRoutewall({ env: { PATH: tools.path } });
   await routewall.start(await add(routewall, 'web', 10));
   const good = await readOwnState(routewall.bed.host);
-  await tools.setLxcInfo({ words: '*', does: 'wait' });
+  await tools.setPerl({ words: ASKS_MONITOR, does: 'wait' });
   await routewall.daemon.restart('SIGKILL');
   expect(ready(routewall)).toMatch(/ready: 1 interfaces enforced, 0 changes written/);
   expect(await readOwnState(routewall.bed.host)).toEqual(good);

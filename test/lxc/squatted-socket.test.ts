@@ -4,29 +4,10 @@ import type { Child } from '../../sandbox/child.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import type { Container } from '../../sandbox/container.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { FAKE_MONITOR, runsAs } from '../fake-monitor.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
-
-/** LXC's answers to get_state (3), get_init_pid (4) and get_config_item (7): it runs, as that process, with that veth. */
-const MONITOR = String.raw`
-my ($name, $pid, $veth) = @ARGV;
-$| = 1;
-$SIG{PIPE} = 'IGNORE';
-socket(my $listener, 1, 1, 0) or die "$!\n";
-bind($listener, pack 'S a*', 1, "\0$name") or die "$!\n";
-listen($listener, 20) or die "$!\n";
-print "listens\n";
-while (accept my $s, $listener) {
-  sysread $s, my $request, 16;
-  my ($command, $length) = unpack 'ii', $request;
-  sysread $s, my $item, $length if $length;
-  my %said = ("lxc.net.0.type\0" => "veth\0", "lxc.net.0.veth.pair\0" => "$veth\0");
-  my $text = $command == 7 ? $said{$item} : '';
-  my $error = $command == 7 && !defined $text ? -1 : 0;
-  syswrite $s, pack('iiq', $error, length($text // ''), $command == 3 ? 2 : $command == 4 ? $pid : 0) . ($text // '');
-}
-`;
 
 interface Squatted {
   readonly routewall: Routewall;
@@ -47,8 +28,9 @@ async function squat(name: string, uid: number): Promise<Squatted> {
   const mallory = await routewall.addContainer('mallory', { lines: nic(addressesOf(30)), policy: OPEN });
   await routewall.start(mallory);
   const veth = /^198\.51\.100\.30 dev (\S+)/m.exec(await routesOf(routewall))?.[1] ?? expect.unreachable();
-  const words = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'perl', '-e', MONITOR];
-  const squatter = host.spawn('setpriv', [...words, `${lxcPath}/${name}/command`, String(await mallory.pid()), veth]);
+  const words = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'perl', '-e', FAKE_MONITOR];
+  const answers = runsAs(await mallory.pid(), veth);
+  const squatter = host.spawn('setpriv', [...words, `${lxcPath}/${name}/command`, ...answers]);
   await squatter.waitForLine(/^listens$/);
   await routewall.daemon.restart();
   return { routewall, victim, veth, squatter };

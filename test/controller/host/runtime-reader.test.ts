@@ -17,10 +17,10 @@ function reading(lines = '') {
   const question: RuntimeQuestion = { lxcPath: '/var/lib/lxc', name: 'web', lxc, container, before };
   const asked: string[] = [];
   const run: Run = async (command, args) => {
-    asked.push(command);
-    // Whose monitor it is; where it is now isn't found.
-    if (command === 'perl') return { stdout: args.includes('process') ? '' : 'yes\n', stderr: '', exitCode: 0 };
-    return { stdout: `State: RUNNING\nPID: 4242\nLink: ${LINK}\n`, stderr: '', exitCode: 0 };
+    // Where it is now isn't found.
+    const isMonitor = command === 'perl' && !args.includes('process');
+    asked.push(isMonitor ? 'its monitor' : command);
+    return { stdout: isMonitor ? `2\n4242\n${LINK}\n` : '', stderr: '', exitCode: 0 };
   };
   const reader = new RuntimeReader({ run });
   return { reader, asked, id: container.id, read: () => reader.read(question, () => question) };
@@ -38,7 +38,7 @@ it.each(['', 'lxc.net.0.veth.pair = lo\n'])(
     const { reader, id, read, asked } = reading(lines);
     reader.noteLink(id, LINK, true);
     expect((await read()).veths.size).toBe(0);
-    expect(asked).toContain('lxc-info');
+    expect(asked).toContain('its monitor');
     asked.length = 0;
     expect((await read()).veths.size).toBe(1);
     expect(asked).toEqual([]);
