@@ -21,7 +21,7 @@ export interface StateFile {
 }
 
 export interface StateContainer {
-  /** As lxc-info says it. */
+  /** As LXC says it. */
   readonly state: string;
   /** By the NIC's name or index. */
   readonly veths: ReadonlyMap<string, InterfaceName>;

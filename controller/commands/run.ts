@@ -18,11 +18,6 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** It ended by a fault of its own. */
-export class CrashError extends CommandError {}
-
-const FAULTS: readonly unknown[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE'];
-
 /** Messages, numbers and the dates in nft's listings must not depend on who started the daemon. */
 const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC' };
 
@@ -67,10 +62,7 @@ export const run: Run = async (command, args, { input, timeout = 30_000, signal 
     const result = await child;
     signal?.throwIfAborted();
     if (isLate) throw new CommandError(`${command}: timed out after ${timeout} ms`);
-    if (result.exitCode === undefined) {
-      const Kind = FAULTS.includes(result.signal) ? CrashError : CommandError;
-      throw new Kind(`${command}: ${result.shortMessage ?? 'no exit status'}`);
-    }
+    if (result.exitCode === undefined) throw new CommandError(`${command}: ${result.shortMessage ?? 'no exit status'}`);
     return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode };
   } catch (cause) {
     if (cause instanceof CommandError || cause === signal?.reason) throw cause;

@@ -73,11 +73,10 @@ export async function readVersions(run: Run): Promise<Versions> {
 export const PROGRAMS = [
   { program: 'nft', why: 'nothing is filtered', package: 'nftables' },
   { program: 'ip', why: 'no routes', package: 'iproute2' },
-  { program: 'lxc-info', why: 'nobody tells what runs', package: 'lxc' },
   { program: 'lxc-monitor', why: 'starts are seen late', package: 'lxc' },
   {
     program: 'perl',
-    why: 'connections that a policy no longer allows go on, and nothing is announced',
+    why: 'LXC is not asked what runs, connections that a policy no longer allows go on, and nothing is announced',
     package: 'perl-base',
   },
 ];

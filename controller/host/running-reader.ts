@@ -33,7 +33,7 @@ export interface RunningReaderOptions {
   readonly onUnread?: ((container: ContainerRef, why: Unread) => void) | undefined;
 }
 
-/** lxc-info is a fork each; more at once only compete for the processors. */
+/** To ask a monitor is a fork each; more at once only compete for the processors. */
 const FORKS = 4;
 
 export class RunningReader {

@@ -1,6 +1,6 @@
 /**
- * Which veths a container has while LXC can't be asked: its monitor doesn't answer lxc-info while it waits for a hook,
- * so that a pass which waited for lxc-info, and a hook which waited for that pass, would wait for each other.
+ * Which veths a container has while LXC can't be asked: its monitor answers nobody while it waits for a hook,
+ * so that a pass which waited for it, and a hook which waited for that pass, would wait for each other.
  */
 import type { InterfaceName } from '../../render/names.ts';
 import type { Run } from '../commands/run.ts';
@@ -9,7 +9,7 @@ import { type Hint, readHinted } from './hinted-runtime.ts';
 
 export interface RuntimeReaderOptions {
   readonly run: Run;
-  /** lxc-info answered after all: the container is to be read again. Without it, it is waited for. */
+  /** The monitor answered after all: the container is to be read again. Without it, it is waited for. */
   readonly onLate?: ((container: { readonly lxcPath: string; readonly name: string }) => void) | undefined;
 }
 
@@ -21,13 +21,13 @@ const FIRST_PATIENCE_MS = 5_000;
 export class RuntimeReader {
   readonly #options: RuntimeReaderOptions;
   readonly #hints = new Map<string, Hint>();
-  /** What the kernel confirmed: the pass that waits for lxc-info, and the one that the hook waits for, need it asked once. */
+  /** What the kernel confirmed: the pass that waits for the monitor, and the one that the hook waits for, need it asked once. */
   readonly #confirmed = new WeakMap<Hint, Runtime>();
   /** The kernel is being asked, and takes its time. */
   readonly #asked = new Map<Hint, Promise<void>>();
-  /** By container id: what ends the waits for lxc-info when a hook speaks. */
+  /** By container id: what ends the waits for the monitor when a hook speaks. */
   readonly #arrivals = new Map<string, Set<() => void>>();
-  /** By container id: answers of lxc-info that came too late for their pass. */
+  /** By container id: answers that came too late for their pass. */
   readonly #late = new Map<string, Runtime>();
   /** By container id: veths that are about to go. */
   readonly #leaving = new Map<string, Set<string>>();
@@ -40,7 +40,7 @@ export class RuntimeReader {
     this.#options = options;
   }
 
-  /** A hook says that the container is starting; readings that wait for lxc-info go on with what it says. */
+  /** A hook says that the container is starting; readings that wait for its monitor go on with what it says. */
   hint(id: string, hint: Hint): void {
     this.#leaving.delete(id);
     this.#late.delete(id);
@@ -145,7 +145,7 @@ export class RuntimeReader {
     const first = await Promise.race([asked, interruption.promise]).finally(interruption.end);
     if (first !== undefined) return first;
     if (this.#hints.has(id)) {
-      // Nobody waits for lxc-info any more, whatever becomes of it.
+      // Nobody waits for the monitor any more, whatever becomes of it.
       asked.catch(() => undefined);
       const now = renewed();
       return now === undefined ? STOPPED : await this.read(now, renewed);
@@ -157,7 +157,7 @@ export class RuntimeReader {
     return question.before ?? { state: 'STARTING', veths: new Map() };
   }
 
-  /** Resolves when a hook has spoken for the container, or when lxc-info had its time. */
+  /** Resolves when a hook has spoken for the container, or when the monitor had its time. */
   #interruption(id: string): { readonly promise: Promise<undefined>; readonly end: () => void } {
     let resume = (): void => undefined;
     const promise = new Promise<undefined>((resolve) => {

@@ -62,7 +62,7 @@ export interface NameStatus {
 
 export interface ContainerStatus extends Unenforced {
   readonly container: string;
-  /** As lxc-info says it. */
+  /** As LXC says it. */
   readonly state: string;
   readonly policy: {
     readonly file: string | null;
