@@ -260,7 +260,13 @@ try {
     const alone = await containers.alone(command);
     const { lxc = Number.NaN, enforced = Number.NaN } = beside[index] ?? {};
     const title = `${real} real containers ${what}`;
-    rows.push([title, enforced.toFixed(0), `${alone.toFixed(0)} (LXC alone; beside the daemon ${lxc.toFixed(0)})`, (enforced / alone).toFixed(2), '']);
+    rows.push([
+      title,
+      enforced.toFixed(0),
+      `${alone.toFixed(0)} (LXC alone; beside the daemon ${lxc.toFixed(0)})`,
+      (enforced / alone).toFixed(2),
+      '',
+    ]);
   }
   await report('storm', {
     title: `Much at once: ${count.toLocaleString('en')} containers`,
