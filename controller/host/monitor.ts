@@ -33,6 +33,7 @@ my $to = sub {
 /**
  * Its arguments: the LXC path, and the names that the socket may have. Prints the state's number, init's, and a link a line; nothing
  * where nobody who is trusted listens. SOL_SOCKET 1 with SO_PEERCRED 17 is who began to listen; F_SETFL 4 makes it wait again.
+ * With SO_PASSCRED 16 the kernel says who asks; without it, LXC may see nobody there for a moment, and refuses him.
  *
  * A request is a command, a length and a pointer, which nobody looks at, and so many bytes; an answer is an error, a length and a
  * number of a pointer's size, and so many bytes. GET_STATE 3, GET_INIT_PID 4, GET_CONFIG_ITEM 7. Who ends meanwhile answers nothing.
@@ -46,6 +47,7 @@ my $trusted = sub {
     my $s = $to->($_) // next;
     my ($pid, $uid) = unpack 'iI', getsockopt($s, 1, 17) // die "getsockopt: $!\n";
     next unless $trusted{$uid};
+    setsockopt($s, 1, 16, 1) or die "setsockopt: $!\n";
     fcntl($s, 4, 0) or die "fcntl: $!\n";
     return $s;
   }
