@@ -19,10 +19,13 @@ export async function jsonOf(output: string, of: string, turn: Turn): Promise<un
   }
 }
 
+/** The second where it goes after `ip` has looked up its index. */
+const IS_GONE = /does not exist|No such device/;
+
 /** Of a link alone, at a cost that the others have no part in; none where it isn't there. */
 export async function readJsonOf(run: Run, args: readonly string[], link: string): Promise<Fields[]> {
   const shown = await readJson(run, [...args, 'dev', link]).catch((cause: unknown) => {
-    if (messageOf(cause).includes('does not exist')) return [];
+    if (IS_GONE.test(messageOf(cause))) return [];
     throw cause;
   });
   // Another may have it as an alternative name.

@@ -1,7 +1,7 @@
 /** A long list is parsed piece by piece, and is what it is parsed at once, wherever it is cut. */
 import { expect, it } from 'vitest';
 import type { CommandResult } from '../../../controller/commands/run.ts';
-import { readJson } from '../../../controller/kernel/ip-json.ts';
+import { readJson, readJsonOf } from '../../../controller/kernel/ip-json.ts';
 
 /** How often others had a turn is told too. */
 async function parse(stdout: string): Promise<{ value: unknown; turns: number }> {
@@ -43,3 +43,17 @@ it.each(['[{"a":1}', '[{"a":1}] x', `${JSON.stringify(many((index) => ({ index }
     await expect(parse(text)).rejects.toThrow('no JSON');
   },
 );
+
+const failing = (stderr: string) => async (): Promise<CommandResult> => ({ stdout: '', stderr, exitCode: 1 });
+
+it.each([
+  'Device "veth0" does not exist.',
+  'RTNETLINK answers: No such device\nCannot send link get request: No such device',
+])('knows no link where ip says: %s', async (stderr) => {
+  expect(await readJsonOf(failing(stderr), ['link', 'show'], 'veth0')).toEqual([]);
+});
+
+it('cannot tell of a link where ip fails otherwise', async () => {
+  const run = failing('Cannot open netlink socket: Too many open files');
+  await expect(readJsonOf(run, ['link', 'show'], 'veth0')).rejects.toThrow('Too many open files');
+});
