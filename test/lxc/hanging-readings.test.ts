@@ -8,7 +8,7 @@ import { listen, probe } from '../../sandbox/services.ts';
 import { childrenOf, commandOf } from '../attack/processes.ts';
 import { makeTools, type Tools } from '../attack/tools.ts';
 import { readOwnState } from './kernel-state.ts';
-import { ASKS_MONITOR, misbehave } from './perl-programs.ts';
+import { ASKS_MONITOR, LISTS_ADDRESSES, misbehave } from './perl-programs.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -97,7 +97,9 @@ test.each(['hang', 'fail'] as const)(
     const { host } = routewall.bed;
     const isProxied = async (last: number): Promise<boolean> =>
       (await host.run('ip', ['neigh', 'show', 'proxy'])).stdout.includes(`${addressesOf(last)[0]} `);
+    // Of one link, and of all.
     await tools.setIp({ words: '*address*show*', does });
+    await misbehave(tools, routewall.daemon, { words: LISTS_ADDRESSES, does });
     const mark = routewall.mark();
     await host.run('ip', ['address', 'add', '198.51.100.1/24', 'dev', 'eth0']);
     await start('one', 20);
@@ -105,6 +107,7 @@ test.each(['hang', 'fail'] as const)(
     await start('two', 21);
     expect(await isProxied(21)).toBe(false);
     await tools.setIp();
+    await tools.setPerl();
     await eventually('neighbours find both', async () => (await isProxied(20)) && (await isProxied(21)), 60_000);
   },
 );

@@ -6,6 +6,8 @@ import type { Routewall } from './routewall.ts';
 
 /** Asks a container's monitor what it says; a shell pattern. */
 export const ASKS_MONITOR = '*lxc.net.*';
+/** Lists the addresses of all links. */
+export const LISTS_ADDRESSES = '*inet_ntop??family,??address*';
 
 /** Whoever runs them. */
 export async function misbehave(tools: Tools, daemon: Routewall['daemon'], mode: Misbehaviour): Promise<void> {
