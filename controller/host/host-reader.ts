@@ -182,7 +182,7 @@ export class HostReader {
     // Whether it could be read is told with the links.
     await ways.catch(() => undefined);
     // While many files are read without a pause, ip would wait for who takes its words.
-    for (const id of await inTurns(this.#containers.readTreeInPieces())) this.#bridged.forget(id);
+    for (const id of await inTurns(this.#containers.readTreeInPieces())) this.#forget(id);
     await links;
   }
 
@@ -193,14 +193,19 @@ export class HostReader {
 
   /** Every container below the LXC paths. @throws Error when an LXC path can't be read. */
   readTree(): void {
-    for (const id of this.#containers.readTree()) this.#bridged.forget(id);
+    for (const id of this.#containers.readTree()) this.#forget(id);
   }
 
   /** One container's configuration, with all that it includes; the container is forgotten when there is none. */
   readConfig(ref: ContainerRef): KnownContainer | undefined {
     const known = this.#containers.readConfig(ref);
-    if (known === undefined) this.#bridged.forget(containerId(ref.lxcPath, ref.name));
+    if (known === undefined) this.#forget(containerId(ref.lxcPath, ref.name));
     return known;
+  }
+
+  #forget(id: string): void {
+    this.#bridged.forget(id);
+    this.runtimes.forgetEnd(id);
   }
 
   /** Whether what can be looked at without a pass is as it was read; see `isHostAsRead`. */

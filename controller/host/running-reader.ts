@@ -57,7 +57,11 @@ export class RunningReader {
     // Not in a daemon, whose reading may take long: it isn't to hold what was true at its beginning against later events.
     const exists = this.#options.isOnce ? listLinks() : undefined;
     const live = new Set(known.filter((one) => isLive(one, listening, this.#containers.isAmbiguous, exists)));
-    for (const one of known) if (!live.has(one)) this.#containers.setRuntime(one, STOPPED);
+    for (const one of known) {
+      // What was told of its end is of one before it, where somebody listens for it.
+      if (live.has(one)) this.#options.runtimes.forgetEnd(one.container.id);
+      else this.#containers.setRuntime(one, STOPPED);
+    }
     await this.#read(
       [...live].filter((one) => exists === undefined || !this.#readByName(one, exists)),
       false,
@@ -118,11 +122,15 @@ export class RunningReader {
     });
   }
 
+  #isKnownToHaveEnded({ container, runtime: before }: KnownContainer): boolean {
+    return this.#options.runtimes.ended({ container, before }) !== undefined;
+  }
+
   /** Ids of those that have ended, where that spares many of them a fork each. */
   async #silent(containers: readonly ContainerRef[]): Promise<ReadonlySet<string>> {
     const asked = containers.filter(({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
-      return known !== undefined && mayHaveEnded(known.runtime);
+      return known !== undefined && mayHaveEnded(known.runtime) && !this.#isKnownToHaveEnded(known);
     });
     if (asked.length < 2) return new Set();
     const silent = await orUnread(() => reading(() => listSilent(this.#options.run, asked)));

@@ -33,6 +33,8 @@ export class RuntimeReader {
   readonly #leaving = new Map<string, Set<string>>();
   /** By container id: links of whose end the kernel told since the last reading; a renamed one seems to exist a moment longer. */
   readonly #gone = new Map<string, Set<string>>();
+  /** By container id: how far LXC has told that its end is. */
+  readonly #ending = new Map<string, 'STOPPING' | 'STOPPED'>();
   /** By the clock of `performance.now()`; `undefined` before anybody was asked about. */
   #firstUntil: number | undefined;
 
@@ -44,6 +46,7 @@ export class RuntimeReader {
   hint(id: string, hint: Hint): void {
     this.#leaving.delete(id);
     this.#late.delete(id);
+    this.#ending.delete(id);
     this.#hints.set(id, hint);
     for (const resume of this.#arrivals.get(id) ?? []) resume();
   }
@@ -67,15 +70,38 @@ export class RuntimeReader {
     this.#firstUntil = 0;
   }
 
-  /** LXC told the container's state: from now on it can be asked. */
-  forget(id: string): void {
-    this.#hints.delete(id);
-    this.#leaving.delete(id);
+  /** LXC told the container's state. */
+  noteState(id: string, state: string): void {
+    if (state === 'STOPPING' || state === 'STOPPED') this.#ending.set(id, state);
+    else if (state !== 'ABORTING' && state !== 'EXITED') this.#ending.delete(id);
+    // It can be asked from now on.
+    if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED') {
+      this.#hints.delete(id);
+      this.#leaving.delete(id);
+    }
+  }
+
+  /** What was told of its end. */
+  forgetEnd(id: string): void {
+    this.#ending.delete(id);
+  }
+
+  /**
+   * What is known of it without asking: it ends, as LXC told, and no link is left that was its own, as the kernel says. Whoever
+   * starts under its name is told of.
+   */
+  ended({ container, before }: Pick<RuntimeQuestion, 'container' | 'before'>): Runtime | undefined {
+    const ending = this.#ending.get(container.id);
+    if (ending === undefined || before === undefined || !isRunning(before)) return undefined;
+    if (!hasLostAll(before, this.#gone.get(container.id))) return undefined;
+    if (ending === 'STOPPED') return STOPPED;
+    return before.veths.size === 0 ? undefined : { state: ending, veths: new Map() };
   }
 
   /** `renewed`: the question again, by the container's configuration as it is now; `undefined` where it is gone. */
   async read(asked: RuntimeQuestion, renewed: () => RuntimeQuestion | undefined): Promise<Runtime> {
     const { id } = asked.container;
+    const ended = this.#hints.has(id) ? undefined : this.ended(asked);
     const gone = this.#gone.get(id);
     this.#gone.delete(id);
     const question = gone === undefined || gone.size === 0 ? asked : withoutLinks(asked, gone);
@@ -90,6 +116,10 @@ export class RuntimeReader {
       if (now !== undefined && (now.lxc !== question.lxc || this.#hints.get(id) !== hint))
         return await this.read(now, renewed);
       this.#hints.delete(id);
+    }
+    if (ended !== undefined) {
+      this.#late.delete(id);
+      return ended;
     }
     const late = this.#late.get(id);
     if (late !== undefined && this.#late.delete(id)) return late;
@@ -189,3 +219,8 @@ const withoutLinks = (question: RuntimeQuestion, gone: ReadonlySet<string>): Run
 
 const remaining = (before: Runtime | undefined, leaving: ReadonlySet<string>): ReadonlyMap<string, InterfaceName> =>
   new Map([...(before?.veths ?? [])].filter(([, veth]) => !leaving.has(veth) && linkExists(veth)));
+
+const isRunning = ({ state }: Runtime): boolean => state !== 'STARTING' && state !== 'STOPPED';
+
+const hasLostAll = ({ veths }: Runtime, gone: ReadonlySet<string> = new Set()): boolean =>
+  [...veths.values()].every((veth) => gone.has(veth) || !linkExists(veth));

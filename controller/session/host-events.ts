@@ -31,8 +31,9 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     configFile,
   });
   bus.on('containerStateChanged', ({ lxcPath, name, state }) => {
-    if (state !== 'STARTING' && state !== 'STOPPING' && state !== 'EXITED')
-      reader.runtimes.forget(containerId(lxcPath, name));
+    const id = containerId(lxcPath, name);
+    reader.runtimes.noteState(id, state);
+    if (!reader.known.has(id)) reader.runtimes.forgetEnd(id);
   });
   bus.on('shutdownPrepared', ({ begins }) => {
     log('info', begins ? 'the host is going down' : 'the host stays up after all');

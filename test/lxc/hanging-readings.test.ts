@@ -149,6 +149,21 @@ test.each(['kill', 'fail'] as const)('serves the others while what asks about on
   await routewall.daemon.child().waitForLine(/one \S+ via .*: enforced in/, { after: mended });
 });
 
+test.each(['kill', 'shutdown'] as const)(
+  'knows that one has stopped (%s) while nothing can ask about it',
+  async (how) => {
+    const { tools, routewall, start } = await startWithTools();
+    const one = await start('one', 20);
+    await misbehave(tools, routewall.daemon, { words: ASKS_MONITOR, does: 'fail' });
+    await routewall.stop(one, how);
+    const states = async (): Promise<string[]> => {
+      const { containers = [] } = (await readStatusFile(routewall.env['RUNTIME_DIRECTORY'] ?? '')) ?? {};
+      return containers.map(({ state }) => state);
+    };
+    await eventually('it is known', async () => `${await states()}` === 'STOPPED');
+  },
+);
+
 test('the status says what the daemon says, and that it knows no more, while nft hangs', async () => {
   const { tools, routewall, start } = await startWithTools();
   await start('one', 20);

@@ -1,7 +1,7 @@
 /** Which veths a running container has, where the kernel told that one of them is gone and still seems to have it. */
 import { expect, it } from 'vitest';
 import type { Run } from '../../../controller/commands/run.ts';
-import type { RuntimeQuestion } from '../../../controller/host/container-runtime.ts';
+import type { Runtime, RuntimeQuestion } from '../../../controller/host/container-runtime.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
 import { RuntimeReader } from '../../../controller/host/runtime-reader.ts';
 import { parseText } from '../../watchers/lxc-config/memory-files.ts';
@@ -13,7 +13,7 @@ const LINK = veth('lo');
 function reading(lines = '') {
   const lxc = parseText(`lxc.net.0.type = veth\n${lines}`);
   const container = describeContainer('/var/lib/lxc', 'web', lxc);
-  const before = { state: 'RUNNING', veths: new Map(container.endpoints.map(({ key }) => [key, LINK])) };
+  const before: Runtime = { state: 'RUNNING', veths: new Map(container.endpoints.map(({ key }) => [key, LINK])) };
   const question: RuntimeQuestion = { lxcPath: '/var/lib/lxc', name: 'web', lxc, container, before };
   const asked: string[] = [];
   const run: Run = async (command, args) => {
@@ -23,7 +23,8 @@ function reading(lines = '') {
     return { stdout: isMonitor ? `2\n4242\n${LINK}\n` : '', stderr: '', exitCode: 0 };
   };
   const reader = new RuntimeReader({ run });
-  return { reader, asked, id: container.id, read: () => reader.read(question, () => question) };
+  const read = (found: Runtime = before) => reader.read({ ...question, before: found }, () => question);
+  return { reader, asked, id: container.id, read };
 }
 
 it('asks nobody while all that was found exists', async () => {
@@ -51,4 +52,69 @@ it('asks nobody about one that has come back', async () => {
   reader.noteLink(id, LINK, false);
   expect((await read()).veths.size).toBe(1);
   expect(asked).toEqual([]);
+});
+
+const OF_STOPPED = { state: 'STOPPED', veths: new Map() };
+const OF_STOPPING = { state: 'STOPPING', veths: new Map() };
+
+it('asks nobody about one whose end LXC and the kernel tell', async () => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, 'STOPPING');
+  expect((await read()).veths.size).toBe(1);
+  reader.noteLink(id, LINK, true);
+  expect(await read()).toEqual(OF_STOPPING);
+  reader.noteState(id, 'STOPPED');
+  expect(await read(OF_STOPPING)).toEqual(OF_STOPPED);
+  expect(asked).toEqual([]);
+});
+
+it('asks nobody about one that was seen without its links, and has stopped', async () => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, 'STOPPED');
+  expect(await read({ state: 'RUNNING', veths: new Map() })).toEqual(OF_STOPPED);
+  expect(asked).toEqual([]);
+});
+
+it('asks nobody where the kernel tells of the end last', async () => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, 'STOPPED');
+  reader.noteLink(id, LINK, true);
+  expect(await read()).toEqual(OF_STOPPED);
+  expect(asked).toEqual([]);
+});
+
+it.each([
+  ['only the kernel tells of its end', []],
+  ['it was started anew', ['STOPPING', 'STOPPED', 'STARTING']],
+  ['it runs again', ['STOPPED', 'RUNNING']],
+])('asks where %s', async (_, states) => {
+  const { reader, id, read, asked } = reading();
+  for (const state of states) reader.noteState(id, state);
+  reader.noteLink(id, LINK, true);
+  await read();
+  expect(asked).toContain('its monitor');
+});
+
+it.each([
+  ['it is not told that the end came', OF_STOPPING],
+  ['it was stopped all the time', OF_STOPPED],
+  ['a hook said that it starts', { state: 'STARTING', veths: new Map() }],
+])('asks where %s', async (_, before) => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, before === OF_STOPPING ? 'STOPPING' : 'STOPPED');
+  await read(before);
+  expect(asked).toContain('its monitor');
+});
+
+it('asks where its configuration went meanwhile, or a hook says that it starts', async () => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, 'STOPPED');
+  reader.forgetEnd(id);
+  await read(OF_STOPPING);
+  expect(asked).toContain('its monitor');
+  asked.length = 0;
+  reader.noteState(id, 'STOPPED');
+  reader.hint(id, { veth: LINK, initPid: 0 });
+  await read(OF_STOPPING);
+  expect(asked).toContain('its monitor');
 });
