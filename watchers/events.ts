@@ -50,8 +50,11 @@ export interface HostEvents {
   ruleChanged(event: { readonly protocol: string; readonly deleted: boolean }): void;
   /** A neighbour proxy for that address went, whoever took it away; told again while it is missing, for some seconds. */
   proxyLost(event: { readonly address: string }): void;
-  /** A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. */
-  sysctlChanged(event: { readonly dev: string }): void;
+  /**
+   * A setting below /proc/sys/net/ipv4|ipv6/conf/DEV changed; `dev` may be `all` or `default`. `values`: those that were told,
+   * by key as `net/ipv4/conf/eth0/forwarding`; not all that change are.
+   */
+  sysctlChanged(event: { readonly dev: string; readonly values: ReadonlyMap<string, string> }): void;
   /**
    * Someone committed to nftables in this network namespace; `pid` is 0 where the kernel didn't say who.
    * `touchesOurs`: the commit changed one of the tables named `routewall`; `deletesOurs`: it took one of them away.

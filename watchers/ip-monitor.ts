@@ -7,7 +7,7 @@ import { parseNetlinkSockets, readNetTable, readSocketInodes } from './proc-sock
 export type IpMonitorLine =
   | { readonly kind: 'link'; readonly index: number; readonly name: string; readonly deleted: boolean }
   | { readonly kind: 'address'; readonly index: number; readonly name: string; readonly deleted: boolean }
-  | { readonly kind: 'sysctl'; readonly dev: string }
+  | { readonly kind: 'sysctl'; readonly dev: string; readonly values: ReadonlyMap<string, string> }
   | {
       readonly kind: 'route';
       /** Several for a multipath route; empty where the route names none, as `blackhole`. */
@@ -25,7 +25,12 @@ const ADDRESS = /^(\d+): ([^\s:]+) +inet6? /;
 const ROUTE_KEYS: readonly string[] = ['dev', 'proto', 'via', 'table', 'src', 'scope', 'metric', 'weight'];
 /** `11937:\tfrom all fwmark 0x26000000/0x7f000000 lookup 11937 proto 119` */
 const RULE = /^\d+:\s+(?:not )?from .*?(?: proto (\S+))?\s*$/;
-const NETCONF = /^(?:inet6?|mpls) (\S+) /;
+const NETCONF = /^(inet6?|mpls) (\S+) (.*)$/;
+/** As /proc/sys has them; what `ip` says of others stands for itself. */
+const VALUES: ReadonlyMap<string, string> = new Map([
+  ['on', '1'],
+  ['off', '0'],
+]);
 
 /**
  * Parses one line of `ip -o monitor link address route rule netconf`. A line that is none of them is `undefined`.
@@ -41,11 +46,22 @@ export function parseIpMonitorLine(line: string): IpMonitorLine | undefined {
   }
   const [, addressIndex, addressName] = ADDRESS.exec(text) ?? [];
   if (addressName !== undefined) return { kind: 'address', index: Number(addressIndex), name: addressName, deleted };
-  const [, dev] = NETCONF.exec(text) ?? [];
-  if (dev !== undefined) return { kind: 'sysctl', dev };
+  const [, family = '', dev, settings = ''] = NETCONF.exec(text) ?? [];
+  if (dev !== undefined) return { kind: 'sysctl', dev, values: parseSettings(family, dev, settings) };
   const rule = RULE.exec(text);
   if (rule !== null) return { kind: 'rule', protocol: rule[1] ?? '', deleted };
   return parseRoute(text, deleted);
+}
+
+/** `forwarding on rp_filter loose`, of a family and an interface */
+function parseSettings(family: string, dev: string, settings: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const [, setting = '', value = ''] of settings.matchAll(/(\S+) (\S+)/g)) {
+    const isProxy = setting === 'proxy_neigh';
+    const name = isProxy ? (family === 'inet6' ? 'proxy_ndp' : 'proxy_arp') : setting;
+    values.set(`net/${family === 'inet6' ? 'ipv6' : 'ipv4'}/conf/${dev}/${name}`, VALUES.get(value) ?? value);
+  }
+  return values;
 }
 
 function parseRoute(text: string, deleted: boolean): IpMonitorLine | undefined {
@@ -109,7 +125,7 @@ function tell(bus: HostEventBus, line: IpMonitorLine, names: Map<number, string>
       bus.emit('addressChanged', { dev: names.get(line.index) ?? line.name, deleted: line.deleted });
       break;
     case 'sysctl':
-      bus.emit('sysctlChanged', { dev: line.dev });
+      bus.emit('sysctlChanged', { dev: line.dev, values: line.values });
       break;
     case 'route':
       for (const dev of line.devs.length === 0 ? [''] : line.devs) {

@@ -31,8 +31,9 @@ export class NicSysctls {
     const own = vethsOf(part);
     const others = changes.filter(({ key }) => !own.has(sysctlDevice(key)));
     if (others.length > 0) await this.#remember?.(others, vethsOf(part, before));
-    const failed = await writeSysctls(changes);
+    // The kernel tells of each while the others are still being written.
     for (const { key, value } of fresh) this.#written.set(key, value);
+    const failed = await writeSysctls(changes);
     for (const { sysctl } of failed) this.#written.delete(sysctl.key);
     const failures = failed.map(({ sysctl, cause }) => ({
       line: settingLine(sysctl),
@@ -40,6 +41,11 @@ export class NicSysctls {
     }));
     for (const { line, message } of this.refused.note(fresh.map(settingLine), failures))
       this.#log('error', `sysctl ${line}: ${message}`);
+  }
+
+  /** Whether there are some, and each was written so. What the kernel tells later it tells again. */
+  isWritten(values: ReadonlyMap<string, string>): boolean {
+    return values.size > 0 && [...values].every(([key, value]) => this.#written.get(key) === value);
   }
 
   /** Another link by the same name has the kernel's settings, not ours. */

@@ -42,6 +42,11 @@ export class Repairs {
     return this.#enforced !== undefined && this.#byProxied(this.#enforced).has(address);
   }
 
+  /** As `NicSysctls.isWritten`. */
+  isWritten(values: ReadonlyMap<string, string>): boolean {
+    return this.#parts.sysctls.isWritten(values);
+  }
+
   /** Those of this address that are enforced. */
   proxiesOf(address: string): NeighbourProxy[] {
     if (this.#enforced === undefined) return [];

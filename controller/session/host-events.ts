@@ -26,6 +26,7 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     },
     hasUplinks: () => reader.uplinks.facts !== undefined,
     isProxied: (address) => applier.repairs.isProxied(address),
+    isWritten: (values) => applier.repairs.isWritten(values),
     isOurProcess,
     isShaped: (dev) => traffic.concerns(dev),
     configFile,

@@ -22,6 +22,8 @@ export interface MarkContext {
   hasBridges?(): boolean;
   /** Whether neighbours shall find a container behind this address. */
   isProxied(address: string): boolean;
+  /** Whether each of these settings has the value that we gave it. */
+  isWritten(values: ReadonlyMap<string, string>): boolean;
   /** Whether a container leaves by an uplink of its own. */
   hasUplinks(): boolean;
   /** Whether a commit by this process is our own. */
@@ -102,7 +104,9 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       // Mostly it was us, for a container that stopped.
       if (context.isProxied(address)) mark().proxies.add(address);
     }),
-    bus.on('sysctlChanged', ({ dev }) => {
+    bus.on('sysctlChanged', ({ dev, values }) => {
+      // Mostly it was us, for a container that started.
+      if (context.isWritten(values)) return;
       // Those for all interfaces and for new ones may have changed any of them along.
       mark().sysctls.add(dev === 'default' ? 'all' : dev);
     }),

@@ -63,8 +63,27 @@ describe('lines of ip monitor', () => {
       'Deleted 3: vethA    inet6 fe80::1/64 scope link \\  valid_lft',
       { kind: 'address', index: 3, name: 'vethA', deleted: true },
     ],
-    ['inet all forwarding on ', { kind: 'sysctl', dev: 'all' }],
-    ['Deleted inet6 vethA ', { kind: 'sysctl', dev: 'vethA' }],
+    [
+      'inet all forwarding on ',
+      { kind: 'sysctl', dev: 'all', values: new Map([['net/ipv4/conf/all/forwarding', '1']]) },
+    ],
+    [
+      'inet vethA forwarding off rp_filter loose proxy_neigh on ',
+      {
+        kind: 'sysctl',
+        dev: 'vethA',
+        values: new Map([
+          ['net/ipv4/conf/vethA/forwarding', '0'],
+          ['net/ipv4/conf/vethA/rp_filter', 'loose'],
+          ['net/ipv4/conf/vethA/proxy_arp', '1'],
+        ]),
+      },
+    ],
+    [
+      'inet6 a.b proxy_neigh off ',
+      { kind: 'sysctl', dev: 'a.b', values: new Map([['net/ipv6/conf/a.b/proxy_ndp', '0']]) },
+    ],
+    ['Deleted inet6 vethA ', { kind: 'sysctl', dev: 'vethA', values: new Map() }],
     [
       'Deleted 198.51.100.10 dev vethA proto 119 scope link linkdown ',
       { kind: 'route', devs: ['vethA'], protocol: '119', table: '', isDefault: false, deleted: true },

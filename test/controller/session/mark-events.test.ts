@@ -19,6 +19,7 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
     ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
     noteLink: (id, name, deleted) => void links.push(`${id} ${name} ${deleted ? 'gone' : 'there'}`),
     asksAtStart: ({ name }) => name === hooked,
+    isWritten: (values) => values.get('net/ipv4/conf/vethweb/forwarding') === '1',
     isProxied: (address) => address === '192.0.2.10',
     hasUplinks: () => hasUplinks,
     hasBridges: () => hasBridges,
@@ -171,19 +172,29 @@ it('compares the ruleset when someone else touched our tables, and never for its
   expect(marked()).toEqual({});
 });
 
+it('reads no setting that was told with the value that we gave it', () => {
+  const { bus, marked, asked } = marker();
+  const tell = (value: string): void =>
+    bus.emit('sysctlChanged', { dev: 'vethweb', values: new Map([['net/ipv4/conf/vethweb/forwarding', value]]) });
+  tell('1');
+  expect(asked()).toBe(0);
+  tell('0');
+  expect(marked()).toEqual({ sysctls: new Set(['vethweb']) });
+});
+
 it('tells the main configuration from a policy file', () => {
   const { bus, marked, off, asked } = marker();
   bus.emit('policyFileChanged', { file: '/etc/routewall/routewall.yaml' });
   expect(marked()).toEqual({ config: true });
   bus.emit('policyFileChanged', { file: '/etc/routewall/containers/web.yaml' });
   expect(marked()).toEqual({ policies: new Set(['/etc/routewall/containers/web.yaml']) });
-  bus.emit('sysctlChanged', { dev: 'all' });
+  bus.emit('sysctlChanged', { dev: 'all', values: new Map() });
   expect(marked()).toEqual({ sysctls: new Set(['all']) });
   bus.emit('proxyLost', { address: '192.0.2.10' });
   expect(marked()).toEqual({ proxies: new Set(['192.0.2.10']) });
   bus.emit('proxyLost', { address: '192.0.2.11' });
   off();
-  bus.emit('sysctlChanged', { dev: 'all' });
+  bus.emit('sysctlChanged', { dev: 'all', values: new Map() });
   expect([marked(), asked()]).toEqual([{}, 4]);
 });
 
