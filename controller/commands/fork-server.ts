@@ -57,8 +57,9 @@ sub hand_over {
 sub feed {
   my ($input) = @_;
   pipe(my $from, my $to) or kill KILL => $$;
-  my $feeder = fork // kill KILL => $$;
-  unless ($feeder) {
+  # Every pipe holds a page that nobody has read yet.
+  if (length $input <= 4096) { (syswrite($to, $input) // 0) == length $input or kill KILL => $$ }
+  elsif (!(fork // kill KILL => $$)) {
     close $_ for $from, STDOUT, STDERR;
     while (length $input) { substr($input, 0, syswrite($to, $input) // last, '') }
     kill KILL => $$;

@@ -123,6 +123,10 @@ test('a command reads what it is given, whether it takes it or not, and the perl
   const counted = await forks.run('perl', ['-e', 'print length join "", <STDIN>'], { input });
   expect(counted.stdout).toBe(String(Buffer.byteLength(input)));
   expect((await forks.run('true', [], { input })).exitCode).toBe(0);
+  for (const length of [1, 4_096, 4_097]) {
+    const some = 'x'.repeat(length);
+    expect((await forks.run('cat', [], { input: some })).stdout).toBe(some);
+  }
   expect((await forks.run('sh', ['-c', 'head -c 3; exit 4'], { input: 'abcdef' })).stdout).toBe('abc');
   expect(forks.direct).toEqual([]);
 });
