@@ -20,6 +20,7 @@ import type { PretendedFlowCutter } from './connections/pretended-flows.ts';
 import { trackedFlows } from './connections/tracked-flows.ts';
 import { openWatchedFlows } from './connections/watched-flows.ts';
 import type { DaemonOptions } from './daemon-options.ts';
+import { linkExists } from './host/container-runtime.ts';
 import { openKernelMarks } from './kernel/kernel-marks.ts';
 import { openPanic } from './panic/open-panic.ts';
 import type { Panic } from './panic/panic.ts';
@@ -107,7 +108,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     bootFormat: () => kindOf(backend.chosen).bootFormat,
     lastEnforced: () => applier.lastEnforced,
   });
-  const ip = openIpChannel(startResident);
+  const ip = openIpChannel(startResident, linkExists);
   const marks = openKernelMarks(startResident);
   const announcer = openAnnouncer(startResident, (message) => log('warning', message));
   const rememberSysctls = openSysctlMemory(runDirectory);

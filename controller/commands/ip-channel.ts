@@ -1,4 +1,5 @@
 /** Runs routing changes through a resident `ip -force -batch -`; unlike nft's, each line stands alone. */
+import { type InterfaceName, parseInterfaceName } from '../../render/names.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { CommandError, type StartResident } from './run.ts';
 
@@ -16,7 +17,8 @@ export interface IpChannel {
 /** Behind what needs the first one: to fork a large process keeps everybody waiting. */
 const SPARE_MS = 200;
 
-export function openIpChannel(start: StartResident): IpChannel {
+/** `exists`: whether the kernel has an interface of that name. */
+export function openIpChannel(start: StartResident, exists: (dev: InterfaceName) => boolean): IpChannel {
   const open = (): Channel =>
     openChannel({
       command: 'ip',
@@ -46,6 +48,11 @@ export function openIpChannel(start: StartResident): IpChannel {
       return lines.length > 1 ? await sendOneByOne(lines) : lines.map((line) => ({ line, message: cause.message }));
     }
   }
+  /** As that of a container which has just stopped. */
+  function isGone(line: string): boolean {
+    const dev = parseInterfaceName(/ dev (\S+)/.exec(line)?.[1] ?? '');
+    return dev !== undefined && !exists(dev);
+  }
   /** What was done already is done once more, or says that it was. */
   async function sendOneByOne(lines: readonly string[]): Promise<FailedLine[]> {
     const failures: FailedLine[] = [];
@@ -55,7 +62,9 @@ export function openIpChannel(start: StartResident): IpChannel {
   return {
     run: async (lines) => {
       const failures = await send(lines);
-      const failed = failures.filter(({ line, message }) => line.includes(' replace ') && !NOT_UP.test(message));
+      const failed = failures.filter(
+        ({ line, message }) => line.includes(' replace ') && !NOT_UP.test(message) && !isGone(line),
+      );
       if (failed.length === 0) return failures;
       // ip remembers the index of each name for as long as it lives: to it, an interface that was made anew under the
       // same name (`veth.pair`) is gone. Indexes don't come back, so that it fails and never hits another one.

@@ -20,7 +20,7 @@ export async function openApplier(
   told = (inside: IpChannel): IpChannel => inside,
 ): Promise<{ host: Namespace; applier: Applier }> {
   const host = await createNamespace('host');
-  const [nft, ip] = [openNftChannel(startIn(host), await makeFolder()), openIpChannel(startIn(host))];
+  const [nft, ip] = [openNftChannel(startIn(host), await makeFolder()), openIpChannel(startIn(host), () => true)];
   const marks = openKernelMarks(startIn(host));
   atEnd('stop the applier', async () => {
     nft.stop();

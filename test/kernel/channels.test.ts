@@ -173,7 +173,7 @@ describe('the ip channel', () => {
   const links = ['link add name u type veth peer name up', 'link set dev u up', 'link set dev up up'];
 
   it('does the lines in order, and tells exactly those that failed', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     expect(await channel.run(links)).toEqual([]);
     const lines = [
       'route replace 192.0.2.10/32 dev u proto 119 metric 4096',
@@ -206,7 +206,7 @@ describe('the ip channel', () => {
 
   // iproute2 exits over an address that it can't read, whatever -force says; ours come from parsers.
   it('says that it knows nothing when ip gives up over a line, and goes on with another child', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     await channel.run(links);
     await expect(channel.run(['route replace 192.0.2.300 dev u'])).rejects.toThrow(/192\.0\.2\.300/);
     expect(await channel.run(['route replace 192.0.2.10/32 dev u proto 119'])).toEqual([]);
@@ -216,7 +216,7 @@ describe('the ip channel', () => {
 
   // It exits over this one too.
   it('takes away what is left where one of the proxies is gone already', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     await channel.run(links);
     const proxy = (verb: string, last: number) => `neigh ${verb} proxy 192.0.2.${last} dev u`;
     const route = 'route replace 192.0.2.10/32 dev u proto 119';
@@ -232,7 +232,7 @@ describe('the ip channel', () => {
   });
 
   it('counts on over many calls, with failures in each', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     await channel.run(links);
     for (let round = 0; round < 200; round += 1) {
       const lines = [
@@ -248,7 +248,7 @@ describe('the ip channel', () => {
   });
 
   it('does ten thousand lines at once, and finds the one that failed', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     await channel.run(links);
     const lines = Array.from(
       { length: 10_000 },
@@ -261,7 +261,7 @@ describe('the ip channel', () => {
   });
 
   it('has another child at hand for an interface that is made anew under its name', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     const begun: number[] = [];
     for (let round = 0; round < 3; round += 1) {
       await output('ip', 'link', 'add', 'v', 'up', 'type', 'veth', 'peer', 'name', 'w');
@@ -277,7 +277,7 @@ describe('the ip channel', () => {
   });
 
   it('asks no other child about an interface that is down', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     await output('ip', 'link', 'add', 'v', 'type', 'veth', 'peer', 'name', 'w');
     const lines = ['192.0.2.10/32', '2001:db8::10/128'].map((prefix) => `route replace ${prefix} dev v proto 119`);
     expect((await channel.run(lines)).map(({ line }) => line)).toEqual(lines);
@@ -287,8 +287,19 @@ describe('the ip channel', () => {
     channel.stop();
   });
 
+  it('asks no other child about an interface that is gone', async () => {
+    const channel = openIpChannel(startIn(namespace, children), (dev) => dev !== 'v');
+    const lines = ['route replace 192.0.2.10/32 dev v proto 119', 'route replace 192.0.2.10/32 dev anew proto 119'];
+    const failed = await channel.run(lines);
+    expect(failed.map(({ line }) => line)).toEqual(lines);
+    expect(children).toHaveLength(2);
+    expect((await channel.run(lines.slice(0, 1))).map(({ line }) => line)).toEqual(lines.slice(0, 1));
+    expect(children).toHaveLength(2);
+    channel.stop();
+  });
+
   it('starts anew after its child was killed', async () => {
-    const channel = openIpChannel(startIn(namespace, children));
+    const channel = openIpChannel(startIn(namespace, children), () => true);
     await channel.run(links);
     killLast();
     await expect

@@ -53,7 +53,7 @@ function fakeIp(present: () => ReadonlySet<string>) {
 it('tries what it could not set once more with a new ip, which knows the interfaces of now', async () => {
   const present = new Set(['veth1']);
   const { start, starts } = fakeIp(() => present);
-  const channel = openIpChannel(start);
+  const channel = openIpChannel(start, () => true);
   expect(await channel.run(['route replace 198.51.100.1/32 dev veth1'])).toEqual([]);
   present.add('veth2');
   expect(await channel.run(['route replace 198.51.100.2/32 dev veth2', 'route del 192.0.2.1/32 dev veth9'])).toEqual([
@@ -67,7 +67,7 @@ it('tries what it could not set once more with a new ip, which knows the interfa
 
 it('does not start a new ip for what could not be removed', async () => {
   const { start, starts } = fakeIp(() => new Set());
-  const channel = openIpChannel(start);
+  const channel = openIpChannel(start, () => true);
   expect(await channel.run(['route del 192.0.2.1/32 dev veth9'])).toHaveLength(1);
   expect(await channel.run([])).toEqual([]);
   expect(starts()).toBe(1);
@@ -90,6 +90,6 @@ it('takes nothing for done when more failed than is told', async () => {
       kill: () => undefined,
     };
   };
-  const channel = openIpChannel(start);
+  const channel = openIpChannel(start, () => true);
   await expect(channel.run(['route del 192.0.2.1/32 dev veth9'])).rejects.toThrow('more failures than can be told');
 });
