@@ -58,7 +58,7 @@ export class RunningReader {
     const exists = this.#options.isOnce ? listLinks() : undefined;
     const live = new Set(known.filter((one) => isLive(one, listening, this.#containers.isAmbiguous, exists)));
     for (const one of known) {
-      // What was told of its end is of one before it, where somebody listens for it.
+      // Where somebody listens for it, what was told of its end was not its last.
       if (live.has(one)) this.#options.runtimes.forgetEnd(one.container.id);
       else this.#containers.setRuntime(one, STOPPED);
     }
@@ -74,9 +74,11 @@ export class RunningReader {
   /** Those that run though they weren't known to, and the other way round; costs no fork. */
   async changed(): Promise<ContainerRef[]> {
     const listening = await this.#listening();
-    return [...this.#containers.byId.values()].filter(
+    const changed = [...this.#containers.byId.values()].filter(
       ({ container, runtime }) => listening.has(container.id) !== (runtime.state !== 'STOPPED'),
     );
+    for (const { container } of changed) this.#options.runtimes.forgetEnd(container.id);
+    return changed;
   }
 
   /** As their configurations are now: the event of a container that was made anew may come before that of its file. */

@@ -4,7 +4,14 @@
  */
 import type { InterfaceName } from '../../render/names.ts';
 import type { Run } from '../commands/run.ts';
-import { linkExists, type Runtime, type RuntimeQuestion, readRuntime, STOPPED } from './container-runtime.ts';
+import {
+  hasNamedLink,
+  linkExists,
+  type Runtime,
+  type RuntimeQuestion,
+  readRuntime,
+  STOPPED,
+} from './container-runtime.ts';
 import { type Hint, readHinted } from './hinted-runtime.ts';
 
 export interface RuntimeReaderOptions {
@@ -92,8 +99,9 @@ export class RuntimeReader {
    */
   ended({ container, before }: Pick<RuntimeQuestion, 'container' | 'before'>): Runtime | undefined {
     const ending = this.#ending.get(container.id);
-    if (ending === undefined || before === undefined || !isRunning(before)) return undefined;
-    if (!hasLostAll(before, this.#gone.get(container.id))) return undefined;
+    if (ending === undefined || before === undefined || before.state === 'STARTING') return undefined;
+    // Started anew, the kernel may tell of its link before LXC tells of it.
+    if (!hasLostAll(before, this.#gone.get(container.id)) || hasNamedLink(container, () => false)) return undefined;
     if (ending === 'STOPPED') return STOPPED;
     return before.veths.size === 0 ? undefined : { state: ending, veths: new Map() };
   }
@@ -219,8 +227,6 @@ const withoutLinks = (question: RuntimeQuestion, gone: ReadonlySet<string>): Run
 
 const remaining = (before: Runtime | undefined, leaving: ReadonlySet<string>): ReadonlyMap<string, InterfaceName> =>
   new Map([...(before?.veths ?? [])].filter(([, veth]) => !leaving.has(veth) && linkExists(veth)));
-
-const isRunning = ({ state }: Runtime): boolean => state !== 'STARTING' && state !== 'STOPPED';
 
 const hasLostAll = ({ veths }: Runtime, gone: ReadonlySet<string> = new Set()): boolean =>
   [...veths.values()].every((veth) => gone.has(veth) || !linkExists(veth));

@@ -75,6 +75,19 @@ it('asks nobody about one that was seen without its links, and has stopped', asy
   expect(asked).toEqual([]);
 });
 
+it('asks nobody about one that has stopped once more', async () => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, 'STOPPED');
+  expect(await read(OF_STOPPED)).toEqual(OF_STOPPED);
+  expect(asked).toEqual([]);
+});
+
+it('finds the link of one that is started anew before LXC tells of it', async () => {
+  const { reader, id, read } = reading('lxc.net.0.veth.pair = lo\n');
+  reader.noteState(id, 'STOPPED');
+  expect((await read(OF_STOPPED)).veths.size).toBe(1);
+});
+
 it('asks nobody where the kernel tells of the end last', async () => {
   const { reader, id, read, asked } = reading();
   reader.noteState(id, 'STOPPED');
@@ -97,7 +110,6 @@ it.each([
 
 it.each([
   ['it is not told that the end came', OF_STOPPING],
-  ['it was stopped all the time', OF_STOPPED],
   ['a hook said that it starts', { state: 'STARTING', veths: new Map() }],
 ])('asks where %s', async (_, before) => {
   const { reader, id, read, asked } = reading();
