@@ -7,6 +7,7 @@ import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { type Routewall, startRoutewall } from './routewall.ts';
 import { stopMonitors } from './stop-monitors.ts';
+import { whileStopped } from './while-stopped.ts';
 
 const MAC = '02:16:3e:00:00:01';
 const VETH = 'webveth';
@@ -25,17 +26,6 @@ const readState = (): Promise<string> =>
     ip -d link show ${BRIDGE} | grep -o 'no_linklocal_learn [0-9]'`);
 
 const aFewComparisons = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2_500));
-
-/** It would mend at any moment. */
-async function whileStopped(work: () => Promise<string>): Promise<string> {
-  const child = routewall.daemon.child();
-  child.signal('SIGSTOP');
-  try {
-    return await work();
-  } finally {
-    child.signal('SIGCONT');
-  }
-}
 
 beforeAll(async () => {
   const leases = await makeLeases();
@@ -74,7 +64,7 @@ test.each([
   'nft delete table bridge routewall',
 ])('mends `%s`', async (drift) => {
   await aFewComparisons();
-  const drifted = await whileStopped(async () => {
+  const drifted = await whileStopped(routewall, async () => {
     await shell(drift);
     return await readState();
   });

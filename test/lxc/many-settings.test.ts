@@ -5,6 +5,7 @@ import { afterEach, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { nic, startRoutewall } from './routewall.ts';
+import { whileStopped } from './while-stopped.ts';
 
 afterEach(cleanUp);
 
@@ -13,7 +14,8 @@ const COUNT = 450;
 const veth = (index: number): string => `m${index}`;
 
 test('none of them is forgotten', async () => {
-  const { bed, daemon } = await startRoutewall();
+  const routewall = await startRoutewall();
+  const { bed, daemon } = routewall;
   await daemon.stop();
   for (let index = 0; index < COUNT; index += 1) {
     const folder = join(bed.lxcPath, `c${index}`);
@@ -30,8 +32,8 @@ test('none of them is forgotten', async () => {
   };
   await eventually('all forward', async () => (await read()) === COUNT);
   // All of it is told at once.
-  daemon.child().signal('SIGSTOP');
-  await bed.host.run('sh', ['-c', 'for each in /proc/sys/net/ipv4/conf/m[0-9]*/forwarding; do echo 0 >$each; done']);
-  daemon.child().signal('SIGCONT');
+  await whileStopped(routewall, async () => {
+    await bed.host.run('sh', ['-c', 'for each in /proc/sys/net/ipv4/conf/m[0-9]*/forwarding; do echo 0 >$each; done']);
+  });
   await eventually('all forward again', async () => (await read()) === COUNT);
 }, 180_000);
