@@ -1,5 +1,7 @@
 /** What a session hears of the host: marks for its next pass, and what can't wait for one. */
+import { parseInterfaceName } from '../../render/names.ts';
 import type { HostEventBus } from '../../watchers/events.ts';
+import { linkExists } from '../host/container-runtime.ts';
 import { asksAtStart, containerId } from '../host/containers.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import type { DirtyParts } from '../pass/dirty.ts';
@@ -10,12 +12,19 @@ type Listening = Pick<SessionOptions, 'configFile' | 'applier' | 'traffic' | 'is
   readonly reader: HostReader;
   /** Asks for a pass, and gives what it is to read again. */
   readonly mark: () => DirtyParts;
+  /** By and by. */
+  readonly markLater: () => DirtyParts;
 };
 
 export function listenToHost(bus: HostEventBus, options: Listening): void {
   const { configFile, applier, traffic, isOurProcess, log, onShutdown, reader, mark } = options;
   markEvents(bus, {
     mark,
+    markLater: options.markLater,
+    exists: (dev) => {
+      const name = parseInterfaceName(dev);
+      return name !== undefined && linkExists(name);
+    },
     isVeth: (name) => reader.isVeth(name),
     hasBridges: () => reader.hasBridges,
     ownerOf: (veth) => reader.ownerOf(veth),

@@ -10,6 +10,10 @@ import type { DirtyParts } from '../pass/dirty.ts';
 export interface MarkContext {
   /** The marks to add to; asks for a pass. */
   mark(): DirtyParts;
+  /** The same, for what has ended: asks for a pass by and by. */
+  markLater(): DirtyParts;
+  /** Whether the kernel has an interface of that name at this moment. */
+  exists(dev: string): boolean;
   /** Whether it is the host-side veth of a container, known or not. */
   isVeth(name: string): boolean;
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
@@ -33,6 +37,8 @@ export interface MarkContext {
   readonly configFile: string;
 }
 
+const ENDS: ReadonlySet<string> = new Set(['STOPPING', 'STOPPED', 'ABORTING', 'EXITED']);
+
 const isOurs = (protocol: string): boolean => protocol === String(PROTOCOL) || protocol === 'routewall';
 
 /** @returns the function that takes all listeners off again. */
@@ -44,6 +50,9 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     const { links } = mark();
     if (links !== 'all') links.add(name);
   };
+
+  /** What went with its link is told piece by piece. */
+  const markLost = (dev: string): DirtyParts => (context.exists(dev) ? mark() : context.markLater());
 
   const unbind = [
     bus.on('containerConfigChanged', ({ lxcPath, name }) => {
@@ -58,7 +67,8 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
         return;
       }
       starting.delete(id);
-      mark().runtimes.set(id, { lxcPath, name });
+      const dirty = ENDS.has(state) ? context.markLater() : mark();
+      dirty.runtimes.set(id, { lxcPath, name });
     }),
     bus.on('linkChanged', ({ name, deleted }) => {
       // Our own, and no way to anywhere: only somebody else's taking it away matters.
@@ -70,7 +80,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       if (owner !== undefined) {
         const id = containerId(owner.lxcPath, owner.name);
         context.noteLink(id, name, deleted);
-        const dirty = mark();
+        const dirty = deleted ? context.markLater() : mark();
         dirty.runtimes.set(id, owner);
         if (!deleted) dirty.veths.add(name);
       } else if (context.isVeth(name)) {
@@ -87,11 +97,11 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
     bus.on('addressChanged', ({ dev, deleted }) => {
       if (!context.isVeth(dev)) markLink(dev);
       // A gateway's address: only its going matters, since putting it back is told too.
-      else if (deleted && context.ownerOf(dev) !== undefined) mark().veths.add(dev);
+      else if (deleted && context.ownerOf(dev) !== undefined) markLost(dev).veths.add(dev);
     }),
     bus.on('routeChanged', ({ dev, protocol, table, isDefault, deleted }) => {
       const ours = isOurs(protocol);
-      if (deleted && ours) mark().veths.add(dev);
+      if (deleted && ours) markLost(dev).veths.add(dev);
       // The router behind an uplink is another, and the interface that leads out is no container's.
       if (!ours && isDefault) mark().links = 'all';
       // One of ours went that stands in no veth's table.

@@ -39,6 +39,9 @@ export interface PassesOptions {
 /** After a pass that failed: soon, then ever more rarely. */
 const RETRY_MS = { first: 200, most: 30_000 };
 
+/** Of many containers that stop at once, each would have a pass, in the way of LXC's own work. */
+const LATER_MS = 40;
+
 export class Passes {
   readonly #options: PassesOptions;
   readonly #queue: PassQueue;
@@ -49,6 +52,8 @@ export class Passes {
   /** When the one that failed is tried again, by the clock of `performance.now()`. */
   #retryAt: number | undefined;
   #began: number | undefined;
+  /** Something is marked that no pass was asked for yet. */
+  #isLater = false;
   /** What callers get in the place of an outcome, since there will be none. */
   #ended: { readonly cause: unknown } | undefined;
 
@@ -69,7 +74,7 @@ export class Passes {
 
   /** No pass runs or is asked for, and the last one did not fail. */
   get isSettled(): boolean {
-    return this.#queue.isIdle && this.#retryMs === RETRY_MS.first;
+    return this.#queue.isIdle && !this.#isLater && this.#retryMs === RETRY_MS.first;
   }
 
   request(): void {
@@ -81,6 +86,17 @@ export class Passes {
     this.request();
     return this.#dirty;
   };
+
+  /** As `mark`, of what nobody waits for: some of it comes together, and any pass meanwhile takes it along. */
+  readonly markLater = (): DirtyParts => {
+    if (!this.#isLater) this.#options.timers.after(LATER_MS, () => this.#requestLate());
+    this.#isLater = true;
+    return this.#dirty;
+  };
+
+  #requestLate(): void {
+    if (this.#isLater) this.request();
+  }
 
   markEverything(): void {
     this.#dirty = mergeDirty(this.#dirty, everythingDirty());
@@ -95,6 +111,7 @@ export class Passes {
   }
 
   idle(): Promise<void> {
+    this.#requestLate();
     return this.#queue.idle();
   }
 
@@ -111,8 +128,7 @@ export class Passes {
 
   async #pass(): Promise<void> {
     const { reconciler, readings, regular, onConfigChanged, onOutcome } = this.#options;
-    let dirty = this.#dirty;
-    this.#dirty = nothingDirty();
+    let dirty = this.#takeDirty();
     if (dirty.config) {
       onConfigChanged();
       return;
@@ -163,8 +179,14 @@ export class Passes {
     const late = this.#dirty;
     if (this.#waiters.order !== undefined || !isOfContainers(late)) return undefined;
     waiters.join(this.#waiters);
+    return this.#takeDirty();
+  }
+
+  #takeDirty(): DirtyParts {
+    const dirty = this.#dirty;
     this.#dirty = nothingDirty();
-    return late;
+    this.#isLater = false;
+    return dirty;
   }
 
   /** Those that events ask for meanwhile, and that fail as well, put the next try off no further. */

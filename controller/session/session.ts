@@ -133,7 +133,12 @@ export class Session {
   }
 
   async start(): Promise<void> {
-    listenToHost(this.#bus, { ...this.#options, reader: this.reconciler.reader, mark: this.#passes.mark });
+    listenToHost(this.#bus, {
+      ...this.#options,
+      reader: this.reconciler.reader,
+      mark: this.#passes.mark,
+      markLater: this.#passes.markLater,
+    });
     this.#sources.listen(this.#bus);
     for (const watcher of this.#watchers.all) await watcher.start();
     this.#timers.after(SYNC_PATIENCE_MS, () => this.#sources.becomeReady());

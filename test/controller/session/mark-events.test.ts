@@ -9,14 +9,20 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
   const bus = createHostEventBus();
   let dirty = nothingDirty();
   let asked = 0;
+  let askedLater = 0;
   const links: string[] = [];
   const off = markEvents(bus, {
     mark: () => {
       asked += 1;
       return dirty;
     },
+    markLater: () => {
+      askedLater += 1;
+      return dirty;
+    },
+    exists: (dev) => dev !== 'vethgone',
     isVeth: (name) => name !== 'vethup' && /^(veth|fixed)/.test(name),
-    ownerOf: (name) => (name === 'vethweb' || name === 'fixed0' ? WEB : undefined),
+    ownerOf: (name) => (['vethweb', 'fixed0', 'vethgone'].includes(name) ? WEB : undefined),
     noteLink: (id, name, deleted) => void links.push(`${id} ${name} ${deleted ? 'gone' : 'there'}`),
     asksAtStart: ({ name }) => name === hooked,
     isWritten: (values) => values.get('net/ipv4/conf/vethweb/forwarding') === '1',
@@ -37,7 +43,7 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
     dirty = nothingDirty();
     return Object.fromEntries(changed);
   };
-  return { bus, marked, off, links, asked: () => asked };
+  return { bus, marked, off, links, asked: () => asked, askedLater: () => askedLater };
 }
 
 const inMain = { table: '', isDefault: false };
@@ -170,6 +176,26 @@ it('compares the ruleset when someone else touched our tables, and never for its
   }
   bus.emit('rulesetCommitted', { ...commit, pid: 7, touchesOurs: true, deletesOurs: true });
   expect(marked()).toEqual({});
+});
+
+it('asks for no pass at once about what has ended', () => {
+  const { bus, marked, asked, askedLater } = marker();
+  for (const state of ['STOPPING', 'STOPPED', 'ABORTING'] as const)
+    bus.emit('containerStateChanged', { ...WEB, state });
+  bus.emit('linkChanged', { name: 'vethgone', deleted: true });
+  bus.emit('addressChanged', { dev: 'vethgone', deleted: true });
+  bus.emit('routeChanged', { dev: 'vethgone', protocol: '119', deleted: true, ...inMain });
+  expect([asked(), askedLater()]).toEqual([0, 6]);
+  expect(marked()).toEqual({ runtimes, veths: new Set(['vethgone']) });
+});
+
+it('asks for one at once where somebody takes away what a link has that stays', () => {
+  const { bus, asked } = marker();
+  bus.emit('addressChanged', { dev: 'vethweb', deleted: true });
+  bus.emit('routeChanged', { dev: 'vethweb', protocol: '119', deleted: true, ...inMain });
+  bus.emit('containerStateChanged', { ...WEB, state: 'RUNNING' });
+  bus.emit('linkChanged', { name: 'vethweb', deleted: false });
+  expect(asked()).toBe(4);
 });
 
 it('reads no setting that was told with the value that we gave it', () => {

@@ -84,6 +84,32 @@ test('events bring a try of their own, and put the next one off no further', asy
   ]);
 });
 
+test('what nobody waits for comes together, and is taken along by who has somebody waiting', async () => {
+  const passes = startPasses(() => true);
+  passes.request();
+  await vi.advanceTimersByTimeAsync(200);
+  const end = (name: string): void => void passes.markLater().runtimes.set(name, { lxcPath: '/lxc', name });
+  for (const name of ['one', 'two', 'three']) {
+    end(name);
+    expect(passes.isSettled).toBe(false);
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  await vi.advanceTimersByTimeAsync(100);
+  end('four');
+  start(passes, 'five');
+  await vi.advanceTimersByTimeAsync(100);
+  expect(tried.slice(1).map(({ starts }) => starts)).toEqual([3, 2]);
+});
+
+test('who waits for the last pass has what was to come by and by', async () => {
+  const passes = startPasses(() => true);
+  passes.markLater().runtimes.set('one', { lxcPath: '/lxc', name: 'one' });
+  const idle = passes.idle();
+  await vi.advanceTimersByTimeAsync(10);
+  await idle;
+  expect(tried[0]?.starts).toBe(1);
+});
+
 test('whoever comes behind the end is told so, as who still waited', async () => {
   const passes = startPasses();
   passes.close();
