@@ -53,6 +53,8 @@ test.each([
   // So that a hardware address is known, of a veth that is another one by and by.
   await routewall.start(container);
   await container.stop();
+  // Else it knows that it has stopped, and asks nobody.
+  await routewall.daemon.restart();
   const [times, after] = [await timesAsked(), routewall.mark()];
   // A pass that asks LXC about the container as it was.
   await container.configure([...before, '# touched']);
@@ -60,8 +62,8 @@ test.each([
   await container.configure(KINDS[kind](now, veth));
   await container.start();
   const lines = routewall.daemon
-    .log()
-    .slice(after)
+    .child()
+    .lines.slice(after)
     .filter((line) => line.includes(` ${name} eth0 `) && line.includes(': enforced in'));
   expect(lines.join('\n')).toMatch(new RegExp(`via ${veth} .*${now}`));
   expect(lines.join('\n')).not.toContain(old);
