@@ -191,6 +191,11 @@ export class HostReader {
     return this.#containers.ownerOf(veth);
   }
 
+  /** Whether a configuration names this host-side veth: there may be another by that name at once. */
+  isNamed(veth: string): boolean {
+    return this.#containers.isNamed(veth);
+  }
+
   /** Every container below the LXC paths. @throws Error when an LXC path can't be read. */
   readTree(): void {
     for (const id of this.#containers.readTree()) this.#forget(id);

@@ -118,6 +118,11 @@ export class KnownContainers {
   /** Whether several configurations name this veth, as after a copy: a link of that name doesn't tell which of them runs. */
   readonly isAmbiguous = (veth: string): boolean => (this.#named.get(veth)?.length ?? 0) > 1;
 
+  /** Whether a configuration names this veth. */
+  isNamed(veth: string): boolean {
+    return this.#named.has(veth);
+  }
+
   get #named(): ReadonlyMap<string, readonly string[]> {
     this.#namedVeths ??= namesOf([...this.#known.values()].map(({ container }) => container));
     return this.#namedVeths;
