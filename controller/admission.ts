@@ -50,15 +50,21 @@ export type CurrentSession = () => Session | undefined;
 /** A session's successor is made in some milliseconds, or where another backend is to serve, or metrics end, in seconds. */
 const SUCCESSOR_MS = { look: 50, most: 10_000 };
 
+/** LXC's hook waits no longer. */
+const HOOK_MS = 30_000;
+
 /** @throws Refused, UnknownContainer, Error where the pass failed. */
 export async function admit(current: CurrentSession, request: AdmissionRequest): Promise<Admitted> {
   const hint = hintOf(request);
   return await withSession(current, async (session) => {
     const ref = findContainer(session, request.container);
     refuseOthers(session, ref, request.veth);
-    const outcome = await session.admit(ref, hint);
-    const isLate = await session.reconciler.reader.runtimes.settled(containerId(ref.lxcPath, ref.name));
-    return judge(isLate ? await session.admit(ref, undefined) : outcome, session, ref, request);
+    const { runtimes } = session.reconciler.reader;
+    const id = containerId(ref.lxcPath, ref.name);
+    const until = performance.now() + HOOK_MS;
+    let outcome = await session.admit(ref, hint);
+    while ((await runtimes.settled(id)) && performance.now() < until) outcome = await session.admit(ref, undefined);
+    return judge(outcome, session, ref, request);
   });
 }
 

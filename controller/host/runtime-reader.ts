@@ -32,6 +32,8 @@ export class RuntimeReader {
   readonly #confirmed = new WeakMap<Hint, Runtime>();
   /** The kernel is being asked, and takes its time. */
   readonly #asked = new Map<Hint, Promise<void>>();
+  /** Of these, the last reading went on without the kernel's word. */
+  readonly #unconfirmed = new WeakSet<Hint>();
   /** By container id: what ends the waits for the monitor when a hook speaks. */
   readonly #arrivals = new Map<string, Set<() => void>>();
   /** By container id: answers that came too late for their pass. */
@@ -117,6 +119,7 @@ export class RuntimeReader {
     if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
     const hint = this.#hints.get(id);
     if (hint !== undefined) {
+      this.#unconfirmed.delete(hint);
       const hinted = this.#stillTrue(hint) ?? (await this.#confirm(question, hint));
       if (hinted !== undefined) return hinted;
       // The question may be older than the hook: a container can be made anew under its name, with other NICs.
@@ -134,19 +137,22 @@ export class RuntimeReader {
     return await this.#ask(question, renewed);
   }
 
-  /** Until the kernel has said, or failed to say, whether a hook is right. @returns whether a pass went on without that. */
+  /** Until the kernel has said, or failed to say, whether a hook is right. @returns whether the last reading went on without that. */
   async settled(id: string): Promise<boolean> {
     const hint = this.#hints.get(id);
-    const asked = hint && this.#asked.get(hint);
-    await asked;
-    return asked !== undefined;
+    if (hint === undefined || !this.#unconfirmed.has(hint)) return false;
+    await this.#asked.get(hint);
+    return true;
   }
 
   /** Where that takes long, everybody else goes on, and the container is read again by and by. */
   async #confirm(question: RuntimeQuestion, hint: Hint): Promise<Runtime | undefined> {
     const { run, onLate } = this.#options;
-    const notYet = question.before ?? { state: 'STARTING', veths: new Map() };
-    if (this.#asked.has(hint)) return notYet;
+    const notYet = (): Runtime => {
+      this.#unconfirmed.add(hint);
+      return question.before ?? { state: 'STARTING', veths: new Map() };
+    };
+    if (this.#asked.has(hint)) return notYet();
     const asked = readHinted(run, question, hint).then((hinted) => {
       if (hinted !== undefined) this.#confirmed.set(hint, hinted);
       return hinted;
@@ -166,7 +172,7 @@ export class RuntimeReader {
         onLate(question);
       });
     this.#asked.set(hint, ended);
-    return notYet;
+    return notYet();
   }
 
   #stillTrue(hint: Hint): Runtime | undefined {

@@ -1,16 +1,16 @@
 /** Which veths a running container has, where the kernel told that one of them is gone and still seems to have it. */
-import { expect, it } from 'vitest';
-import type { Run } from '../../../controller/commands/run.ts';
+import { afterEach, expect, it, vi } from 'vitest';
+import type { CommandResult, Run } from '../../../controller/commands/run.ts';
 import type { Runtime, RuntimeQuestion } from '../../../controller/host/container-runtime.ts';
 import { describeContainer } from '../../../controller/host/containers.ts';
-import { RuntimeReader } from '../../../controller/host/runtime-reader.ts';
+import { RuntimeReader, type RuntimeReaderOptions } from '../../../controller/host/runtime-reader.ts';
 import { parseText } from '../../watchers/lxc-config/memory-files.ts';
 import { veth } from '../states.ts';
 
 /** A link that exists wherever this runs. */
 const LINK = veth('lo');
 
-function reading(lines = '') {
+function reading(lines = '', options: Partial<RuntimeReaderOptions> = {}) {
   const lxc = parseText(`lxc.net.0.type = veth\n${lines}`);
   const container = describeContainer('/var/lib/lxc', 'web', lxc);
   const before: Runtime = { state: 'RUNNING', veths: new Map(container.endpoints.map(({ key }) => [key, LINK])) };
@@ -22,7 +22,7 @@ function reading(lines = '') {
     asked.push(isMonitor ? 'its monitor' : command);
     return { stdout: isMonitor ? `2\n4242\n${LINK}\n` : '', stderr: '', exitCode: 0 };
   };
-  const reader = new RuntimeReader({ run });
+  const reader = new RuntimeReader({ run, ...options });
   const read = (found: Runtime = before) => reader.read({ ...question, before: found }, () => question);
   return { reader, asked, id: container.id, read };
 }
@@ -130,3 +130,28 @@ it('asks where its configuration went meanwhile, or a hook says that it starts',
   await read(OF_STOPPING);
   expect(asked).toContain('its monitor');
 });
+
+afterEach(() => void vi.useRealTimers());
+
+it.each(['after its pass', 'before its pass has ended'])(
+  'knows of a hook that the kernel confirms late, %s',
+  async (when) => {
+    vi.useFakeTimers();
+    const answer: CommandResult = { stdout: `${LINK}\n`, stderr: '', exitCode: 0 };
+    const late: string[] = [];
+    const { reader, id, read } = reading('lxc.net.0.veth.pair = lo\n', {
+      run: () => new Promise((resolve) => setTimeout(resolve, 900, answer)),
+      onLate: ({ name }) => void late.push(name),
+    });
+    reader.hint(id, { veth: LINK, initPid: 0 });
+    const first = read(OF_STOPPED);
+    await vi.advanceTimersByTimeAsync(600);
+    expect((await first).veths.size).toBe(0);
+    const before = when === 'after its pass' ? reader.settled(id) : undefined;
+    await vi.advanceTimersByTimeAsync(600);
+    expect(late).toEqual(['web']);
+    expect(await (before ?? reader.settled(id))).toBe(true);
+    expect([...(await read(OF_STOPPED)).veths.values()]).toEqual([LINK]);
+    expect(await reader.settled(id)).toBe(false);
+  },
+);
