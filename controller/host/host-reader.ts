@@ -191,9 +191,9 @@ export class HostReader {
     return this.#containers.ownerOf(veth);
   }
 
-  /** Whether a configuration names this host-side veth: there may be another by that name at once. */
-  isNamed(veth: string): boolean {
-    return this.#containers.isNamed(veth);
+  /** As `KnownContainers.takeReplaced`. */
+  takeReplaced(): ContainerRef[] {
+    return this.#containers.takeReplaced();
   }
 
   /** Every container below the LXC paths. @throws Error when an LXC path can't be read. */

@@ -1,6 +1,6 @@
 /** The containers below the LXC paths: what their configurations say, and what runs of them. */
 import type { HostConfig } from '../../policies/config.ts';
-import type { Container } from '../../policies/endpoint.ts';
+import type { Container, Endpoint } from '../../policies/endpoint.ts';
 import { wiredNames } from '../../policies/wired-nics.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { atOnce, type Pieces } from '../../render/pieces.ts';
@@ -46,6 +46,8 @@ export class KnownContainers {
   #vethChanges: [before: Runtime, after: Runtime][] = [];
   /** By veth names that configurations fix: which link it was. The next one of that name is another. */
   readonly #links = new Map<string, string>();
+  /** By container id, the keys of NICs whose links were left out. */
+  readonly #replaced = new Map<string, { readonly known: ContainerRef; readonly keys: ReadonlySet<string> }>();
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, readonly string[]> | undefined;
@@ -117,11 +119,6 @@ export class KnownContainers {
 
   /** Whether several configurations name this veth, as after a copy: a link of that name doesn't tell which of them runs. */
   readonly isAmbiguous = (veth: string): boolean => (this.#named.get(veth)?.length ?? 0) > 1;
-
-  /** Whether a configuration names this veth. */
-  isNamed(veth: string): boolean {
-    return this.#named.has(veth);
-  }
 
   get #named(): ReadonlyMap<string, readonly string[]> {
     this.#namedVeths ??= namesOf([...this.#known.values()].map(({ container }) => container));
@@ -195,7 +192,33 @@ export class KnownContainers {
     return undefined;
   }
 
-  /** `isTold`: an event told of the container, so that its links may have been replaced by others of the same name. */
+  /**
+   * As it was found, but for links that only have the names of those that it had: what ran before has ended with these, which is
+   * to be seen before what runs now. Left out until `takeReplaced`.
+   */
+  withoutReplaced(known: KnownContainer, found: Runtime): Runtime {
+    const { container, runtime: before } = known;
+    if (before === found) return found;
+    const isReplaced = ({ key }: Endpoint): boolean => {
+      const veth = found.veths.get(key);
+      const link = veth !== undefined && before.veths.get(key) === veth ? this.#links.get(veth) : undefined;
+      return veth !== undefined && link !== undefined && linkIdentity(veth) !== link;
+    };
+    const keys = container.endpoints.filter(isReplaced).map(({ key }) => key);
+    const replaced = new Set([...keys, ...(this.#replaced.get(container.id)?.keys ?? [])]);
+    if (replaced.size === 0) return found;
+    this.#replaced.set(container.id, { known, keys: replaced });
+    return { ...found, veths: new Map([...found.veths].filter(([key]) => !replaced.has(key))) };
+  }
+
+  /** Those of which something was left out, and is to be read again. */
+  takeReplaced(): ContainerRef[] {
+    const replaced = [...this.#replaced.values()].map(({ known }) => known);
+    this.#replaced.clear();
+    return replaced;
+  }
+
+  /** `isTold`: an event told of the container, so that links that it has no more may come back as others of the same name. */
   setRuntime(known: KnownContainer, runtime: Runtime, isTold = true): void {
     if (known.runtime === runtime) return;
     this.#noteLinks(known, runtime, isTold);
@@ -235,7 +258,8 @@ export class KnownContainers {
 
   #noteLinks({ container, runtime: before }: KnownContainer, runtime: Runtime, isTold: boolean): void {
     if (this.#isOnce) return;
-    for (const veth of before.veths.values()) if (isTold) this.#links.delete(veth);
+    const has = new Set(runtime.veths.values());
+    for (const veth of before.veths.values()) if (isTold && !has.has(veth)) this.#links.delete(veth);
     for (const { key, fixedVeth } of container.endpoints) {
       const veth = runtime.veths.get(key);
       if (veth !== undefined && veth === fixedVeth && !this.#links.has(veth)) this.#links.set(veth, linkIdentity(veth));

@@ -112,10 +112,12 @@ export class RunningReader {
       const id = containerId(lxcPath, name);
       const known = this.#containers.byId.get(id);
       if (known === undefined) return;
-      const runtime = await this.#readRuntime(known, exists, silent.has(id));
+      const found = await this.#readRuntime(known, exists, silent.has(id));
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
+      const runtime = isTold ? this.#containers.withoutReplaced(current, found) : found;
       this.#containers.setRuntime(current, runtime, isTold);
+      if (runtime !== found) this.#options.runtimes.unsettle(id);
       const isAnswered = await orUnread(() => reading(() => bridged.readMacs(current, runtime)));
       if (isAnswered instanceof Unread) onUnread?.(current, isAnswered);
       else if (!isAnswered) onLate?.(current);

@@ -32,7 +32,7 @@ export class RuntimeReader {
   readonly #confirmed = new WeakMap<Hint, Runtime>();
   /** The kernel is being asked, and takes its time. */
   readonly #asked = new Map<Hint, Promise<void>>();
-  /** Of these, the last reading went on without the kernel's word. */
+  /** The last reading went on without what the kernel says of these. */
   readonly #unconfirmed = new WeakSet<Hint>();
   /** By container id: what ends the waits for the monitor when a hook speaks. */
   readonly #arrivals = new Map<string, Set<() => void>>();
@@ -135,6 +135,12 @@ export class RuntimeReader {
     const late = this.#late.get(id);
     if (late !== undefined && this.#late.delete(id)) return late;
     return await this.#ask(question, renewed);
+  }
+
+  /** What was read of it isn't all: a hook waits for the next reading. */
+  unsettle(id: string): void {
+    const hint = this.#hints.get(id);
+    if (hint !== undefined) this.#unconfirmed.add(hint);
   }
 
   /** Until the kernel has said, or failed to say, whether a hook is right. @returns whether the last reading went on without that. */

@@ -27,7 +27,6 @@ export function listenToHost(bus: HostEventBus, options: Listening): void {
     },
     isVeth: (name) => reader.isVeth(name),
     hasBridges: () => reader.hasBridges,
-    isNamed: (veth) => reader.isNamed(veth),
     ownerOf: (veth) => reader.ownerOf(veth),
     noteLink: (id, name, deleted) => reader.runtimes.noteLink(id, name, deleted),
     asksAtStart: ({ lxcPath, name }) => {

@@ -16,8 +16,6 @@ export interface MarkContext {
   exists(dev: string): boolean;
   /** Whether it is the host-side veth of a container, known or not. */
   isVeth(name: string): boolean;
-  /** Whether a configuration names this veth: its end must be seen before there is another by that name. */
-  isNamed(veth: string): boolean;
   /** The container whose NIC has, or by its configuration will have, this host-side veth. */
   ownerOf(veth: string): ContainerRef | undefined;
   /** The kernel told of a link that this container has, by its id. */
@@ -54,8 +52,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
   };
 
   /** What went with its link is told piece by piece. */
-  const markLost = (dev: string): DirtyParts =>
-    context.exists(dev) || context.isNamed(dev) ? mark() : context.markLater();
+  const markLost = (dev: string): DirtyParts => (context.exists(dev) ? mark() : context.markLater());
 
   const unbind = [
     bus.on('containerConfigChanged', ({ lxcPath, name }) => {
@@ -83,7 +80,7 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       if (owner !== undefined) {
         const id = containerId(owner.lxcPath, owner.name);
         context.noteLink(id, name, deleted);
-        const dirty = deleted && !context.isNamed(name) ? context.markLater() : mark();
+        const dirty = deleted ? context.markLater() : mark();
         dirty.runtimes.set(id, owner);
         if (!deleted) dirty.veths.add(name);
       } else if (context.isVeth(name)) {

@@ -109,6 +109,8 @@ export class Session {
       isEnforced: () => options.applier.enforced !== undefined,
       onOutcome: async (outcome, began) => {
         this.#isRefused = outcome.applied.refused.size + outcome.applied.unrouted.size > 0;
+        for (const one of this.reconciler.reader.takeReplaced())
+          mark().runtimes.set(containerId(one.lxcPath, one.name), one);
         await this.#followers.follow(outcome);
         options.onOutcome(outcome, performance.now() - began);
       },

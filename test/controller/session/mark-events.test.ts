@@ -20,9 +20,8 @@ function marker({ hasUplinks = false, hasBridges = false, hooked = '' } = {}) {
       askedLater += 1;
       return dirty;
     },
-    exists: (dev) => dev !== 'vethgone' && dev !== 'fixed0',
+    exists: (dev) => dev !== 'vethgone',
     isVeth: (name) => name !== 'vethup' && /^(veth|fixed)/.test(name),
-    isNamed: (name) => name.startsWith('fixed'),
     ownerOf: (name) => (['vethweb', 'fixed0', 'vethgone'].includes(name) ? WEB : undefined),
     noteLink: (id, name, deleted) => void links.push(`${id} ${name} ${deleted ? 'gone' : 'there'}`),
     asksAtStart: ({ name }) => name === hooked,
@@ -188,14 +187,6 @@ it('asks for no pass at once about what has ended', () => {
   bus.emit('routeChanged', { dev: 'vethgone', protocol: '119', deleted: true, ...inMain });
   expect([asked(), askedLater()]).toEqual([0, 6]);
   expect(marked()).toEqual({ runtimes, veths: new Set(['vethgone']) });
-});
-
-it('asks for one at once where a link went by whose name there may be another', () => {
-  const { bus, asked, askedLater } = marker();
-  bus.emit('linkChanged', { name: 'fixed0', deleted: true });
-  bus.emit('addressChanged', { dev: 'fixed0', deleted: true });
-  bus.emit('routeChanged', { dev: 'fixed0', protocol: '119', deleted: true, ...inMain });
-  expect([asked(), askedLater()]).toEqual([3, 0]);
 });
 
 it('asks for one at once where somebody takes away what a link has that stays', () => {
