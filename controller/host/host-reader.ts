@@ -191,9 +191,9 @@ export class HostReader {
     return this.#containers.ownerOf(veth);
   }
 
-  /** As `KnownContainers.takeReplaced`. */
+  /** As `NamedLinks.takeReplaced`. */
   takeReplaced(): ContainerRef[] {
-    return this.#containers.takeReplaced();
+    return this.#containers.links.takeReplaced();
   }
 
   /** Every container below the LXC paths. @throws Error when an LXC path can't be read. */

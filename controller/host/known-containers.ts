@@ -1,6 +1,6 @@
 /** The containers below the LXC paths: what their configurations say, and what runs of them. */
 import type { HostConfig } from '../../policies/config.ts';
-import type { Container, Endpoint } from '../../policies/endpoint.ts';
+import type { Container } from '../../policies/endpoint.ts';
 import { wiredNames } from '../../policies/wired-nics.ts';
 import type { InterfaceName } from '../../render/names.ts';
 import { atOnce, type Pieces } from '../../render/pieces.ts';
@@ -11,9 +11,10 @@ import { type LxcConfigOptions, parseLxcConfig } from '../../watchers/lxc-config
 import { realFiles } from '../../watchers/lxc-config/real-files.ts';
 import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
 import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
-import { claimedNics, linkIdentity, type Runtime, STOPPED } from './container-runtime.ts';
+import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
 import { isHostsOwn, listVirtual } from './hosts-own.ts';
+import { NamedLinks } from './named-links.ts';
 import { type KeptNics, keepRunningNics } from './running-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
 
@@ -44,10 +45,7 @@ export class KnownContainers {
   #veths: ReadonlyMap<string, InterfaceName> | undefined;
   /** Not in `#veths` yet, which is never changed itself: callers keep the map that they were given. */
   #vethChanges: [before: Runtime, after: Runtime][] = [];
-  /** By veth names that configurations fix: which link it was. The next one of that name is another. */
-  readonly #links = new Map<string, string>();
-  /** By container id, the keys of NICs whose links were left out. */
-  readonly #replaced = new Map<string, { readonly known: ContainerRef; readonly keys: ReadonlySet<string> }>();
+  readonly links = new NamedLinks();
   /** Container ids by the host-side veth that is in use, and by the one that a configuration names. */
   readonly #usedVeths = new Map<string, string>();
   #namedVeths: ReadonlyMap<string, readonly string[]> | undefined;
@@ -192,36 +190,10 @@ export class KnownContainers {
     return undefined;
   }
 
-  /**
-   * As it was found, but for links that only have the names of those that it had: what ran before has ended with these, which is
-   * to be seen before what runs now. Left out until `takeReplaced`.
-   */
-  withoutReplaced(known: KnownContainer, found: Runtime): Runtime {
-    const { container, runtime: before } = known;
-    if (before === found) return found;
-    const isReplaced = ({ key }: Endpoint): boolean => {
-      const veth = found.veths.get(key);
-      const link = veth !== undefined && before.veths.get(key) === veth ? this.#links.get(veth) : undefined;
-      return veth !== undefined && link !== undefined && linkIdentity(veth) !== link;
-    };
-    const keys = container.endpoints.filter(isReplaced).map(({ key }) => key);
-    const replaced = new Set([...keys, ...(this.#replaced.get(container.id)?.keys ?? [])]);
-    if (replaced.size === 0) return found;
-    this.#replaced.set(container.id, { known, keys: replaced });
-    return { ...found, veths: new Map([...found.veths].filter(([key]) => !replaced.has(key))) };
-  }
-
-  /** Those of which something was left out, and is to be read again. */
-  takeReplaced(): ContainerRef[] {
-    const replaced = [...this.#replaced.values()].map(({ known }) => known);
-    this.#replaced.clear();
-    return replaced;
-  }
-
-  /** `isTold`: an event told of the container, so that links that it has no more may come back as others of the same name. */
+  /** `isTold`: as in `NamedLinks.note`. */
   setRuntime(known: KnownContainer, runtime: Runtime, isTold = true): void {
     if (known.runtime === runtime) return;
-    this.#noteLinks(known, runtime, isTold);
+    if (!this.#isOnce) this.links.note(known, runtime, isTold);
     const { id } = known.container;
     // Another container may have got the veth before this one was known to have ended.
     for (const veth of known.runtime.veths.values()) if (this.#usedVeths.get(veth) === id) this.#usedVeths.delete(veth);
@@ -247,23 +219,14 @@ export class KnownContainers {
     const described = describeContainer(lxcPath, name, lxc, wired, (veth) =>
       isHostsOwn(veth, this.#config, this.#waysOut(), this.#virtual),
     );
-    const linkOf = (veth: string): string | undefined => this.#links.get(veth);
-    const runs = lxc.loadable ? keepRunningNics(described, before, linkOf) : keepUnloadable(described, before);
+    const runs = lxc.loadable
+      ? keepRunningNics(described, before, this.links.identityOf)
+      : keepUnloadable(described, before);
     const known = { lxcPath, name, lxc, ...runs, runtime: before?.runtime ?? STOPPED };
     if (before?.kept !== undefined && JSON.stringify(known) === JSON.stringify(before)) return before;
     this.#known.set(id, known);
     this.#forgetLists();
     return known;
-  }
-
-  #noteLinks({ container, runtime: before }: KnownContainer, runtime: Runtime, isTold: boolean): void {
-    if (this.#isOnce) return;
-    const has = new Set(runtime.veths.values());
-    for (const veth of before.veths.values()) if (isTold && !has.has(veth)) this.#links.delete(veth);
-    for (const { key, fixedVeth } of container.endpoints) {
-      const veth = runtime.veths.get(key);
-      if (veth !== undefined && veth === fixedVeth && !this.#links.has(veth)) this.#links.set(veth, linkIdentity(veth));
-    }
   }
 
   #keepWithout(before: KnownContainer, file: string): KnownContainer {

@@ -115,7 +115,7 @@ export class RunningReader {
       const found = await this.#readRuntime(known, exists, silent.has(id));
       const current = this.#containers.byId.get(known.container.id);
       if (current === undefined) return;
-      const runtime = isTold ? this.#containers.withoutReplaced(current, found) : found;
+      const runtime = isTold ? this.#containers.links.withoutReplaced(current, found) : found;
       this.#containers.setRuntime(current, runtime, isTold);
       if (runtime !== found) this.#options.runtimes.unsettle(id);
       const isAnswered = await orUnread(() => reading(() => bridged.readMacs(current, runtime)));
