@@ -27,7 +27,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config, problems } = await options.readConfig();
   for (const problem of problems) options.log(problem.severity, formatProblem(problem));
   if (config === undefined) return 1;
-  const lock = await takeLock();
+  const lock = await takeLock(runDirectory, { warn: (message) => options.log('warning', message) });
   await mkdir(runDirectory, { recursive: true });
   const parts = await openParts(options, config).catch((cause: unknown) => {
     // What it has begun would keep the process alive, which systemd then wouldn't start anew. Until the end the error is told.

@@ -1,62 +1,58 @@
 /** One daemon per network namespace: an abstract socket, which the kernel scopes and frees with its owner. */
-import { connect, createServer, type Server } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCode } from '../watchers/error-code.ts';
+import { type StartTalker, startTalker, type Talker } from './commands/run.ts';
+import { socketPath } from './control/socket-path.ts';
+import { startHolder } from './lock-holder.ts';
+import { messageOf } from './log.ts';
+import { isServed } from './unix-socket.ts';
 
-/** The leading NUL makes it abstract: it has no file that a crash could leave behind. */
-const NAME = '\0routewall/daemon';
+const NAME = 'routewall/daemon';
+/** A process that held it and ended isn't started again before. */
+const RESTART_MS = 1_000;
 
 export interface Lock {
   release(): void;
 }
 
-/** A daemon that was killed in the middle of a fork leaves the socket to its child until that has become another program. */
-const TRIES = 10;
-const PAUSE_MS = 200;
+export interface LockOptions {
+  /** Told where a second daemon wouldn't be noticed, but for one of this run directory. */
+  readonly warn: (message: string) => void;
+  readonly start?: StartTalker;
+}
 
-/** @throws Error that says who holds it. */
-export async function takeLock(): Promise<Lock> {
-  for (let tries = 1; ; tries += 1) {
-    const server = createServer((client) => client.end(`process ${process.pid}`));
-    try {
-      await listen(server);
-      // Holding it must not keep the process alive.
-      server.unref();
-      return { release: () => void server.close() };
-    } catch (cause) {
-      if (errorCode(cause) !== 'EADDRINUSE') throw new Error("the lock can't be taken", { cause });
-      const holder = await askHolder();
-      // Whose name is taken is all that the kernel's own words (EADDRINUSE) would add.
-      if (holder !== '') throw new Error(`another routewall daemon serves this network namespace, as ${holder}`);
-      if (tries === TRIES)
-        throw new Error(
-          "a process that does not answer holds the name of this network namespace's daemon (@routewall/daemon)",
-        );
-      await sleep(PAUSE_MS);
+/** @throws Error that says who holds it, or what keeps it from being taken. */
+export async function takeLock(runDirectory: string, { warn, start = startTalker }: LockOptions): Promise<Lock> {
+  let isReleased = false;
+  let holder: Talker | undefined;
+
+  /** @returns whether there is one that holds it. */
+  const hold = async (): Promise<boolean> => {
+    const { said, child } = await startHolder(start, NAME);
+    const [how, who] = said;
+    if (how === 'another') throw new Error(`another routewall daemon serves this network namespace, as process ${who}`);
+    if (how === 'silent')
+      throw new Error(`a process that does not answer holds the name of this network namespace's daemon (@${NAME})`);
+    if (how === 'squatted') {
+      // Anybody on the host can do that, and must not keep it without a daemon.
+      warn(`user ${who} holds the name by which a second daemon is noticed (@${NAME})`);
+      return false;
     }
-  }
-}
+    if (isReleased) child.kill();
+    holder = child;
+    child.onEnd(() => void setTimeout(holdAgain, RESTART_MS).unref());
+    return true;
+  };
 
-function listen(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(NAME, resolve);
-  });
-}
+  const holdAgain = (): void => {
+    if (!isReleased) void hold().catch((cause: unknown) => warn(messageOf(cause)));
+  };
 
-const ANSWER = /^process \d{1,10}$/;
-
-/** Empty where it does not answer so: whoever took the name may say anything, without an end. */
-function askHolder(): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(NAME);
-    let answer = '';
-    socket.setTimeout(1000, () => socket.destroy());
-    socket.on('data', (data) => {
-      answer += data.toString('latin1');
-      if (answer.length > 'process 4194304'.length) socket.destroy();
-    });
-    socket.on('error', () => resolve(''));
-    socket.on('close', () => resolve(ANSWER.test(answer) ? answer : ''));
-  });
+  const isHeld = await hold();
+  if (!isHeld && (await isServed(socketPath(runDirectory))))
+    throw new Error(`another routewall daemon serves ${runDirectory}`);
+  return {
+    release: () => {
+      isReleased = true;
+      holder?.kill();
+    },
+  };
 }

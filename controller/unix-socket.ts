@@ -15,7 +15,8 @@ export async function clearSocket(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-const isServed = (path: string): Promise<boolean> =>
+/** Whether somebody listens there. */
+export const isServed = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -75,7 +75,8 @@ async function askDaemon({ io, shared }: Invocation, order: PanicOrder): Promise
 }
 
 async function withoutDaemon(invocation: Invocation, order: PanicOrder): Promise<Turned> {
-  const lock = await takeLock().catch((cause: unknown) => {
+  const warn = (message: string): unknown => invocation.io.err.write(`${message}\n`);
+  const lock = await takeLock(invocation.shared.runtimeDirectory, { warn }).catch((cause: unknown) => {
     // One that only begins, or hangs: it takes up what the file says.
     if (order.on) return undefined;
     throw new CliError(EXIT.refused, `still sealed: ${messageOf(cause)}`, { cause });

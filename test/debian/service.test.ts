@@ -53,6 +53,7 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   test('systemctl status names what each of its processes is for', async () => {
     const { stdout } = await host.system.run('systemctl', ['status', '--no-pager', '--full', 'routewall.service']);
     for (const what of [
+      'keeps a second daemon from starting',
       'starts commands',
       'watches connections',
       'looks for changes',
@@ -77,6 +78,19 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     const [, own = ''] = unbound.lines[0]?.split(' ') ?? [];
     if (release === 'trixie') expect(await rings(own)).toBe(true);
     await unbound.stop('SIGKILL');
+  });
+
+  test("a second daemon is refused, and another program's abstract name is none of it", async () => {
+    // By Node 18 each such name is the same.
+    const listens = "require('net').createServer().listen('\\0other', () => console.log('listens'))";
+    const other = host.system.spawn('node', ['-e', listens]);
+    await other.waitForLine(/^listens$/);
+    await host.system.run('systemctl', ['restart', 'routewall.service']);
+    await expectActive(host, 'routewall.service');
+    const { exitCode, stderr } = await as([], 'routewall', 'daemon', '--once');
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining('another routewall daemon serves this network')]);
+    expect(stderr).toContain(`as process ${await mainPid(host)}`);
+    await other.stop('SIGKILL');
   });
 
   test('busctl and gdbus both read the interface', async () => {
