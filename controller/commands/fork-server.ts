@@ -18,7 +18,7 @@ import {
 } from './run.ts';
 
 /**
- * Reads a command a line, in hex: an id and the command's words with zeros between; behind a blank, its input. Answers in frames:
+ * Reads frames: two lengths, an id and the command's words with zeros between, and the command's input. Answers in frames too:
  * the id, a kind, a length and so many bytes. `p`: the process began; `o` and `e`: what it wrote; `x`: it ended, with the status
  * as wait(2) has it. A child whose command can't be executed kills itself. Ends with its input, and its children with it.
  *
@@ -125,7 +125,16 @@ while (1) {
   next unless vec($bits, fileno STDIN, 1);
   sysread(STDIN, $input, 65536, length $input) or last;
   # Of many that come at once, the first are told of before the last begin.
-  while ($input =~ s/^(\w*) (\w*)\n//) { begin(pack('H*', $2), split /\0/, pack('H*', $1), -1); hand_over() }
+  while (length $input >= 8) {
+    my ($words, $size) = unpack('NN', $input);
+    last if length $input < 8 + $words + $size;
+    my ($command, $fed) = unpack("x8 a$words a$size", $input);
+    substr($input, 0, 8 + $words + $size, '');
+    begin($fed, split /\0/, $command, -1);
+    hand_over();
+  }
+  # Otherwise each child had the memory of the longest that ever came.
+  undef $input, $input = '' unless length $input;
 }
 kill KILL => map { $_->{pid} } values %jobs;
 `;
@@ -136,7 +145,14 @@ const BEGIN_MS = 1_000;
 const RESTART_MS = 10_000;
 const HEAD = 9;
 
-const inHex = (text: string): string => Buffer.from(text).toString('hex');
+/** As above. */
+function frameOf(words: readonly string[], input: string): Buffer {
+  const [command, fed] = [Buffer.from(words.join('\0')), Buffer.from(input)];
+  const lengths = Buffer.alloc(8);
+  lengths.writeUInt32BE(command.length, 0);
+  lengths.writeUInt32BE(fed.length, 4);
+  return Buffer.concat([lengths, command, fed]);
+}
 
 interface Job {
   pid?: number;
@@ -258,7 +274,7 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
       );
       signal?.addEventListener('abort', onAbort);
       jobs.set(id, job);
-      through.write(`${inHex([id, ...words].join('\0'))} ${inHex(input)}\n`);
+      through.write(frameOf([`${id}`, ...words], input));
     });
   };
 

@@ -145,6 +145,7 @@ export type StartResident = (command: string, args: readonly string[]) => Reside
 
 /** One that answers. */
 export interface Talker extends Resident {
+  write(data: string | Buffer): void;
   onOutput(listener: (data: Buffer) => void): void;
 }
 
@@ -177,7 +178,7 @@ function startChild(command: string, args: readonly string[], options: typeof RE
   child.stdin.on('error', () => undefined);
   return {
     pid: child.pid,
-    write: (text) => void child.stdin.write(text),
+    write: (data) => void child.stdin.write(data),
     onOutput: (listener) => void child.stdout?.on('data', listener),
     onErrorOutput: (listener) => void child.stderr.setEncoding('utf8').on('data', listener),
     onEnd: (listener) => {

@@ -131,6 +131,18 @@ test('a command reads what it is given, whether it takes it or not, and the perl
   expect(forks.direct).toEqual([]);
 });
 
+test('a ruleset of thousands is given to a command without anybody taking the server for stuck', async () => {
+  const forks = open();
+  const input = 'add rule inet routewall from_1 tcp dport 80 accept\n'.repeat(200_000);
+  const [long, ...short] = await Promise.all([
+    forks.run('wc', ['-c'], { input }),
+    ...Array.from({ length: 10 }, () => sh(forks, 'exit 3')),
+  ]);
+  expect(Number(long?.stdout)).toBe(input.length);
+  expect(short.map(({ exitCode }) => exitCode)).toEqual(Array(10).fill(3));
+  expect(forks.direct).toEqual([]);
+});
+
 test('many at once are answered each for itself, and the slow keeps none waiting', async () => {
   const forks = open();
   let isDone = false;
