@@ -22,6 +22,8 @@ export interface BackendKind {
 
 export interface BackendKindOptions {
   readonly run: Run;
+  /** For what only reads. */
+  readonly read: Run;
   readonly nft: NftChannel;
   /** Whether our nftables tables are to have an owner. */
   readonly ownsTables: boolean;
@@ -35,7 +37,7 @@ export function backendKinds(options: BackendKindOptions): (chosen: ChosenBacken
   };
 }
 
-const nftablesKind = ({ run, nft, ownsTables }: BackendKindOptions): BackendKind => ({
+const nftablesKind = ({ read: run, nft, ownsTables }: BackendKindOptions): BackendKind => ({
   createBackend: () => createNftBackend({ nft, run, ownsTables }),
   createSealTable: () =>
     new PanicTable({ run, commit: nft.commit, flags: ownsTables ? OWNED_TABLE : [], pid: () => nft.pid }),

@@ -5,7 +5,6 @@ import type { HostConfig } from '../policies/config.ts';
 import { countListed } from '../policies/load-policies.ts';
 import { formatProblem } from '../policies/problem.ts';
 import { outliveFailedSpawns } from '../watchers/failed-spawns.ts';
-import { run } from './commands/run.ts';
 import { openControlSocket } from './control/control-socket.ts';
 import { type Controls, createControls } from './control/controls.ts';
 import type { DaemonOptions } from './daemon-options.ts';
@@ -46,7 +45,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   const { log } = options;
   const heap = createHeap(setFlagsFromString);
   let isReady = false;
-  const metrics = openMetrics(run, log, {
+  const metrics = openMetrics(parts.forks.run, log, {
     panic: () => parts.panic.state,
     countsRefusals: () => parts.servingBackend() === 'nftables',
   });
@@ -57,7 +56,7 @@ async function serve(options: DaemonOptions, config: HostConfig, parts: Parts): 
   const sessions = new Sessions({ ...options, parts, metrics, onShutdown }, config);
   const session = (): Session | undefined => sessions.current;
   const controls: Controls = createControls({
-    ...{ ...options, ...parts, run, session },
+    ...{ ...options, ...parts, session },
     isReady: () => isReady,
     onRefused: (container, reason) => outside.refused(container, reason),
     onPanic: () => parts.reporter.refresh(),

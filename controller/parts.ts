@@ -81,9 +81,9 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   await lastGood.open();
   const dnsMemory = new DnsMemory(stateDirectory, log);
   await dnsMemory.open(config.dns.keepSeconds);
-  const chosen = await chooseBackend(run, config.backend);
+  const chosen = await chooseBackend(forks.run, config.backend);
   if (chosen !== 'nftables') log('warning', `${chosen}: ${IPTABLES_GAPS}`);
-  const ownsTables = chosen === 'nftables' && (await canOwnTables(run));
+  const ownsTables = chosen === 'nftables' && (await canOwnTables(forks.run));
   if (ownsTables) log('info', 'the tables are owned: no other program can change or flush them while the daemon runs');
   const onNftLost: (() => void)[] = [];
   const nft = openNftChannel(startResident, runDirectory, () => {
@@ -91,7 +91,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     applier.proof.forget();
     for (const listener of onNftLost) listener();
   });
-  const kindOf = backendKinds({ run, nft, ownsTables });
+  const kindOf = backendKinds({ run, read: forks.run, nft, ownsTables });
   const bootRuleset = new BootRuleset(stateDirectory, log, kindOf(chosen).bootFormat);
   const due = { act: (): void => undefined };
   const revisions = new Revisions({
@@ -143,14 +143,14 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
     conntrack: cleaners.conntrack,
     pretended: cleaners.pretended,
     reporter: new Reporter({
-      ...{ ...cleaners, log, run, runDirectory, serves, onReport, dnsMemory },
+      ...{ ...cleaners, log, runDirectory, serves, onReport, dnsMemory },
       revision: () => revisions.view,
       panic: () => viewPanic(panic.state),
     }),
     useBackend: async (wanted) => {
       // What served until now can do so: a question that fails at a bad moment must not change it.
       if (wanted === 'auto' && backend.chosen === 'nftables') return;
-      const next = await chooseBackend(run, wanted);
+      const next = await chooseBackend(forks.run, wanted);
       if (next === backend.chosen) return;
       if (next !== 'nftables') log('warning', `${next}: ${IPTABLES_GAPS}`);
       await backend.use(next);

@@ -1,6 +1,5 @@
 /** `routewall daemon --once`: brings the kernel to what the files say, and ends. */
 import type { HostConfig } from '../policies/config.ts';
-import { run } from './commands/run.ts';
 import type { DaemonOptions } from './daemon-options.ts';
 import type { Parts } from './parts.ts';
 import { everythingDirty, nothingDirty } from './pass/dirty.ts';
@@ -14,7 +13,7 @@ export async function reconcileOnce(options: DaemonOptions, config: HostConfig, 
     ...parts,
     config,
     backend: parts.servingBackend(),
-    run,
+    run: parts.forks.run,
     answers: () => parts.dnsMemory.answers,
     onConfigRead: () => undefined,
   });

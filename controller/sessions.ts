@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { HostConfig, ParsedConfig } from '../policies/config.ts';
 import { formatProblem, isError, type Problem } from '../policies/problem.ts';
-import { run } from './commands/run.ts';
 import type { DaemonOptions } from './daemon-options.ts';
 import { messageOf } from './log.ts';
 import type { DaemonMetrics } from './metrics/open-metrics.ts';
@@ -90,8 +89,7 @@ export class Sessions {
       config,
       configProblems: () => this.#problems,
       isConfigRefused: () => this.#isRefused,
-      run,
-      read: parts.forks.run,
+      run: parts.forks.run,
       backend: parts.servingBackend(),
       polledRules: parts.polledRules(),
       onOutcome: (outcome, ms) => reporter.report(outcome, session.reconciler.reader, ms, session),

@@ -6,6 +6,7 @@ import type { DesiredState } from '../../render/desired.ts';
 import { chainNaming } from '../../render/nft.ts';
 import { diffRouting, joinRouting, type Routing, renderRouting, routingOf } from '../../render/routing.ts';
 import { abortable, orUnread, reading, Unread } from '../commands/reading.ts';
+import type { Run } from '../commands/run.ts';
 import type { Marks } from '../kernel/kernel-marks.ts';
 import { announce } from './announcements.ts';
 import { type Applied, type ApplyRequest, NO_COMPARISON, rightApplied } from './applied.ts';
@@ -24,6 +25,7 @@ export const nameOf = chainNaming(chainHash);
 
 export class Applier {
   readonly #ports: KernelPorts;
+  readonly #read: Run;
   #enforced: DesiredState | undefined;
   #last: DesiredState | undefined;
   readonly #beside: BesideRules;
@@ -35,11 +37,12 @@ export class Applier {
 
   constructor(ports: KernelPorts) {
     this.#ports = ports;
+    this.#read = ports.read ?? ports.run;
     const beside = new BesideRules(ports);
     this.#beside = beside;
     this.repairs = new Repairs({ enforced: () => this.#enforced, ...beside });
     this.proof = new KernelProof(ports.marks);
-    this.look = new KernelLook({ ...ports, ...beside, run: ports.read ?? ports.run });
+    this.look = new KernelLook({ ...ports, ...beside, run: this.#read });
   }
 
   /** `undefined`: not known, so that the next change reads the kernel first. */
@@ -217,7 +220,7 @@ export class Applier {
     const { enforced } = result;
     onRules(enforced, commands);
     const observed = await beside.observe(enforced, {
-      run: abortable(this.#ports.run, signal),
+      run: abortable(this.#read, signal),
       lxcProxies,
       usesUplinks: wanted.host.uplinkTables !== undefined,
     });

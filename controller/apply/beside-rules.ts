@@ -40,11 +40,12 @@ export class BesideRules {
   readonly claims: AddressClaims;
 
   constructor(ports: KernelPorts) {
-    this.foreign = new ForeignProxies(ports);
+    const read = ports.read ?? ports.run;
+    this.foreign = new ForeignProxies({ ip: ports.ip, run: read });
     this.routing = new RoutingWriter({ ...ports, foreign: this.foreign });
     this.sysctls = new NicSysctls(ports.log, ports.rememberSysctls);
     this.uplinks = new UplinkRouting(ports.run, (failure) => this.routing.complain(failure));
-    this.isolation = new PortIsolation(ports.run, ports.ip);
+    this.isolation = new PortIsolation(read, ports.ip);
     this.claims = ports.claims;
   }
 

@@ -13,7 +13,7 @@ export interface KernelPorts {
   readonly ip: IpChannel;
   readonly announcer: Announcer;
   readonly run: Run;
-  /** For what is looked at beside passes; `run` without it. */
+  /** For what only reads; `run` without it. */
   readonly read?: Run;
   readonly log: Log;
   /** Told what is about to be changed; without it nobody will put it back. */

@@ -39,9 +39,8 @@ export interface ReconcilerOptions {
   readonly revisions: Revisions;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
+  /** For what only reads the host. */
   readonly run: Run;
-  /** For what only reads the host, as quick as it gets; `run` without it. */
-  readonly read?: Run;
   readonly log: Log;
   /** A container's configuration was read; these files belong to it. */
   readonly onConfigRead: (known: KnownContainer) => void;
@@ -84,7 +83,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.reader = new HostReader({ ...options, run: options.read ?? options.run, taken: () => options.claims.taken });
+    this.reader = new HostReader({ ...options, taken: () => options.claims.taken });
     this.#assembler = new PassAssembler({ ...options, reader: this.reader });
     this.look = new ResyncLook({ ...options, reader: this.reader });
   }

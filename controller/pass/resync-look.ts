@@ -19,8 +19,6 @@ interface ResyncLookOptions {
   readonly panic: Panic;
   readonly traffic: TrafficControl;
   readonly run: Run;
-  /** As in ReconcilerOptions. */
-  readonly read?: Run;
 }
 
 export class ResyncLook {
@@ -86,9 +84,9 @@ export class ResyncLook {
   }
 
   async #lookForWrong(idle: () => Promise<void>): Promise<Wrong | undefined> {
-    const { reader, applier, panic, read, run } = this.#options;
+    const { reader, applier, panic, run } = this.#options;
     const turn = createTurn(idle);
-    if (!(await panic.isAbsent(read ?? run)) || !(await reader.isAsRead(turn))) return 'anything';
+    if (!(await panic.isAbsent(run)) || !(await reader.isAsRead(turn))) return 'anything';
     await idle();
     if (this.#desired === undefined) return 'anything';
     let wrong: Wrong = 'kernel';

@@ -40,9 +40,8 @@ export interface SessionOptions {
   readonly isUnsaved: () => boolean;
   /** How rules are asked for where `nft monitor` doesn't tell of them. */
   readonly polledRules?: PolledRulesOptions | undefined;
+  /** For what only reads the host. */
   readonly run: Run;
-  /** For what only reads the host, as quick as it gets; `run` without it. */
-  readonly read?: Run;
   readonly log: Log;
   /** Whether a commit by this process is our own. */
   readonly isOurProcess: (pid: number) => boolean;

@@ -6,7 +6,6 @@ import { TABLE } from '../../render/ruleset.ts';
 import { newlyOwned, policiesToJudge } from '../apply/changed-policies.ts';
 import { lostPrefixes } from '../apply/handed-over.ts';
 import { tellRepairs } from '../apply/repair-log.ts';
-import type { Run } from '../commands/run.ts';
 import type { ConntrackCleaner } from '../connections/conntrack.ts';
 import type { FlowCutter } from '../connections/cut-flows.ts';
 import type { TranslationCutter } from '../connections/cut-translations.ts';
@@ -29,7 +28,6 @@ import { StatusWriter } from './status-writer.ts';
 
 export interface ReporterOptions {
   readonly log: Log;
-  readonly run: Run;
   readonly conntrack: ConntrackCleaner;
   readonly cutter: FlowCutter;
   readonly translations: TranslationCutter;
