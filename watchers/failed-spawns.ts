@@ -1,6 +1,12 @@
 /** Children that can't be started for want of descriptors. */
 import { ChildProcess } from 'node:child_process';
-import { subscribe } from 'node:diagnostics_channel';
+
+/** What `spawn()` calls of a new child. Node 18 has no other place from which a child is seen before it fails. */
+interface Spawning {
+  spawn(this: ChildProcess, ...words: unknown[]): unknown;
+}
+
+let areOutlived = false;
 
 /**
  * execa throws over a child to which Node could not even give pipes (EMFILE, ENFILE), before it listens to that child's
@@ -8,10 +14,14 @@ import { subscribe } from 'node:diagnostics_channel';
  * it still gets what execa throws.
  */
 export function outliveFailedSpawns(): void {
-  subscribe('child_process', (message) => {
-    const child = typeof message === 'object' && message !== null && 'process' in message ? message.process : undefined;
-    if (child instanceof ChildProcess) child.on('error', () => undefined);
-  });
+  if (areOutlived) return;
+  areOutlived = true;
+  const made = ChildProcess.prototype as unknown as Spawning;
+  const { spawn } = made;
+  made.spawn = function (...words) {
+    this.on('error', () => undefined);
+    return spawn.apply(this, words);
+  };
 }
 
 /** Why there is no child. What execa throws over one without pipes tells of its own stumbling alone. */

@@ -214,6 +214,21 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     expect(await probe(host.outside, target)).toBe('allowed');
   });
 
+  test('a daemon without a descriptor left starts what it lost once it has one', async () => {
+    const pid = String(await mainPid(host));
+    const limit = (files: number) => host.system.run('prlimit', ['--pid', pid, `--nofile=${files}:`]);
+    const told = async (): Promise<string> =>
+      (await host.system.run('journalctl', ['-u', 'routewall.service', `_PID=${pid}`, '--no-pager', '-o', 'cat']))
+        .stdout;
+    await limit(10);
+    await host.system.run('pkill', ['-P', pid, '-f', '^ip .*monitor ']);
+    await expect.poll(told, { timeout: 20_000 }).toMatch(/could not be started: too many open files/);
+    await limit(1_024);
+    const isWatched = async (): Promise<string> => (await host.system.runForResult('pgrep', ['-P', pid, '-a'])).stdout;
+    await expect.poll(isWatched, { timeout: 30_000 }).toMatch(/ ip .*monitor /);
+    expect(await mainPid(host)).toBe(Number(pid));
+  });
+
   test('the journal finds what is about one container, by what happened and where', async () => {
     const veth = await web.hostVeth();
     const flow = await openFlow(host.outside, { protocol: 'tcp', to: '198.51.100.10', port: 80 });
