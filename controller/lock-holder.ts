@@ -12,8 +12,6 @@ import { CommandError, type StartTalker, type Talker } from './commands/run.ts';
  * Whose it is the kernel tells by NETLINK_SOCK_DIAG 4, SOCK_DIAG_BY_FAMILY 20 for AF_UNIX 1: sockets that are bound (TCP_CLOSE 7) or
  * listen (TCP_LISTEN 10), since others have the name of the one that they came by; UDIAG_SHOW_NAME 1, UDIAG_SHOW_UID 0x40, told as
  * attributes 0 and 7. NLM_F_REQUEST and NLM_F_DUMP 0x301; NLMSG_ERROR 2, NLMSG_DONE 3; EADDRINUSE 98; SOCK_STREAM 1, SOCK_NONBLOCK 2048.
- *
- * A daemon that was killed in the middle of a fork leaves its child the pipe until that has become another program.
  */
 const PROGRAM = String.raw`
 use strict;
@@ -65,7 +63,8 @@ for (my $try = 1; !bind($held, $address); $try++) {
   my $user = eval { user() };
   $user = 0 if $@;
   end('squatted', $user) if defined $user and $user != 0 and $user != $>;
-  end('another', $1) if defined $user and answer() =~ /^process (\d{1,10})$/;
+  # One that was killed in the middle of a fork is answered for until its child has become another program.
+  end('another', $1) if defined $user and answer() =~ /^process (\d{1,10})$/ and (-e "/proc/$1" or $try == 10);
   end('silent') if $try == 10;
   select undef, undef, undef, 0.2;
 }

@@ -42,6 +42,13 @@ test('one that goes without an answer is waited for', async () => {
   (await taken).release();
 });
 
+test('one that answers for a process that is gone is waited for', async () => {
+  const left = await holdAs('4194305');
+  const taken = take();
+  setTimeout(() => left.kill(), 500);
+  (await taken).release();
+});
+
 test.each(['', 'whatever', 'x'.repeat(100_000)])('one that says no such thing is not listened to', async (said) => {
   const other = await holdAs(said);
   expect(await refusal()).toMatch(/^a process that does not answer holds /);
