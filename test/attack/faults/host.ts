@@ -1,9 +1,11 @@
 /** What the daemon lives on: its disk, its descriptors, its watches, its clock, and its bus. */
+import type { Dirent } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../../sandbox/eventually.ts';
 import { run } from '../../../sandbox/run.ts';
+import { errorCode } from '../../../watchers/error-code.ts';
 import type { World } from '../world.ts';
 import { start } from './containers.ts';
 import { type Faults, pick, says } from './fault.ts';
@@ -28,6 +30,19 @@ async function withFullDisk(world: World, meanwhile: () => Promise<unknown>): Pr
 
 const HOUR = 3_600;
 const YEAR = 365 * 24 * HOUR;
+
+/** The daemon goes on writing: what it has renamed or removed meanwhile is nobody's mistake. */
+const ifGone =
+  <T>(instead: T) =>
+  (cause: unknown): T => {
+    if (errorCode(cause) === 'ENOENT') return instead;
+    throw cause;
+  };
+
+async function listAll(folder: string): Promise<Dirent[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(ifGone(undefined));
+  return found ?? (await listAll(folder));
+}
 
 export const HOST_FAULTS: Faults = {
   diskFull: [2, (world, dice) => withFullDisk(world, () => goodEdit(world, dice))],
@@ -60,11 +75,10 @@ export const HOST_FAULTS: Faults = {
     1,
     async (world, dice) => {
       let count = 0;
-      for (const entry of await readdir(world.stateFolder, { recursive: true, withFileTypes: true })) {
+      for (const entry of await listAll(world.stateFolder)) {
         if (!entry.isFile() || !/[.](?:json|nft)$/.test(entry.name) || dice(2) === 0) continue;
         const text = pick(dice, ['', '{', '[]', '{"files":{"a":1}}', '\0']);
-        await writeFile(join(entry.parentPath, entry.name), text);
-        count += 1;
+        count += await writeFile(join(entry.parentPath, entry.name), text).then(() => 1, ifGone(0));
       }
       await mkdir(join(world.stateFolder, 'last-good', 'folder.json'), { recursive: true });
       // Without its memory of what was confirmed it believes no file, and lets nothing pass, until somebody says so.
