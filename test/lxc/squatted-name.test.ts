@@ -34,7 +34,7 @@ const FULL =
 test.each([
   ['answers as a daemon would', 'listen $held, 20'],
   ['does not even listen', ''],
-  ['has its queue full', '$full'],
+  ['has its queue full', FULL],
 ])('a user who %s keeps no daemon from starting, and a second one is noticed all the same', async (_, act) => {
   const routewall = await startRoutewall();
   const web = await routewall.addContainer('web', { lines: nic(addressesOf(10)), policy: OPEN });
