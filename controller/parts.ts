@@ -56,7 +56,8 @@ export interface Parts {
   readonly bootRuleset: BootRuleset;
   readonly revisions: Revisions;
   readonly keeper: FollowedKeeper;
-  readonly isUnsaved: () => boolean;
+  /** Whether the disk refused something of what is to be kept, which a pass tries again. */
+  readonly diskRefuses: () => boolean;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
   readonly claims: AddressClaims;
@@ -137,8 +138,8 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
   const parts: Parts = {
     ...{ serviceManager, bootRuleset, listeners, onNftLost, applier, lastGood, dnsMemory, revisions, keeper, panic },
     ...{ due, claims, news, forks },
-    isUnsaved: () =>
-      lastGood.isDue || bootRuleset.isUnsaved || keeper.isUnsaved || revisions.book.isUnsaved || panic.isUnsaved,
+    diskRefuses: () =>
+      lastGood.isRefused || bootRuleset.isRefused || keeper.isRefused || revisions.book.isRefused || panic.isRefused,
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack: cleaners.conntrack,
     pretended: cleaners.pretended,

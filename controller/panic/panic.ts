@@ -41,7 +41,7 @@ export class Panic {
   #settled = NOTHING;
   #scope = NOTHING;
   /** Whether the file says something else, since the disk refused it. */
-  #isUnsaved = false;
+  #isRefused = false;
   #complaint: string | undefined;
   #working: Promise<unknown> = Promise.resolve();
   /** Orders that wait for their turn. */
@@ -61,8 +61,8 @@ export class Panic {
     return isPanic(this.#state);
   }
 
-  get isUnsaved(): boolean {
-    return this.#isUnsaved;
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** Learns what an earlier run, or the command line, left. */
@@ -79,7 +79,7 @@ export class Panic {
     return await this.#exclusively(async () => {
       this.#waiting--;
       const state = turn(this.#state, order, new Date().toISOString());
-      if (isSame(state, this.#state) && !this.#isUnsaved) return false;
+      if (isSame(state, this.#state) && !this.#isRefused) return false;
       await (order.on ? this.#seal(state) : this.#unseal(state));
       this.#options.log('warning', wordsOf(order), { EVENT: 'panic' });
       return true;
@@ -100,7 +100,7 @@ export class Panic {
     await this.#exclusively(async () => {
       this.#settled = scope;
       this.#scope = scope;
-      if (this.#isUnsaved) await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
+      if (this.#isRefused) await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
       if (!isPanic(this.#state)) return;
       const seal = sealFor(this.#state, scope);
       await this.#options.table.hold(seal);
@@ -113,7 +113,7 @@ export class Panic {
     return await this.#exclusively(async () => {
       const { table } = this.#options;
       const isMended = await this.#orderly(signal, (until) => table.verify(sealFor(this.#state, this.#scope), until));
-      if (!this.#isUnsaved) await this.#adopt();
+      if (!this.#isRefused) await this.#adopt();
       else await this.#save(this.#state).catch((cause: unknown) => this.#complain(cause));
       await table.hold(sealFor(this.#state, this.#scope));
       return isMended ? ['the tables that seal'] : [];
@@ -122,7 +122,7 @@ export class Panic {
 
   /** Whether nobody is sealed, by the file either, and there is no table that would seal; false where it can't be told. */
   async isAbsent(run: Run): Promise<boolean> {
-    if (this.#isUnsaved || isPanic(this.#state) || isPanic(await readPanic(this.#options.stateDirectory))) return false;
+    if (this.#isRefused || isPanic(this.#state) || isPanic(await readPanic(this.#options.stateDirectory))) return false;
     return (await listTables(run, ['inet'], PANIC_TABLE)) === '';
   }
 
@@ -178,9 +178,13 @@ export class Panic {
   }
 
   async #save(state: PanicState): Promise<void> {
-    this.#isUnsaved = true;
-    await writePanic(this.#options.disk, this.#options.stateDirectory, state);
-    this.#isUnsaved = false;
+    try {
+      await writePanic(this.#options.disk, this.#options.stateDirectory, state);
+    } catch (cause) {
+      this.#isRefused = true;
+      throw cause;
+    }
+    this.#isRefused = false;
     this.#complaint = undefined;
   }
 

@@ -17,7 +17,7 @@ export interface FollowedKeeper {
   /** Now, what still waits. */
   flush(): Promise<void>;
   /** Whether the disk refused the last one. */
-  readonly isUnsaved: boolean;
+  readonly isRefused: boolean;
 }
 
 export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKeeper {
@@ -27,7 +27,7 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
   /** In force before the first edit that waits to be kept. */
   let before: DesiredState | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let isUnsaved = false;
+  let isRefused = false;
   let complaint: string | undefined;
   let keeping: Promise<void> = Promise.resolve();
 
@@ -38,7 +38,7 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
     try {
       const old = before;
       const record = await revisions.keep();
-      isUnsaved = false;
+      isRefused = false;
       complaint = undefined;
       if (record === undefined) return;
       log('info', `revision ${record.number} is kept: ${describeFiles(record.files)}`);
@@ -49,7 +49,7 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
       await revisions.book.amend(record.number, { broken, flows: tellChanges(flows).map(({ text }) => text) });
     } catch (cause) {
       // The kernel has it all the same; the next pass tries again.
-      isUnsaved = true;
+      isRefused = true;
       const message = messageOf(cause);
       // It may go on failing in the same way.
       if (message !== complaint) log('error', `revisions: ${message}`);
@@ -70,13 +70,13 @@ export function createFollowedKeeper(revisions: Revisions, log: Log): FollowedKe
       const isNew = files !== seen;
       seen = files;
       latest = report;
-      if ((!isNew && !isUnsaved) || timer !== undefined) return;
-      if (!isUnsaved) before = report.outcome.before;
+      if ((!isNew && !isRefused) || timer !== undefined) return;
+      if (!isRefused) before = report.outcome.before;
       timer = setTimeout(() => void flush(), DELAY_MS);
     },
     flush,
-    get isUnsaved() {
-      return isUnsaved;
+    get isRefused() {
+      return isRefused;
     },
   };
 }

@@ -31,7 +31,7 @@ export class RevisionBook {
   #current: Revision | undefined;
   #isLost = false;
   /** What is known here isn't on the disk, which refused it. */
-  #isUnsaved = false;
+  #isRefused = false;
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -52,13 +52,13 @@ export class RevisionBook {
     return this.#isLost;
   }
 
-  get isUnsaved(): boolean {
-    return this.#isUnsaved;
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** Tries again what the disk refused. */
   async save(): Promise<void> {
-    if (this.#isUnsaved) await this.#tryToWrite(this.#journal);
+    if (this.#isRefused) await this.#tryToWrite(this.#journal);
   }
 
   /** Learns what an earlier run left. @throws Error for lack of means to read it: to take that for a damage would stay. */
@@ -83,7 +83,7 @@ export class RevisionBook {
   /** @throws Error when the disk refuses: nothing has changed then. */
   async write(journal: Journal, current = this.#current): Promise<void> {
     await writeJournal(this.#options.disk, this.#file, journal);
-    this.#isUnsaved = false;
+    this.#isRefused = false;
     this.#journal = journal;
     this.#current = current;
     this.#isLost &&= current === undefined;
@@ -188,9 +188,9 @@ export class RevisionBook {
     this.#journal = journal;
     try {
       await writeJournal(this.#options.disk, this.#file, journal);
-      this.#isUnsaved = false;
+      this.#isRefused = false;
     } catch (cause) {
-      this.#isUnsaved = true;
+      this.#isRefused = true;
       this.#complain(cause, 'until there is room, a restart may not know which one is in force');
     }
   }

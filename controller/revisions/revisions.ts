@@ -88,7 +88,7 @@ export class Revisions {
     const { autoApply } = following;
     const { unconfirmed, refused } = this.book.journal;
     // A start of a container doesn't wait until an edit has been kept.
-    const isSettled = unconfirmed === null && refused === null && !this.book.isUnsaved;
+    const isSettled = unconfirmed === null && refused === null && !this.book.isRefused;
     const isPlain = autoApply && order === undefined && isSettled && !following.isFolderMissing;
     return isPlain
       ? this.#settle(disk, autoApply, null)

@@ -20,6 +20,8 @@ export interface SessionReadingsOptions {
   readonly onUnread: () => void;
 }
 
+const UNSAVED = { what: 'what the next start goes by', why: 'the disk refuses it; see the log' };
+
 /** Among thousands of containers it takes seconds. */
 const COMPARISON_MS = 50;
 
@@ -34,7 +36,8 @@ export class SessionReadings {
   #why: Unread | undefined;
   /** Passes fail. */
   #failure: UnreadReading | undefined;
-  #unsaved: { readonly since: string; isLasting: boolean } | undefined;
+  /** What is to be kept isn't. */
+  #unsaved: UnreadReading | undefined;
 
   constructor({ mark, compareAgain, ...options }: SessionReadingsOptions) {
     this.#comparison = new Patience({
@@ -65,22 +68,15 @@ export class SessionReadings {
 
   /** What can't be read, or not in time. */
   get unread(): UnreadReading[] {
-    const unread = [this.#comparison, this.#host, this.#lxc, this.#traffic].flatMap((reading) => reading.unread ?? []);
-    const unsaved =
-      this.#unsaved?.isLasting === true
-        ? [{ what: 'what the next start goes by', since: this.#unsaved.since, why: 'the disk refuses it; see the log' }]
-        : [];
-    return [...(this.#failure === undefined ? [] : [this.#failure]), ...unread, ...unsaved];
+    const readings = [this.#comparison, this.#host, this.#lxc, this.#traffic].map((reading) => reading.unread);
+    return [this.#failure, ...readings, this.#unsaved].flatMap((each) => each ?? []);
   }
 
-  /** Told by one look after the other: what is just being written isn't refused yet. @returns whether there is news. */
-  noteUnsaved(isUnsaved: boolean): boolean {
-    const before = this.#unsaved;
-    const wasLasting = before?.isLasting === true;
-    if (!isUnsaved) this.#unsaved = undefined;
-    else if (before === undefined) this.#unsaved = { since: new Date().toISOString(), isLasting: false };
-    else before.isLasting = true;
-    return wasLasting !== (this.#unsaved?.isLasting === true);
+  /** @returns whether there is news. */
+  noteDisk(refuses: boolean): boolean {
+    if (refuses === (this.#unsaved !== undefined)) return false;
+    this.#unsaved = refuses ? { ...UNSAVED, since: new Date().toISOString() } : undefined;
+    return true;
   }
 
   /** A pass begins, which makes a comparison or not. */

@@ -36,8 +36,8 @@ export interface SessionOptions {
   readonly claims: AddressClaims;
   readonly panic: Panic;
   readonly traffic: TrafficControl;
-  /** Whether the disk refused something, which a pass tries again. */
-  readonly isUnsaved: () => boolean;
+  /** Whether the disk refused something of what is to be kept, which a pass tries again. */
+  readonly diskRefuses: () => boolean;
   /** How rules are asked for where `nft monitor` doesn't tell of them. */
   readonly polledRules?: PolledRulesOptions | undefined;
   /** For what only reads the host. */

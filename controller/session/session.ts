@@ -151,7 +151,7 @@ export class Session {
   #tryAgain(): void {
     const again = (): void => this.#passes.request();
     const refused = [
-      { isRefused: () => this.#isUnsaved(), again },
+      { isRefused: () => this.#diskRefuses(), again },
       { isRefused: () => this.#isRefused, again },
       { isRefused: () => this.#options.applier.isRefused, again: () => this.requestResync() },
       refusedFiles({ ...this.#options, refused: () => this.reconciler.reader.refused, mark: this.#passes.mark }),
@@ -159,10 +159,10 @@ export class Session {
     for (const each of refused) tryAgain(this.#timers, each);
   }
 
-  #isUnsaved(): boolean {
-    const isUnsaved = this.#options.isUnsaved();
-    if (this.readings.noteUnsaved(isUnsaved)) this.#options.onStanding();
-    return isUnsaved;
+  #diskRefuses(): boolean {
+    const refuses = this.#options.diskRefuses();
+    if (this.readings.noteDisk(refuses)) this.#options.onStanding();
+    return refuses;
   }
 
   async stop(): Promise<void> {

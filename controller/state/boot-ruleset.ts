@@ -31,6 +31,7 @@ export class BootRuleset {
   #panic: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #complaint: string | undefined;
+  #isRefused = false;
   #frozen = false;
   #keeping: Promise<void> = Promise.resolve();
   #writing: Promise<void> = Promise.resolve();
@@ -57,9 +58,9 @@ export class BootRuleset {
     this.#panic = [];
   }
 
-  /** Whether the file isn't what is to be kept, and isn't about to be written: as after each start. */
-  get isUnsaved(): boolean {
-    return this.#timer === undefined && this.#wanted !== undefined && !isSame(this.#saved, this.#wanted);
+  /** Whether the disk took it not, the last time. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** To be written soon, unless it is already. */
@@ -106,6 +107,7 @@ export class BootRuleset {
     } catch (cause) {
       // It comes with the rules, the next time.
       this.#saved = undefined;
+      this.#isRefused = true;
       throw cause;
     }
   }
@@ -122,6 +124,7 @@ export class BootRuleset {
         if (this.#format === format) await this.#write(rules, state);
       });
     } catch (cause) {
+      this.#isRefused = true;
       // What is in the kernel is right all the same; the next pass tries again, and may fail in the same way.
       const complaint = `${this.#file} can't be written, so the next boot has older rules: ${messageOf(cause)}`;
       if (complaint !== this.#complaint) this.#log('error', complaint);
@@ -148,6 +151,7 @@ export class BootRuleset {
     for (const name of FORMAT_NAMES.filter((name) => name !== this.#format.name))
       await rm(join(this.#directory, name), { force: true });
     this.#saved = state;
+    this.#isRefused = false;
     this.#complaint = undefined;
   }
 

@@ -40,6 +40,7 @@ export class LastGood {
   /** How many containers of a name, in different LXC paths, have a policy file. */
   readonly #present = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
+  #isRefused = false;
 
   constructor(stateDirectory: string) {
     this.#folder = join(stateDirectory, 'last-good');
@@ -89,16 +90,18 @@ export class LastGood {
 
   /** Writes each to its own record, since no pass should wait for a thousand. @throws the first error, after all were tried. */
   async save(): Promise<void> {
-    if (!this.isDue) return;
     // One at a time: two writers of one record would mix their texts.
     const written = this.#last.then(() => this.#write());
-    this.#last = written.catch(() => undefined);
+    const note = (isRefused: boolean) => (): void => {
+      this.#isRefused = isRefused;
+    };
+    this.#last = written.then(note(false), note(true));
     await written;
   }
 
-  /** Whether something is still to be written, such as what the disk refused. */
-  get isDue(): boolean {
-    return this.#due.size > 0 || this.#leaving.size > 0 || !this.#pending.isEmpty;
+  /** Whether the disk didn't take all of it, the last time. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** Ends when all that was saved is on the disk, as far as the disk takes it. */

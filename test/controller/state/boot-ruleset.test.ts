@@ -59,10 +59,13 @@ it('renders while others have their turn', async () => {
   boot.keep(one);
   const seen = new Set<number>();
   const done = boot.flush().then(() => 'done');
-  while ((await Promise.race([done, setImmediate('going')])) !== 'done') seen.add(pieces);
+  while ((await Promise.race([done, setImmediate('going')])) !== 'done') {
+    seen.add(pieces);
+    // However long it takes: nobody is to look after a disk for that.
+    expect(boot.isRefused).toBe(false);
+  }
   expect(seen.size).toBeGreaterThan(PIECES / 2);
   expect(await written()).toBe('rules for c1\n');
-  expect(boot.isUnsaved).toBe(false);
 });
 
 it('has what came meanwhile once that is to be written', async () => {
@@ -87,9 +90,11 @@ it('comes so seldom that it takes a hundredth of the time, also where a change c
   await second;
   // A rendering has taken a tenth of a second and more.
   vi.advanceTimersByTime(5_000);
-  expect(boot.isUnsaved).toBe(false);
+  await setImmediate();
+  expect(pieces).toBe(PIECES);
   vi.advanceTimersByTime(600_000);
-  expect(boot.isUnsaved).toBe(true);
+  await setImmediate();
+  expect(pieces).toBeLessThan(PIECES);
   await boot.flush();
   expect(await written()).toBe('rules for c1\n');
 });
@@ -147,5 +152,5 @@ it('comes again with the next pass where it could not be written', async () => {
     await boot.flush();
   }
   expect(complaints).toEqual([expect.stringContaining("can't be written")]);
-  expect(boot.isUnsaved).toBe(true);
+  expect(boot.isRefused).toBe(true);
 });

@@ -148,9 +148,11 @@ it('keeps what the disk refused once it takes it, though the file is broken by t
   const lastGood = await opened();
   await writeFile(join(folder, 'last-good'), 'no folder');
   await expect(keep(lastGood, [policyOf('web', FILES)], FILES)).rejects.toThrow(/EEXIST|ENOTDIR/);
+  expect(lastGood.isRefused).toBe(true);
   await rm(join(folder, 'last-good'));
   const broken = new Map([['containers/web.yaml', 'egress: 1\n']]);
   await keep(lastGood, [policyOf('web', broken)], broken);
+  expect(lastGood.isRefused).toBe(false);
   expect(await (await opened()).recall('web', { now: 0, id: 'web' })).toBeDefined();
 });
 
@@ -166,6 +168,7 @@ it('has at once what is being written, and in the end what was saved last', asyn
   expect(await ruleOf(lastGood)).toContain('3');
   saving.push(keep(lastGood, [policyOf('web', new Map())], new Map()));
   expect(await ruleOf(lastGood)).toBeUndefined();
+  expect(lastGood.isRefused).toBe(false);
   saving.push(keep(lastGood, [policyOf('web', allowing(4))], allowing(4)));
   await Promise.all(saving);
   expect(await ruleOf(await opened())).toContain('4');
