@@ -16,6 +16,7 @@ import { openIpChannel } from './commands/ip-channel.ts';
 import { openNftChannel } from './commands/nft-channel.ts';
 import { run, startResident, startTalker, streamLines } from './commands/run.ts';
 import type { ConntrackCleaner } from './connections/conntrack.ts';
+import type { FlowCutter } from './connections/cut-flows.ts';
 import type { PretendedFlowCutter } from './connections/pretended-flows.ts';
 import { trackedFlows } from './connections/tracked-flows.ts';
 import { openWatchedFlows } from './connections/watched-flows.ts';
@@ -45,6 +46,7 @@ export interface Parts {
   readonly lastGood: LastGood;
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
+  readonly cutter: FlowCutter;
   readonly pretended: PretendedFlowCutter;
   readonly reporter: Reporter;
   readonly isOurProcess: (pid: number) => boolean;
@@ -142,6 +144,7 @@ export async function openParts(options: DaemonOptions, config: HostConfig): Pro
       lastGood.isRefused || bootRuleset.isRefused || keeper.isRefused || revisions.book.isRefused || panic.isRefused,
     traffic: new TrafficControl(run, openTrafficMemory(runDirectory)),
     conntrack: cleaners.conntrack,
+    cutter: cleaners.cutter,
     pretended: cleaners.pretended,
     reporter: new Reporter({
       ...{ ...cleaners, log, runDirectory, serves, onReport, dnsMemory },

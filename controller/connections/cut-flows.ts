@@ -9,6 +9,11 @@ import { createReopenedFlows } from './reopened-flows.ts';
 import { removeFlows, type TrackedFlow, type TrackedFlows } from './tracked-flows.ts';
 
 export interface FlowCutter {
+  /**
+   * Rules that are being brought into force: nobody else knows when they are, so what they allow is spared until `cut` tells of
+   * them, or of others. `undefined`: they never were in force.
+   */
+  expect(coming: FlowHost | undefined): void;
   /** Judges soon what is tracked of those NICs. `host`: takes the place of all that was told before. */
   cut(host: FlowHost, keys: readonly string[]): void;
   /** Resolves when nothing waits any more. */
@@ -24,6 +29,7 @@ const RETRY_MS = { first: 500, most: 60_000 };
 export function createFlowCutter(flows: Pick<TrackedFlows, 'read' | 'remove' | 'shut'>, log: Log): FlowCutter {
   const waiting = new Set<string>();
   let latest: FlowHost | undefined;
+  let coming: FlowHost | undefined;
   let working: Promise<void> | undefined;
   let retry: NodeJS.Timeout | undefined;
   let retryMs = RETRY_MS.first;
@@ -51,9 +57,10 @@ export function createFlowCutter(flows: Pick<TrackedFlows, 'read' | 'remove' | '
     waiting.clear();
     try {
       // Not the host of the moment that the keys were told: what was allowed again meanwhile must live.
-      const cut = await cutForbidden(flows, () => latest, keys);
+      const { cut, spared } = await cutForbidden(flows, () => ({ latest, coming }), keys);
       for (const [container, { length }] of cut) tell(container, length);
-      reopened.end([...cut.values()].flat(), (flow) => latest !== undefined && verdictOfFlow(latest, flow) !== 'allow');
+      for (const key of spared) waiting.add(key);
+      reopened.end([...cut.values()].flat(), (flow) => isForbidden(latest, flow) && !isAllowed(coming, flow));
     } catch (cause) {
       for (const key of keys) waiting.add(key);
       throw cause;
@@ -71,8 +78,12 @@ export function createFlowCutter(flows: Pick<TrackedFlows, 'read' | 'remove' | '
   }
 
   return {
+    expect: (host) => {
+      coming = host;
+    },
     cut: (host, keys) => {
       latest = host;
+      coming = undefined;
       for (const key of keys) waiting.add(key);
       begin();
     },
@@ -82,40 +93,59 @@ export function createFlowCutter(flows: Pick<TrackedFlows, 'read' | 'remove' | '
   };
 }
 
-/** @returns what was cut, by container. @throws CommandError when the table can't be read. */
+interface Cut {
+  /** By container. */
+  readonly cut: ReadonlyMap<string, readonly TrackedFlow[]>;
+  /** The keys of those that are to be judged again. */
+  readonly spared: ReadonlySet<string>;
+}
+
+interface Hosts {
+  readonly latest: FlowHost | undefined;
+  readonly coming: FlowHost | undefined;
+}
+
+/** @throws CommandError when the table can't be read. */
 async function cutForbidden(
   flows: Pick<TrackedFlows, 'read' | 'remove'>,
-  latest: () => FlowHost | undefined,
+  hosts: () => Hosts,
   keys: ReadonlySet<string>,
-): Promise<ReadonlyMap<string, readonly TrackedFlow[]>> {
+): Promise<Cut> {
   const cut = new Map<string, TrackedFlow[]>();
-  await removeFlows(flows, ownedBy(latest(), keys), (flow) => {
-    const host = latest();
-    const container = host === undefined ? undefined : concernedBy(host, flow, keys);
-    if (host === undefined || container === undefined) return false;
-    const isAllowed = verdictOfFlow(host, flow) === 'allow';
+  const spared = new Set<string>();
+  await removeFlows(flows, ownedBy(hosts().latest, keys), (flow) => {
+    const { latest, coming } = hosts();
+    const owner = latest === undefined ? undefined : concernedBy(latest, flow, keys);
+    if (owner === undefined) return false;
     // Once it is allowed, nothing is to keep it away; nobody is told of that.
-    if (flow.isShut === true) return isAllowed;
-    if (isAllowed) return false;
+    if (isAllowed(latest, flow)) return flow.isShut === true;
+    if (flow.isShut === true) return false;
+    if (isAllowed(coming, flow)) {
+      spared.add(owner.key);
+      return false;
+    }
+    const { container } = owner.nic;
     const already = cut.get(container);
     if (already === undefined) cut.set(container, [flow]);
     else already.push(flow);
     return true;
   });
-  return cut;
+  return { cut, spared };
 }
+
+/** Where nothing is known of a host, neither. */
+const isAllowed = (host: FlowHost | undefined, flow: TrackedFlow): boolean =>
+  host !== undefined && verdictOfFlow(host, flow) === 'allow';
+const isForbidden = (host: FlowHost | undefined, flow: TrackedFlow): boolean =>
+  host !== undefined && verdictOfFlow(host, flow) !== 'allow';
 
 const ownedBy = (host: FlowHost | undefined, keys: ReadonlySet<string>): Prefix[] => [
   ...new Set([...keys].flatMap((key) => host?.desired.nics.get(key)?.owned ?? [])),
 ];
 
-/** The container of one of those NICs that is an end of the flow. */
-function concernedBy(
-  { desired }: FlowHost,
-  { source, destination }: TrackedFlow,
-  keys: ReadonlySet<string>,
-): string | undefined {
+/** The one of those NICs that is an end of the flow. */
+function concernedBy({ desired }: FlowHost, { source, destination }: TrackedFlow, keys: ReadonlySet<string>) {
   const { ownerOf } = nicIndexOf(desired);
   const owners = [source, destination].flatMap((address) => ownerOf(address) ?? []);
-  return owners.find(({ key }) => keys.has(key))?.nic.container;
+  return owners.find(({ key }) => keys.has(key));
 }

@@ -12,6 +12,7 @@ import { handedOver, withoutTaken } from '../apply/handed-over.ts';
 import { orUnread, patiently, Unread, type Wait } from '../commands/reading.ts';
 import type { Run } from '../commands/run.ts';
 import type { ConntrackCleaner } from '../connections/conntrack.ts';
+import type { FlowCutter } from '../connections/cut-flows.ts';
 import { HostReader } from '../host/host-reader.ts';
 import type { ContainerRef, KnownContainer } from '../host/known-containers.ts';
 import { type Log, messageOf } from '../log.ts';
@@ -53,6 +54,7 @@ export interface ReconcilerOptions {
   readonly answers?: () => DnsAddresses;
   readonly claims: AddressClaims;
   readonly conntrack: Pick<ConntrackCleaner, 'waiting' | 'release'>;
+  readonly cutter: Pick<FlowCutter, 'expect'>;
 }
 
 /** How long a pass waits for what it can do without, since it is known from before. */
@@ -150,11 +152,12 @@ export class Reconciler {
     isComparing: boolean,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly applied: Applied; readonly released: ReadonlySet<Prefix> }> {
-    const { panic, lastGood } = this.#options;
+    const { panic, lastGood, cutter } = this.#options;
     await panic.cover(this.#panicScope(desired));
     // What may be taken back must not come back as a last good policy. What the disk refuses now is tried again, and told of,
     // at the end of the pass.
     if (!isUnconfirmed) await lastGood.note(policies, this.reader.files).catch(() => undefined);
+    cutter.expect({ desired, network });
     const request = { desired, network, lxcProxies: this.reader.lxcProxies };
     const { applied, released } = await this.#apply(request, isComparing, signal);
     await panic.settle(this.#panicScope(applied.enforced));

@@ -6,6 +6,7 @@ import type { Applier } from '../apply/apply.ts';
 import type { BackendName } from '../apply/backend.ts';
 import type { Run } from '../commands/run.ts';
 import type { ConntrackCleaner } from '../connections/conntrack.ts';
+import type { FlowCutter } from '../connections/cut-flows.ts';
 import type { PretendedFlowCutter } from '../connections/pretended-flows.ts';
 import type { Log } from '../log.ts';
 import type { Panic } from '../panic/panic.ts';
@@ -31,6 +32,7 @@ export interface SessionOptions {
   readonly revisions: Revisions;
   readonly dnsMemory: DnsMemory;
   readonly conntrack: ConntrackCleaner;
+  readonly cutter: FlowCutter;
   /** Whoever is admitted waits for it; told beforehand who starts. */
   readonly pretended: Pick<PretendedFlowCutter, 'expect' | 'idle'>;
   readonly claims: AddressClaims;

@@ -130,6 +130,7 @@ export class Reporter {
 
   /** A pass failed. */
   noteFailure(): void {
+    this.#options.cutter.expect(undefined);
     this.#isBehindFailure = true;
     this.refresh();
   }

@@ -1,4 +1,5 @@
 /** The kernel's table of tracked connections, read and thinned out by netlink. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createConntrackCleaner } from '../../controller/connections/conntrack.ts';
 import { createFlowCutter } from '../../controller/connections/cut-flows.ts';
@@ -204,6 +205,22 @@ it('cuts what the rules no longer allow, and leaves the rest of 20,000 alone', a
   cutter.cut(hostWith(sendsTo(1, 53), sendsTo(2, 123)), []);
   await cutter.idle();
   expect(await countTracked(host)).toBe(16_000);
+});
+
+it('spares what rules allow that are being brought into force, unless they never are', async () => {
+  await insert('-p udp -s 198.51.100.1 -d 203.0.113.9 --sport 1000 --dport 53');
+  const logged: string[] = [];
+  const cutter = createFlowCutter(flows, (_, text) => void logged.push(text));
+  const forbids = hostWith(sendsTo(1, 80));
+  cutter.cut(forbids, ['/lxc/c1/0']);
+  cutter.expect(hostWith(sendsTo(1, 53)));
+  // It is judged anew all the time.
+  await sleep(600);
+  expect(await list('198.51.100.1/32')).toHaveLength(1);
+  cutter.expect(undefined);
+  await cutter.idle();
+  expect(await list('198.51.100.1/32')).toEqual([]);
+  expect(logged).toEqual(['c1: 1 connection cut that the policies no longer allow']);
 });
 
 it('ends what keeps a flow away when it is allowed, and tells nobody', async () => {
