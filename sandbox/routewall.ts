@@ -4,6 +4,8 @@ import { fieldOf, listOf, numberOf, textOf } from './json.ts';
 import type { Place } from './place.ts';
 import type { RunResult } from './run.ts';
 
+/** Runs the daemon and the commands: another one than this here, to try the product under it. */
+export const NODE = process.env['ROUTEWALL_NODE'] ?? process.execPath;
 /** The built program, beside this one or in the checkout. */
 export const PROGRAM = fileURLToPath(new URL('../dist/routewall.mjs', import.meta.url));
 
@@ -44,7 +46,7 @@ export const commandOf = ({ config, policies, lxcPath }: Installation, words: re
 /** Answers 0 and 1 are results; anything else is an error with all that was said. */
 export async function runRoutewall(installation: Installation, words: readonly string[]): Promise<RunResult> {
   const args = commandOf(installation, words);
-  const result = await installation.host.runForResult(process.execPath, args, { env: installation.env });
+  const result = await installation.host.runForResult(NODE, args, { env: installation.env });
   if (result.exitCode > 1) {
     throw new Error(`routewall ${words.join(' ')}: exit status ${result.exitCode}\n${result.stderr}\n${result.stdout}`);
   }

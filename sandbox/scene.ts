@@ -7,7 +7,7 @@ import { type Container, createContainer } from './container.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { eventually } from './eventually.ts';
 import { createHost, type Host } from './host.ts';
-import { commandOf, type Installation, isInForce } from './routewall.ts';
+import { commandOf, type Installation, isInForce, NODE } from './routewall.ts';
 import { listen, type Port } from './services.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../fixtures/sandbox', import.meta.url));
@@ -89,7 +89,7 @@ const renderNic = (name: ContainerName): string[] => [
 /** The real daemon, in force when it returns. */
 export async function startRealDaemon({ installation }: Scene): Promise<Daemon> {
   const { host, env } = installation;
-  const daemon = await startDaemon({ host, env, command: [process.execPath, ...commandOf(installation, ['daemon'])] });
+  const daemon = await startDaemon({ host, env, command: [NODE, ...commandOf(installation, ['daemon'])] });
   const died = daemon.child().exited.then(() => {
     throw new Error(`the daemon ended by itself; its log:\n${daemon.log().join('\n')}`);
   });

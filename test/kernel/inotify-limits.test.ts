@@ -10,7 +10,7 @@ import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { type Daemon, startDaemon } from '../../sandbox/daemon.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createPlace, type Place } from '../../sandbox/place.ts';
-import { PROGRAM } from '../../sandbox/routewall.ts';
+import { NODE, PROGRAM } from '../../sandbox/routewall.ts';
 import { makeClock } from '../attack/clock.ts';
 import { addressesOf, nic } from '../lxc/routewall.ts';
 
@@ -21,7 +21,7 @@ let host: Place;
 let folder: string;
 let env: Readonly<Record<string, string>>;
 const words = (command: string): [string, ...string[]] => [
-  ...([process.execPath, PROGRAM, command, '--config', join(folder, 'routewall.yaml')] as const),
+  ...([NODE, PROGRAM, command, '--config', join(folder, 'routewall.yaml')] as const),
   ...['--policies', join(folder, 'policies'), '-P', join(folder, 'lxc')],
 ];
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { createHost } from '../../sandbox/host.ts';
-import { PROGRAM } from '../../sandbox/routewall.ts';
+import { NODE, PROGRAM } from '../../sandbox/routewall.ts';
 import { runIp } from '../../sandbox/wire.ts';
 import { addressesOf, nic } from './routewall.ts';
 
@@ -22,7 +22,7 @@ test('whose link is there runs, and where two name one, neither is taken for it'
     await writeFile(join(lxcPath, name, 'config'), lines.join('\n'));
   }
   const words = ['list', '--json', '--policies', await makeFolder(), '-P', lxcPath];
-  const { stdout } = await host.run(process.execPath, [PROGRAM, ...words]);
+  const { stdout } = await host.run(NODE, [PROGRAM, ...words]);
   const listed: { container: string; state: string; nics: { hostVeth: string | null }[] }[] = JSON.parse(stdout);
   expect(listed.map(({ container, state, nics }) => [container, state, nics[0]?.hostVeth])).toEqual([
     ['db', 'STOPPED', null],

@@ -8,7 +8,7 @@ import { afterEach, expect, test } from 'vitest';
 import { cleanUp, makeFolder } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createHost, type Host } from '../../sandbox/host.ts';
-import { PROGRAM } from '../../sandbox/routewall.ts';
+import { NODE, PROGRAM } from '../../sandbox/routewall.ts';
 import { type OwnState, readOwnState } from './kernel-state.ts';
 import { nic, type Routewall, startRoutewall } from './routewall.ts';
 
@@ -144,7 +144,7 @@ async function readFresh({ routewall, twin, running }: World): Promise<OwnState>
   const { configFile, policyFolder, bed } = routewall;
   const words = ['daemon', '--once', '--config', configFile, '--policies', policyFolder, '-P', bed.lxcPath];
   // A hundredth of it on a machine that has nothing else to do.
-  const { stderr } = await host.runForResult(process.execPath, [PROGRAM, ...words], { env, timeout: 120_000 });
+  const { stderr } = await host.runForResult(NODE, [PROGRAM, ...words], { env, timeout: 120_000 });
   expect(stderr).toContain(' ready: ');
   const state = await readOwnState(host);
   const proxies = 'ip neigh show proxy | while read address _ dev _; do ip neigh del proxy $address dev $dev; done';

@@ -6,7 +6,7 @@ import { type Container, createContainer } from '../../sandbox/container.ts';
 import { type Daemon, startDaemon } from '../../sandbox/daemon.ts';
 import { eventually } from '../../sandbox/eventually.ts';
 import { createHost, type Host, type HostOptions, makeLxcPath } from '../../sandbox/host.ts';
-import { fileOptions, PROGRAM } from '../../sandbox/routewall.ts';
+import { fileOptions, NODE, PROGRAM } from '../../sandbox/routewall.ts';
 import type { RunResult } from '../../sandbox/run.ts';
 
 export interface RoutewallOptions {
@@ -95,7 +95,7 @@ export async function startRoutewall(options: RoutewallOptions = {}): Promise<Ro
   await options.prepare?.(bed);
 
   const commandOf = (words: readonly string[]): [string, ...string[]] => [
-    process.execPath,
+    NODE,
     PROGRAM,
     ...words,
     ...fileOptions(words, { config: configFile, policies: policyFolder, lxcPaths }),
