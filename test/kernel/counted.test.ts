@@ -7,6 +7,7 @@ import { parseInterfacePattern } from '../../render/names.ts';
 import { renderDesired } from '../../render/nft.ts';
 import { renderRuleset } from '../../render/ruleset.ts';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
 import { createNamespace, type Namespace } from '../../sandbox/namespace.ts';
 import { createWire, runIp } from '../../sandbox/wire.ts';
 import { certain, nicOf, stateOf } from '../controller/states.ts';
@@ -116,7 +117,10 @@ it("holds the last packet's age", async () => {
 });
 
 it("keeps a container that tries every port from filling the set: the others' refusals are there", async () => {
-  await send(inside[0], udp(1, 65_535));
+  // While its neighbour isn't known, no more than some hundred of them wait.
+  await send(inside[0], udp(1));
+  await eventually('the first is there', async () => (await counted('veth1')).includes('egress 192.0.2.1 17 1: 1'));
+  await send(inside[0], udp(2, 65_535));
   await send(inside[1], udp(53));
   const mine = await counted('veth1');
   expect(mine.length).toBeGreaterThanOrEqual(1000);
