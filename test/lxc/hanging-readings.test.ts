@@ -8,7 +8,7 @@ import { listen, probe } from '../../sandbox/services.ts';
 import { childrenOf, commandOf } from '../attack/processes.ts';
 import { makeTools, type Tools } from '../attack/tools.ts';
 import { readOwnState } from './kernel-state.ts';
-import { ASKS_MONITOR, LISTS_ADDRESSES, misbehave } from './perl-programs.ts';
+import { ASKS_MONITOR, LISTS_ADDRESSES, LISTS_ROUTES, misbehave } from './perl-programs.ts';
 import { addressesOf, nic, OPEN, type Routewall, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -37,21 +37,36 @@ function isHanging({ daemon }: Routewall): boolean {
 test.each([
   ['nft lists nothing', (tools: Tools) => tools.setNft('hanging')],
   ['nft fails', (tools: Tools) => tools.setNft('failing')],
-  ['ip lists no routes', (tools: Tools) => tools.setIp({ words: '*route*show*', does: 'hang' })],
-  ['ip fails to list routes', (tools: Tools) => tools.setIp({ words: '*route*show*', does: 'fail' })],
+  [
+    'no routes are listed',
+    (tools: Tools, { daemon }: Routewall) => misbehave(tools, daemon, { words: LISTS_ROUTES, does: 'hang' }),
+  ],
+  [
+    'listing routes fails',
+    (tools: Tools, { daemon }: Routewall) => misbehave(tools, daemon, { words: LISTS_ROUTES, does: 'fail' }),
+  ],
   ['ip fails to list proxies', (tools: Tools) => tools.setIp({ words: '*neigh*show*proxy*', does: 'fail' })],
-] as const)('enforces who starts while %s, and mends what others changed once it does', async (_, misbehave) => {
+] as const)('enforces who starts while %s, and mends what others changed once it does', async (_, begin) => {
   const { tools, routewall, start } = await startWithTools();
   const { host } = routewall.bed;
   const edit = () => host.run('nft', ['insert', 'rule', 'inet', 'routewall', 'forward_from', 'counter']);
   const edited = async (): Promise<boolean> =>
     (await host.run('nft', ['list', 'chain', 'inet', 'routewall', 'forward_from'])).stdout.includes('counter packets');
   await start('zero', 19);
-  await misbehave(tools);
+  await begin(tools, routewall);
   const mark = routewall.mark();
+  const aside = /the comparison with the kernel: .*; again in/;
   await edit();
+  // Of one that begins behind the start, nobody would have to wait for the end.
+  const isBegun = () =>
+    isHanging(routewall) ||
+    routewall.daemon
+      .log()
+      .slice(mark)
+      .some((line) => aside.test(line));
+  await eventually('it is compared', isBegun);
   await start('one', 20);
-  await routewall.daemon.child().waitForLine(/the comparison with the kernel: .*; again in/, { after: mark });
+  await routewall.daemon.child().waitForLine(aside, { after: mark });
   await start('two', 21);
   // The command itself would wait for the same nft.
   const isTold = async (): Promise<boolean> => {
@@ -63,6 +78,7 @@ test.each([
   await start('three', 22);
   await tools.setNft('real');
   await tools.setIp();
+  await tools.setPerl();
   await eventually('what was inserted is gone', async () => !(await edited()), 60_000);
   await eventually('the status tells of nothing', async () => !(await isTold()));
 });

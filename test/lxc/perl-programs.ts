@@ -9,6 +9,9 @@ export const ASKS_MONITOR = '*lxc.net.*';
 /** Lists the addresses of all links. */
 export const LISTS_ADDRESSES = '*inet_ntop??family,??address*';
 
+/** Lists our routes of one family. */
+export const LISTS_ROUTES = '*route?show*';
+
 /** Whoever runs them. */
 export async function misbehave(tools: Tools, daemon: Routewall['daemon'], mode: Misbehaviour): Promise<void> {
   await tools.setPerl(mode);
