@@ -58,7 +58,7 @@ export class BootRuleset {
     this.#panic = [];
   }
 
-  /** Whether the disk took it not, the last time. */
+  /** Whether the disk refused it, the last time. */
   get isRefused(): boolean {
     return this.#isRefused;
   }

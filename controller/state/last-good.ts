@@ -99,7 +99,7 @@ export class LastGood {
     await written;
   }
 
-  /** Whether the disk didn't take all of it, the last time. */
+  /** Whether the disk refused some of it, the last time. */
   get isRefused(): boolean {
     return this.#isRefused;
   }
