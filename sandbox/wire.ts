@@ -13,8 +13,9 @@ export interface WireEnd {
 
 /** Both ends are up and their addresses usable when it returns. */
 export async function createWire(left: WireEnd, right: WireEnd): Promise<void> {
-  const end = (side: WireEnd): string[] => ['name', side.name, 'netns', side.namespace.name];
-  await run('ip', ['link', 'add', ...end(left), 'type', 'veth', 'peer', ...end(right)]);
+  // From within: until Linux 6.12 at least, a name that the machine itself has is refused to who asks from there.
+  const far = ['peer', 'name', right.name, 'netns', right.namespace.name];
+  await run('ip', ['-n', left.namespace.name, 'link', 'add', 'name', left.name, 'type', 'veth', ...far]);
   for (const side of [left, right]) await setUp(side);
   for (const side of [left, right]) await eventually(`${side.name} is ready`, () => isReady(side));
 }
