@@ -32,6 +32,9 @@ const PACKAGES = [
   ...['ufw', 'firewalld', 'libpam-systemd'],
 ];
 
+/** What makes such a tree a machine that boots by itself, on which `npm start`'s story can be told. */
+const KERNEL = ['linux-image-amd64', 'initramfs-tools', 'zstd', 'tcpdump'];
+
 /** What a package switches on by itself; the test that is about it starts it. */
 const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
 
@@ -39,18 +42,24 @@ const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
 const PATIENCE = 900_000;
 
 /** The root folder of that release; takes a minute when it has to be made, by one process for all. Nobody may write to it. */
-export async function debianTree(release: Release): Promise<string> {
+export const debianTree = (release: Release): Promise<string> => makeOnce(release, release, PACKAGES);
+
+/** The same with Debian's own kernel, which takes some minutes more. */
+export const debianTreeWithKernel = (release: Release): Promise<string> =>
+  makeOnce(`${release}+kernel`, release, [...PACKAGES, ...KERNEL]);
+
+async function makeOnce(name: string, release: Release, packages: readonly string[]): Promise<string> {
   const key = createHash('sha256')
-    .update([...PACKAGES, ...SWITCHED_OFF].join())
+    .update([...packages, ...SWITCHED_OFF].join())
     .digest('hex');
-  const tree = join(CACHE, `${release}-${key.slice(0, 12)}`);
+  const tree = join(CACHE, `${name}-${key.slice(0, 12)}`);
   await mkdir(CACHE, { recursive: true });
   await eventually(`who makes ${tree} is done`, async () => !(await isGrowing(tree)), PATIENCE);
   if (existsSync(tree)) return tree;
-  await removeOthers(release);
+  await removeOthers(name);
   const growing = `${tree}-${process.pid}.growing`;
   await mkdir(growing);
-  await bootstrap(release, growing).catch(async (cause: unknown) => {
+  await bootstrap(release, packages, growing).catch(async (cause: unknown) => {
     // Others would wait for it.
     await rm(growing, { recursive: true, force: true });
     throw cause;
@@ -67,8 +76,8 @@ async function isGrowing(tree: string): Promise<boolean> {
   return growers.some((pid) => pid !== undefined && isAlive(pid));
 }
 
-async function bootstrap(release: Release, folder: string): Promise<void> {
-  const options = ['--variant=minbase', `--include=${PACKAGES.join(',')}`];
+async function bootstrap(release: Release, packages: readonly string[], folder: string): Promise<void> {
+  const options = ['--variant=minbase', `--include=${packages.join(',')}`];
   await run('debootstrap', [...options, release, folder, await readMirror()], { timeout: PATIENCE });
   await run('systemctl', ['--quiet', '--root', folder, 'disable', ...SWITCHED_OFF]);
   await rm(join(folder, 'var/cache/apt/archives'), { recursive: true, force: true });
@@ -87,11 +96,11 @@ async function readMirror(): Promise<string> {
 const WEEK = 7 * 24 * 3_600_000;
 
 /** Trees of an earlier list of packages, which another checkout may still use for a while, and halves of interrupted runs. */
-async function removeOthers(release: Release): Promise<void> {
-  for (const name of (await readdir(CACHE)).filter((name) => name.startsWith(`${release}-`))) {
-    const grower = growerOf(name);
-    const age = Date.now() - (await stat(join(CACHE, name))).mtimeMs;
+async function removeOthers(name: string): Promise<void> {
+  for (const other of (await readdir(CACHE)).filter((other) => other.startsWith(`${name}-`))) {
+    const grower = growerOf(other);
+    const age = Date.now() - (await stat(join(CACHE, other))).mtimeMs;
     const isUsed = grower === undefined ? age < WEEK : isAlive(grower);
-    if (!isUsed) await rm(join(CACHE, name), { recursive: true, force: true });
+    if (!isUsed) await rm(join(CACHE, other), { recursive: true, force: true });
   }
 }
