@@ -33,6 +33,29 @@ function frameOf(words: readonly string[], input: string): Buffer {
   return Buffer.concat([lengths, command, fed]);
 }
 
+/** Of what the program tells. One frame may come in many pieces, which are put together once. */
+function splitFrames(take: (id: number, kind: string, data: Buffer) => void): (data: Buffer) => void {
+  let pieces: Buffer[] = [];
+  let held = 0;
+  let wanted = HEAD;
+  return (data) => {
+    pieces.push(data);
+    held += data.length;
+    if (held < wanted) return;
+    let rest = pieces.length === 1 ? data : Buffer.concat(pieces);
+    const isWhole = (): boolean => {
+      wanted = rest.length < HEAD ? HEAD : HEAD + rest.readUInt32BE(5);
+      return rest.length >= wanted;
+    };
+    while (isWhole()) {
+      take(rest.readUInt32BE(0), rest.toString('latin1', 4, 5), rest.subarray(HEAD, wanted));
+      rest = rest.subarray(wanted);
+    }
+    pieces = [rest];
+    held = rest.length;
+  };
+}
+
 interface Job {
   pid?: number;
   readonly onOutput: (data: Buffer) => void;
@@ -85,15 +108,10 @@ export function openForkServer(start: StartTalker, direct: Direct): ForkServer {
   const started = (): Talker | undefined => {
     if (server !== undefined || performance.now() < notBefore) return server;
     const fresh = start('perl', ['-e', PROGRAM]);
-    let rest = Buffer.alloc(0);
+    const split = splitFrames((id, kind, data) => take(fresh, id, kind, data));
     fresh.onOutput((data) => {
       lastHeard = performance.now();
-      rest = Buffer.concat([rest, data]);
-      while (rest.length >= HEAD && rest.length >= HEAD + rest.readUInt32BE(5)) {
-        const end = HEAD + rest.readUInt32BE(5);
-        take(fresh, rest.readUInt32BE(0), rest.toString('latin1', 4, 5), rest.subarray(HEAD, end));
-        rest = rest.subarray(end);
-      }
+      split(data);
     });
     fresh.onErrorOutput(() => undefined);
     fresh.onEnd(() => lose(fresh));
