@@ -21,18 +21,28 @@ export async function writeStatusFile(directory: string, status: StatusFile): Pr
 export const readStatusFile = (directory: string): Promise<StatusFile | undefined> => readAs(directory, parseStatus);
 
 /** As readStatusFile, without a look at each of thousands of containers. */
-export const readServer = (directory: string): Promise<Server | undefined> => readAs(directory, parseServer);
+export const readServer = (directory: string): Promise<Server | undefined> => readAs(directory, parseServer, headOf);
 
 /** The same of the revision alone. */
 export const readRevision = (directory: string): Promise<RevisionView | undefined> =>
-  readAs(directory, (top) => parseRevisionView(fieldsOf(top)('revision')));
+  readAs(directory, (top) => parseRevisionView(fieldsOf(top)('revision')), headOf);
 
-async function readAs<T>(directory: string, parse: (top: Placed) => T): Promise<T | undefined> {
+/** What the service says of itself, which stands in front of the containers; all of it where a daemon has another order. */
+function headOf(text: string): string {
+  const end = /,"generation":(?:null|\d+),"containers":\[/.exec(text)?.index;
+  return end === undefined ? text : `${text.slice(0, end)}}`;
+}
+
+async function readAs<T>(
+  directory: string,
+  parse: (top: Placed) => T,
+  partOf = (text: string): string => text,
+): Promise<T | undefined> {
   const file = join(directory, NAME);
   const text = await readIfThere(file);
   if (text === undefined) return undefined;
   try {
-    return parse(parseJson(text));
+    return parse(parseJson(partOf(text)));
   } catch (cause) {
     throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }

@@ -1,13 +1,19 @@
 /** What is remembered of a container's status is what would be told of it anew. */
-import { beforeEach, expect, test } from 'vitest';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeEach, expect, test } from 'vitest';
 import type { HostReader } from '../../../controller/host/host-reader.ts';
 import type { Outcome } from '../../../controller/pass/outcome.ts';
 import { describeStatus, type ServiceFacts } from '../../../controller/status/describe-status.ts';
 import { jsonPieces } from '../../../controller/status/json-pieces.ts';
+import { readRevision, readServer, readStatusFile, writeStatusFile } from '../../../controller/status/status-file.ts';
 import type { StatusFile } from '../../../controller/status/status-shape.ts';
 import { closedPolicy } from '../../../policies/compile-policy.ts';
 import type { NicState } from '../../../render/desired.ts';
+import { cleanUp, makeFolder } from '../../../sandbox/clean-up.ts';
 import { keyOf, nicOf, stateOf, veth } from '../states.ts';
+
+afterAll(cleanUp);
 
 const COUNT = 3;
 const setting = (value: string) => ({ key: 'net.ipv4.ip_forward', value, reason: 'it routes' });
@@ -55,6 +61,18 @@ beforeEach(() => {
   };
 });
 
+/** What the daemon says of itself; a policy folder may have any name. */
+const service = {
+  ...{ pid: 7, started: 8 },
+  serves: { config: '/etc/c.yaml', policies: '/etc/,"generation":null,"containers":[', lxcPaths: ['/var/lib/lxc'] },
+  revision: { inForce: 3, autoApply: true, unconfirmed: null, waiting: ['containers/x.yaml'], reason: null },
+  panic: {
+    all: null,
+    containers: [{ container: 'c1', since: '2026-11-01T00:00:00.000Z', reason: 'so' }],
+    damaged: null,
+  },
+};
+
 async function describe(of = containers): Promise<StatusFile> {
   const known = of.map((container, index) => ({
     ...{ container, name: `c${index}`, runtime: { state: world.states[index] } },
@@ -73,6 +91,7 @@ async function describe(of = containers): Promise<StatusFile> {
     nicsSince: new Map(world.since.map((time, index) => [key(index), time])),
     watchers: new Map(),
     unread: [],
+    ...service,
   };
   return await describeStatus(
     outcome as unknown as Outcome,
@@ -129,4 +148,15 @@ test('the file holds what is described, whatever was written before', async () =
     expect(await textOf()).toEqual(JSON.parse(JSON.stringify(await describe(makeContainers()))));
     change(world);
   }
+});
+
+test('who asks for the service alone reads nothing of the containers', async () => {
+  const folder = await makeFolder();
+  await writeStatusFile(folder, await describe());
+  const file = join(folder, 'status.json');
+  await writeFile(file, (await readFile(file, 'utf8')).replace(/"container":"c0".*/s, ''));
+  await expect(readStatusFile(folder)).rejects.toThrow(/status[.]json: /);
+  const { pid, started, serves, revision } = service;
+  expect(await readServer(folder)).toEqual({ pid, started, serves });
+  expect(await readRevision(folder)).toEqual(revision);
 });
