@@ -75,9 +75,11 @@ export async function readHostUnder(
   const run = await io.loadReader();
   const answers = await recallAnswers(config, shared.stateDirectory);
   const taken = shared.stateFile === undefined && config.probe ? readTaken(shared.runtimeDirectory) : new Map();
+  // While the files are read, whose failure has precedence.
+  const asked = shared.stateFile === undefined ? servedBackend(run, config.backend) : undefined;
+  asked?.catch(() => undefined);
   const reader = new HostReader({
     ...{ config, policyFolder: shared.policyFolder, run, isOnce: true, firstLinks },
-    backend: shared.stateFile === undefined ? await servedBackend(run, config.backend) : undefined,
     answers: () => answers,
     taken: () => taken,
   });
@@ -92,12 +94,16 @@ export async function readHostUnder(
   if (depth === 'in-force' && process.getuid?.() === 0)
     reader.useFiles(await readFilesInForce(shared.stateDirectory, reader.files, reader.following));
   const assembler = createAssembler();
-  const lastGood =
-    depth !== 'files' ? await recallLastGood(assembler, reader.inputs(), shared.stateDirectory) : undefined;
-  await readUplinks(assembler, reader, lastGood).catch((cause: unknown) => {
+  const backend = await asked;
+  const inputsWith = (lastGood?: ReadonlyMap<string, CompiledPolicy>): HostInputs => ({
+    ...reader.inputs(lastGood),
+    backend,
+  });
+  const lastGood = depth !== 'files' ? await recallLastGood(assembler, inputsWith(), shared.stateDirectory) : undefined;
+  await readUplinks(assembler, reader, inputsWith(lastGood)).catch((cause: unknown) => {
     io.err.write(`what this host's routers are is not known: ${messageOf(cause)}\n`);
   });
-  const inputs = reader.inputs(lastGood);
+  const inputs = inputsWith(lastGood);
   const { files } = reader;
   const panic = await readKnownPanic(shared);
   return {
@@ -110,13 +116,9 @@ export async function readHostUnder(
   };
 }
 
-async function readUplinks(
-  assembler: Assembler,
-  reader: HostReader,
-  lastGood: ReadonlyMap<string, CompiledPolicy> | undefined,
-): Promise<void> {
+async function readUplinks(assembler: Assembler, reader: HostReader, inputs: HostInputs): Promise<void> {
   if (![...reader.files.values()].some((file) => String(file).includes('uplink'))) return;
-  const { policies, network } = assembler.assemble(reader.inputs(lastGood));
+  const { policies, network } = assembler.assemble(inputs);
   await reader.uplinks.read(uplinkChoices(policies.values()), network.uplinks, true);
 }
 

@@ -24,6 +24,7 @@ import type { Following } from '../revisions/revisions.ts';
 import { containerId } from './containers.ts';
 import { HostLinks } from './host-links.ts';
 import { isHostAsRead } from './host-look.ts';
+import { readPlain } from './hosts-own.ts';
 import { type ContainerRef, type KnownContainer, KnownContainers } from './known-containers.ts';
 import { PolicyFolder } from './policy-folder.ts';
 import { RunningReader } from './running-reader.ts';
@@ -172,6 +173,7 @@ export class HostReader {
   /** All but what runs. `onNoLinks` is told why the host's links can't be read; without it that is an error. */
   async readFiles(onNoLinks?: (cause: unknown) => void): Promise<void> {
     const ways = this.#waysOut.read(patiently);
+    const plain = this.#options.isOnce === true ? readPlain(this.#options.run) : undefined;
     // The kernel takes as long to tell of ten thousand links as reading their containers' files does.
     const links = Promise.all([this.#links.read('all', patiently), ways]).catch((cause: unknown) => {
       if (onNoLinks === undefined) throw cause;
@@ -181,6 +183,7 @@ export class HostReader {
     await this.readPolicies();
     // Whether it could be read is told with the links.
     await ways.catch(() => undefined);
+    if (plain !== undefined) this.#containers.plain = await plain;
     // While many files are read without a pause, ip would wait for who takes its words.
     for (const id of await inTurns(this.#containers.readTreeInPieces())) this.#forget(id);
     await links;

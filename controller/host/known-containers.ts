@@ -13,7 +13,7 @@ import { shareFiles } from '../../watchers/lxc-config/shared-files.ts';
 import { ReadFrom, SeenFiles } from '../../watchers/lxc-config/unchanged-files.ts';
 import { claimedNics, type Runtime, STOPPED } from './container-runtime.ts';
 import { containerId, describeContainer } from './containers.ts';
-import { isHostsOwn, listVirtual } from './hosts-own.ts';
+import { isHostsOwn } from './hosts-own.ts';
 import { NamedLinks } from './named-links.ts';
 import { type KeptNics, keepRunningNics } from './running-nics.ts';
 import { unenforceableNics } from './unenforceable-nics.ts';
@@ -37,7 +37,8 @@ export class KnownContainers {
   readonly #config: HostConfig;
   readonly #waysOut: () => ReadonlySet<string>;
   readonly #isOnce: boolean;
-  readonly #virtual: ReadonlySet<string> | undefined;
+  /** See `readPlain`. */
+  plain: ReadonlySet<string> = NONE;
   readonly #known = new Map<string, KnownContainer>();
   readonly #readFrom = new Map<string, ReadFrom>();
   readonly #refused = new Map<string, ContainerRef>();
@@ -58,7 +59,6 @@ export class KnownContainers {
     this.#config = config;
     this.#waysOut = waysOut;
     this.#isOnce = isOnce;
-    this.#virtual = isOnce ? listVirtual() : undefined;
   }
 
   get byId(): ReadonlyMap<string, KnownContainer> {
@@ -217,7 +217,7 @@ export class KnownContainers {
     if (isSettled && JSON.stringify(before.lxc) === JSON.stringify(lxc)) return before;
     const wired = wiredNames(this.#config.wires, name);
     const described = describeContainer(lxcPath, name, lxc, wired, (veth) =>
-      isHostsOwn(veth, this.#config, this.#waysOut(), this.#virtual),
+      isHostsOwn(veth, this.#config, this.#waysOut(), this.plain),
     );
     const runs = lxc.loadable
       ? keepRunningNics(described, before, this.links.identityOf)
