@@ -30,6 +30,10 @@ export interface RuntimeQuestion {
   readonly exists?: LinkExists | undefined;
   /** Nobody listens for it any more: there is no one to ask. */
   readonly isSilent?: boolean;
+  /** As LXC told: links that exist don't tell that it runs. */
+  readonly isOver?: boolean;
+  /** As LXC told, since `before`: of links that it found, only a name that the configuration has tells anything. */
+  readonly isRestarted?: boolean;
 }
 
 type ClaimedNic = Pick<Endpoint, 'key' | 'index' | 'fixedVeth'>;
@@ -70,12 +74,12 @@ export function linkIdentity(name: InterfaceName): string {
 
 /** Costs no fork where every routed NIC has a fixed name, or where all that was found before still exists. */
 export async function readRuntime(run: Run, question: RuntimeQuestion): Promise<Runtime> {
-  const { container, before, isAmbiguous, exists = linkExists } = question;
+  const { container, before, isAmbiguous, exists = linkExists, isOver, isRestarted } = question;
   const nics = claimedNics(container);
-  if (hasAmbiguous(nics, isAmbiguous)) return askLxc(run, question);
+  if (isOver === true || hasAmbiguous(nics, isAmbiguous)) return askLxc(run, question);
   const fixed = runtimeByName(nics, exists);
   if (fixed !== undefined) return fixed;
-  if (before !== undefined && hasAll(nics, before) && allExist(before.veths))
+  if (isRestarted !== true && before !== undefined && hasAll(nics, before) && allExist(before.veths))
     // STARTING is what a hook said; its word no longer counts once LXC itself has told a state.
     return before.state === 'STARTING' ? { ...before, state: 'RUNNING' } : before;
   return askLxc(run, question);

@@ -77,7 +77,9 @@ export class RunningReader {
     const changed = [...this.#containers.byId.values()].filter(
       ({ container, runtime }) => listening.has(container.id) !== (runtime.state !== 'STOPPED'),
     );
-    for (const { container } of changed) this.#options.runtimes.forgetEnd(container.id);
+    const { runtimes } = this.#options;
+    for (const { container } of changed)
+      if (listening.has(container.id) || !runtimes.isOver(container.id)) runtimes.forgetEnd(container.id);
     return changed;
   }
 
@@ -126,6 +128,10 @@ export class RunningReader {
     });
   }
 
+  #mayHaveEnded({ container, runtime }: KnownContainer): boolean {
+    return mayHaveEnded(runtime) || (runtime.state !== 'STOPPED' && this.#options.runtimes.isOver(container.id));
+  }
+
   #isKnownToHaveEnded({ container, runtime: before }: KnownContainer): boolean {
     return this.#options.runtimes.ended({ container, before }) !== undefined;
   }
@@ -134,7 +140,7 @@ export class RunningReader {
   async #silent(containers: readonly ContainerRef[]): Promise<ReadonlySet<string>> {
     const asked = containers.filter(({ lxcPath, name }) => {
       const known = this.#containers.byId.get(containerId(lxcPath, name));
-      return known !== undefined && mayHaveEnded(known.runtime) && !this.#isKnownToHaveEnded(known);
+      return known !== undefined && this.#mayHaveEnded(known) && !this.#isKnownToHaveEnded(known);
     });
     if (asked.length < 2) return new Set();
     const silent = await orUnread(() => reading(() => listSilent(this.#options.run, asked)));

@@ -44,6 +44,8 @@ export class RuntimeReader {
   readonly #gone = new Map<string, Set<string>>();
   /** By container id: how far LXC has told that its end is. */
   readonly #ending = new Map<string, 'STOPPING' | 'STOPPED'>();
+  /** By container id: LXC told of a start since its links were found. */
+  readonly #restarted = new Set<string>();
   /** By the clock of `performance.now()`; `undefined` before anybody was asked about. */
   #firstUntil: number | undefined;
 
@@ -81,6 +83,9 @@ export class RuntimeReader {
 
   /** LXC told the container's state. */
   noteState(id: string, state: string): void {
+    // What a hook said is of this start, though LXC's own word comes behind it.
+    if (state === 'STARTING' && !this.#hints.has(id)) this.#restarted.add(id);
+    if (state === 'STOPPED') this.#restarted.delete(id);
     if (state === 'STOPPING' || state === 'STOPPED') this.#ending.set(id, state);
     else if (state !== 'ABORTING' && state !== 'EXITED') this.#ending.delete(id);
     // It can be asked from now on.
@@ -93,6 +98,11 @@ export class RuntimeReader {
   /** What was told of its end. */
   forgetEnd(id: string): void {
     this.#ending.delete(id);
+  }
+
+  /** LXC told that it is stopped, and of no start since: a link of its may be left, as where a connection keeps its network alive. */
+  isOver(id: string): boolean {
+    return this.#ending.get(id) === 'STOPPED';
   }
 
   /**
@@ -114,14 +124,18 @@ export class RuntimeReader {
     const ended = this.#hints.has(id) ? undefined : this.ended(asked);
     const gone = this.#gone.get(id);
     this.#gone.delete(id);
-    const question = gone === undefined || gone.size === 0 ? asked : withoutLinks(asked, gone);
+    const linked = gone === undefined || gone.size === 0 ? asked : withoutLinks(asked, gone);
+    const question = { ...linked, isOver: this.isOver(id), isRestarted: this.#restarted.has(id) };
     const leaving = this.#leaving.get(id);
     if (leaving !== undefined) return { state: 'STOPPING', veths: remaining(question.before, leaving) };
     const hint = this.#hints.get(id);
     if (hint !== undefined) {
       this.#unconfirmed.delete(hint);
       const hinted = this.#stillTrue(hint) ?? (await this.#confirm(question, hint));
-      if (hinted !== undefined) return hinted;
+      if (hinted !== undefined) {
+        this.#restarted.delete(id);
+        return hinted;
+      }
       // The question may be older than the hook: a container can be made anew under its name, with other NICs.
       const now = renewed();
       if (now !== undefined && (now.lxc !== question.lxc || this.#hints.get(id) !== hint))
@@ -188,9 +202,13 @@ export class RuntimeReader {
 
   async #ask(question: RuntimeQuestion, renewed: () => RuntimeQuestion | undefined): Promise<Runtime> {
     const { run, onLate } = this.#options;
-    const asked = readRuntime(run, question);
-    if (onLate === undefined) return await asked;
     const { id } = question.container;
+    const ending = this.#ending.get(id);
+    const asked = readRuntime(run, question).then((runtime) => {
+      if (this.#ending.get(id) === ending && runtime.veths.size > 0) this.#restarted.delete(id);
+      return runtime;
+    });
+    if (onLate === undefined) return await asked;
     const interruption = this.#interruption(id);
     const first = await Promise.race([asked, interruption.promise]).finally(interruption.end);
     if (first !== undefined) return first;
@@ -201,7 +219,10 @@ export class RuntimeReader {
       return now === undefined ? STOPPED : await this.read(now, renewed);
     }
     void asked
-      .then((runtime) => void this.#late.set(id, runtime))
+      .then((runtime) => {
+        // What LXC told since is younger.
+        if (this.#ending.get(id) === ending) this.#late.set(id, runtime);
+      })
       .catch(() => undefined)
       .finally(() => onLate(question));
     return question.before ?? { state: 'STARTING', veths: new Map() };

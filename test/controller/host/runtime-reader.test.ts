@@ -10,7 +10,8 @@ import { veth } from '../states.ts';
 /** A link that exists wherever this runs. */
 const LINK = veth('lo');
 
-function reading(lines = '', options: Partial<RuntimeReaderOptions> = {}) {
+/** `answer`: its monitor's. */
+function reading(lines = '', options: Partial<RuntimeReaderOptions> = {}, answer = `2\n4242\n${LINK}\n`) {
   const lxc = parseText(`lxc.net.0.type = veth\n${lines}`);
   const container = describeContainer('/var/lib/lxc', 'web', lxc);
   const before: Runtime = { state: 'RUNNING', veths: new Map(container.endpoints.map(({ key }) => [key, LINK])) };
@@ -20,7 +21,7 @@ function reading(lines = '', options: Partial<RuntimeReaderOptions> = {}) {
     // Where it is now isn't found.
     const isMonitor = command === 'perl' && !args.includes('process');
     asked.push(isMonitor ? 'its monitor' : command);
-    return { stdout: isMonitor ? `2\n4242\n${LINK}\n` : '', stderr: '', exitCode: 0 };
+    return { stdout: isMonitor ? answer : '', stderr: '', exitCode: 0 };
   };
   const reader = new RuntimeReader({ run, ...options });
   const read = (found: Runtime = before) => reader.read({ ...question, before: found }, () => question);
@@ -86,6 +87,16 @@ it('finds the link of one that is started anew before LXC tells of it', async ()
   const { reader, id, read } = reading('lxc.net.0.veth.pair = lo\n');
   reader.noteState(id, 'STOPPED');
   expect((await read(OF_STOPPED)).veths.size).toBe(1);
+});
+
+it.each(['', 'lxc.net.0.veth.pair = lo\n'])('believes no link of one that LXC told has stopped: %j', async (lines) => {
+  const silent = reading(lines, {}, '');
+  silent.reader.noteState(silent.id, 'STOPPED');
+  expect(await silent.read()).toEqual(OF_STOPPED);
+  const again = reading(lines);
+  again.reader.noteState(again.id, 'STOPPED');
+  expect((await again.read()).veths.size).toBe(1);
+  expect(again.asked).toContain('its monitor');
 });
 
 it('asks nobody where the kernel tells of the end last', async () => {
@@ -155,3 +166,31 @@ it.each(['after its pass', 'before its pass has ended'])(
     expect(await reader.settled(id)).toBe(false);
   },
 );
+
+it('believes no answer that was asked for before LXC told of the end', async () => {
+  vi.useFakeTimers();
+  const late: string[] = [];
+  let listens = true;
+  const { reader, id, read } = reading('', {
+    run: (_, args) => {
+      const stdout = args.includes('process') ? `${LINK}\n` : listens ? '2\n4242\n' : '';
+      return new Promise((resolve) => setTimeout(resolve, 900, { stdout, stderr: '', exitCode: 0 }));
+    },
+    onLate: ({ name }) => void late.push(name),
+  });
+  reader.endFirst();
+  reader.noteLink(id, LINK, true);
+  const first = read();
+  await vi.advanceTimersByTimeAsync(600);
+  await first;
+  reader.noteState(id, 'STOPPED');
+  listens = false;
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(late).toEqual(['web']);
+  const second = read();
+  await vi.advanceTimersByTimeAsync(600);
+  // Nor is anything else known by then.
+  expect((await second).state).toBe('RUNNING');
+  await vi.advanceTimersByTimeAsync(600);
+  expect(await read()).toEqual(OF_STOPPED);
+});
