@@ -167,7 +167,7 @@ export async function stopOne(scene: Scene): Promise<number> {
 export async function stopAll(scene: Scene): Promise<number> {
   tellStep('The other containers stop');
   const { containers, installation, bed } = scene;
-  for (const name of containerNames) if (name !== 'web') await containers[name].stop('kill');
+  for (const name of containerNames) if (name !== 'web') await containers[name].stop();
   await waitUntilInForce(installation);
   await show(scene, ['status']);
   const none = async (): Promise<boolean> => (await readLeftovers(bed.host)).length === 0;
