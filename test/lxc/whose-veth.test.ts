@@ -149,6 +149,8 @@ test.each(['eth0', 'lo', 'br7', 'way6'])('who never ran asks for %s', async (nam
   await sleep(500);
   expect(await answers()).toBe(true);
   expect((await rw.cli('preview')).stdout).toMatch(/^nothing would change/);
+  const { stdout, stderr } = await rw.cliAlone('check');
+  expect(`${stdout}${stderr}`).toContain(`veth.pair ${name} is an interface of this host's own`);
   await host.run('nft', ['list', 'table', 'inet', 'routewall']).then(({ stdout }) => {
     expect(stdout).not.toContain(`"${name}" : goto`);
   });

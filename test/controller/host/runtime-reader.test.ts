@@ -99,6 +99,15 @@ it.each(['', 'lxc.net.0.veth.pair = lo\n'])('believes no link of one that LXC to
   expect(again.asked).toContain('its monitor');
 });
 
+it('asks once about one that LXC told starts anew, whatever is left of it', async () => {
+  const { reader, id, read, asked } = reading();
+  reader.noteState(id, 'STARTING');
+  expect((await read()).veths.size).toBe(1);
+  expect(asked).toEqual(['its monitor']);
+  await read();
+  expect(asked).toEqual(['its monitor']);
+});
+
 it('asks nobody where the kernel tells of the end last', async () => {
   const { reader, id, read, asked } = reading();
   reader.noteState(id, 'STOPPED');
