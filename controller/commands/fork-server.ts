@@ -51,7 +51,7 @@ function splitFrames(take: (id: number, kind: string, data: Buffer) => void): (d
       take(rest.readUInt32BE(0), rest.toString('latin1', 4, 5), rest.subarray(HEAD, wanted));
       rest = rest.subarray(wanted);
     }
-    pieces = [rest];
+    pieces = rest.length === 0 ? [] : [rest];
     held = rest.length;
   };
 }
