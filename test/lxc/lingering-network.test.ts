@@ -1,6 +1,6 @@
 /**
- * LXC's monitor crashes, as Debian 12's does at `lxc-stop -k`, and tells nobody; and the container's network lives on without it, as older
- * kernels let it for a connection that nobody ends.
+ * LXC's monitor crashes, as LXC 5.0.2's did on a machine with Linux 6.1 at `lxc-stop -k`, and tells nobody; and the container's network
+ * lives on without it, as it did there for a connection that couldn't be ended. Here somebody's process holds it.
  */
 import { afterEach, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';

@@ -52,7 +52,8 @@ async function makeMachine(tree: string, folder: string): Promise<Machine> {
 
 function onlyOne(names: readonly string[], pattern: RegExp): string {
   const [name, ...others] = names.filter((each) => pattern.test(each));
-  if (name === undefined || others.length > 0) throw new Error(`expected one ${pattern}, found ${others.length}`);
+  if (name === undefined || others.length > 0)
+    throw new Error(`expected one ${pattern}, found: ${[name, ...others].join(', ')}`);
   return name;
 }
 
