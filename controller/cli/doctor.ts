@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import type { HostConfig } from '../../policies/config.ts';
+import { familyOf } from '../../render/address.ts';
 import type { DesiredState } from '../../render/desired.ts';
 import { matchesAny } from '../../render/names.ts';
 import { BACKEND_MEMORY } from '../apply/backend-memory.ts';
@@ -15,6 +16,7 @@ import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
 import { examineNetworks } from '../doctor/examine-networks.ts';
 import { examineSharedVeths } from '../doctor/examine-shared-veths.ts';
+import { ipv6Switch } from '../doctor/examine-sysctls.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
@@ -85,14 +87,16 @@ async function readFacts(run: Run, { rules, desired, uplinks }: Read): Promise<H
   const needed = [...desired.nics.values()].flatMap(({ container, sysctls }) =>
     sysctls.map((sysctl) => ({ container, sysctl })),
   );
+  const ipv6Links = [...desired.nics.values()]
+    .filter(({ routes }) => routes.some(({ prefix }) => familyOf(prefix) === 6))
+    .map(({ container, hostVeth }) => ({ container, dev: hostVeth }));
+  const switches = ['all', 'default', ...ipv6Links.map(({ dev }) => dev)].map(ipv6Switch);
   return {
     unreadTables: rules.unread,
-    sysctl: await readSysctls(
-      needed.map(({ sysctl }) => sysctl.key),
-      uplinks,
-    ),
+    sysctl: await readSysctls([...switches, ...needed.map(({ sysctl }) => sysctl.key)], uplinks),
     uplinks,
     needed,
+    ipv6Links,
     settings: await readSettings(),
     versions: await readVersions(run),
     missing: await missingPrograms(),

@@ -9,6 +9,8 @@ export interface SysctlFacts {
   readonly uplinks: readonly string[];
   /** What running containers need, with whom it is for. */
   readonly needed: readonly { readonly container: string; readonly sysctl: Sysctl }[];
+  /** Interfaces that are to reach a container by IPv6. */
+  readonly ipv6Links: readonly { readonly container: string; readonly dev: string }[];
   /** What files set at the boot, or when an interface comes: the last one that is about a key decides. */
   readonly settings: readonly Setting[];
 }
@@ -20,7 +22,27 @@ const host = (severity: Finding['severity'], message: string, mend: string | nul
 const dotted = (key: string): string => key.replaceAll('.', '\u0000').replaceAll('/', '.').replaceAll('\u0000', '/');
 
 export function examineSysctls(facts: SysctlFacts): Finding[] {
-  return [...examineReversePath(facts), ...examineNeeded(facts), ...examineFiles(facts)];
+  return [...examineReversePath(facts), ...examineNeeded(facts), ...examineIpv6(facts), ...examineFiles(facts)];
+}
+
+/** 1 where it is off on that interface; a kernel that was told to boot without IPv6 has no such key. */
+export const ipv6Switch = (dev: string): string => `net/ipv6/conf/${dev}/disable_ipv6`;
+
+/** One finding where it is off for all, for the first container that has addresses of it. */
+function examineIpv6({ sysctl, ipv6Links }: SysctlFacts): Finding[] {
+  const forAll = sysctl(ipv6Switch('all'));
+  const off = ipv6Links.filter(({ dev }) => forAll === undefined || sysctl(ipv6Switch(dev)) === '1');
+  const mendOf = (dev: string): string => {
+    if (forAll === undefined) return 'no ipv6.disable=1 among the options that the kernel boots with';
+    const names = forAll === '1' ? ['all'] : sysctl(ipv6Switch('default')) === '1' ? ['default', dev] : [dev];
+    return `sysctl -w ${names.map((name) => `${dotted(ipv6Switch(name))}=0`).join(' ')}`;
+  };
+  return off.slice(0, forAll === '0' ? off.length : 1).map(({ container, dev }) => ({
+    severity: 'error',
+    container,
+    message: `${forAll === undefined ? 'the kernel has no IPv6' : `IPv6 is switched off on ${dev}`}: its IPv6 addresses reach nobody, and nobody reaches them`,
+    mend: mendOf(dev),
+  }));
 }
 
 /** The kernel takes the greater of `all` and the interface's own: 0 none, 1 strict, 2 loose. */

@@ -12,9 +12,13 @@ const FORWARDING6 = { key: 'net/ipv6/conf/all/forwarding', value: '1', reason: '
 
 function said(sysctls: Readonly<Record<string, string>>, facts: Partial<SysctlFacts> = {}): string[] {
   const found = examineSysctls({
-    sysctl: (key) => sysctls[key],
+    sysctl: (key) => ({ 'net/ipv6/conf/all/disable_ipv6': '0', ...sysctls })[key],
     uplinks: ['eth0'],
     needed: [FORWARDING, FORWARDING6].map((sysctl) => ({ container: 'web', sysctl })),
+    ipv6Links: [
+      { container: 'web', dev: 'veth1' },
+      { container: 'db', dev: 'veth2' },
+    ],
     settings: [],
     ...facts,
   });
@@ -59,6 +63,36 @@ describe('a setting of the kernel', () => {
       { 'net/ipv4/conf/eth1/rp_filter': '1' },
       { uplinks: ['eth0', 'eth1'] },
       /^warning null: rp_filter of eth1 is strict/,
+    ],
+    [
+      'IPv6 that is off on one interface',
+      { 'net/ipv6/conf/veth2/disable_ipv6': '1' },
+      {},
+      /^error db: IPv6 is switched off on veth2: .* \| sysctl -w net\.ipv6\.conf\.veth2\.disable_ipv6=0$/,
+    ],
+    [
+      'IPv6 that is off on each new interface',
+      { 'net/ipv6/conf/default/disable_ipv6': '1', 'net/ipv6/conf/veth2/disable_ipv6': '1' },
+      {},
+      /\| sysctl -w net\.ipv6\.conf\.default\.disable_ipv6=0 net\.ipv6\.conf\.veth2\.disable_ipv6=0$/,
+    ],
+    [
+      'IPv6 that is off on all',
+      Object.fromEntries(['all', 'default', 'veth1', 'veth2'].map((dev) => [`net/ipv6/conf/${dev}/disable_ipv6`, '1'])),
+      {},
+      /^error web: IPv6 is switched off on veth1: .* \| sysctl -w net\.ipv6\.conf\.all\.disable_ipv6=0$/,
+    ],
+    [
+      'a kernel without IPv6',
+      {},
+      { sysctl: () => undefined },
+      /^error web: the kernel has no IPv6: .* \| no ipv6\.disable=1 /,
+    ],
+    [
+      'IPv6 that is off where nobody has addresses of it',
+      { 'net/ipv6/conf/all/disable_ipv6': '1' },
+      { ipv6Links: [] },
+      undefined,
     ],
   ])('%s', (_, sysctls, facts, expected) => {
     const found = said(sysctls, facts);
