@@ -32,8 +32,8 @@ const PACKAGES = [
   ...['ufw', 'firewalld', 'libpam-systemd'],
 ];
 
-/** What makes such a tree a machine that boots by itself, on which `npm start`'s story can be told. */
-const KERNEL = ['linux-image-amd64', 'initramfs-tools', 'zstd', 'tcpdump'];
+/** What makes such a tree a machine that boots by itself, as Debian's are, on which `npm start`'s story can be told. */
+const KERNEL = ['linux-image-amd64', 'apparmor', 'initramfs-tools', 'zstd', 'tcpdump'];
 
 /** What a package switches on by itself; the test that is about it starts it. */
 const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
