@@ -95,9 +95,14 @@ export function markEvents(bus: HostEventBus, context: MarkContext): () => void 
       }
     }),
     bus.on('addressChanged', ({ dev, deleted }) => {
-      if (!context.isVeth(dev)) markLink(dev);
-      // A gateway's address: only its going matters, since putting it back is told too.
-      else if (deleted && context.ownerOf(dev) !== undefined) markLost(dev).veths.add(dev);
+      if (context.isVeth(dev)) {
+        // A gateway's address: only its going matters, since putting it back is told too.
+        if (deleted && context.ownerOf(dev) !== undefined) markLost(dev).veths.add(dev);
+        return;
+      }
+      markLink(dev);
+      // With the last one of IPv4 the kernel drops all routes by that link, in whatever table, and tells of none.
+      if (deleted && context.hasUplinks()) mark().uplinks = true;
     }),
     bus.on('routeChanged', ({ dev, protocol, table, isDefault, deleted }) => {
       const ours = isOurs(protocol);

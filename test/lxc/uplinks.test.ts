@@ -138,6 +138,24 @@ describe('a container with an uplink', () => {
     await eventually('it leaves by the first', async () => (await waysOut(rw, inside)).join() === 'first,first');
   });
 
+  test.each([
+    ['by its default route', SECOND],
+    ['by its policy', `uplink: eth1\ngateway: [${LINK.router.join(', ')}]\n${OPEN}`],
+  ])('goes on when the address of its uplink has gone and come back: the router is known %s', async (_, policy) => {
+    const rw = await startTwoUplinks({ policies: { 'containers/web.yaml': policy } });
+    const web = await rw.addContainer('web', { lines: nic(addressesOf(10)) });
+    await rw.start(web);
+    const inside = await web.inside();
+    expect(await waysOut(rw, inside)).toEqual(['second', 'second']);
+    const mark = rw.mark();
+    // With the last address the kernel drops the routes by that link, in whatever table, and tells nobody.
+    const anew = `ip -4 address flush dev eth1; ip address add ${LINK.host[0]} dev eth1`;
+    await rw.bed.host.run('sh', ['-c', anew]);
+    await addSecondRouter(rw.bed.host);
+    await rw.daemon.child().waitForLine(/repaired: -4 route .* via .* dev eth1/, { after: mark, timeout: 15_000 });
+    expect(await waysOut(rw, inside)).toEqual(['second', 'second']);
+  });
+
   test('waits for a link that is not there, which nobody took away', async () => {
     const policy = `uplink: eth7\ngateway: ${LINK.router[0]}\n${OPEN}`;
     const rw = await startTwoUplinks({ config: 'resync: 1\n', policies: { 'containers/web.yaml': policy } });

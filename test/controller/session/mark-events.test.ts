@@ -143,13 +143,20 @@ it('minds our own routers and rules only where a container has an uplink, and on
     bus.emit('ruleChanged', { ...rule, deleted: false });
     bus.emit('ruleChanged', { ...rule, protocol: 'static' });
     expect(marked()).toEqual({});
-    return [() => bus.emit('routeChanged', ownRoute), () => bus.emit('ruleChanged', rule)].map((tell) => {
+    const tells = [
+      () => bus.emit('routeChanged', ownRoute),
+      () => bus.emit('ruleChanged', rule),
+      // Its routes go along, and nobody tells of them.
+      () => bus.emit('addressChanged', { dev: 'eth1', deleted: true }),
+      () => bus.emit('addressChanged', { dev: 'eth1', deleted: false }),
+    ];
+    return tells.map((tell) => {
       tell();
       return marked().uplinks;
     });
   };
-  expect(changes(true)).toEqual([true, true]);
-  expect(changes(false)).toEqual([undefined, undefined]);
+  expect(changes(true)).toEqual([true, true, true, undefined]);
+  expect(changes(false)).toEqual([undefined, undefined, undefined, undefined]);
 });
 
 it('reads anew what leads out when a default route comes or goes', () => {
