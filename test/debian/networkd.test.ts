@@ -56,6 +56,12 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
   });
   afterAll(cleanUp);
 
+  /** How many rules were put back so far. */
+  const repaired = async (): Promise<number> =>
+    (await host.system.run('journalctl', ['-u', 'routewall.service', '-o', 'cat'])).stdout
+      .split('\n')
+      .filter((line) => /^repaired: -[46] rule /.test(line)).length;
+
   test.each([
     { what: 'its restart', command: ['systemctl', 'restart', 'systemd-networkd.service'] },
     { what: 'a new set-up of the link', command: ['networkctl', 'reconfigure', 'eth0'], repairs: true },
@@ -67,10 +73,6 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     },
   ])('$what takes no container its network', async ({ command: [program = '', ...words], file, repairs }) => {
     if (file !== undefined) await host.write(FILE, file);
-    const repaired = async (): Promise<number> =>
-      (await host.system.run('journalctl', ['-u', 'routewall.service', '-o', 'cat'])).stdout
-        .split('\n')
-        .filter((line) => line.startsWith('repaired: ')).length;
     const before = await repaired();
     const targets = CONTAINERS.flatMap(({ addresses }) => [...addresses]);
     const pings = await Promise.all(targets.map((to) => startPings(host.outside, to)));
@@ -86,5 +88,21 @@ describe.each(RELEASES)('Debian $release', ({ release }) => {
     await host.outside.run('ip', ['neigh', 'flush', 'all']);
     for (const to of targets) expect(await probe(host.outside, { ...HTTP, to, timeout: 2_000 }), to).toBe('allowed');
     expect((await repaired()) > before || repairs !== true).toBe(true);
+  });
+
+  test('what docs/uplinks.md says has it leave them alone', async () => {
+    const keep = '[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n';
+    await host.write('/etc/systemd/networkd.conf.d/keep.conf', keep);
+    await host.write(FILE, NETWORK);
+    await host.system.run('systemctl', ['restart', 'systemd-networkd.service']);
+    await aMoment();
+    await waitUntilInForce(host);
+    const before = await repaired();
+    await host.system.run('networkctl', ['reconfigure', 'eth0']);
+    await aMoment();
+    // Where it takes the address away for a moment, the kernel itself drops the way out.
+    await waitUntilInForce(host);
+    await aMoment();
+    expect(await repaired()).toBe(before);
   });
 });
