@@ -33,7 +33,7 @@ test('serves by IPv4, tells what that leaves out, and serves by IPv6 once what t
   ).toEqual([]);
   await rw.start(web);
   for (const port of [OPEN, SHUT]) await listen(await web.inside(), port);
-  expect(await probe(outside, { ...OPEN, to: v4 })).toBe('allowed');
+  expect(await probe(outside, { ...OPEN, to: v4, timeout: 2_000 })).toBe('allowed');
   await rw.statusTells(/^web: .*IPv6 is disabled on this device/m);
 
   const findings: unknown = JSON.parse((await rw.cli('doctor', '--json')).stdout);
