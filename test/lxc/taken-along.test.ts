@@ -53,18 +53,21 @@ const twice = (line: string, ...words: readonly [string, string]): string[] => w
 test.each<[string, (veth: string) => readonly string[]]>([
   ['without IPv6 for its small MTU, a veth', (dev) => twice(`ip link set ${dev} mtu `, '1000', '1500')],
   ['without IPv6 for its small MTU, an uplink', () => [...twice('ip link set eth0 mtu ', '1000', '1500'), ...FIRST]],
-  ['and a second one', () => [...twice('ip link set eth1 mtu ', '1200', '1500'), SECOND_AGAIN]],
+  [
+    'without IPv6 for its small MTU, the uplink of its own',
+    () => [...twice('ip link set eth1 mtu ', '1200', '1500'), SECOND_AGAIN],
+  ],
   ['down and up, the loopback', () => twice('ip link set lo ', 'down', 'up')],
   ['down and up, a veth', (dev) => twice(`ip link set ${dev} `, 'down', 'up')],
-  ['down and up, an uplink', () => [...twice('ip link set eth1 ', 'down', 'up'), SECOND_AGAIN]],
+  ['down and up, the uplink of its own', () => [...twice('ip link set eth1 ', 'down', 'up'), SECOND_AGAIN]],
   ['without ARP for a moment, a veth', (dev) => twice(`ip link set ${dev} arp `, 'off', 'on')],
   ['without its addresses, a veth', (dev) => [`ip address flush dev ${dev}`]],
   [
-    'without its address for a moment, an uplink',
+    'without its address for a moment, the uplink of its own',
     () => twice(`ip address `, `del ${LINK.host[0]} dev eth1`, `add ${LINK.host[0]} dev eth1`),
   ],
   [
-    'and the other one',
+    'without its address for a moment, an uplink',
     () => [
       'ip -4 address flush dev eth0',
       'ip address add 192.0.2.1/24 dev eth0',

@@ -30,8 +30,9 @@ export async function tryMachine(release: Release, signal: AbortSignal): Promise
   try {
     const machine = await makeMachine(tree, folder);
     const failed = await boot(machine, folder, signal);
+    if (signal.aborted) return failed;
     console.log('# boots again without IPv6 in its kernel');
-    return failed + (signal.aborted ? 0 : await boot({ ...machine, options: 'ipv6.disable=1' }, folder, signal));
+    return failed + (await boot({ ...machine, options: 'ipv6.disable=1' }, folder, signal));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
