@@ -50,11 +50,7 @@ test('keeps the ruleset for the next boot, which a bare nft loads', async () => 
     lines: nic(['198.51.100.10'], { extra: ['veth.pair = web0'] }),
   });
   await routewall.start(container);
-  await eventually(
-    'it is written soon',
-    async () => (await readFile(file, 'utf8').catch(() => '')).includes('"web0"'),
-    10_000,
-  );
+  await eventually('it is written soon', async () => (await readFile(file, 'utf8').catch(() => '')).includes('"web0"'));
   const after = routewall.mark();
   await routewall.writePolicy('containers/web.yaml', 'ingress: { rules: [{ allow: tcp/4711, from: any }] }\n');
   await routewall.enforced('web', { after });

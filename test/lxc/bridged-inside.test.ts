@@ -65,7 +65,7 @@ async function seen({ rw, veths }: Arena, sender: Sender, attacks: readonly Atta
   const devices = [veths.alice, 'lan0', 'eth0'];
   const witness = await startWitness(rw.bed.host, { devices, from: veths.mallory, bridge: BRIDGE });
   await attack(sender, attacks);
-  await eventually('all are seen', () => witness.seen(attacks).length >= most, 3_000).catch(() => undefined);
+  await eventually('all are seen', () => witness.seen(attacks).length >= most).catch(() => undefined);
   const names = witness.seen(attacks);
   await witness.stop();
   return names;

@@ -70,8 +70,7 @@ async function seen(
   const watched = devices === undefined ? { devices: waysOut(arena), bridge: BRIDGE } : { devices };
   const witness = await startWitness(arena.rw.bed.host, { ...watched, from: 'lan0' });
   await attack(sender, attacks);
-  if (most > 0)
-    await eventually('all are seen', () => witness.seen(attacks).length >= most, 3_000).catch(() => undefined);
+  if (most > 0) await eventually('all are seen', () => witness.seen(attacks).length >= most).catch(() => undefined);
   const names = witness.seen(attacks);
   await witness.stop();
   return names;

@@ -42,11 +42,7 @@ async function reaches(container: Container): Promise<number[]> {
 }
 
 const becomes = async (container: Container, ports: readonly number[]): Promise<void> => {
-  await eventually(
-    `${container.name} reaches ${ports}`,
-    async () => `${await reaches(container)}` === `${ports}`,
-    10_000,
-  );
+  await eventually(`${container.name} reaches ${ports}`, async () => `${await reaches(container)}` === `${ports}`);
 };
 
 const said = ({ daemon }: Routewall, pattern: RegExp, after: number): Promise<string> =>
@@ -107,13 +103,9 @@ test('a folder of policies that is away changes nothing, also for a new daemon; 
   const web = await run(routewall, 'web', 10, allow(80));
   const late = await routewall.addContainer('late', { lines: nic(addressesOf(11)), policy: allow(81) });
   const good = await readOwnState(bed.host);
-  await eventually('they are kept', async () => (await routewall.cli('history')).stdout.includes('late.yaml'), 10_000);
+  await eventually('they are kept', async () => (await routewall.cli('history')).stdout.includes('late.yaml'));
   const waits = (): Promise<unknown> =>
-    eventually(
-      'it is told',
-      async () => (await routewall.cli('status')).stdout.includes('containers/ is there'),
-      10_000,
-    );
+    eventually('it is told', async () => (await routewall.cli('status')).stdout.includes('containers/ is there'));
   await rename(folder, away);
   await waits();
   expect(await readOwnState(bed.host)).toEqual(good);
@@ -129,11 +121,7 @@ test('a folder of policies that is away changes nothing, also for a new daemon; 
     await rename(folder, away);
   }
   await rename(away, folder);
-  await eventually(
-    'it is back',
-    async () => !(await routewall.cli('status')).stdout.includes('containers/ is'),
-    10_000,
-  );
+  await eventually('it is back', async () => !(await routewall.cli('status')).stdout.includes('containers/ is'));
   expect(routewall.daemon.log().filter((line) => / (?:cut|removed) /.test(line))).toEqual([]);
   await rename(folder, away);
   await mkdir(folder);

@@ -101,7 +101,7 @@ test.each([
   }
   await host.run('nft', ['flush', 'ruleset']);
   const isBack = async () => JSON.stringify((await readOwnState(host)).tables) === JSON.stringify(tables);
-  await eventually('the rules are as they were', isBack, 5_000);
+  await eventually('the rules are as they were', isBack);
   expect(await ask(80)).toBe('allowed');
   expect(await ask(81)).not.toBe('allowed');
 });

@@ -136,9 +136,7 @@ describe('forged and unusual packets', () => {
     const sender = await senderIn(mallory);
     await attack(sender, ATTACKS);
     const possible = ATTACKS.filter(([name]) => !name.startsWith('martian'));
-    await eventually('all are seen', () => witness.seen(ATTACKS).length >= possible.length, 3_000).catch(
-      () => undefined,
-    );
+    await eventually('all are seen', () => witness.seen(ATTACKS).length >= possible.length).catch(() => undefined);
     const seen = witness.seen(ATTACKS);
     expect(possible.map(([name]) => name).filter((name) => !seen.includes(name))).toEqual([]);
     await witness.stop();

@@ -200,10 +200,6 @@ it('seals all where it cannot be read who shall be', async () => {
   await done('panic', 'on', '-n', 'web');
   await rm(file);
   await routewall.bed.host.runForResult('nft', ['flush ruleset']);
-  await eventually(
-    'the file is back',
-    async () => (await readFile(file, 'utf8').catch(() => '')).includes('web'),
-    10_000,
-  );
+  await eventually('the file is back', async () => (await readFile(file, 'utf8').catch(() => '')).includes('web'));
   expect(await reachable()).toEqual(sealed(ways));
 });

@@ -174,18 +174,14 @@ async function endsAsAFreshDaemonWould(world: World): Promise<number> {
   const { routewall, done } = world;
   let [found, fresh] = [await readOwnState(routewall.bed.host), await readFresh(world)];
   // Read again both, since the daemon may still be at work, and so may its memory be.
-  await eventually(
-    'the same',
-    async () => {
-      for (let patience = 0; patience < 10; patience += 1) {
-        found = await readOwnState(routewall.bed.host);
-        if (JSON.stringify(found) === JSON.stringify(fresh)) return true;
-      }
-      fresh = await readFresh(world);
-      return false;
-    },
-    8_000,
-  ).catch(() => undefined);
+  await eventually('the same', async () => {
+    for (let patience = 0; patience < 10; patience += 1) {
+      found = await readOwnState(routewall.bed.host);
+      if (JSON.stringify(found) === JSON.stringify(fresh)) return true;
+    }
+    fresh = await readFresh(world);
+    return false;
+  }).catch(() => undefined);
   const log = routewall.daemon.log().slice(-15).join('\n');
   expect(found, `${done.slice(-25).join('\n')}\n${log}`).toEqual(fresh);
   return found.routes.length;

@@ -156,7 +156,7 @@ test('what somebody said in its name while it was stopped is no way in to a cont
   await rw.start(bob);
   const inside = await bob.inside();
   await listen(inside, { protocol: 'udp', port: 53 });
-  await eventually('none of it is left', async () => (await tracked()).length === 0, 3_000).catch(() => undefined);
+  await eventually('none of it is left', async () => (await tracked()).length === 0).catch(() => undefined);
   await attack({ place: outside, own: BOB }, answers);
   expect(await receipts(inside)).toEqual([]);
   // It gets what it asks for itself, from the same place.
@@ -241,7 +241,7 @@ test('nor what was said while no daemon ran, when it started too', async () => {
   for (const to of INTERNET)
     expect(await probe(inside, { protocol: 'tcp', to, port: 80, timeout: 4_000 })).toBe('allowed');
   const left = async (): Promise<string> => (await Promise.all(BOB.map(idsOf))).join('');
-  await eventually('none of it is left', async () => (await left()) === '', 3_000).catch(() => undefined);
+  await eventually('none of it is left', async () => (await left()) === '').catch(() => undefined);
   await attack({ place: outside, own: BOB }, answers);
   expect(await receipts(inside)).toEqual([]);
   // What a container that ran before asked for lives on.
