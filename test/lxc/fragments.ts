@@ -10,11 +10,11 @@ const INCOMPLETE = 6_000;
 export const firstFragments = (v4 = 'ME4', v6 = 'ME6'): Attack[] => [
   [
     'first fragments',
-    `[E/IP(src=${v4}, dst="${INTERNET[0]}", id=n, proto=17, flags="MF")/Raw(b"f" * 1400) for n in range(${INCOMPLETE})]`,
+    `numbered(E/IP(src=${v4}, dst="${INTERNET[0]}", proto=17, flags="MF")/Raw(b"f" * 1400), ${INCOMPLETE})`,
   ],
   [
     'first fragments of IPv6',
-    `[E/IPv6(src=${v6}, dst="${INTERNET[1]}")/IPv6ExtHdrFragment(nh=17, m=1, id=n)/Raw(b"f" * 1400) for n in range(${INCOMPLETE})]`,
+    `numbered(E/IPv6(src=${v6}, dst="${INTERNET[1]}")/IPv6ExtHdrFragment(nh=17, m=1)/Raw(b"f" * 1400), ${INCOMPLETE})`,
   ],
 ];
 

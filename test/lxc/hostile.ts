@@ -28,6 +28,19 @@ tap = conf.L2socket(iface="eth0")
 def put(frames):
     for frame in (frames if isinstance(frames, list) else [frames]):
         tap.send(frame)
+def numbered(frame, count):
+    # Patched, since to put each together anew would take seconds. IPv6 has no checksum over it.
+    frame = bytearray(bytes(frame))
+    frames = []
+    for n in range(count):
+        if frame[12:14] == b"\\x08\\x00":
+            frame[18:20] = n.to_bytes(2, "big")
+            frame[24:26] = b"\\0\\0"
+            frame[24:26] = checksum(bytes(frame[14:34])).to_bytes(2, "big")
+        else:
+            frame[58:62] = n.to_bytes(4, "big")
+        frames.append(bytes(frame))
+    return frames
 `;
 
 /** Sends each once, in order. */
@@ -37,8 +50,7 @@ export async function attack({ place, own, hostMac }: Sender, attacks: readonly 
   const names = `E = Ether(dst="${mac}"); HOSTMAC = "${mac}"; ME4 = "${own[0]}"; ME6 = "${own[1]}"`;
   await place.run('/usr/bin/python3', ['-'], {
     input: [PRELUDE, names, ...lines, ''].join('\n'),
-    // A fifth of it on a machine that has nothing else to do.
-    timeout: 30_000 + 50 * attacks.length,
+    timeout: 120_000,
   });
 }
 
