@@ -1,11 +1,12 @@
 /** `routewall explain`: the verdict about a flow, and the way to it. */
 import type { Family } from '../../render/address.ts';
 import { abortable } from '../commands/reading.ts';
-import { type ForeignJudgement, type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
+import { addressesBeyond, type ForeignJudgement, type ForeignVerdict, judgeFlow } from '../doctor/foreign-flow.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';
 import { describeAnswers, QuestionError } from '../explain/answer-question.ts';
 import { asObject, placed } from '../json-shape.ts';
+import { readWaysTo } from '../kernel/observe-uplinks.ts';
 import { assembleAsIfRunning } from '../pass/as-if-running.ts';
 import type { Assembled } from '../pass/assemble.ts';
 import { parseAnswers, type ToldAnswer, type ToldAnswers, type ToldStep } from '../status/told-answers.ts';
@@ -119,8 +120,11 @@ async function judgeForeign(
     const { chains } = await rules;
     if (!chains.some(({ base }) => base !== null)) return [];
     const { assembled: host } = await readOnce();
-    const sysctl = await readSysctls([], []);
-    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer, sysctl) : NOTHING));
+    const run = await io.loadReader();
+    const beyond = new Set(answers.flatMap((answer) => addressesBeyond(host, answer)));
+    const ways = [...beyond].map(async (address) => [address, await readWaysTo(run, address)] as const);
+    const facts = { sysctl: await readSysctls([], []), waysTo: new Map(await Promise.all(ways)) };
+    return answers.map((answer) => (answer.verdict === 'allow' ? judgeFlow(chains, host, answer, facts) : NOTHING));
   } catch (cause) {
     io.err.write(`what other programs drop isn't known: ${describeFailure(cause, io).message}\n`);
     return [];

@@ -1,5 +1,5 @@
 /** Whether other programs' chains would drop what `explain` says that routewall lets pass; pure. */
-import { familyOf, parseAddress } from '../../render/address.ts';
+import { type Address, familyOf, parseAddress } from '../../render/address.ts';
 import { destinationSide, type FlowHost, type Side, sourceSide } from '../explain/flow-sides.ts';
 import { findPublished } from '../explain/translate-flow.ts';
 import { ASKED_ABOUT_IPV6, dropsOfDiscovery, MEND_IPV6 } from './bridge-neighbours.ts';
@@ -36,13 +36,31 @@ export interface ForeignJudgement {
 
 const NOTHING: ForeignJudgement = { drops: [], translators: [] };
 
+/** What is asked of the kernel besides. */
+export interface FlowFacts {
+  readonly sysctl: (key: string) => string | undefined;
+  /** As `readWaysTo` told, of those that `addressesBeyond` names. */
+  readonly waysTo: ReadonlyMap<Address, ReadonlySet<string>>;
+}
+
+/** The flow's ends that are on no network of the host's own. */
+export function addressesBeyond(host: FlowHost, flow: AskedFlow): Address[] {
+  const { source, destination, from, to } = askedEnds(host, flow) ?? {};
+  return [
+    ...(source !== undefined && isBeyond(from) ? [source] : []),
+    ...(destination !== undefined && isBeyond(to) ? [destination] : []),
+  ];
+}
+
+const isBeyond = (side: Side | undefined): boolean => side?.kind === 'outside' && side.link === undefined;
+
 export function judgeFlow(
   chains: readonly ForeignChain[],
   host: FlowHost,
   flow: AskedFlow,
-  sysctl: (key: string) => string | undefined,
+  { sysctl, waysTo }: FlowFacts,
 ): ForeignJudgement {
-  const asked = askedWay(host, flow);
+  const asked = askedWay(host, flow, waysTo);
   if (asked === undefined) return NOTHING;
   const { from, to, way, packets, family } = asked;
   const own = [from, to].flatMap((side) => (side.kind === 'nic' ? outerInterface(side.nic) : []))[0] ?? 'veth*';
@@ -68,7 +86,7 @@ interface AskedWay {
   readonly packets: readonly ForeignPacket[];
 }
 
-function askedWay(host: FlowHost, flow: AskedFlow): AskedWay | undefined {
+function askedEnds(host: FlowHost, flow: AskedFlow) {
   const [source, destination] = [parseAddress(flow.source ?? ''), parseAddress(flow.destination ?? '')];
   if (source === undefined || destination === undefined) return undefined;
   const family = familyOf(source);
@@ -76,6 +94,13 @@ function askedWay(host: FlowHost, flow: AskedFlow): AskedWay | undefined {
   const from = sourceSide(host, source);
   const published = findPublished(host.desired, { ...service, source, destination, family });
   const to: Side = published === undefined ? destinationSide(host, destination, from) : { kind: 'nic', ...published };
+  return { source, destination, family, service, from, to, published };
+}
+
+function askedWay(host: FlowHost, flow: AskedFlow, waysTo: FlowFacts['waysTo']): AskedWay | undefined {
+  const ends = askedEnds(host, flow);
+  if (ends === undefined) return undefined;
+  const { source, destination, family, service, from, to, published } = ends;
   const way = wayOf(from, to);
   if (way === undefined) return undefined;
   const { name: protocol, port } = service;
@@ -86,8 +111,13 @@ function askedWay(host: FlowHost, flow: AskedFlow): AskedWay | undefined {
     mayBeTranslated: to.kind === 'nic' && (to.nic.nat?.publications.length ?? 0) > 0,
     destinationType: way === 'input' ? 'local' : 'unicast',
   };
-  const packets = interfacesIn(from, host).flatMap((incoming) =>
-    interfacesOut({ from, to }, host).map((outgoing) => ({ ...packet, ...incoming, ...outgoing })),
+  const { uplinks } = host.network;
+  const beyond = (address: Address): readonly string[] => {
+    const ways = uplinks.filter((uplink) => waysTo.get(address)?.has(uplink));
+    return ways.length > 0 ? ways : uplinks;
+  };
+  const packets = interfacesIn(from, beyond(source)).flatMap((incoming) =>
+    interfacesOut({ from, to }, beyond(destination)).map((outgoing) => ({ ...packet, ...incoming, ...outgoing })),
   );
   return { from, to, way, family, packets };
 }
@@ -109,22 +139,22 @@ function wayOf(from: Side, to: Side): Way | undefined {
 }
 
 /** All that it may come in by; one without a name where there is none. */
-function interfacesIn(side: Side, { network }: FlowHost): Pick<ForeignPacket, 'iifname'>[] {
+function interfacesIn(side: Side, beyond: readonly string[]): Pick<ForeignPacket, 'iifname'>[] {
   if (side.kind === 'nic') return [{ iifname: outerInterface(side.nic) }];
   if (side.kind !== 'outside') return [{}];
-  return (side.link === undefined ? network.uplinks : [side.link]).map((iifname) => ({ iifname }));
+  return (side.link === undefined ? beyond : [side.link]).map((iifname) => ({ iifname }));
 }
 
 /** All that it may leave by. */
 function interfacesOut(
   { from, to }: { readonly from: Side; readonly to: Side },
-  { network }: FlowHost,
+  beyond: readonly string[],
 ): Pick<ForeignPacket, 'oifname'>[] {
   if (to.kind === 'nic') return [{ oifname: outerInterface(to.nic) }];
   if (to.kind !== 'outside') return [{}];
   if (to.link !== undefined) return [{ oifname: to.link }];
   const own = from.kind === 'nic' ? from.nic.uplink?.dev : undefined;
-  return (own === undefined ? network.uplinks : [own]).map((oifname) => ({ oifname }));
+  return (own === undefined ? beyond : [own]).map((oifname) => ({ oifname }));
 }
 
 interface AskedService {

@@ -1,6 +1,6 @@
 /** What the kernel holds of policy routing: ours as lines, and what others' routing says about the uplinks. */
 import { type DefaultRoute, FAMILIES, MAIN, type UplinkFacts } from '../../policies/uplink-facts.ts';
-import { type Family, parseAddress } from '../../render/address.ts';
+import { type Address, type Family, familyOf, parseAddress } from '../../render/address.ts';
 import { parseInterfaceName } from '../../render/names.ts';
 import { METRIC, PROTOCOL } from '../../render/protocol.ts';
 import { ANYWHERE, isOwnTable, lastRoute, type UplinkLine, wayOut } from '../../render/uplink.ts';
@@ -98,6 +98,21 @@ export async function readWaysOut(run: Run): Promise<ReadonlySet<string>> {
   const lists = await Promise.all(
     FAMILIES.map((family) => readJson(run, [`-${family}`, 'route', 'show', 'default']).catch(orNothing)),
   );
+  return devsOf(lists);
+}
+
+/** The interfaces by which the host may reach an address: as it would now, and by each default route that a rule may choose. */
+export async function readWaysTo(run: Run, address: Address): Promise<ReadonlySet<string>> {
+  const family = `-${familyOf(address)}`;
+  const lists = await Promise.all([
+    // An error where there is none.
+    readJson(run, [family, 'route', 'get', address]).catch(() => []),
+    readJson(run, [family, 'route', 'show', 'table', 'all', 'default']).catch(orNothing),
+  ]);
+  return devsOf(lists);
+}
+
+function devsOf(lists: readonly unknown[]): ReadonlySet<string> {
   const hops = lists.flatMap(records).flatMap((route) => [route, ...records(route['nexthops'])]);
   return new Set(hops.flatMap(({ dev }) => text(dev) || []));
 }

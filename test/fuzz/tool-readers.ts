@@ -11,9 +11,10 @@ import { parseMonitorAnswer } from '../../controller/host/monitor.ts';
 import { parseJson } from '../../controller/json-shape.ts';
 import { parsePolicyChain } from '../../controller/kernel/listed-policy.ts';
 import { readLink, readLinks, readRouting, readRuleset, readUplinkRoutes } from '../../controller/kernel/observe.ts';
-import { readHostRouting, readUplinkRules, readWaysOut } from '../../controller/kernel/observe-uplinks.ts';
+import { readHostRouting, readUplinkRules, readWaysOut, readWaysTo } from '../../controller/kernel/observe-uplinks.ts';
 import { parseInterfaceCounters } from '../../controller/metrics/interface-counters.ts';
 import { parseTcJson } from '../../controller/traffic/read-traffic.ts';
+import { addressFrom } from '../../render/address.ts';
 import { parseListing, parsePanicListing } from '../../render/listing.ts';
 import { parsePublished } from '../../render/nat.ts';
 import { parseOwned } from '../../render/owned.ts';
@@ -104,6 +105,7 @@ const iproute: readonly Reader[] = [
       await readUplinkRoutes(answering(text)),
       await readHostRouting(answering(text)),
       await readWaysOut(answering(text)),
+      await readWaysTo(answering(text), addressFrom(0xcb007150n, 4)),
     ],
     longest: FILE,
   },

@@ -9,6 +9,9 @@ afterEach(cleanUp);
 /** As Debian's common.conf has it. */
 const CONFINED = ['lxc.cap.drop = sys_module sys_rawio'];
 
+/** An interface that leads to others than the one by which a client comes. */
+const DOCKER0 = 'ip link add docker0 type bridge && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up';
+
 const DOCKER = [
   ['-P', 'FORWARD', 'DROP'],
   ['-N', 'DOCKER-USER'],
@@ -36,6 +39,7 @@ it('names the chain that drops what a policy allows, and how to mend it', async 
     (await host.run('sh', ['-c', 'nft list tables; nft -s list table ip filter'])).stdout;
 
   expect([await reach(v4), await ofWeb()]).toEqual(['allowed', []]);
+  await host.run('sh', ['-c', DOCKER0]);
   for (const words of DOCKER) await host.run('iptables-nft', words);
   const before = await tables();
   expect([await reach(v4), await reach(v6)]).toEqual(['dropped', 'allowed']);
