@@ -29,26 +29,36 @@ const PACKAGES = [
     'bash-completion',
   ],
   // debootstrap knows no alternatives: firewalld's polkitd wants a logind.
-  ...['ufw', 'firewalld', 'libpam-systemd'],
+  ...['ufw', 'firewalld', 'libpam-systemd', 'docker.io'],
 ];
+
+const MORE: Readonly<Record<Release, readonly string[]>> = {
+  bookworm: [],
+  // In a package of its own since.
+  trixie: ['docker-cli'],
+};
 
 /** What makes such a tree a machine that boots by itself, as Debian's are, on which `npm start`'s story can be told. */
 const KERNEL = ['linux-image-amd64', 'apparmor', 'initramfs-tools', 'zstd', 'tcpdump'];
 
 /** What a package switches on by itself; the test that is about it starts it. */
-const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
+const SWITCHED_OFF = [
+  ...['ufw.service', 'firewalld.service'],
+  ...['docker.service', 'docker.socket', 'containerd.service'],
+];
 
 /** Milliseconds; a mirror may be slow. */
 const PATIENCE = 900_000;
 
 /** The root folder of that release; takes a minute when it has to be made, by one process for all. Nobody may write to it. */
-export const debianTree = (release: Release): Promise<string> => makeOnce(release, release, PACKAGES);
+export const debianTree = (release: Release): Promise<string> => makeOnce(release, release, []);
 
 /** The same with Debian's own kernel, which takes some minutes more. */
 export const debianTreeWithKernel = (release: Release): Promise<string> =>
-  makeOnce(`${release}+kernel`, release, [...PACKAGES, ...KERNEL]);
+  makeOnce(`${release}+kernel`, release, KERNEL);
 
-async function makeOnce(name: string, release: Release, packages: readonly string[]): Promise<string> {
+async function makeOnce(name: string, release: Release, further: readonly string[]): Promise<string> {
+  const packages = [...PACKAGES, ...MORE[release], ...further];
   const key = createHash('sha256')
     .update([...packages, ...SWITCHED_OFF].join())
     .digest('hex');
