@@ -2,7 +2,7 @@
 import { familyOf, isHostPrefix, networkOf, type Prefix } from '../render/address.ts';
 import type { HostState, NicState } from '../render/desired.ts';
 import type { UplinkChoice } from './compile-uplink.ts';
-import { type HostNetwork, isOnLink, onLinkDevice } from './host-network.ts';
+import { type HostLink, type HostNetwork, isOnLink, onLinkDevice } from './host-network.ts';
 import type { Severity } from './problem.ts';
 import {
   assignTables,
@@ -70,10 +70,7 @@ export function uplinkFindings(
   if (link === undefined) return error('is not there: until it comes, nothing of this container goes out');
   if (link.down === true) return error(`is down: nothing of this container goes out; ip link set dev ${dev} up`);
   if (link.noCarrier === true) return error('has no carrier: nothing of this container goes out');
-  if (!network.uplinks.includes(dev))
-    return error(
-      `is no uplink of this host: add it to "uplinks" in routewall.yaml (now: ${network.uplinks.join(', ')})`,
-    );
+  if (!network.uplinks.includes(dev)) return error(whyNoUplink(link, network));
   const families = [...new Set(prefixes.map(familyOf))].sort();
   const lost = families.filter(
     (family) => !gateways.some((each) => familyOf(each) === family) && nextHop(facts, dev, family) === undefined,
@@ -97,6 +94,14 @@ export function uplinkFindings(
       ),
     ),
   ];
+}
+
+function whyNoUplink({ addresses }: HostLink, { uplinks }: HostNetwork): string {
+  // As until DHCP has given it one.
+  if (!addresses.some(({ scope }) => scope === 'global'))
+    return 'has no address: until it has one, or "uplinks" in routewall.yaml names it, nothing of this container goes out';
+  const now = uplinks.length === 0 ? 'none' : uplinks.join(', ');
+  return `is no uplink of this host: add it to "uplinks" in routewall.yaml (now: ${now})`;
 }
 
 /** Whether the host's own best IPv4 default route leaves by it: then a strict filter passes what comes in by it. */
