@@ -16,10 +16,12 @@ import { examineHost, type HostFacts } from '../doctor/examine-host.ts';
 import { examineLxc } from '../doctor/examine-lxc.ts';
 import { examineNetworks } from '../doctor/examine-networks.ts';
 import { examineSharedVeths } from '../doctor/examine-shared-veths.ts';
+import { examineStrangers } from '../doctor/examine-strangers.ts';
 import { ipv6Switch } from '../doctor/examine-sysctls.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { missingPrograms, readSettings, readSysctls, readVersions } from '../doctor/read-host-facts.ts';
+import { isGuarded } from '../explain/flow-sides.ts';
 import { readElsewhere } from '../host/elsewhere.ts';
 import { messageOf } from '../log.ts';
 import { EXIT } from './exit.ts';
@@ -41,6 +43,11 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
     ...examineNetworks(host.inputs.containers),
     ...examineElsewhere(await readElsewhere(host.config.lxcPaths), host.config.lxcPaths),
     ...examineConfigs(host),
+    ...examineStrangers({
+      links: host.inputs.links,
+      isGuarded: (link) => isGuarded({ desired, network }, link),
+      claimed: new Set(host.inputs.veths.values()),
+    }),
     ...examineBridges(desired.nics.values(), rules.chains, facts.sysctl),
     ...examineHost(facts),
     ...examineBackend({
@@ -70,11 +77,11 @@ function text({ severity, container, message, mend }: Finding, colours: Colours)
 
 /** Containers that nothing is enforced on are their owner's business. */
 function examineConfigs({ containers, inputs }: CliHost): Finding[] {
-  const isGuarded = (veth: string): boolean => matchesAny(veth, inputs.config.guard);
+  const isCovered = (veth: string): boolean => matchesAny(veth, inputs.config.guard);
   const configs = containers
     .filter(({ container }) => container.endpoints.length > 0)
     .map(({ container, lxc }) => ({ container: container.name, lxc }));
-  return [...configs.flatMap((one) => examineLxc({ ...one, isGuarded })), ...examineSharedVeths(configs)];
+  return [...configs.flatMap((one) => examineLxc({ ...one, isGuarded: isCovered })), ...examineSharedVeths(configs)];
 }
 
 interface Read {

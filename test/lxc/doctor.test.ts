@@ -1,7 +1,11 @@
 /** Rules as Docker's daemon writes them beside ours: the doctor names them, and its line mends what really was broken. */
+import { writeFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
+import { eventually } from '../../sandbox/eventually.ts';
+import { createNamespace } from '../../sandbox/namespace.ts';
 import { listen, probe } from '../../sandbox/services.ts';
+import { runIp } from '../../sandbox/wire.ts';
 import { addressesOf, nic, startRoutewall } from './routewall.ts';
 
 afterEach(cleanUp);
@@ -143,4 +147,31 @@ it("explain says that another program's rule may send a flow to another address"
   for (const service of ['tcp/8082', 'tcp/80', 'udp/8080']) expect(await explain(service)).not.toContain('may send it');
   const json = JSON.parse(await explain('tcp/8080', '--json'));
   expect(json).toMatchObject({ verdict: 'allow', foreignNat: ['chain PREROUTING of table ip nat'] });
+});
+
+it("names another program's interface that the guard shuts, and the setting that lets it by", async () => {
+  const routewall = await startRoutewall();
+  const { host } = routewall.bed;
+  // Of one's own without a bridge, as the point-to-point networks of others are.
+  const other = await createNamespace('other');
+  await runIp(host, [
+    `link add vethother type veth peer name eth0 netns ${other.name}`,
+    'link set vethother up',
+    'address add 10.88.0.1/32 dev vethother',
+    'route add 10.88.0.2/32 dev vethother',
+  ]);
+  await runIp(other, [
+    'link set eth0 up',
+    'address add 10.88.0.2/32 dev eth0',
+    'route add 10.88.0.1/32 dev eth0',
+    'route add default via 10.88.0.1',
+  ]);
+  await listen(host, { protocol: 'tcp', port: 8080 });
+  const reach = (): Promise<string> => probe(other, { protocol: 'tcp', port: 8080, to: '10.88.0.1', timeout: 1_000 });
+  const named = async (): Promise<boolean> =>
+    (await routewall.cli('doctor')).stdout.includes("vethother looks like a container's");
+  expect([await reach(), await named()]).toEqual(['dropped', true]);
+  await writeFile(routewall.configFile, 'uplinks: [eth0, vethother]\n');
+  await eventually('it is let by', async () => (await reach()) === 'allowed');
+  expect(await named()).toBe(false);
 });
