@@ -29,38 +29,50 @@ const PACKAGES = [
     'bash-completion',
   ],
   // debootstrap knows no alternatives: firewalld's polkitd wants a logind.
-  ...['ufw', 'firewalld', 'libpam-systemd', 'docker.io'],
+  ...['ufw', 'firewalld', 'libpam-systemd'],
 ];
 
-const MORE: Readonly<Record<Release, readonly string[]>> = {
-  bookworm: [],
-  // In a package of its own since.
-  trixie: ['docker-cli'],
+interface Further {
+  readonly packages: readonly string[];
+  /** What these switch on by themselves. */
+  readonly units: readonly string[];
+}
+
+/** What many hosts have besides: containers of Docker's, and Debian's own bridge for LXC's. */
+const BESIDE: Readonly<Record<Release, Further>> = {
+  bookworm: besides('docker.io'),
+  // Its command is in a package of its own since.
+  trixie: besides('docker.io', 'docker-cli'),
 };
 
+function besides(...docker: readonly string[]): Further {
+  return { packages: ['dnsmasq-base', ...docker], units: ['docker.service', 'docker.socket', 'containerd.service'] };
+}
+
 /** What makes such a tree a machine that boots by itself, as Debian's are, on which `npm start`'s story can be told. */
-const KERNEL = ['linux-image-amd64', 'apparmor', 'initramfs-tools', 'zstd', 'tcpdump'];
+const KERNEL: Further = {
+  packages: ['linux-image-amd64', 'apparmor', 'initramfs-tools', 'zstd', 'tcpdump'],
+  units: [],
+};
 
 /** What a package switches on by itself; the test that is about it starts it. */
-const SWITCHED_OFF = [
-  ...['ufw.service', 'firewalld.service'],
-  ...['docker.service', 'docker.socket', 'containerd.service'],
-];
+const SWITCHED_OFF = ['ufw.service', 'firewalld.service'];
 
 /** Milliseconds; a mirror may be slow. */
 const PATIENCE = 900_000;
 
 /** The root folder of that release; takes a minute when it has to be made, by one process for all. Nobody may write to it. */
-export const debianTree = (release: Release): Promise<string> => makeOnce(release, release, []);
+export const debianTree = (release: Release): Promise<string> => makeOnce(release, release, BESIDE[release]);
 
 /** The same with Debian's own kernel, which takes some minutes more. */
 export const debianTreeWithKernel = (release: Release): Promise<string> =>
   makeOnce(`${release}+kernel`, release, KERNEL);
 
-async function makeOnce(name: string, release: Release, further: readonly string[]): Promise<string> {
-  const packages = [...PACKAGES, ...MORE[release], ...further];
+async function makeOnce(name: string, release: Release, further: Further): Promise<string> {
+  const packages = [...PACKAGES, ...further.packages];
+  const units = [...SWITCHED_OFF, ...further.units];
   const key = createHash('sha256')
-    .update([...packages, ...SWITCHED_OFF].join())
+    .update([...packages, ...units].join())
     .digest('hex');
   const tree = join(CACHE, `${name}-${key.slice(0, 12)}`);
   await mkdir(CACHE, { recursive: true });
@@ -69,7 +81,7 @@ async function makeOnce(name: string, release: Release, further: readonly string
   await removeOthers(name);
   const growing = `${tree}-${process.pid}.growing`;
   await mkdir(growing);
-  await bootstrap(release, packages, growing).catch(async (cause: unknown) => {
+  await bootstrap(release, { packages, units }, growing).catch(async (cause: unknown) => {
     // Others would wait for it.
     await rm(growing, { recursive: true, force: true });
     throw cause;
@@ -86,10 +98,10 @@ async function isGrowing(tree: string): Promise<boolean> {
   return growers.some((pid) => pid !== undefined && isAlive(pid));
 }
 
-async function bootstrap(release: Release, packages: readonly string[], folder: string): Promise<void> {
+async function bootstrap(release: Release, { packages, units }: Further, folder: string): Promise<void> {
   const options = ['--variant=minbase', `--include=${packages.join(',')}`];
   await run('debootstrap', [...options, release, folder, await readMirror()], { timeout: PATIENCE });
-  await run('systemctl', ['--quiet', '--root', folder, 'disable', ...SWITCHED_OFF]);
+  await run('systemctl', ['--quiet', '--root', folder, 'disable', ...units]);
   await rm(join(folder, 'var/cache/apt/archives'), { recursive: true, force: true });
   await mkdir(join(folder, 'var/cache/apt/archives/partial'), { recursive: true });
 }
