@@ -5,6 +5,7 @@ import { addressesBeyond, type ForeignJudgement, type ForeignVerdict, judgeFlow 
 import { type ForeignRules, readForeignRules } from '../doctor/read-foreign.ts';
 import { readSysctls } from '../doctor/read-host-facts.ts';
 import { describeAnswers, QuestionError } from '../explain/answer-question.ts';
+import { readGuardedWays } from '../explain/guarded-ways.ts';
 import { asObject, placed } from '../json-shape.ts';
 import { readWaysTo } from '../kernel/observe-uplinks.ts';
 import { assembleAsIfRunning } from '../pass/as-if-running.ts';
@@ -48,7 +49,7 @@ async function answer(
   const readOnce = rememberHost(invocation, flags);
   // The daemon answers by the files as they are saved.
   const served = flags.inForce ? undefined : await askServing(invocation, 'Explain', args, parseAnswers);
-  const told = served ?? explainHost(await readOnce(), invocation, flags);
+  const told = served ?? (await explainHost(await readOnce(), invocation, flags));
   const { answers, lastGood } = told;
   const foreign = await judgeForeign(invocation, answers, readOnce, rules);
   const fine = answers.every((answer, index) => isFine(answer, foreign[index]));
@@ -131,10 +132,13 @@ async function judgeForeign(
   }
 }
 
-function explainHost(host: AsIfRunning, invocation: Invocation, flags: ExplainFlags): ToldAnswers {
+async function explainHost(host: AsIfRunning, { io, shared }: Invocation, flags: ExplainFlags): Promise<ToldAnswers> {
+  // A state that stands in for the host has no routes.
+  const isHere = shared.stateFile === undefined;
+  const guardedWays = isHere ? await readGuardedWays(await io.loadReader(), host.assembled, flags) : new Map();
   try {
     // Through the same words as the daemon's answer, so that both say the same.
-    return parseAnswers({ value: describeAnswers(host, flags, invocation.shared.shown.policies), path: '' });
+    return parseAnswers({ value: describeAnswers({ ...host, guardedWays }, flags, shared.shown.policies), path: '' });
   } catch (cause) {
     if (cause instanceof QuestionError) throw new CliError(EXIT.usage, cause.message, { cause });
     throw cause;

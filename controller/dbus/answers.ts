@@ -11,6 +11,7 @@ import type { Run } from '../commands/run.ts';
 import { describeAnswers, type Question } from '../explain/answer-question.ts';
 import { describeFlows } from '../explain/describe-changes.ts';
 import { readFlowChanges } from '../explain/flow-changes.ts';
+import { readGuardedWays } from '../explain/guarded-ways.ts';
 import { previewProblems, shadowWarnings } from '../explain/shadow-warnings.ts';
 import type { HostReader } from '../host/host-reader.ts';
 import { type Change, compareWithKernel, readKernel } from '../kernel/kernel-comparison.ts';
@@ -158,8 +159,9 @@ export async function readComparison(
 }
 
 /** @throws QuestionError */
-export function explainKnown(known: Known, question: Question, folder: string): unknown {
+export async function explainKnown(run: Run, known: Known, question: Question, folder: string): Promise<unknown> {
   const { files, inputs, assembled } = readSaved(known);
   const all = asIfRunning(assembled, inputs);
-  return describeAnswers({ files, inputs, assembled: all, panic: known.panic }, question, folder);
+  const guardedWays = await readGuardedWays(run, all, question);
+  return describeAnswers({ files, inputs, assembled: all, panic: known.panic, guardedWays }, question, folder);
 }

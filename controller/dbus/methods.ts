@@ -72,7 +72,7 @@ export function createMethods(options: MethodOptions): Methods {
       } as const;
       const known = await readKnown();
       try {
-        return JSON.stringify(explainKnown(known, question, policyFolder));
+        return JSON.stringify(await explainKnown(options.run, known, question, policyFolder));
       } catch (cause) {
         throw cause instanceof QuestionError ? error('InvalidQuestion', cause) : cause;
       }

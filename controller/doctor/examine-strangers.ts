@@ -14,7 +14,7 @@ export const examineStrangers = ({ links, isGuarded, claimed }: Strangers): Find
   links
     .filter(({ name, down, noCarrier, master }) => {
       const isInUse = down !== true && noCarrier !== true && master === undefined;
-      return isInUse && isGuarded(name) && !claimed.has(name);
+      return isInUse && !claimed.has(name) && isGuarded(name);
     })
     .map(({ name }) => ({
       severity: 'note',

@@ -139,6 +139,8 @@ export interface Asked {
   /** See assembleAsIfRunning. */
   readonly assembled: Assembled;
   readonly panic: PanicState;
+  /** As in FlowHost. */
+  readonly guardedWays: ReadonlyMap<Address, string>;
 }
 
 /**
@@ -146,13 +148,13 @@ export interface Asked {
  * @throws QuestionError
  */
 export function describeAnswers(
-  { files, inputs, assembled, panic }: Asked,
+  { files, inputs, assembled, panic, guardedWays }: Asked,
   question: Question,
   folder: string,
 ): unknown {
   const { desired, policies, network } = assembled;
   const { unheld } = heldBy(inputs.backend ?? inputs.config.backend, desired);
-  const host = { desired, policies, network, containers: inputs.containers, panic, unheld };
+  const host = { desired, policies, network, containers: inputs.containers, panic, unheld, guardedWays };
   const lines = policyLines(files);
   const answers = answerQuestion(host, inputs.loaded.services, question, (file, line) => lines(file)[line - 1]);
   return {

@@ -18,13 +18,14 @@ import { destinationSide, type FlowHost, type Side, sourceSide } from './flow-si
 import { type ChainOf, chainInForce, type FlowPacket, type TraceStep, traceFlow } from './trace-flow.ts';
 import { findPublished, translated } from './translate-flow.ts';
 
-export type ExplainHost = Pick<Assembled, 'desired' | 'policies' | 'network'> & {
-  readonly containers: readonly Container[];
-  /** What is sealed; policies alone are asked without it. */
-  readonly panic?: PanicState;
-  /** By NIC key: why the host's backend can't hold what is desired of it. */
-  readonly unheld?: ReadonlyMap<string, string>;
-};
+export type ExplainHost = Pick<Assembled, 'policies'> &
+  FlowHost & {
+    readonly containers: readonly Container[];
+    /** What is sealed; policies alone are asked without it. */
+    readonly panic?: PanicState;
+    /** By NIC key: why the host's backend can't hold what is desired of it. */
+    readonly unheld?: ReadonlyMap<string, string>;
+  };
 
 export interface FlowQuestion {
   readonly from: FlowParty;

@@ -29,6 +29,8 @@ export type Side =
 export interface FlowHost {
   readonly desired: DesiredState;
   readonly network: HostNetwork;
+  /** By an address on no network of the host's own, the guarded interface behind which it is; see readGuardedWays. */
+  readonly guardedWays?: ReadonlyMap<Address, string>;
 }
 
 /** Where a packet for the address goes that came in through `from`, or that the host itself sends. */
@@ -58,9 +60,9 @@ function nicSide({ desired, network }: FlowHost, address: Address): Side | undef
   return { kind: 'nic', key: owner.key, nic: owner.nic };
 }
 
-const outside = ({ network }: FlowHost, address: Address): Side => ({
+const outside = ({ network, guardedWays }: FlowHost, address: Address): Side => ({
   kind: 'outside',
-  link: onLinkDevice(network, address) ?? guardedLink(network, address),
+  link: onLinkDevice(network, address) ?? guardedLink(network, address) ?? guardedWays?.get(address),
 });
 
 /** An interface that is no uplink may have a network of its own too. */

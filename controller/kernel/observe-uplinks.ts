@@ -112,6 +112,13 @@ export async function readWaysTo(run: Run, address: Address): Promise<ReadonlySe
   return devsOf(lists);
 }
 
+/** The interface by which the host itself would reach an address; none where that is by a route of ours. */
+export async function readForeignWay(run: Run, address: Address): Promise<ReadonlySet<string>> {
+  const question = ['-N', `-${familyOf(address)}`, 'route', 'get', 'fibmatch', address];
+  const found = records(await readJson(run, question).catch(() => []));
+  return devsOf([found.filter((route) => !isOurs(route))]);
+}
+
 function devsOf(lists: readonly unknown[]): ReadonlySet<string> {
   const hops = lists.flatMap(records).flatMap((route) => [route, ...records(route['nexthops'])]);
   return new Set(hops.flatMap(({ dev }) => text(dev) || []));

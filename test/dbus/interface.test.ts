@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cleanUp } from '../../sandbox/clean-up.ts';
 import { eventually } from '../../sandbox/eventually.ts';
+import { runIp } from '../../sandbox/wire.ts';
 import { nic, OPEN, type Routewall, startRoutewall } from '../lxc/routewall.ts';
 import { NAME, NOBODY, OBJECT, startBus, type TestBus } from './system-bus.ts';
 
@@ -207,6 +208,22 @@ describe('the command line', () => {
 
   test('says the same whether the daemon tells it or not', async () => {
     await expectSameAnswers(QUESTIONS);
+  });
+
+  test('says the same of what lies behind an interface that the guard shuts', async () => {
+    const { host } = routewall.bed;
+    await runIp(host, [
+      'link add vethother type veth peer name otherend',
+      'link set vethother up',
+      'link set otherend up',
+      'route add 203.0.113.99/32 dev vethother',
+    ]);
+    const question = ['explain', '--from', '203.0.113.99', '--to', 'container:web', 'tcp/80'] as const;
+    await eventually('the interface is known', async () =>
+      (await routewall.cli(...question)).stdout.includes('vethother is guarded'),
+    );
+    await expectSameAnswers([question]);
+    await runIp(host, ['link del vethother']);
   });
 
   test('says the same of files that wait for apply, which the bus takes as well', async () => {

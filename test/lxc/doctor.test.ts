@@ -149,7 +149,7 @@ it("explain says that another program's rule may send a flow to another address"
   expect(json).toMatchObject({ verdict: 'allow', foreignNat: ['chain PREROUTING of table ip nat'] });
 });
 
-it("names another program's interface that the guard shuts, and the setting that lets it by", async () => {
+it("names another program's interface that the guard shuts, as explain does, and the setting that lets it by", async () => {
   const routewall = await startRoutewall();
   const { host } = routewall.bed;
   // Of one's own without a bridge, as the point-to-point networks of others are.
@@ -170,8 +170,22 @@ it("names another program's interface that the guard shuts, and the setting that
   const reach = (): Promise<string> => probe(other, { protocol: 'tcp', port: 8080, to: '10.88.0.1', timeout: 1_000 });
   const named = async (): Promise<boolean> =>
     (await routewall.cli('doctor')).stdout.includes("vethother looks like a container's");
-  expect([await reach(), await named()]).toEqual(['dropped', true]);
+  const explained = async (from: string, to: string, ...options: readonly string[]) => {
+    const { stdout } = await routewall.cli(...options, 'explain', '--from', from, '--to', to, 'tcp/8080', '--json');
+    const { verdict, steps }: { verdict: string; steps: readonly { at: string; verdict: string }[] } =
+      JSON.parse(stdout);
+    return [verdict, steps.find((step) => step.verdict !== 'allow')?.at];
+  };
+  const ways = async (...options: readonly string[]) => [
+    await explained('10.88.0.2', 'host', ...options),
+    await explained('host', '10.88.0.2', ...options),
+    await explained('10.88.0.2', '203.0.113.80', ...options),
+  ];
+  const GUARD = ['drop', 'the guard'];
+  const shut = [GUARD, GUARD, GUARD];
+  expect([await reach(), await named(), await ways()]).toEqual(['dropped', true, shut]);
   await writeFile(routewall.configFile, 'uplinks: [eth0, vethother]\n');
   await eventually('it is let by', async () => (await reach()) === 'allowed');
-  expect(await named()).toBe(false);
+  const open = ['allow', undefined];
+  expect([await named(), await ways()]).toEqual([false, [open, open, open]]);
 });
